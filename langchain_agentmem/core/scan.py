@@ -1,0 +1,25 @@
+"""Visiting every key under a prefix, with SCAN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from langchain_agentmem.core.keys import glob
+from langchain_agentmem.core.operations import Op, call
+
+
+def scan(prefix: str, kind: str, visit: Callable[[list[bytes]], Op[bool]]) -> Op[None]:
+    """Visit the keys of a Redis type under a prefix, a page at a time, until a visit returns true.
+
+    A key is visited once, however often SCAN names it. A round trip a page of about 1,000 keys of
+    the whole database, besides what the visits cost.
+    """
+    cursor: Any = 0
+    seen: set[bytes] = set()
+    while True:
+        page = yield from call(("SCAN", cursor, "MATCH", glob(prefix), "COUNT", 1000, "TYPE", kind))
+        cursor, keys = int(page[0]), [key for key in page[1] if key not in seen]
+        seen.update(keys)
+        if (keys and (yield from visit(keys))) or cursor == 0:
+            return

@@ -1,0 +1,47 @@
+"""Lua scripts: one `.lua` file each, loaded once, called by digest.
+
+A script's file opens with a header that names its KEYS, ARGV and result. Calls are `EVALSHA`; a
+driver that is answered `NOSCRIPT` repeats the call with the source (`with_source`), which is
+harmless, because a script that was not found did not run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from langchain_agentmem.core.operations import Argument, Command
+
+_sources: dict[str, str] = {}
+
+
+class Script:
+    """A server-side script.
+
+    Args:
+        source: The Lua text.
+        read_only: Whether it only reads; it is then sent as `EVALSHA_RO` and may be repeated.
+    """
+
+    def __init__(self, source: str, *, read_only: bool = False) -> None:
+        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self._verb = "EVALSHA_RO" if read_only else "EVALSHA"
+        _sources[self.digest] = source
+
+    def call(self, keys: Sequence[Argument], *args: Argument) -> Command:
+        """The command that runs the script on these keys."""
+        return (self._verb, self.digest, len(keys), *keys, *args)
+
+
+@cache
+def load(package: str, name: str, *, read_only: bool = False) -> Script:
+    """The script in `name`.lua beside the modules of `package`."""
+    return Script(files(package).joinpath(f"{name}.lua").read_text("utf-8"), read_only=read_only)
+
+
+def with_source(command: Command) -> Command:
+    """The same script call with its whole source in place of the digest."""
+    verb, digest, *rest = command
+    return (str(verb).replace("EVALSHA", "EVAL"), _sources[str(digest)], *rest)
