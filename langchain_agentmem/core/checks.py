@@ -10,7 +10,7 @@ from langchain_agentmem.errors import InvalidInputError
 MAX_SCOPE_BYTES = 4096
 MAX_TTL_SECONDS = 2**31 - 1  # 68 years; what a server refuses, it must not refuse half-way through a write
 
-Ttl: TypeAlias = int | None | EllipsisType
+Ttl: TypeAlias = int | EllipsisType | None
 """Seconds to live: `None` is for ever, `...` is the default that applies."""
 
 T = TypeVar("T")
@@ -62,7 +62,9 @@ def ttl(name: str, value: Any) -> int | None:
     if value is None:
         return None
     if positive(name, value) > MAX_TTL_SECONDS:
-        raise InvalidInputError(f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is for ever.")
+        raise InvalidInputError(
+            f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is for ever."
+        )
     return int(value)
 
 

@@ -33,6 +33,16 @@ class Keys:
         return self.events_prefix + scope("thread_id", thread_id)
 
 
+def scope_lock(index_name: str, *tags: str) -> str:
+    """The lock that writers to one scope of long-term memory take where a script cannot serve them."""
+    return f"{index_name}:lock:{hashlib.sha256(' '.join(tags).encode()).hexdigest()}"
+
+
+def never_written(index_name: str) -> str:
+    """A key nobody writes: an operation waits by blocking on it."""
+    return f"{index_name}:never"
+
+
 def glob(prefix: str) -> str:
     """A SCAN pattern for the keys that begin with exactly this prefix."""
     return _GLOB.sub(r"\\\1", prefix) + "*"

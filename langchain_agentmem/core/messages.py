@@ -104,11 +104,13 @@ def encode_turn(message: BaseMessage, ts: float) -> bytes:
         if name not in ("content", "type") and not (name in _DEFAULTS and value == _DEFAULTS[name])
     }
     extra = message.__pydantic_extra__
+    turn: dict[str, Any]
     role = _PLAIN.get(kind)
     if role is not None and not members and not extra and type(message.content) is str:
-        return json.dumps({"role": role, "content": message.content, "ts": ts})
-    turn: dict[str, Any] = {
-        "role": members.pop("role", None) or _ROLE.get(message.type),
+        turn = {"role": role, "content": message.content, "ts": ts}
+        return json.dumps(turn) if message.content.isascii() else _checked(message, turn, decode_turn)
+    turn = {
+        "role": members.pop("role") if "role" in members else _ROLE.get(message.type),
         "content": message.content,
         "ts": ts,
     }

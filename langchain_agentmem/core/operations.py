@@ -18,7 +18,7 @@ not depend on another's success.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from langchain_agentmem.errors import AgentMemoryError
@@ -88,3 +88,8 @@ def gather(ops: Iterable[Op[Any]]) -> Op[list[Any]]:
             advance(index, replies[start:stop])
             start = stop
     return results
+
+
+def late(make: Callable[[], Op[T]]) -> Op[T]:
+    """An operation that is made when it is run, so that what its making raises is its own failure."""
+    return (yield from make())

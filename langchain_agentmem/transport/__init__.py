@@ -1,0 +1,1 @@
+"""Drivers that run operations, and the connections they run on."""

@@ -1,0 +1,268 @@
+"""A private Redis with Search and JSON, started on demand and shared by all processes that name its folder.
+
+This module is the user's side: it joins the server of a folder, or has a supervisor start one. What keeps the
+server up and ends it is in `embedded_supervisor`, how that is launched in `embedded_launch`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import platformdirs
+
+from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
+from langchain_agentmem.transport.embedded_config import check_options
+from langchain_agentmem.transport.embedded_folder import absolute, durable_folder, throw_away_folder
+from langchain_agentmem.transport.embedded_launch import launch
+from langchain_agentmem.transport.embedded_protocol import (
+    START_LOCK,
+    USERS_LOCK,
+    FileLock,
+    ServerInfo,
+    end_of_log,
+    read_state,
+    server_info,
+    supervisor_is_gone,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_WAIT_FOR_REMOVAL_SECONDS = 2.0
+
+
+class EmbeddedRedis:
+    """A private redis-server on a unix socket, which ends with its last user.
+
+    With `data_dir` it is durable (append-only file, synced every second), and every process that names
+    the same folder shares one server. Without, it is a throw-away of this object: nothing is kept, and its
+    temporary folder is removed with it.
+
+    A killed server is brought back by its supervisor, at the same URL. A killed user counts as gone. The
+    supervisor itself, if killed, takes the server with it: the next `start()`, or use of `url`, in any
+    process brings both back, a durable one at the same URL.
+
+    An object that is dropped without `close()` keeps its server until the process ends; a forked child shares
+    its parent's hold, so each has to close or end.
+
+    Args:
+        data_dir: A local folder, made if need be; `~` is expanded.
+        search: Whether the modules Search and JSON are needed.
+        options: More directives of redis.conf, for example `{"maxmemory": "1gb"}`. They count when this
+            object starts the server, not when it joins a running one.
+        on_progress: Gets a short sentence at each step of a start.
+        start_timeout_seconds: How long `start()` waits for a sign of life. The loading of the data, which
+            for 2,000 memories with an HNSW index takes a second, is one, however long it goes on.
+
+    Raises:
+        ConfigurationError: An option or the folder cannot be right.
+    """
+
+    def __init__(
+        self,
+        data_dir: str | os.PathLike[str] | None = None,
+        *,
+        search: bool = True,
+        options: Mapping[str, str] | None = None,
+        on_progress: Callable[[str], None] | None = None,
+        start_timeout_seconds: float = 30.0,
+    ) -> None:
+        if not start_timeout_seconds > 0:
+            raise ConfigurationError(f"start_timeout_seconds must be above 0, not {start_timeout_seconds!r}")
+        self._options = dict(options or {})
+        check_options(self._options)
+        self._named_dir = None if data_dir is None else absolute(data_dir)
+        self._search = search
+        self._report_progress = on_progress or (lambda sentence: None)
+        self._timeout_seconds = start_timeout_seconds
+        self._mutex = threading.RLock()
+        # Set while this object holds on to a server.
+        self._folder: Path | None = None
+        self._users_lock: FileLock | None = None
+
+    @staticmethod
+    def default_data_dir() -> Path:
+        """The folder of this user's own durable memory."""
+        return platformdirs.user_data_path("agentmem", appauthor=False) / "redis"
+
+    def start(self) -> Self:
+        """Join the server of the folder, or start it; return when it answers and has loaded its data.
+
+        Does nothing but ask when this object already has a server that answers.
+
+        Raises:
+            EmbeddedRedisError: No server could be started, or not in time.
+            ConfigurationError: The folder cannot be used, or the server refuses an option.
+        """
+        with self._mutex:
+            if self._folder is None or not self._wait_for_server(self._folder):
+                self._open()
+        return self
+
+    @property
+    def url(self) -> str:
+        """A URL for `redis.Redis.from_url`, with the password in it; starts the server if need be."""
+        with self._mutex:
+            self.start()
+            state = read_state(self._folder or "")
+        if state is None:
+            raise EmbeddedRedisError("the private Redis has just ended; start it again")
+        return f"unix://:{quote(state['password'])}@{quote(state['socket'])}?db=0"
+
+    @property
+    def data_dir(self) -> Path | None:
+        """The folder that was named, or the throw-away's own, which it has only while it is started."""
+        return self._named_dir or self._folder
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, as it says itself; None when this object has none that answers."""
+        info = _info_of(self._folder) if self._folder else None
+        return info.pid if info else None
+
+    def close(self) -> None:
+        """Let go of the server, which ends if nobody else uses it; `start()` may follow.
+
+        Returns at once for a durable server. For a throw-away, waits up to 2 s until it is gone.
+        """
+        with self._mutex:
+            folder, users_lock = self._folder, self._users_lock
+            self._folder = self._users_lock = None
+        if folder is not None and users_lock is not None:
+            users_lock.close()
+            if self._named_dir is None:
+                _wait_for_removal(folder)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        folder = self.data_dir
+        where = "throw-away" if folder is None else repr(str(folder))
+        return f"EmbeddedRedis({where}, search={self._search}, started={self._users_lock is not None})"
+
+    def _open(self) -> None:
+        try:
+            import fcntl  # noqa: F401
+        except ImportError as error:
+            raise EmbeddedRedisError(
+                "a private Redis needs Linux or macOS (on Windows: WSL); use the URL of a server instead"
+            ) from error
+        folder = durable_folder(self._named_dir) if self._named_dir else throw_away_folder()
+        try:
+            users_lock = self._join(folder)
+        except BaseException as error:
+            if self._named_dir is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise EmbeddedRedisError(f"no private Redis in {folder}: {error}") from error
+            raise
+        self.close()  # the hold on a server that is no more
+        self._folder, self._users_lock = folder, users_lock
+
+    def _join(self, folder: Path) -> FileLock:
+        """Become a user of the folder's server, under start.lock: nobody else starts or ends it meanwhile."""
+        patience = _Patience(folder, self._timeout_seconds)
+        start_lock = FileLock(folder / START_LOCK)
+        try:
+            while not start_lock.take():
+                patience.wait("another process is starting or ending it")
+            users_lock = FileLock(folder / USERS_LOCK)
+            try:
+                while not users_lock.take(shared=True):
+                    patience.wait("its supervisor holds users.lock")
+                self._find_or_launch(folder)
+            except BaseException:
+                users_lock.close()
+                raise
+            return users_lock
+        finally:
+            # Released, not only closed: a child forked meanwhile has a copy of the descriptor.
+            start_lock.release()
+            start_lock.close()
+
+    def _find_or_launch(self, folder: Path) -> None:
+        if self._wait_for_server(folder):
+            self._report_progress(f"joined the private Redis in {folder}")
+            return
+        launch(
+            folder,
+            search=self._search,
+            durable=self._named_dir is not None,
+            options=self._options,
+            on_progress=self._report_progress,
+            timeout_seconds=self._timeout_seconds,
+        )
+
+    def _wait_for_server(self, folder: Path) -> bool:
+        """Whether the folder has a server that is ready, after waiting for one that loads or is restarted.
+
+        One without a supervisor does not count: nobody would end it.
+        """
+        patience = _Patience(folder, self._timeout_seconds)
+        while not supervisor_is_gone(folder):
+            if self._is_ready(folder):
+                return True
+            patience.wait("its supervisor runs, but the server does not answer")
+        return False
+
+    def _is_ready(self, folder: Path) -> bool:
+        state, info = read_state(folder), _info_of(folder)
+        if state is None or info is None or info.loading:
+            return False
+        if self._search and not state.get("search"):
+            raise EmbeddedRedisError(
+                f"the private Redis in {folder} was started without Search, by a user with search=False, "
+                "and is in use; close that one first"
+            )
+        return True
+
+
+class _Patience:
+    """Waiting for the server of a folder, until it has shown no sign of life for so long."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self._folder = folder
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+        self._pause_seconds = 0.002
+
+    def wait(self, why: str) -> None:
+        now = time.monotonic()
+        if now > self._deadline:
+            info = _info_of(self._folder)
+            if info is None or not info.loading:
+                said = end_of_log(self._folder)
+                raise EmbeddedRedisError(
+                    f"no private Redis in {self._folder} within start_timeout_seconds: {why}\n{said}"
+                )
+            self._deadline = now + self._seconds
+        time.sleep(self._pause_seconds)
+        self._pause_seconds = min(self._pause_seconds * 1.2, 0.05)
+
+
+def _info_of(folder: Path) -> ServerInfo | None:
+    state = read_state(folder)
+    return server_info(state["socket"], state["password"]) if state else None
+
+
+def _wait_for_removal(folder: Path) -> None:
+    deadline = time.monotonic() + _WAIT_FOR_REMOVAL_SECONDS
+    while folder.exists() and time.monotonic() < deadline:
+        if supervisor_is_gone(folder):  # killed, as else it would have removed the folder
+            shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.002)

@@ -1,0 +1,166 @@
+"""How a supervisor is launched: what it is ordered to do, and what it reports until the server is ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
+from langchain_agentmem.transport import embedded_binaries as binaries
+from langchain_agentmem.transport.embedded_config import render_config
+from langchain_agentmem.transport.embedded_folder import place_socket
+from langchain_agentmem.transport.embedded_protocol import LOG, end_of_log, read_state
+
+_LOG_KEPT_BYTES = 1_000_000
+
+# All that a server needs from its environment; a daemon has no business with its starter's API keys.
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+# Isolated (-I -S), and with this package's place spelled out: whatever the user's process imports from, the
+# supervisor finds this very version, and the standard library before anything beside it.
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv.pop(1)); "
+    "from langchain_agentmem.transport.embedded_supervisor import main; main()"
+)
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+# What Redis says of a directive it refuses: without modules, and with (it might have been one of theirs).
+_BAD_DIRECTIVE = ("FATAL CONFIG FILE ERROR", "Unresolved Configuration(s) Detected")
+
+_ADVICE = (
+    'Install the wheels that bring one: pip install "langchain-agentmem[embedded]"\n'
+    "Or use a server of your own that has Search and JSON (Redis 8, Redis Stack), by its URL."
+)
+
+
+def launch(
+    folder: Path,
+    *,
+    search: bool,
+    durable: bool,
+    options: Mapping[str, str],
+    on_progress: Callable[[str], None],
+    timeout_seconds: float,
+) -> None:
+    """Have a new supervisor start a server in this folder; return when that is ready for use.
+
+    The caller holds start.lock, and users.lock as a user: else the supervisor would end the server at once.
+
+    Raises:
+        EmbeddedRedisError: No candidate starts; the message holds what each one said.
+        ConfigurationError: The server refuses one of the options.
+    """
+    candidates = binaries.find_candidates(search=search)
+    order, failures = _order(folder, candidates, search=search, durable=durable, options=options)
+    on_progress(f"starting a private Redis in {folder}")
+    started = False
+    for words in _run_supervisor(folder, order, timeout_seconds) if order["candidates"] else ():
+        if "loaded_percent" in words:
+            on_progress(f"loading its data: {words['loaded_percent']:.0f} %")
+        elif "started" in words:
+            binaries.note_choice(candidates, words["started"])
+            on_progress(f"the private Redis is ready ({words['started']})")
+            started = True
+        else:
+            failures[words["failed"]] = words["reason"].strip()
+            on_progress(f"{words['failed']}: does not start")
+    if started:
+        return
+    said = "".join(f"\n- {name}: {reason}" for name, reason in failures.items())
+    if options and any(words in said for words in _BAD_DIRECTIVE):
+        raise ConfigurationError(f"the server refuses one of the options {sorted(options)}:{said}")
+    if not failures:
+        raise EmbeddedRedisError(f"no redis-server was found on this machine.\n{_ADVICE}")
+    raise EmbeddedRedisError(f"no private Redis could be started in {folder}:{said}\n{_ADVICE}")
+
+
+def _order(
+    folder: Path,
+    candidates: list[binaries.Candidate],
+    *,
+    search: bool,
+    durable: bool,
+    options: Mapping[str, str],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the supervisor is told, and which candidates it is not told of, with the reason."""
+    # What a crash has left is used again, so that the clients of other users find the server once more.
+    left = read_state(folder)
+    password = left["password"] if left else secrets.token_urlsafe(32)
+    # A name of its own: should someone delete the folder of a running server, then that one, when it
+    # ends, must not remove the socket of its successor.
+    socket_name = os.path.basename(left["socket"]) if left else f"redis-{secrets.token_hex(3)}.sock"
+    socket_path = place_socket(folder, socket_name)
+    runnable, failures = [], {}
+    for candidate in candidates:
+        try:
+            files = binaries.make_runnable(candidate)
+        except (OSError, EmbeddedRedisError) as error:
+            failures[candidate.name] = f"it has no run bit, and no copy could be made: {error}"
+            continue
+        config = render_config(
+            folder, socket_path, password, durable=durable, modules=files.modules, options=options
+        )
+        runnable.append({"name": candidate.name, "server": str(files.server), "config": config})
+    order = {"candidates": runnable, "socket": socket_path, "password": password, "search": search}
+    return {**order, "throw_away": not durable}, failures
+
+
+def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float) -> Iterator[dict[str, Any]]:
+    """Launch it, and yield what it reports; ends with its last word.
+
+    The time starts anew with each report: a server that loads much data is reported on as it does.
+    """
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs, _open_log(folder) as log:
+            try:
+                process = subprocess.Popen(
+                    [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=log,
+                    cwd="/",
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise EmbeddedRedisError(f"cannot run Python for the supervisor: {error}") from error
+        ours.settimeout(timeout_seconds)
+        with process, ours.makefile("rb") as reports:
+            try:
+                ours.sendall(json.dumps({**order, "timeout_seconds": timeout_seconds}).encode() + b"\n")
+                # Its first process has forked and ended by now, so leaving `with process` does not wait.
+                while (words := json.loads(reports.readline() or b"{}")) and "done" not in words:
+                    yield words
+            except (BrokenPipeError, ConnectionResetError):
+                words = {}
+            except TimeoutError as error:
+                process.kill()
+                tail = end_of_log(folder, hide=order["password"])
+                raise EmbeddedRedisError(
+                    f"no private Redis in {folder} within start_timeout_seconds:\n{tail}"
+                ) from error
+        if not words:
+            tail = end_of_log(folder, hide=order["password"])
+            raise EmbeddedRedisError(f"the supervisor ended without a word:\n{tail}")
+
+
+def _python() -> str:
+    """A Python that runs `-c`: `sys.executable` may be empty, or a server that embeds Python (uWSGI)."""
+    if os.path.basename(sys.executable or "").startswith(("python", "pypy")):
+        return sys.executable
+    return os.path.join(sys.prefix, "bin", "python3")
+
+
+def _open_log(folder: Path) -> BinaryIO:
+    path = folder / LOG
+    if path.exists() and path.stat().st_size > _LOG_KEPT_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab")

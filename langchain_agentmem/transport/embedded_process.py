@@ -1,0 +1,112 @@
+"""The redis-server that a supervisor runs, as a process: one at a time in a folder, ended with its parent.
+
+Part of the supervisor, so: the standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from langchain_agentmem.transport.embedded_protocol import (
+    CONFIG,
+    LOG,
+    SERVER_LOCK,
+    FileLock,
+    ServerInfo,
+    ask,
+    server_info,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STOP_SECONDS = 10.0
+
+
+class ServerProcess:
+    """At most one running server of this folder, behind one socket and password."""
+
+    def __init__(self, folder: str, socket_path: str, password: str) -> None:
+        self._folder = folder
+        self._socket_path = socket_path
+        self._password = password
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self, server: str, *, deadline: float) -> None:
+        """Run this server with the folder's redis.conf; raises OSError when it cannot be run at all."""
+        lock = self._claim_data(deadline)
+        try:
+            with open(os.path.join(self._folder, LOG), "ab") as log:
+                self._running = subprocess.Popen(
+                    [server, os.path.join(self._folder, CONFIG)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=self._folder,
+                    pass_fds=(lock.descriptor,),
+                    preexec_fn=_end_with_parent(),
+                )
+        finally:
+            lock.close()
+
+    def info(self) -> ServerInfo | None:
+        """What it says of itself; None when it does not answer."""
+        return server_info(self._socket_path, self._password)
+
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+        return self._running.poll() if self._running else 0
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit status."""
+        return self._running.wait() if self._running else 0
+
+    def stop(self, *, at_once: bool) -> None:
+        """End it: in good order, with its data synced, or at once."""
+        if self._running is None:
+            return
+        if self._running.poll() is None:
+            self._running.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
+        try:
+            self._running.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._running.kill()
+            self._running.wait()
+
+    def _claim_data(self, deadline: float) -> FileLock:
+        """Take the lock that the server will hold; one without a supervisor that has it is told to end."""
+        lock = FileLock(os.path.join(self._folder, SERVER_LOCK))
+        if not lock.take():
+            with contextlib.suppress(OSError):
+                ask(self._socket_path, self._password, "SHUTDOWN")
+            while not lock.take():
+                if time.monotonic() > deadline:
+                    lock.close()
+                    raise TimeoutError("another redis-server uses this folder and does not end")
+                time.sleep(0.005)
+        return lock
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """What the server runs before its `exec`, so that the kernel ends it with the supervisor (Linux only).
+
+    Elsewhere a server can outlive a killed supervisor; `server.lock` tells the next one of it.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def run() -> None:
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG; it follows the thread that forks: always the main one
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return run

@@ -1,0 +1,139 @@
+"""What the user's side of a private Redis and its supervisor agree on: files, locks, how to ask the server.
+
+The supervisor imports this too, so: the standard library only.
+
+The locks are `flock`s in the data folder. The kernel drops one with its last holder, however that died:
+
+* `start.lock`: held while a user joins or starts a server, and by a supervisor that ends its server.
+* `users.lock`: shared by every live `EmbeddedRedis`; free means nobody needs the server.
+* `supervisor.lock`: held by the supervisor all its life.
+* `server.lock`: held by redis-server itself, which inherits it. Redis does not lock its append-only
+  file, and two servers on one would destroy it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import Any, NamedTuple
+
+START_LOCK, USERS_LOCK = "start.lock", "users.lock"
+SUPERVISOR_LOCK, SERVER_LOCK = "supervisor.lock", "server.lock"
+STATE, CONFIG, LOG = "server.json", "redis.conf", "redis.log"
+
+
+class FileLock:
+    """A `flock` on a descriptor of its own, which is not inherited by the programs this process runs."""
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
+        flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+        self.descriptor = os.open(path, flags, 0o600)
+
+    def take(self, *, shared: bool = False, wait: bool = False) -> bool:
+        """Take the lock; False means that somebody else holds it."""
+        import fcntl  # not on Windows, where importing this module must still work
+
+        operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+        try:
+            fcntl.flock(self.descriptor, operation)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give the lock up, also for processes forked since, which share the descriptor."""
+        import fcntl
+
+        fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close this process's copy; the lock stays with processes forked since, until they close theirs."""
+        os.close(self.descriptor)
+
+
+class ServerInfo(NamedTuple):
+    """What a running server says of itself."""
+
+    pid: int
+    version: str
+    loading: bool
+    loaded_percent: float
+    modules: frozenset[str]
+
+
+def ask(socket_path: str, password: str, command: str, *, timeout_seconds: float = 1.0) -> str:
+    """The server's answer to one command that answers with a string; raises OSError when nobody listens."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_seconds)
+        connection.connect(socket_path)
+        connection.sendall(f"AUTH {password}\r\n{command}\r\n".encode())
+        with connection.makefile("rb") as answers:
+            authenticated, head = answers.readline(), answers.readline()
+            if authenticated.startswith(b"+") and head.startswith(b"$"):
+                return answers.read(int(head[1:])).decode(errors="replace")
+            return (authenticated if authenticated.startswith(b"-") else head).decode(errors="replace")
+
+
+def server_info(socket_path: str, password: str) -> ServerInfo | None:
+    """What the server behind this socket says of itself, also while it loads; None if it does not answer."""
+    try:
+        # Plain INFO: with section names a Redis 6 would answer an error, and so seem not to be there.
+        lines = ask(socket_path, password, "INFO").splitlines()
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    if "redis_version" not in fields:
+        return None
+    modules = frozenset(line[12:].split(",", 1)[0] for line in lines if line.startswith("module:name="))
+    return ServerInfo(
+        pid=int(fields["process_id"]),
+        version=fields["redis_version"],
+        loading=fields.get("loading") != "0",
+        loaded_percent=float(fields.get("loading_loaded_perc", 100)),
+        modules=modules,
+    )
+
+
+def read_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What the supervisor of this folder wrote down; None without one, or when it is another user's file."""
+    try:
+        with open(os.path.join(folder, STATE), "rb") as file:
+            state = json.load(file) if os.fstat(file.fileno()).st_uid == os.geteuid() else None
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) and {"socket", "password"} <= state.keys() else None
+
+
+def write_private(folder: str | os.PathLike[str], name: str, text: str) -> None:
+    """Write a file that only its owner may read; a reader finds the old or the new one, whole."""
+    path = os.path.join(folder, name)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with open(os.open(f"{path}.new", flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(f"{path}.new", path)
+
+
+def supervisor_is_gone(folder: str | os.PathLike[str]) -> bool:
+    """Whether this folder had a supervisor and now has none; nothing is created to find that out."""
+    try:
+        lock = FileLock(os.path.join(folder, SUPERVISOR_LOCK), create=False)
+    except FileNotFoundError:
+        return True
+    try:
+        if gone := lock.take():
+            lock.release()
+        return gone
+    finally:
+        lock.close()
+
+
+def end_of_log(folder: str | os.PathLike[str], *, since: int = 0, hide: str = "") -> str:
+    """The last lines that server and supervisor wrote from a position on, without the password."""
+    try:
+        with open(os.path.join(folder, LOG), "rb") as log:
+            log.seek(max(since, os.path.getsize(log.fileno()) - 65_536))
+            text = log.read().decode(errors="replace")
+    except OSError as error:
+        return str(error)
+    return "\n".join((text.replace(hide, "***") if hide else text).splitlines()[-15:])

@@ -1,0 +1,90 @@
+"""redis-py's errors as this package's own, in one place.
+
+redis-py turns some code words (`OOM`, `NOAUTH`, `READONLY`, …) into classes and leaves others in the
+message; module errors have no code word at all. So both are looked at.
+"""
+
+from __future__ import annotations
+
+import re
+
+import redis.exceptions as redis_errors
+
+from langchain_agentmem import errors
+
+SEARCH_UNAVAILABLE = (
+    "This Redis server has no Search or JSON module, which long-term memory needs. Use Redis 8 or newer, "
+    'Redis Stack, or the embedded server (pip install "langchain-agentmem[embedded]", URL embedded://). '
+    "Working memory and the event log work without it."
+)
+
+_CHECK_CREDENTIALS = "Check the user and password in the URL."
+_BY_CLASS: tuple[tuple[type[Exception], type[errors.StoreError], str], ...] = (
+    (redis_errors.BusyLoadingError, errors.StoreLoadingError, "Try again when it has finished."),
+    (redis_errors.NoPermissionError, errors.StoreAuthenticationError, "The user's ACL does not allow it."),
+    (redis_errors.AuthenticationError, errors.StoreAuthenticationError, _CHECK_CREDENTIALS),
+    (
+        redis_errors.AuthenticationWrongNumberOfArgsError,
+        errors.StoreAuthenticationError,
+        _CHECK_CREDENTIALS,
+    ),
+    (
+        redis_errors.OutOfMemoryError,
+        errors.StoreFullError,
+        "Raise maxmemory, or let the server evict keys that expire (maxmemory-policy volatile-lfu).",
+    ),
+    (redis_errors.ReadOnlyError, errors.StoreError, "This is a replica: connect to the primary."),
+)
+_OTHER_TYPE = "Another program uses this key; delete it or choose another prefix."
+_BY_WORDS: tuple[tuple[re.Pattern[str], type[errors.StoreError], str], ...] = (
+    (re.compile("LOADING"), errors.StoreLoadingError, "Try again when it has finished."),
+    (re.compile("WRONGTYPE|wrong Redis type"), errors.WrongKeyTypeError, _OTHER_TYPE),
+    (re.compile("OOM "), errors.StoreFullError, "Raise maxmemory, or let the server evict."),
+    (re.compile("WRONGPASS|NOAUTH"), errors.StoreAuthenticationError, _CHECK_CREDENTIALS),
+    (re.compile("^BUSY "), errors.StoreTimeoutError, "A script blocks the server."),
+    (
+        re.compile("unknown index name|no such index|index not found|SEARCH_INDEX_NOT_FOUND", re.IGNORECASE),
+        errors.IndexMissingError,
+        "Call create_index().",
+    ),
+)
+_NO_MODULE = re.compile(r"unknown command '?(?:FT\.|JSON\.)|Unknown Redis command called", re.IGNORECASE)
+
+
+def answered(error: Exception) -> errors.StoreError:
+    """The error for an error reply of the server."""
+    said = str(error).rstrip(". ") or type(error).__name__
+    if _NO_MODULE.search(said):
+        return _because(errors.SearchUnavailableError(SEARCH_UNAVAILABLE), error)
+    for cls, kind, advice in _BY_CLASS:
+        if isinstance(error, cls):
+            return _because(kind(f"The server answered: {said}. {advice}"), error)
+    for words, kind, advice in _BY_WORDS:
+        if words.search(said):
+            return _because(kind(f"The server answered: {said}. {advice}"), error)
+    return _because(errors.StoreError(f"The server answered: {said}."), error)
+
+
+def unreachable(error: Exception, where: str) -> errors.StoreError:
+    """The error for a connection that could not be made, or broke; `where` holds no secret."""
+    if isinstance(
+        error,
+        redis_errors.AuthenticationError | redis_errors.BusyLoadingError | redis_errors.ResponseError,
+    ):
+        return answered(error)  # a refusal during the handshake
+    if isinstance(error, redis_errors.TimeoutError | TimeoutError):
+        return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
+    if isinstance(error, redis_errors.MaxConnectionsError):
+        return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
+    said = str(error).rstrip(". ") or type(error).__name__
+    return _because(
+        errors.StoreConnectionError(
+            f"No connection to {where}: {said}. Is the server running, and is the URL right?"
+        ),
+        error,
+    )
+
+
+def _because(error: errors.StoreError, cause: Exception) -> errors.StoreError:
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,88 @@
+"""What may be sent again, and for how long.
+
+Repeated are: commands that surely did not run (the connection was never made, the server was still
+loading, the script was not in its cache), and batches that only read. A write whose answer got lost
+is never repeated: it may have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import NoScriptError
+from tenacity import retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from langchain_agentmem.core.operations import Batch, Command
+from langchain_agentmem.core.scripts import with_source
+from langchain_agentmem.errors import StoreError, StoreLoadingError, StoreTimeoutError
+
+_READS = frozenset(
+    (
+        *("PING", "EXISTS", "TTL", "SCAN", "INFO", "MODULE"),
+        *("HGET", "HMGET", "HGETALL", "LRANGE", "LLEN", "XLEN", "XRANGE", "XREVRANGE", "JSON.GET"),
+        *("EVALSHA_RO", "EVAL_RO", "FT.SEARCH", "FT.INFO"),
+    )
+)
+
+
+class NotRun(Exception):  # noqa: N818 - a signal between a driver and its retries, never seen outside
+    """Something in the batch surely did not run, and may be sent again."""
+
+    def __init__(self, cause: StoreError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+# How a driver paces its further attempts. Two seconds are enough for a supervisor to bring a killed
+# server back, and short enough for a server that is gone to be an error "within seconds".
+PACE: dict[str, Any] = {
+    "retry": retry_if_exception_type(NotRun),
+    "wait": wait_random_exponential(multiplier=0.02, max=0.4),
+    "stop": stop_after_delay(2.0),
+    "reraise": True,
+}
+
+
+class Sending:
+    """A batch on its way: the replies so far, and the commands still to be sent."""
+
+    __slots__ = ("left", "replies")
+
+    def __init__(self, batch: Batch) -> None:
+        self.replies: list[Any] = [None] * len(batch)
+        self.left: dict[int, Command] = dict(enumerate(batch))
+
+    def settle(self, answers: Sequence[Any]) -> None:
+        """Take the answers to what was left; raise `NotRun` if some of it must be sent again.
+
+        Reads that stand behind a command which did not run are sent again with it, so that a batch
+        that writes and then reads reads what it wrote.
+        """
+        refused: StoreError | None = None
+        for (index, command), answer in zip(list(self.left.items()), answers, strict=True):
+            self.replies[index] = answer
+            if isinstance(answer, StoreLoadingError):
+                refused = answer
+            elif isinstance(answer, StoreError) and isinstance(answer.__cause__, NoScriptError):
+                refused = answer
+                self.left[index] = with_source(command)
+            elif refused is not None and command[0] in _READS:
+                continue
+            else:
+                del self.left[index]
+        if refused is not None:
+            raise NotRun(refused)
+
+    def give_up(self, cause: StoreError) -> list[Any]:
+        """The replies, with `cause` for what never ran; raise it if nothing did."""
+        if len(self.left) == len(self.replies):
+            raise cause
+        for index in self.left:
+            self.replies[index] = cause
+        return self.replies
+
+    def lost(self, error: StoreError) -> Exception:
+        """What to raise when the connection broke after sending."""
+        only_reads = all(command[0] in _READS for command in self.left.values())
+        return NotRun(error) if only_reads and not isinstance(error, StoreTimeoutError) else error
