@@ -1,0 +1,95 @@
+"""One throw-away Redis a test process, with every module; a fresh database a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.transport.connections import SharedConnection, Transport
+from langchain_agentmem.transport.embedded import EmbeddedRedis
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def url(server: EmbeddedRedis) -> Iterator[str]:
+    with redis.Redis.from_url(server.url) as client:
+        client.flushall()
+        client.script_flush()
+        yield server.url
+
+
+@pytest.fixture
+def bare(url: str) -> Iterator[redis.Redis]:
+    """A plain client beside the package, to look at what it wrote."""
+    with redis.Redis.from_url(url) as client:
+        yield client
+
+
+@pytest.fixture
+async def transport(url: str) -> AsyncIterator[SharedConnection]:
+    connection = SharedConnection(url)
+    yield connection
+    await connection.aclose()
+
+
+Do = Callable[..., Awaitable[Any]]
+
+
+async def _sync(thing: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+    return getattr(thing, method)(*args, **kwargs)
+
+
+async def _async(thing: Any, method: str, *args: Any, **kwargs: Any) -> Any:
+    return await getattr(thing, f"a{method}")(*args, **kwargs)
+
+
+@pytest.fixture(params=[_sync, _async], ids=["sync", "async"])
+def do(request: pytest.FixtureRequest) -> Do:
+    """Calls a method, or its async twin: `await do(memory, "append", …)`."""
+    function: Do = request.param
+    return function
+
+
+class CountingTransport:
+    """A transport that counts the round trips made through it."""
+
+    def __init__(self, inner: Transport) -> None:
+        self.inner = inner
+        self.round_trips = 0
+
+    def _counted(self, op: Op[T]) -> Op[T]:
+        replies = None
+        try:
+            while True:
+                batch = next(op) if replies is None else op.send(replies)
+                self.round_trips += 1
+                replies = yield batch
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+    def run(self, op: Op[T]) -> T:
+        return self.inner.run(self._counted(op))
+
+    async def arun(self, op: Op[T]) -> T:
+        return await self.inner.arun(self._counted(op))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+@pytest.fixture
+def counting(transport: SharedConnection) -> CountingTransport:
+    return CountingTransport(transport)

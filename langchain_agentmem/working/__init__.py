@@ -1,0 +1,1 @@
+"""Tier 1: the conversation of a thread."""

@@ -1,0 +1,24 @@
+-- push_messages: put messages in front of a list, newest first, trim and refresh in one atomic step.
+--
+--   KEYS[1]   the list
+--   ARGV[1]   time to live in seconds, 0 leaves it as it is
+--   ARGV[2]   how many messages are kept, 0 for all
+--   ARGV[3…]  the messages, oldest first
+--   result    the list's length
+--
+-- A trimmed list does not begin with a tool's result whose call was cut off.
+
+local key = KEYS[1]
+for i = 3, #ARGV do redis.call('LPUSH', key, ARGV[i]) end
+local length = redis.call('LLEN', key)
+local most = tonumber(ARGV[2])
+if most > 0 and length > most then
+  redis.call('LTRIM', key, 0, most - 1)
+  length = most
+  while length > 0 and string.find(redis.call('LINDEX', key, -1), '^{%s*"type"%s*:%s*"tool"') do
+    redis.call('RPOP', key)
+    length = length - 1
+  end
+end
+if tonumber(ARGV[1]) > 0 and length > 0 then redis.call('EXPIRE', key, ARGV[1]) end
+return length

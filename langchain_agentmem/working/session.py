@@ -1,0 +1,161 @@
+"""What a session is once read: its state, its turns, and the entries that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from json import JSONDecoder
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+
+from langchain_agentmem.core import json
+from langchain_agentmem.core.messages import decode_turn
+from langchain_agentmem.core.operations import pairs, text
+
+_JSON = JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One entry of a session's window.
+
+    Attributes:
+        role: `user`, `assistant`, `system`, `tool`, `function`, or a chat message's own role.
+        content: The message's content: a text, or a list of content blocks.
+        ts: When it was appended, epoch seconds by the writer's clock, which does not decide the order.
+        message: The whole LangChain message.
+    """
+
+    role: str
+    content: str | list[Any]
+    ts: float
+    message: BaseMessage
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEntry:
+    """A stored entry that is no message. It was left where it is.
+
+    Attributes:
+        key: The Redis key.
+        position: Its index, oldest first.
+        reason: Why it could not be read.
+    """
+
+    key: str
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """The working memory of one thread, as it was when it was read.
+
+    Attributes:
+        turn_count: How many turns were ever appended, trimmed ones included.
+        created_ts: Epoch seconds.
+        last_active_ts: Epoch seconds of the last write.
+        recent_turns: The window, oldest first.
+        ttl_seconds: Seconds left until the session expires; `None` if it does not.
+        unreadable: Entries of the window that are not in `recent_turns`.
+    """
+
+    thread_id: str
+    user: str
+    agent: str
+    goal: str
+    scratchpad: str
+    turn_count: int
+    created_ts: float
+    last_active_ts: float
+    recent_turns: list[Turn]
+    summary: str = ""
+    ttl_seconds: int | None = None
+    unreadable: list[UnreadableEntry] = field(default_factory=list)
+
+    @property
+    def messages(self) -> list[BaseMessage]:
+        """The window as LangChain messages, oldest first."""
+        return [turn.message for turn in self.recent_turns]
+
+
+def read_state(key: str, thread_id: str, reply: Any, ttl: int) -> SessionState | None:
+    """The state in a HGETALL and a TTL reply; `None` if there is no such session."""
+    fields = {text(name): value for name, value in pairs(reply)}
+    if not fields:
+        return None
+    turns, unreadable = read_turns(key, fields.get("recent_turns"))
+    return SessionState(
+        thread_id=thread_id,
+        user=text(fields.get("user", "")),
+        agent=text(fields.get("agent", "")),
+        goal=text(fields.get("goal", "")),
+        scratchpad=text(fields.get("scratchpad", "")),
+        turn_count=int(_number(fields.get("turn_count"))),
+        created_ts=_number(fields.get("created_ts")),
+        last_active_ts=_number(fields.get("last_active_ts")),
+        recent_turns=turns,
+        summary=text(fields.get("summary", "")),
+        ttl_seconds=ttl if ttl >= 0 else None,
+        unreadable=unreadable,
+    )
+
+
+def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[UnreadableEntry]]:
+    """The turns in the field `recent_turns`, and what in it could not be read."""
+    turns: list[Turn] = []
+    unreadable: list[UnreadableEntry] = []
+    for position, entry in enumerate(_entries(stored)):
+        try:
+            if isinstance(entry, Exception):
+                raise entry
+            message = decode_turn(entry)
+            turns.append(Turn(str(entry["role"]), message.content, float(entry.get("ts", 0)), message))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
+    return turns, unreadable
+
+
+def _entries(stored: bytes | None) -> Iterable[Any]:
+    if not stored:
+        return []
+    try:
+        entries = json.loads(stored)
+        if isinstance(entries, list):
+            return entries
+    except ValueError:
+        pass
+    if stored.startswith(b"[ \n"):  # one entry a line: see write_session.lua
+        return map(_entry, stored.removeprefix(b"[ \n").removesuffix(b"\n]").split(b"\n"))
+    return _salvaged(stored.decode("utf-8", "replace"))
+
+
+def _entry(line: bytes) -> Any:
+    try:
+        return json.loads(line.removesuffix(b","))
+    except ValueError as error:
+        return error
+
+
+def _salvaged(damaged: str) -> Iterator[Any]:
+    """The whole elements at the beginning of a JSON list that breaks off, then the error."""
+    at = damaged.find("[") + 1
+    if damaged[:at].strip() != "[":
+        yield ValueError("not a JSON list")
+        return
+    try:
+        while True:
+            while damaged[at : at + 1] in (" ", ",", "\n", "\r", "\t"):
+                at += 1
+            entry, at = _JSON.raw_decode(damaged, at)
+            yield entry
+    except ValueError as error:
+        yield error
+
+
+def _number(value: bytes | None) -> float:
+    try:
+        return float(value or 0)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,322 @@
+"""`WorkingMemory`: the sessions of one key prefix, each a Hash with a sliding time to live."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from langchain_core.messages import BaseMessage
+from typing_extensions import Self
+
+from langchain_agentmem.core.checks import Ttl, positive, scope, utf8
+from langchain_agentmem.core.checks import ttl as checked_ttl
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.messages import encode_turn, message_of
+from langchain_agentmem.core.operations import Command, Op, call
+from langchain_agentmem.transport.connections import Transport, connect
+from langchain_agentmem.working import operations
+from langchain_agentmem.working.session import SessionState
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+
+class WorkingMemory:
+    """The conversations, by thread: a window of turns, a goal, a scratchpad.
+
+    Every write is one atomic step on the server that also refreshes the time to live, so writers on
+    the same thread never lose each other's turns. The constructor does no I/O.
+
+    Args:
+        url: A Redis URL, or `embedded://`; or hand in clients.
+        client: A sync client of yours; it is neither changed nor closed.
+        async_client: An async client of yours.
+        transport: What another object of this package already connects with.
+        ttl_seconds: How long an idle session lives; `None` for ever.
+        max_turns: The window, in messages; `None` keeps all.
+        key_prefix: What stands before the thread id in a key.
+        socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL or a client is not usable.
+        InvalidInputError: A number is not above zero.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client: redis.Redis | None = None,
+        async_client: redis.asyncio.Redis | None = None,
+        transport: Transport | None = None,
+        ttl_seconds: int | None = 3600,
+        max_turns: int | None = 20,
+        key_prefix: str = "agent:session:",
+        socket_timeout_seconds: float = 5.0,
+    ) -> None:
+        self.ttl_seconds = checked_ttl("ttl_seconds", ttl_seconds)
+        self.max_turns = None if max_turns is None else positive("max_turns", max_turns)
+        self.key_prefix = key_prefix
+        self._keys = Keys(session_prefix=key_prefix)
+        self._owned = transport is None
+        self.transport = transport or connect(url, client, async_client, socket_timeout_seconds)
+
+    def new_thread_id(self) -> str:
+        """A thread id nobody has: 32 random hexadecimal digits."""
+        return uuid.uuid4().hex
+
+    def key(self, thread_id: str) -> str:
+        """The key of a thread's session."""
+        return self._keys.session(thread_id)
+
+    def start(
+        self,
+        thread_id: str,
+        user: str = "default",
+        agent: str = "default",
+        goal: str = "",
+        ttl_seconds: Ttl = ...,
+    ) -> SessionState:
+        """Begin a session, or take one up again: its turns stay.
+
+        One round trip. On an existing session, a user, agent or goal that is given replaces the
+        stored one; a `ttl_seconds` that is given is the session's own from now on.
+        """
+        return self.transport.run(self._start(thread_id, user, agent, goal, ttl_seconds))
+
+    async def astart(
+        self,
+        thread_id: str,
+        user: str = "default",
+        agent: str = "default",
+        goal: str = "",
+        ttl_seconds: Ttl = ...,
+    ) -> SessionState:
+        """Async version of `start`."""
+        return await self.transport.arun(self._start(thread_id, user, agent, goal, ttl_seconds))
+
+    def load(self, thread_id: str) -> SessionState | None:
+        """The session, or `None` if there is none. One round trip; does not refresh its life."""
+        return self.transport.run(operations.load(self.key(thread_id), thread_id))
+
+    async def aload(self, thread_id: str) -> SessionState | None:
+        """Async version of `load`."""
+        return await self.transport.arun(operations.load(self.key(thread_id), thread_id))
+
+    def append_turn(
+        self,
+        thread_id: str,
+        role: str,
+        content: str,
+        *,
+        ts: float | None = None,
+        user: str = "default",
+        agent: str = "default",
+    ) -> SessionState:
+        """Append a plain turn and return the session, in one round trip.
+
+        Args:
+            thread_id: The thread.
+            role: `user`, `assistant` or `system` (`human` and `ai` mean the first two).
+            content: The text.
+            ts: Its time, epoch seconds; now, if not given. It does not change the order.
+            user: Whose session it is, if this begins it.
+            agent: Which agent's, if this begins it.
+        """
+        return self.transport.run(self._append_turn(thread_id, role, content, ts, user, agent))
+
+    async def aappend_turn(
+        self,
+        thread_id: str,
+        role: str,
+        content: str,
+        *,
+        ts: float | None = None,
+        user: str = "default",
+        agent: str = "default",
+    ) -> SessionState:
+        """Async version of `append_turn`."""
+        return await self.transport.arun(self._append_turn(thread_id, role, content, ts, user, agent))
+
+    def append(
+        self,
+        thread_id: str,
+        messages: Sequence[BaseMessage],
+        *,
+        user: str = "default",
+        agent: str = "default",
+    ) -> int:
+        """Append any number of messages, trim to the window, refresh: one atomic round trip.
+
+        Returns:
+            The session's `turn_count`: how many messages it ever got.
+
+        Raises:
+            MessageNotStorableError: A message would not come back equal; none was written.
+        """
+        return self.transport.run(self.append_op(thread_id, messages, user=user, agent=agent))
+
+    async def aappend(
+        self,
+        thread_id: str,
+        messages: Sequence[BaseMessage],
+        *,
+        user: str = "default",
+        agent: str = "default",
+    ) -> int:
+        """Async version of `append`."""
+        return await self.transport.arun(self.append_op(thread_id, messages, user=user, agent=agent))
+
+    def messages(self, thread_id: str) -> list[BaseMessage]:
+        """The window as LangChain messages, oldest first; empty for an unknown thread. One round trip."""
+        return self.transport.run(self.messages_op(thread_id))
+
+    async def amessages(self, thread_id: str) -> list[BaseMessage]:
+        """Async version of `messages`."""
+        return await self.transport.arun(self.messages_op(thread_id))
+
+    def set_goal(self, thread_id: str, text: str) -> SessionState:
+        """Set what the session is for. One round trip; begins the session if there is none."""
+        return self.transport.run(self._set("goal", thread_id, text))
+
+    async def aset_goal(self, thread_id: str, text: str) -> SessionState:
+        """Async version of `set_goal`."""
+        return await self.transport.arun(self._set("goal", thread_id, text))
+
+    def set_scratchpad(self, thread_id: str, text: str) -> SessionState:
+        """Set the agent's notes. One round trip; begins the session if there is none."""
+        return self.transport.run(self._set("scratchpad", thread_id, text))
+
+    async def aset_scratchpad(self, thread_id: str, text: str) -> SessionState:
+        """Async version of `set_scratchpad`."""
+        return await self.transport.arun(self._set("scratchpad", thread_id, text))
+
+    def delete(self, thread_id: str) -> bool:
+        """Delete the session; whether there was one. One round trip."""
+        return self.transport.run(operations.delete(self.key(thread_id)))
+
+    async def adelete(self, thread_id: str) -> bool:
+        """Async version of `delete`."""
+        return await self.transport.arun(operations.delete(self.key(thread_id)))
+
+    def list_threads(self, limit: int | None = 100) -> list[str]:
+        """Thread ids, in no order; `None` for all of them.
+
+        SCANs: a round trip a thousand keys of the database, and nothing is blocked meanwhile.
+        """
+        return self.transport.run(self._list_threads(limit))
+
+    async def alist_threads(self, limit: int | None = 100) -> list[str]:
+        """Async version of `list_threads`."""
+        return await self.transport.arun(self._list_threads(limit))
+
+    def forget_user(self, user: str) -> list[str]:
+        """Delete every session of a user; the ids of their threads. SCANs the database."""
+        return self.transport.run(self.forget_user_op(user))
+
+    async def aforget_user(self, user: str) -> list[str]:
+        """Async version of `forget_user`."""
+        return await self.transport.arun(self.forget_user_op(user))
+
+    # The operations, checked before they are run; those without underscore also run beside others.
+
+    def append_op(
+        self,
+        thread_id: str,
+        messages: Sequence[BaseMessage],
+        *,
+        user: str = "default",
+        agent: str = "default",
+    ) -> Op[int]:
+        """The operation of `append`."""
+        now = time.time()
+        turns = [encode_turn(message, now) for message in messages]
+        return call(self._command(thread_id, user, agent, turns=turns, now=now))
+
+    def messages_op(self, thread_id: str) -> Op[list[BaseMessage]]:
+        """The operation of `messages`."""
+        return operations.session_messages(self.key(thread_id))
+
+    def forget_user_op(self, user: str) -> Op[list[str]]:
+        """The operation of `forget_user`."""
+        return operations.forget_user(self.key_prefix, scope("user", user))
+
+    def _start(self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl) -> Op[SessionState]:
+        utf8("goal", goal)
+        new = {"user": user, "agent": agent, "goal": goal}
+        plain = {"user": "default", "agent": "default", "goal": ""}
+        fields: list[str | int] = []
+        for name in (name for name in new if new[name] != plain[name]):
+            fields += [name, new[name]]
+        if ttl_seconds is not ...:
+            fields += ["ttl_seconds", checked_ttl("ttl_seconds", ttl_seconds) or 0]
+        return self._write(thread_id, self._command(thread_id, user, agent, fields=fields))
+
+    def _append_turn(
+        self, thread_id: str, role: str, content: str, ts: float | None, user: str, agent: str
+    ) -> Op[SessionState]:
+        now = time.time()
+        turn = encode_turn(message_of(role, content), now if ts is None else float(ts))
+        return self._write(thread_id, self._command(thread_id, user, agent, turns=[turn], now=now))
+
+    def _set(self, name: str, thread_id: str, value: str) -> Op[SessionState]:
+        utf8(name, value)
+        return self._write(thread_id, self._command(thread_id, fields=[name, value]))
+
+    def _list_threads(self, limit: int | None) -> Op[list[str]]:
+        return operations.list_threads(self.key_prefix, None if limit is None else positive("limit", limit))
+
+    def _write(self, thread_id: str, command: Command) -> Op[SessionState]:
+        return operations.write_and_load(self.key(thread_id), thread_id, command)
+
+    def _command(
+        self,
+        thread_id: str,
+        user: str = "default",
+        agent: str = "default",
+        *,
+        turns: Sequence[bytes] = (),
+        fields: Sequence[str | int] = (),
+        now: float | None = None,
+    ) -> Command:
+        return operations.write_session(
+            self.key(thread_id),
+            thread_id,
+            turns,
+            now=time.time() if now is None else now,
+            ttl_seconds=self.ttl_seconds,
+            window=self.max_turns,
+            user=scope("user", user),
+            agent=scope("agent", agent),
+            fields=fields,
+        )
+
+    def close(self) -> None:
+        """Close the connection, if this object opened it."""
+        if self._owned:
+            self.transport.close()
+
+    async def aclose(self) -> None:
+        """Async version of `close`."""
+        if self._owned:
+            await self.transport.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,62 @@
+"""Scopes are exact for any string, and what is no scope is refused."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.core.keys import Keys, glob, tag
+from langchain_agentmem.errors import InvalidInputError
+from tests.strategies import scopes
+
+
+@given(scopes, scopes)
+def test_different_scopes_have_different_keys_and_tags(one: str, other: str) -> None:
+    keys = Keys()
+    assert (keys.session(one) == keys.session(other)) == (one == other)
+    assert (tag(one) == tag(other)) == (one == other)
+
+
+@given(scopes)
+def test_a_tag_holds_nothing_the_index_would_change(value: str) -> None:
+    assert tag(value).isascii()
+    assert not set(tag(value)) & set(", \t\n{}|*\"'\\")
+
+
+def test_keys_are_what_the_design_says() -> None:
+    keys = Keys()
+    assert keys.session("t") == "agent:session:t"
+    assert keys.memory("m") == "agent:mem:m"
+    assert keys.events("t") == "agent:events:t"
+
+
+@pytest.mark.parametrize("value", ["", None, 3, b"x", ["x"], "\ud800", "x" * 4097, "é" * 2049])
+def test_what_is_no_scope_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="user"):
+        checks.scope("user", value)
+
+
+@pytest.mark.parametrize("value", [" ", "\x00", "x" * 4096, "é" * 2048])
+def test_any_other_string_is_a_scope(value: str) -> None:
+    assert checks.scope("user", value) == value
+
+
+@pytest.mark.parametrize("value", [0, -5, True, 1.5, "60", 2**31])
+def test_a_time_to_live_is_a_whole_number_above_zero(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="ttl_seconds"):
+        checks.ttl("ttl_seconds", value)
+
+
+@pytest.mark.parametrize("value", ["", "  \n", "x" * 11, None])
+def test_a_text_is_neither_blank_nor_too_long(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match="text"):
+        checks.bounded_text("text", value, 10)
+
+
+def test_a_pattern_matches_its_prefix_literally() -> None:
+    assert glob("a*?[x]^-\\:") == r"a\*\?\[x\]\^\-\\:*"
+    assert fnmatchcase("agent:session:1", glob("agent:session:").replace("\\", ""))

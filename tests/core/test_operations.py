@@ -1,0 +1,76 @@
+"""Operations without a server: the batches they yield, and how `gather` merges them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from langchain_agentmem.core.operations import Batch, Op, call, gather, late, ok, pairs
+from langchain_agentmem.errors import InvalidInputError, StoreError
+
+
+def drive(op: Op[Any]) -> tuple[list[Batch], Any]:
+    """Answer each command with its own last argument; the batches, and the result."""
+    batches: list[Batch] = []
+    try:
+        batch = next(op)
+        while True:
+            batches.append(batch)
+            batch = op.send([command[-1] for command in batch])
+    except StopIteration as stop:
+        return batches, stop.value
+
+
+def steps(name: str, count: int) -> Op[str]:
+    seen = []
+    for step in range(count):
+        seen += yield [("ECHO", f"{name}{step}a"), ("ECHO", f"{name}{step}b")]
+    return " ".join(seen)
+
+
+def failing(error: Exception) -> Op[None]:
+    yield [("ECHO", "x")]
+    raise error
+
+
+def test_operations_run_together_cost_as_many_round_trips_as_the_longest() -> None:
+    batches, results = drive(gather([steps("a", 1), steps("b", 3), steps("c", 2)]))
+    assert [len(batch) for batch in batches] == [6, 4, 2]
+    assert results == ["a0a a0b", "b0a b0b b1a b1b b2a b2b", "c0a c0b c1a c1b"]
+
+
+def test_one_operations_failure_does_not_stop_the_others() -> None:
+    error = StoreError("no")
+    _, results = drive(gather([failing(error), steps("a", 2)]))
+    assert results == [error, "a0a a0b a1a a1b"]
+
+
+def test_a_bug_is_not_taken_for_a_failure() -> None:
+    with pytest.raises(ZeroDivisionError):
+        drive(gather([failing(ZeroDivisionError())]))
+
+
+def test_an_operation_that_cannot_be_made_fails_alone() -> None:
+    def refuse() -> Op[None]:
+        raise InvalidInputError("empty")
+
+    _, (first, second) = drive(gather([late(refuse), steps("a", 1)]))
+    assert isinstance(first, InvalidInputError)
+    assert second == "a0a a0b"
+
+
+def test_nothing_gathered_costs_nothing() -> None:
+    assert drive(gather([])) == ([], [])
+
+
+def test_a_reply_that_is_an_error_is_raised() -> None:
+    op = call(("GET", "a"))
+    next(op)
+    with pytest.raises(StoreError, match="no"):
+        op.send([StoreError("no")])
+    assert ok(b"x") == b"x"
+
+
+def test_maps_read_the_same_from_either_protocol() -> None:
+    assert list(pairs({b"a": 1, b"b": 2})) == list(pairs([b"a", 1, b"b", 2])) == [(b"a", 1), (b"b", 2)]
