@@ -1,0 +1,226 @@
+"""`AgentMemory` as a whole: where it connects, what it makes, whom it forgets, what it closes."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableLambda
+
+from integration_tests.conftest import Do
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import AgentMemory, AgentMemorySettings
+from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
+from langchain_agentmem.transport.embedded import EmbeddedRedis
+
+CONFIG: Any = {"configurable": {"session_id": "t1", "user_id": "alice"}}
+
+
+def test_the_constructor_does_no_io() -> None:
+    with AgentMemory("redis://127.0.0.1:1") as memory:
+        assert memory.working.max_turns == 20
+
+
+def test_the_url_comes_from_the_environment(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    with AgentMemory() as memory:
+        memory.working.start("t1")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.setenv("AGENTMEM_URL", url)
+    with AgentMemory() as memory:
+        assert memory.working.load("t1") is not None
+
+
+def test_handed_clients_go_before_the_environment(
+    url: str, bare: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTMEM_URL", "redis://127.0.0.1:1")
+    with AgentMemory(client=bare) as memory:
+        memory.working.start("t1")
+    assert bare.ping()
+    with pytest.raises(ConfigurationError, match="not both"):
+        AgentMemory(url, client=bare)
+
+
+def test_settings_reach_every_tier(url: str, bare: redis.Redis) -> None:
+    options: dict[str, Any] = {
+        "session_ttl_seconds": 100,
+        "max_turns": 2,
+        "session_prefix": "s:",
+        "memory_prefix": "m:",
+        "events_prefix": "e:",
+        "index_name": "i",
+        "ttl_by_kind": {"episodic": 50},
+        "storage": "hash",
+        "algorithm": "flat",
+        "vector_type": "float16",
+        "events_ttl_seconds": 30,
+    }
+    with AgentMemory(url, embeddings=WordEmbeddings(), **options) as memory:
+        memory.wrap(RunnableLambda(lambda _: "ok")).invoke("hello", CONFIG)
+        assert memory.history("t1").messages == memory.working.messages("t1")
+    kinds = {key.decode().split(":")[0] + ":": key for key in bare.keys("*")}
+    assert set(kinds) == {"s:", "m:", "e:"}
+    assert bare.type(kinds["m:"]) == b"hash"
+    for prefix, most in (("s:", 100), ("m:", 50), ("e:", 30)):
+        assert most - 5 < bare.ttl(kinds[prefix]) <= most
+    assert bare.execute_command("FT._LIST") in ([b"i"], {b"i"})
+
+
+async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis, do: Do) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        chain = memory.wrap(RunnableLambda(lambda _: "ok"))
+        for user in ("alice", "bob", "alice,bob"):
+            for thread in range(2):
+                for namespace in ("default", "work"):
+                    config: Any = {
+                        "configurable": {
+                            "session_id": f"{user}-{thread}",
+                            "user_id": user,
+                            "namespace": namespace,
+                        }
+                    }
+                    chain.invoke(f"fact {thread} of {namespace}", config)
+        memory.events.record("shared", "note", "a", user="alice")
+        memory.events.record("shared", "note", "b", user="bob")
+        before = bare.dbsize()
+        gone = await do(memory, "forget_user", "alice")
+        assert sorted(gone.threads) == ["alice-0", "alice-1"]
+        assert gone.memories == 4
+        assert gone.events > 4
+        assert bare.dbsize() == before - 2 - 4 - 2
+        assert [event.detail for event in memory.events.recent("shared")] == ["b"]
+        assert len(memory.long_term.list_memories(user="bob", namespace=None)) == 4
+        everything = b" ".join(bare.dump(key) or b"" for key in bare.keys("*"))
+        assert b"alice-0" not in everything
+        again = await do(memory, "forget_user", "alice")
+        assert (again.threads, again.memories, again.events) == ([], 0, 0)
+
+
+async def test_without_search_tiers_one_and_three_work(do: Do) -> None:
+    with EmbeddedRedis(search=False) as server:
+        async with AgentMemory(server.url, embeddings=WordEmbeddings()) as memory:
+            await do(memory.working, "append", "t1", [HumanMessage("hi")])
+            await do(memory.events, "record", "t1", "note", "x")
+            assert len(await do(memory.working, "messages", "t1")) == 1
+            assert await do(memory.events, "length", "t1") == 1
+            for method, args in (("remember", ("x",)), ("recall", ("x",)), ("list_memories", ())):
+                with pytest.raises(SearchUnavailableError, match="Redis 8 or newer"):
+                    await do(memory.long_term, method, *args, user="alice")
+            with pytest.raises(SearchUnavailableError):
+                memory.wrap(RunnableLambda(lambda _: "ok")).invoke("hi", CONFIG)
+            chain = memory.wrap(RunnableLambda(lambda _: "ok"), memories_key=None, remember=None)
+            assert chain.invoke("hi", CONFIG) == "ok"
+            assert (await do(memory, "forget_user", "alice")).memories == 0
+
+
+def test_loops_one_after_the_other(url: str) -> None:
+    memory = AgentMemory(url, embeddings=WordEmbeddings())
+    chain = memory.wrap(RunnableLambda(lambda _: "ok"))
+
+    async def turn() -> None:
+        await chain.ainvoke("hello", CONFIG)
+        if len(await memory.working.amessages("t1")) == 6:
+            await memory.aclose()
+
+    asyncio.run(turn())
+    chain.invoke("hello", CONFIG)
+    asyncio.run(turn())
+
+
+def test_a_closed_memory_says_so(url: str) -> None:
+    memory = AgentMemory(url)
+    memory.close()
+    memory.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        memory.working.load("t1")
+
+
+def test_no_secret_is_shown() -> None:
+    with AgentMemory("redis://me:hunter2@127.0.0.1:1/0", token="s3cr3t") as memory:
+        shown = f"{memory!r} {memory.settings!r} {memory.settings} {memory.working!r} {memory.transport!r}"
+        with pytest.raises(Exception, match=r"127\.0\.0\.1:1") as caught:
+            memory.working.load("t1")
+    assert "hunter2" not in shown + str(caught.value) + repr(caught.value.__cause__)
+    assert "s3cr3t" not in shown
+
+
+def test_a_memory_outlives_the_process(tmp_path: Any) -> None:
+    code = (
+        "import sys\n"
+        "from langchain_agentmem import AgentMemory\n"
+        "with AgentMemory(sys.argv[1]) as memory:\n"
+        "    state = memory.working.append_turn('t1', 'user', sys.argv[2])\n"
+        "    print([turn.content for turn in state.recent_turns])\n"
+    )
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, f"embedded://{tmp_path}/data", word],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for word in ("one", "two")
+    ]
+    assert said == ["['one']", "['one', 'two']"]
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"session_ttl_seconds": 0},
+            {"session_ttl_seconds": -5},
+            {"session_ttl_seconds": "abc"},
+            {"max_turns": 0},
+            {"dedup_threshold": 3},
+            {"recall_threshold": -1},
+            {"ttl_by_kind": {"episodic": -1}},
+            {"storage": "xml"},
+            {"algorithm": "x"},
+            {"vector_type": "float8"},
+            {"events_max_len": 0},
+            {"socket_timeout_seconds": 0},
+            {"on_error": "ignore"},
+            {"session_prefix": ""},
+            {"session_prefix": "agent:"},
+            {"memory_prefix": "agent:session:x"},
+            {"nonsense": 1},
+        ],
+        ids=str,
+    )
+    def test_what_is_not_usable_is_refused_by_name(self, options: dict[str, Any]) -> None:
+        name = next(iter(options))
+        with pytest.raises(ConfigurationError, match="prefix" if "prefix" in name else name):
+            AgentMemory("redis://localhost", **options)
+
+    def test_the_environment_sets_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AGENTMEM_MAX_TURNS", "7")
+        monkeypatch.setenv("AGENTMEM_SESSION_TTL_SECONDS", "none")
+        monkeypatch.setenv("AGENTMEM_TTL_BY_KIND", '{"fact": 60, "rule": null}')
+        monkeypatch.setenv("AGENTMEM_STORAGE", "")
+        settings = AgentMemorySettings.load(max_text_bytes=10)
+        assert (settings.max_turns, settings.session_ttl_seconds, settings.storage) == (7, None, "json")
+        assert settings.ttl_by_kind == {"fact": 60, "rule": None}
+        assert settings.max_text_bytes == 10
+
+    def test_a_secret_url_is_not_in_the_error(self) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            AgentMemory("redis://me:hunter2@localhost:notaport")
+        assert "hunter2" not in str(caught.value)
+        with pytest.raises(ConfigurationError) as caught:
+            AgentMemory(url=["redis://me:hunter2@localhost"])  # type: ignore[arg-type]
+        assert "hunter2" not in str(caught.value)
+
+    def test_ready_settings_are_taken(self, url: str) -> None:
+        settings = AgentMemorySettings.load(max_turns=3)
+        with AgentMemory(url, settings=settings) as memory:
+            assert memory.working.max_turns == 3
+        with pytest.raises(ConfigurationError, match="not both"):
+            AgentMemory(url, settings=settings, max_turns=4)

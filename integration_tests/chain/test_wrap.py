@@ -1,0 +1,415 @@
+"""`AgentMemory.wrap` around real LangChain chains, in every way a runnable is run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import reduce
+from operator import add
+from typing import Any
+
+import pytest
+import redis
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompt_values import PromptValue
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+from pydantic import BaseModel
+
+from integration_tests.conftest import CountingTransport
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import AgentMemory
+from langchain_agentmem.chain import MemoryChain
+from langchain_agentmem.errors import InvalidInputError, StoreConnectionError, WrongKeyTypeError
+from langchain_agentmem.turn import TurnReport
+
+PROMPT = ChatPromptTemplate.from_messages(
+    [("system", "Known:\n{memories}"), MessagesPlaceholder("chat_history"), ("human", "{input}")]
+)
+ECHO = RunnableLambda(lambda prompt: AIMessage(f"heard {prompt.to_messages()[-1].content}"))
+
+
+def config(session: str = "t1", user: str = "alice", **more: str) -> Any:
+    return {"configurable": {"session_id": session, "user_id": user, **more}}
+
+
+async def _invoke(chain: MemoryChain, value: Any, config: Any) -> Any:
+    return chain.invoke(value, config)
+
+
+async def _ainvoke(chain: MemoryChain, value: Any, config: Any) -> Any:
+    return await chain.ainvoke(value, config)
+
+
+async def _stream(chain: MemoryChain, value: Any, config: Any) -> Any:
+    chunks = list(chain.stream(value, config))
+    return reduce(add, chunks)
+
+
+async def _astream(chain: MemoryChain, value: Any, config: Any) -> Any:
+    chunks = [chunk async for chunk in chain.astream(value, config)]
+    return reduce(add, chunks)
+
+
+async def _batch(chain: MemoryChain, value: Any, config: Any) -> Any:
+    return chain.batch([value], [config])[0]
+
+
+async def _abatch(chain: MemoryChain, value: Any, config: Any) -> Any:
+    return (await chain.abatch([value], [config]))[0]
+
+
+Run = Callable[[MemoryChain, Any, Any], Any]
+
+
+@pytest.fixture(
+    params=[_invoke, _ainvoke, _stream, _astream, _batch, _abatch], ids=lambda f: f.__name__.strip("_")
+)
+def run(request: pytest.FixtureRequest) -> Run:
+    function: Run = request.param
+    return function
+
+
+@pytest.fixture
+async def memory(url: str) -> AsyncIterator[AgentMemory]:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        yield memory
+
+
+def contents(memory: AgentMemory, thread: str = "t1") -> list[Any]:
+    return [message.content for message in memory.working.messages(thread)]
+
+
+def actions(memory: AgentMemory, thread: str = "t1") -> list[str]:
+    return [event.action for event in reversed(memory.events.recent(thread, 100))]
+
+
+async def test_a_turn_reads_recalls_answers_and_writes(memory: AgentMemory, run: Run) -> None:
+    memory.long_term.remember("the editor theme is dark", user="alice", kind="semantic")
+    reports: list[TurnReport] = []
+    prompts: list[list[BaseMessage]] = []
+
+    def answer(prompt: PromptValue) -> AIMessage:
+        prompts.append(prompt.to_messages())
+        return AIMessage("noted")
+
+    chain = memory.wrap(PROMPT | RunnableLambda(answer), on_turn=reports.append)
+    assert (await run(chain, {"input": "is the theme dark"}, config())).content == "noted"
+    assert (await run(chain, {"input": "and the font"}, config())).content == "noted"
+
+    assert prompts[0][0].content == "Known:\n- the editor theme is dark"
+    assert [m.content for m in prompts[1][1:]] == ["is the theme dark", "noted", "and the font"]
+    assert contents(memory) == ["is the theme dark", "noted", "and the font", "noted"]
+    first = reports[0]
+    assert [hit.text for hit in first.recalled] == ["the editor theme is dark"]
+    assert first.remembered is not None
+    assert (first.remembered.deduped, first.turn_count, first.failures) == (False, 2, [])
+    stored = memory.long_term.get(first.remembered.id)
+    assert stored is not None
+    assert (stored.text, stored.kind, stored.source_thread, stored.user) == (
+        "is the theme dark",
+        "episodic",
+        "t1",
+        "alice",
+    )
+    assert stored.ttl_seconds == 604800
+    assert actions(memory).count("chain_start") == actions(memory).count("chain_end") == 6
+    assert {event.user for event in memory.events.recent("t1")} == {"alice"}
+
+
+async def test_a_turn_is_two_round_trips_and_one_embedding(
+    counting: CountingTransport, url: str, run: Run
+) -> None:
+    embeddings = WordEmbeddings()
+    async with AgentMemory(url, embeddings=embeddings) as memory:
+        counting.inner = memory.transport
+        memory.transport = counting
+        chain = memory.wrap(PROMPT | ECHO)
+        await run(chain, {"input": "warm up"}, config())
+        counting.round_trips = embeddings.embedded = 0
+        await run(chain, {"input": "what is a turn"}, config())
+        assert (counting.round_trips, embeddings.embedded) == (2, 1)
+        assert len(memory.events.recent("t1", 100)) > 4
+
+
+async def test_a_turn_does_not_recall_itself(memory: AgentMemory, run: Run) -> None:
+    reports: list[TurnReport] = []
+    chain = memory.wrap(PROMPT | ECHO, on_turn=reports.append)
+    await run(chain, {"input": "my favorite color is teal"}, config())
+    await run(chain, {"input": "my favorite color is teal"}, config("t2"))
+    assert reports[0].recalled == []
+    assert [hit.text for hit in reports[1].recalled] == ["my favorite color is teal"]
+    assert reports[1].remembered is not None
+    assert reports[1].remembered.deduped is True
+
+
+async def test_users_and_namespaces_do_not_see_each_others_memories(memory: AgentMemory, run: Run) -> None:
+    reports: list[TurnReport] = []
+    chain = memory.wrap(PROMPT | ECHO, on_turn=reports.append)
+    await run(chain, {"input": "my favorite color is teal"}, config())
+    for other in (config("t2", "bob"), config("t3", "Alice"), config("t4", namespace="work")):
+        await run(chain, {"input": "my favorite color is teal"}, other)
+        assert reports[-1].recalled == []
+
+
+async def test_streaming_stays_streaming(memory: AgentMemory) -> None:
+    model = GenericFakeChatModel(messages=iter([AIMessage("one two three"), AIMessage("four five")]))
+    chain = memory.wrap(PROMPT | model)
+    seen = []
+    for chunk in chain.stream({"input": "count"}, config()):
+        assert contents(memory) == []  # not stored before the stream has ended
+        seen.append(chunk.content)
+    assert [word for word in seen if word] == ["one", " ", "two", " ", "three"]
+    assert memory.working.messages("t1")[1].content == "one two three"
+    assert type(memory.working.messages("t1")[1]) is AIMessage
+    seen = [c.content async for c in chain.astream({"input": "more"}, config())]
+    assert len([word for word in seen if word]) == 3
+    assert contents(memory) == ["count", "one two three", "more", "four five"]
+
+
+async def test_text_streams_are_added_up(memory: AgentMemory) -> None:
+    model = GenericFakeChatModel(messages=iter([AIMessage("one two three")]))
+    assert (
+        "".join(memory.wrap(PROMPT | model | StrOutputParser()).stream({"input": "count"}, config()))
+        == "one two three"
+    )
+    assert contents(memory) == ["count", "one two three"]
+
+
+async def test_a_chain_that_raises_leaves_nothing_but_events(memory: AgentMemory, run: Run) -> None:
+    def fail(_: Any) -> AIMessage:
+        raise ZeroDivisionError("with api_key=sk-abcdefghijklmnopqrstuvwx")
+
+    with pytest.raises(ZeroDivisionError):
+        await run(memory.wrap(PROMPT | RunnableLambda(fail)), {"input": "hello"}, config())
+    assert memory.working.load("t1") is None
+    assert memory.long_term.list_memories(user="alice") == []
+    assert actions(memory)[-1] == "turn_error"
+    assert "chain_error" in actions(memory)
+    details = " ".join(event.detail for event in memory.events.recent("t1", 100))
+    assert "ZeroDivisionError" in details
+    assert "sk-abc" not in details
+
+
+async def test_a_stream_nobody_reads_to_its_end_is_not_stored(memory: AgentMemory) -> None:
+    def words(_: Iterator[Any]) -> Iterator[str]:
+        yield from ("one ", "two ", "three")
+
+    stream = memory.wrap(RunnableGenerator(words)).stream({"input": "count"}, config())
+    assert next(stream) == "one "
+    stream.close()  # type: ignore[attr-defined]
+    assert memory.working.load("t1") is None
+    assert actions(memory)[-1] == "turn_error"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "hello",
+        HumanMessage("hello"),
+        [HumanMessage("hello")],
+        {"input": "hello"},
+        {"input": HumanMessage("hello")},
+        {"input": [HumanMessage("hello")]},
+    ],
+    ids=repr,
+)
+async def test_inputs_of_every_shape(memory: AgentMemory, value: Any) -> None:
+    chain = memory.wrap(RunnableLambda(lambda inputs: f"{len(inputs['chat_history'])}"))
+    assert chain.invoke(value, config()) == "0"
+    assert chain.invoke(value, config()) == "2"
+    assert contents(memory) == ["hello", "0", "hello", "2"]
+    assert [hit.text for hit in memory.long_term.list_memories(user="alice")] == ["hello"]
+
+
+class Answer(BaseModel):
+    text: str
+
+
+CALLS = [
+    AIMessage("", tool_calls=[{"name": "look", "args": {"at": 1}, "id": "c1"}]),
+    ToolMessage("seen", tool_call_id="c1"),
+    AIMessage("done"),
+]
+
+
+@pytest.mark.parametrize(
+    ("output", "stored"),
+    [
+        ("text", [AIMessage("text")]),
+        (AIMessage("m", id="1"), [AIMessage("m", id="1")]),
+        (AIMessageChunk("c"), [AIMessage("c")]),
+        (CALLS, CALLS),
+        ({"messages": CALLS}, CALLS),
+        ({"answer": "text", "sources": []}, [AIMessage("text")]),
+        ({"score": 3}, [AIMessage('{"score": 3}')]),
+        (Answer(text="é"), [AIMessage('{"text":"é"}')]),
+        (7, [AIMessage("7")]),
+    ],
+    ids=repr,
+)
+async def test_outputs_of_every_shape(memory: AgentMemory, output: Any, stored: list[BaseMessage]) -> None:
+    chain = memory.wrap(RunnableLambda(lambda _: output))
+    assert chain.invoke("hello", config()) == output
+    assert memory.working.messages("t1")[1:] == stored
+
+
+async def test_keys_have_the_names_they_are_given(memory: AgentMemory) -> None:
+    chain = memory.wrap(
+        RunnableLambda(lambda inputs: {"reply": f"{sorted(inputs)}", "answer": "no"}),
+        input_key="question",
+        history_key="past",
+        memories_key="facts",
+        output_key="reply",
+    )
+    expected = "['facts', 'other', 'past', 'question']"
+    assert chain.invoke({"question": "what", "other": 1}, config())["reply"] == expected
+    assert contents(memory) == ["what", expected]
+
+
+@pytest.mark.parametrize(
+    ("remember", "kinds"),
+    [
+        ("semantic", ["semantic", "semantic"]),
+        (None, []),
+        (lambda text: "semantic" if "always" in text else None, ["semantic"]),
+    ],
+)
+async def test_what_is_remembered_is_a_choice(memory: AgentMemory, remember: Any, kinds: list[str]) -> None:
+    chain = memory.wrap(ECHO_TEXT, remember=remember)
+    chain.invoke("tabs always win", config())
+    chain.invoke("good morning everybody", config())
+    assert [hit.kind for hit in memory.long_term.list_memories(user="alice")] == kinds
+
+
+ECHO_TEXT: Runnable[Any, str] = RunnableLambda(lambda inputs: "ok")
+
+
+async def test_recall_is_a_choice(memory: AgentMemory, url: str) -> None:
+    embeddings = WordEmbeddings()
+    async with AgentMemory(url, embeddings=embeddings) as other:
+        chain = other.wrap(
+            RunnableLambda(lambda inputs: f"{sorted(inputs)}"), memories_key=None, remember=None
+        )
+        assert chain.invoke("hi", config()) == "['chat_history', 'input']"
+    assert embeddings.embedded == 0
+
+
+async def test_recall_options_reach_recall(memory: AgentMemory) -> None:
+    for number in range(8):
+        memory.long_term.remember(
+            f"fact number {number}",
+            user="alice",
+            kind="semantic" if number % 2 else "episodic",
+            embedding=WordEmbeddings().embed_query(f"fact number {number}"),
+        )
+    reports: list[TurnReport] = []
+    memory.wrap(
+        ECHO_TEXT, k=2, kind="semantic", distance_threshold=None, remember=None, on_turn=reports.append
+    ).invoke("fact number", config())
+    assert [hit.kind for hit in reports[0].recalled] == ["semantic"] * 2
+    memory.wrap(ECHO_TEXT, distance_threshold=0.0, remember=None, on_turn=reports.append).invoke(
+        "fact", config()
+    )
+    assert reports[1].recalled == []
+
+
+@pytest.mark.parametrize(
+    ("configurable", "named"),
+    [
+        ({}, "session_id"),
+        ({"session_id": "t1"}, "user_id"),
+        ({"session_id": "", "user_id": "a"}, "session_id"),
+        ({"session_id": "t1", "user_id": ""}, "user_id"),
+        ({"session_id": "t1", "user_id": "a", "namespace": ""}, "namespace"),
+    ],
+)
+async def test_a_turn_without_its_ids_is_refused(
+    memory: AgentMemory, bare: redis.Redis, run: Run, configurable: dict[str, str], named: str
+) -> None:
+    asked = []
+    with pytest.raises(InvalidInputError, match=named):
+        await run(memory.wrap(RunnableLambda(asked.append)), "hi", {"configurable": configurable})
+    assert asked == []
+    assert bare.dbsize() == 0
+
+
+async def test_langgraphs_thread_id_names_the_session_too(memory: AgentMemory) -> None:
+    memory.wrap(ECHO_TEXT).invoke("hi", {"configurable": {"thread_id": "t7", "user_id": "alice"}})
+    assert contents(memory, "t7") == ["hi", "ok"]
+
+
+async def test_a_missing_input_is_refused(memory: AgentMemory) -> None:
+    with pytest.raises(InvalidInputError, match="input_key"):
+        memory.wrap(ECHO_TEXT).invoke({"question": "hi"}, config())
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 40_000])
+async def test_a_text_that_cannot_be_remembered_does_not_stop_the_turn(
+    memory: AgentMemory, text: str
+) -> None:
+    memory.wrap(ECHO_TEXT).invoke(text, config())
+    assert contents(memory) == [text, "ok"]
+    assert memory.long_term.list_memories(user="alice") == []
+
+
+class TestFailures:
+    async def test_history_that_fails_raises_before_the_chain_runs(
+        self, memory: AgentMemory, bare: redis.Redis, run: Run
+    ) -> None:
+        bare.set("agent:session:t1", "mine")
+        asked: list[Any] = []
+        with pytest.raises(WrongKeyTypeError):
+            await run(memory.wrap(RunnableLambda(asked.append)), "hi", config())
+        assert asked == []
+
+    async def test_the_chain_goes_on_if_the_user_chose_so(
+        self, url: str, bare: redis.Redis, run: Run, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bare.set("agent:session:t1", "mine")
+        reports: list[TurnReport] = []
+        async with AgentMemory(url, embeddings=WordEmbeddings(), on_error="continue") as memory:
+            assert await run(memory.wrap(ECHO_TEXT, on_turn=reports.append), "hello there", config()) == "ok"
+            assert memory.failures == 2
+            assert [failure.split(":")[0] for failure in reports[0].failures] == ["history", "append"]
+            assert reports[0].remembered is not None
+            assert "history failed in thread 't1' and the chain goes on" in caplog.text
+            await memory.events.aclose()
+            assert "memory_error" in actions(memory)
+        assert bare.get("agent:session:t1") == b"mine"
+
+    async def test_embeddings_that_fail_are_recall_that_fails(self, url: str, run: Run) -> None:
+        class Broken(WordEmbeddings):
+            def embed_query(self, text: str) -> list[float]:
+                raise TimeoutError("the embedding service is down")
+
+        async with AgentMemory(url, embeddings=Broken()) as memory:
+            with pytest.raises(TimeoutError):
+                await run(memory.wrap(ECHO_TEXT), "hi", config())
+        async with AgentMemory(url, embeddings=Broken(), on_error="continue") as memory:
+            assert await run(memory.wrap(ECHO_TEXT), "hi", config()) == "ok"
+            assert contents(memory) == ["hi", "ok"]
+            assert memory.failures == 1
+
+    async def test_events_that_cannot_be_written_do_not_matter(
+        self, memory: AgentMemory, bare: redis.Redis, run: Run
+    ) -> None:
+        bare.set("agent:events:t1", "mine")
+        assert await run(memory.wrap(ECHO_TEXT), "hi", config()) == "ok"
+        assert contents(memory) == ["hi", "ok"]
+        assert memory.events.dropped > 0
+        assert bare.get("agent:events:t1") == b"mine"
+
+    async def test_a_server_that_is_gone_raises_or_is_passed_over(self, run: Run) -> None:
+        async with AgentMemory("redis://127.0.0.1:1", embeddings=WordEmbeddings()) as memory:
+            with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1:1"):
+                await run(memory.wrap(ECHO_TEXT), "hi", config())
+
+    async def test_a_server_that_is_gone_is_passed_over_on_request(self) -> None:
+        async with AgentMemory(
+            "redis://127.0.0.1:1", embeddings=WordEmbeddings(), on_error="continue"
+        ) as memory:
+            assert memory.wrap(ECHO_TEXT).invoke("hi", config()) == "ok"
+            assert memory.failures == 2
+            assert memory.events.dropped > 0

@@ -1,0 +1,74 @@
+"""Agent memory for LangChain on Redis: working memory, long-term memory and an event log."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.events.event import Event
+    from langchain_agentmem.events.event_log import EventLog
+    from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
+    from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+    from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
+    from langchain_agentmem.longterm.retriever import MemoryRetriever
+    from langchain_agentmem.longterm.vector_store import MemoryVectorStore
+    from langchain_agentmem.settings import AgentMemorySettings
+    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.working.histories import RedisHashChatMessageHistory, RedisListChatMessageHistory
+    from langchain_agentmem.working.session import SessionState, Turn
+    from langchain_agentmem.working.working_memory import WorkingMemory
+
+# Loaded when first used, so that importing the package costs next to nothing.
+_MODULES = {
+    "AgentMemory": "agent_memory",
+    "AgentMemorySettings": "settings",
+    "AsyncEventLogHandler": "events.handlers",
+    "EmbeddedRedis": "transport.embedded",
+    "Event": "events.event",
+    "EventLog": "events.event_log",
+    "EventLogHandler": "events.handlers",
+    "LongTermMemory": "longterm.long_term_memory",
+    "MemoryRecord": "longterm.record",
+    "MemoryRetriever": "longterm.retriever",
+    "MemoryVectorStore": "longterm.vector_store",
+    "RedisHashChatMessageHistory": "working.histories",
+    "RedisListChatMessageHistory": "working.histories",
+    "RememberResult": "longterm.record",
+    "SessionState": "working.session",
+    "Turn": "working.session",
+    "WorkingMemory": "working.working_memory",
+}
+
+__all__ = [
+    "AgentMemory",
+    "AgentMemorySettings",
+    "AsyncEventLogHandler",
+    "EmbeddedRedis",
+    "Event",
+    "EventLog",
+    "EventLogHandler",
+    "LongTermMemory",
+    "MemoryRecord",
+    "MemoryRetriever",
+    "MemoryVectorStore",
+    "RedisHashChatMessageHistory",
+    "RedisListChatMessageHistory",
+    "RememberResult",
+    "SessionState",
+    "Turn",
+    "WorkingMemory",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,284 @@
+"""`AgentMemory`: three tiers over one connection, made from a URL, the environment, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from types import EllipsisType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self
+
+from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
+from langchain_agentmem.settings import AgentMemorySettings
+from langchain_agentmem.transport.connections import connect
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+    from langchain_core.embeddings import Embeddings
+    from langchain_core.runnables.base import RunnableLike
+    from redisvl.query.filter import FilterExpression
+
+    from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.events.event_log import EventLog
+    from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
+    from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+    from langchain_agentmem.longterm.retriever import MemoryRetriever
+    from langchain_agentmem.turn import Remember, TurnReport
+    from langchain_agentmem.working.histories import RedisHashChatMessageHistory
+    from langchain_agentmem.working.working_memory import WorkingMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What `forget_user` removed.
+
+    Attributes:
+        threads: The ids of the user's sessions.
+        memories: How many memories.
+        events: How many events: all of those threads, and the user's own in any other.
+    """
+
+    threads: list[str]
+    memories: int
+    events: int
+
+
+class AgentMemory:
+    """An agent's memory on Redis: `working`, `long_term` and `events`.
+
+    The constructor does no network I/O. Everything shares one connection pool a URL and process.
+
+    Args:
+        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, or `embedded://` for a private
+            Redis. Without it: `AGENTMEM_URL`, `REDIS_URL`, else `embedded://`.
+        client: A sync client of yours instead of a URL; it is neither changed nor closed.
+        async_client: An async client of yours.
+        embeddings: Any LangChain embeddings; by default all-MiniLM-L6-v2, on this machine.
+        settings: Ready settings, instead of keywords.
+        **options: The fields of `AgentMemorySettings`.
+
+    Raises:
+        ConfigurationError: A setting, the URL or a client is not usable.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client: redis.Redis | None = None,
+        async_client: redis.asyncio.Redis | None = None,
+        embeddings: Embeddings | None = None,
+        settings: AgentMemorySettings | None = None,
+        **options: Any,
+    ) -> None:
+        if settings is not None and options:
+            raise ConfigurationError("Give settings= or single settings, not both.")
+        if url is not None:
+            options["url"] = url
+        if settings is None:
+            settings = AgentMemorySettings.load(**options)
+        elif url is not None:
+            settings = settings.model_copy(update={"url": AgentMemorySettings.load(url=url).url})
+        self.settings = settings
+        handed = client is not None or async_client is not None
+        self.transport = connect(
+            url if handed else settings.url.get_secret_value(),
+            client,
+            async_client,
+            settings.socket_timeout_seconds,
+        )
+        self._embeddings = embeddings
+        self.failures = 0
+        """How many failures chains passed over, because `on_error` is `continue`."""
+
+    @cached_property
+    def working(self) -> WorkingMemory:
+        """Tier 1: the conversations."""
+        from langchain_agentmem.working.working_memory import WorkingMemory
+
+        return WorkingMemory(
+            transport=self.transport,
+            ttl_seconds=self.settings.session_ttl_seconds,
+            max_turns=self.settings.max_turns,
+            key_prefix=self.settings.session_prefix,
+        )
+
+    @cached_property
+    def long_term(self) -> LongTermMemory:
+        """Tier 2: facts and episodes."""
+        from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+
+        return LongTermMemory(
+            transport=self.transport,
+            embeddings=self._embeddings,
+            index_name=self.settings.index_name,
+            key_prefix=self.settings.memory_prefix,
+            storage=self.settings.storage,
+            algorithm=self.settings.algorithm,
+            vector_type=self.settings.vector_type,
+            dedup_threshold=self.settings.dedup_threshold,
+            recall_threshold=self.settings.recall_threshold,
+            ttl_by_kind=self.settings.ttl_by_kind,
+            max_text_bytes=self.settings.max_text_bytes,
+        )
+
+    @cached_property
+    def events(self) -> EventLog:
+        """Tier 3: what happened, by thread."""
+        from langchain_agentmem.events.event_log import EventLog
+
+        return EventLog(
+            transport=self.transport,
+            max_len=self.settings.events_max_len,
+            ttl_seconds=self.settings.events_ttl_seconds,
+            key_prefix=self.settings.events_prefix,
+        )
+
+    def history(self, session_id: str | None = None, *, user: str = "default") -> RedisHashChatMessageHistory:
+        """A LangChain chat history of one session; serves as a `get_session_history`."""
+        from langchain_agentmem.working.histories import RedisHashChatMessageHistory
+
+        return RedisHashChatMessageHistory(
+            session_id,
+            session_ttl=self.settings.session_ttl_seconds,
+            memory_key=self.settings.memory_key,
+            max_messages=self.settings.max_turns,
+            key_prefix=self.settings.session_prefix,
+            user=user,
+            transport=self.transport,
+        )
+
+    def retriever(self, *, user: str, **options: Any) -> MemoryRetriever:
+        """A LangChain retriever of one user's memories.
+
+        Args:
+            user: Whose memories.
+            **options: `k`, `kind`, `namespace`, `mode`, `filter`, `distance_threshold`, as in `recall`.
+        """
+        from langchain_agentmem.longterm.retriever import MemoryRetriever
+
+        return MemoryRetriever(memory=self.long_term, user=user, **options)
+
+    def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
+        """A LangChain callback handler that records a thread's events in the background."""
+        from langchain_agentmem.events.handlers import EventLogHandler
+
+        return EventLogHandler(self.events, thread_id, user=user)
+
+    def acallback(self, thread_id: str, *, user: str = "") -> AsyncEventLogHandler:
+        """`callback` for async chains."""
+        from langchain_agentmem.events.handlers import AsyncEventLogHandler
+
+        return AsyncEventLogHandler(self.events, thread_id, user=user)
+
+    def wrap(
+        self,
+        runnable: RunnableLike[Any, Any],
+        *,
+        input_key: str = "input",
+        history_key: str | None = None,
+        memories_key: str | None = "memories",
+        output_key: str | None = None,
+        remember: Remember = "episodic",
+        k: int = 5,
+        kind: str | None = None,
+        distance_threshold: float | EllipsisType | None = ...,
+        filter: FilterExpression | None = None,
+        on_turn: Callable[[TurnReport], None] | None = None,
+    ) -> MemoryChain:
+        """Put the memory around a runnable.
+
+        A turn costs two round trips besides the model: one that reads the session and recalls, one
+        that appends the exchange, remembers what the user said and records the events. The user's
+        text is embedded once. Recall runs before the write, so a turn never recalls itself. If the
+        chain raises, nothing is appended and the error is recorded as an event. A stream stays one.
+
+        The chain is called with `config={"configurable": {"session_id": "…", "user_id": "…"}}`, and
+        `namespace` if it is not `default`.
+
+        Args:
+            runnable: What answers: takes a dict, returns a message, a text, messages, or a dict of them.
+            input_key: Where the user's words stand in the input. An input that is no dict is put there.
+            history_key: Under which name the chain gets the messages so far; the setting `memory_key`
+                if not given.
+            memories_key: Under which name the chain gets the recalled memories: a list of
+                `MemoryRecord` that reads as lines of text in a prompt. `None` recalls nothing.
+            output_key: Where the answer stands, if the runnable returns a dict.
+            remember: The kind the user's words are remembered as, `None` for not at all, or a callable
+                that is given them and returns one or the other.
+            k: How many memories are recalled at most.
+            kind: Only memories of this kind are recalled.
+            distance_threshold: The farthest that is recalled; the setting `recall_threshold` if not given.
+            filter: A redisvl `FilterExpression` that recalled memories must meet besides.
+            on_turn: Called with a `TurnReport` after every turn.
+        """
+        from langchain_agentmem.chain import MemoryChain
+
+        return MemoryChain(
+            self,
+            runnable,
+            input_key=input_key,
+            history_key=history_key or self.settings.memory_key,
+            memories_key=memories_key,
+            output_key=output_key,
+            remember=remember,
+            k=k,
+            kind=kind,
+            distance_threshold=distance_threshold,
+            filter=filter,
+            on_turn=on_turn,
+        )
+
+    def forget_user(self, user: str) -> Forgotten:
+        """Remove everything of a user from every tier, in every namespace. SCANs the database."""
+        threads = self.working.forget_user(user)
+        events = self.events.forget_user(user, threads)
+        try:
+            memories = self.long_term.forget_user(user)
+        except SearchUnavailableError:  # a server that cannot hold memories holds none
+            memories = 0
+        return Forgotten(threads=threads, memories=memories, events=events)
+
+    async def aforget_user(self, user: str) -> Forgotten:
+        """Async version of `forget_user`."""
+        threads = await self.working.aforget_user(user)
+        events = await self.events.aforget_user(user, threads)
+        try:
+            memories = await self.long_term.aforget_user(user)
+        except SearchUnavailableError:
+            memories = 0
+        return Forgotten(threads=threads, memories=memories, events=events)
+
+    def close(self) -> None:
+        """Write what events are waiting and close the connection, if this object opened it."""
+        if "events" in self.__dict__:
+            self.events.close()
+        self.transport.close()
+
+    async def aclose(self) -> None:
+        """Async version of `close`."""
+        if "events" in self.__dict__:
+            await self.events.aclose()
+        await self.transport.aclose()
+
+    def __repr__(self) -> str:
+        return f"AgentMemory(index_name={self.settings.index_name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        await self.aclose()

@@ -1,0 +1,167 @@
+"""`wrap`: the three tiers around a runnable, at one round trip before it and one after.
+
+A turn reads the session and recalls in one round trip, runs the chain with an event handler
+attached, and writes everything in one round trip. What a turn reads and writes is in `turn.py`; here
+are the four ways to run the chain in between, which differ in nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig
+from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
+
+from langchain_agentmem.errors import AgentMemoryError
+from langchain_agentmem.turn import Remember, Turning, TurnReport
+
+if TYPE_CHECKING:
+    from redisvl.query.filter import FilterExpression
+
+    from langchain_agentmem.agent_memory import AgentMemory
+
+
+class MemoryChain(Runnable[Any, Any]):
+    """A runnable that remembers; made by `AgentMemory.wrap`, which describes its parameters."""
+
+    def __init__(
+        self,
+        memory: AgentMemory,
+        runnable: RunnableLike[Any, Any],
+        *,
+        input_key: str,
+        history_key: str,
+        memories_key: str | None,
+        output_key: str | None,
+        remember: Remember,
+        k: int,
+        kind: str | None,
+        distance_threshold: float | EllipsisType | None,
+        filter: FilterExpression | None,
+        on_turn: Callable[[TurnReport], None] | None,
+    ) -> None:
+        self.memory = memory
+        self.runnable: Runnable[Any, Any] = coerce_to_runnable(runnable)
+        self.input_key = input_key
+        self.history_key = history_key
+        self.memories_key = memories_key
+        self.output_key = output_key
+        self.remember = remember
+        self.recall_options: dict[str, Any] = {
+            "k": k,
+            "kind": kind,
+            "distance_threshold": distance_threshold,
+            "filter": filter,
+        }
+        self.on_turn = on_turn
+
+    @property
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        """What `configurable` may hold: the ids that say whose memory this is."""
+        return [
+            *self.runnable.config_specs,
+            ConfigurableFieldSpec(id="session_id", annotation=str, name="Session", description="The thread."),
+            ConfigurableFieldSpec(id="user_id", annotation=str, name="User", description="Whose memories."),
+            ConfigurableFieldSpec(
+                id="namespace",
+                annotation=str,
+                name="Namespace",
+                description="Which of them.",
+                default="default",
+            ),
+        ]
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Run one turn. `config["configurable"]` names `session_id` and `user_id`."""
+        turn = Turning(self, input, config)
+        inputs = self._begin(turn)
+        try:
+            output = self.runnable.invoke(inputs, turn.config, **kwargs)
+        except BaseException as error:
+            self._abandon(turn, error)
+            raise
+        self._end(turn, output)
+        return output
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """Async version of `invoke`."""
+        turn = Turning(self, input, config)
+        inputs = await self._abegin(turn)
+        try:
+            output = await self.runnable.ainvoke(inputs, turn.config, **kwargs)
+        except BaseException as error:
+            await self._aabandon(turn, error)
+            raise
+        await self._aend(turn, output)
+        return output
+
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
+        """Run one turn, passing chunks on as they come; the turn is stored when the stream is exhausted."""
+        turn = Turning(self, input, config)
+        inputs = self._begin(turn)
+        try:
+            for chunk in self.runnable.stream(inputs, turn.config, **kwargs):
+                turn.take(chunk)
+                yield chunk
+        except BaseException as error:  # GeneratorExit too: nobody read the answer to its end
+            self._abandon(turn, error)
+            raise
+        self._end(turn, turn.streamed)
+
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """Async version of `stream`."""
+        turn = Turning(self, input, config)
+        inputs = await self._abegin(turn)
+        try:
+            async for chunk in self.runnable.astream(inputs, turn.config, **kwargs):
+                turn.take(chunk)
+                yield chunk
+        except BaseException as error:
+            await self._aabandon(turn, error)
+            raise
+        await self._aend(turn, turn.streamed)
+
+    # Around the chain. Each pair runs the same operation of the turn.
+
+    def _begin(self, turn: Turning) -> dict[str, Any]:
+        with turn.tolerating("recall"):
+            if turn.wants_embedding:
+                turn.embedding = self.memory.long_term.embeddings.embed_query(turn.text)
+        with turn.tolerating("reading"):
+            self.memory.transport.run(turn.read())
+        return turn.chain_inputs()
+
+    async def _abegin(self, turn: Turning) -> dict[str, Any]:
+        with turn.tolerating("recall"):
+            if turn.wants_embedding:
+                turn.embedding = await self.memory.long_term.embeddings.aembed_query(turn.text)
+        with turn.tolerating("reading"):
+            await self.memory.transport.arun(turn.read())
+        return turn.chain_inputs()
+
+    def _end(self, turn: Turning, output: Any) -> None:
+        turn.finish(output)
+        with turn.tolerating("writing"), turn.counting_lost_events():
+            self.memory.transport.run(turn.write())
+        turn.report()
+
+    async def _aend(self, turn: Turning, output: Any) -> None:
+        turn.finish(output)
+        with turn.tolerating("writing"), turn.counting_lost_events():
+            await self.memory.transport.arun(turn.write())
+        turn.report()
+
+    # The chain's own error is the one to raise, whatever becomes of its events.
+
+    def _abandon(self, turn: Turning, error: BaseException) -> None:
+        with suppress(AgentMemoryError), turn.counting_lost_events():
+            self.memory.transport.run(turn.write_failure(error))
+
+    async def _aabandon(self, turn: Turning, error: BaseException) -> None:
+        with suppress(AgentMemoryError), turn.counting_lost_events():
+            await self.memory.transport.arun(turn.write_failure(error))

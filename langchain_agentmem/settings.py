@@ -1,0 +1,86 @@
+"""Every setting of the package: its default, its bounds, and the environment variable that sets it."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing_extensions import Self
+
+from langchain_agentmem.errors import ConfigurationError
+
+Distance = Annotated[float, Field(ge=0, le=2)]
+
+
+class AgentMemorySettings(BaseSettings):
+    """Settings of `AgentMemory`; each is also an environment variable `AGENTMEM_<NAME>`.
+
+    Durations are seconds, thresholds cosine distances (0 is the same direction, 2 the opposite).
+    In the environment a blank value means unset and `none` means `None`; `ttl_by_kind` is JSON.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="AGENTMEM_",
+        env_ignore_empty=True,
+        env_parse_none_str="none",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    url: SecretStr = Field(
+        default_factory=lambda: SecretStr(os.environ.get("REDIS_URL") or "embedded://"),
+        description="Where the memory is. Without AGENTMEM_URL: REDIS_URL, else a private Redis.",
+    )
+    token: SecretStr | None = Field(None, description="The token of a REST database.")
+    session_ttl_seconds: PositiveInt | None = Field(3600, description="How long an idle session lives.")
+    max_turns: PositiveInt | None = Field(20, description="A session's window, in messages.")
+    memory_key: str = Field("chat_history", min_length=1, description="The chain's variable.")
+    session_prefix: str = Field("agent:session:", min_length=1)
+    memory_prefix: str = Field("agent:mem:", min_length=1)
+    events_prefix: str = Field("agent:events:", min_length=1)
+    index_name: str = Field("agentmem:idx", min_length=1)
+    dedup_threshold: Distance = Field(0.20, description="Up to this distance a memory is known already.")
+    recall_threshold: Distance = Field(0.55, description="Up to this distance a memory is recalled.")
+    ttl_by_kind: dict[str, PositiveInt | None] = Field({"episodic": 604800, "semantic": None})
+    storage: Literal["json", "hash"] = "json"
+    algorithm: Literal["hnsw", "flat"] = "hnsw"
+    vector_type: Literal["float32", "float16"] = "float32"
+    events_max_len: PositiveInt = Field(1000, description="About how many events a thread keeps.")
+    events_ttl_seconds: PositiveInt | None = None
+    max_text_bytes: PositiveInt = 32768
+    socket_timeout_seconds: PositiveFloat = Field(5.0, description="A server silent for longer is an error.")
+    on_error: Literal["raise", "continue"] = Field(
+        "raise", description="What a chain does when history or recall fails."
+    )
+
+    @model_validator(mode="after")
+    def _prefixes_differ(self) -> Self:
+        prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix]
+        for one in prefixes:
+            if sum(other.startswith(one) for other in prefixes) > 1:
+                raise ValueError(f"the prefix {one!r} begins another tier's keys too; choose different ones")
+        return self
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """The settings from keywords, the environment and the defaults, in this order.
+
+        Raises:
+            ConfigurationError: Names every value that is not usable, and every unknown name.
+        """
+        unknown = given.keys() - cls.model_fields.keys()
+        if unknown:
+            raise ConfigurationError(
+                f"Unknown setting: {', '.join(sorted(unknown))}. Known are {', '.join(cls.model_fields)}."
+            )
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            said = "; ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}"
+                for item in error.errors(include_input=False, include_url=False, include_context=False)
+            )
+            raise ConfigurationError(f"Settings are not usable: {said}.") from None

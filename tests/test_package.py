@@ -1,0 +1,126 @@
+"""The package as a whole: its names, its layers, what importing it costs, its errors."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis.exceptions
+
+import langchain_agentmem
+from langchain_agentmem import errors
+from langchain_agentmem.transport.redis_errors import answered, unreachable
+
+PACKAGE = Path(langchain_agentmem.__file__).parent
+# A module may import from its own layer and from those that stand before it.
+LAYERS = [
+    "errors",
+    "core",
+    "transport",
+    ("working", "longterm", "events"),
+    "settings",
+    ("agent_memory", "turn", "chain"),
+    "cli",
+]
+RANK = {
+    name: rank
+    for rank, layer in enumerate(LAYERS)
+    for name in ((layer,) if isinstance(layer, str) else layer)
+}
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("langchain_agentmem"):
+            found.add((node.module or "").split(".")[1] if "." in (node.module or "") else "")
+        if isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("langchain_agentmem.")}
+    return found - {""}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py"],
+    ids=lambda p: str(p.relative_to(PACKAGE)),
+)
+def test_imports_go_downward_only(path: Path) -> None:
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for other in imports(path) - {own}:
+        assert RANK[other] <= RANK[own], f"{own} imports {other}"
+        if own in LAYERS[3]:
+            assert RANK[other] < RANK[own], f"the tier {own} imports the tier {other}"
+
+
+def test_core_does_no_io() -> None:
+    for path in (PACKAGE / "core").glob("*.py"):
+        names = {
+            a.name.split(".")[0]
+            for n in ast.walk(ast.parse(path.read_text()))
+            if isinstance(n, ast.Import)
+            for a in n.names
+        }
+        names |= {
+            (n.module or "").split(".")[0]
+            for n in ast.walk(ast.parse(path.read_text()))
+            if isinstance(n, ast.ImportFrom)
+        }
+        assert not names & {"redis", "redisvl", "asyncio", "socket", "threading"}, path
+
+
+def test_every_public_name_can_be_imported_and_they_are_sorted() -> None:
+    assert langchain_agentmem.__all__ == sorted(langchain_agentmem.__all__)
+    assert set(langchain_agentmem.__all__) == set(langchain_agentmem._MODULES)
+    for name in langchain_agentmem.__all__:
+        assert getattr(langchain_agentmem, name).__name__ == name
+    with pytest.raises(AttributeError, match="Nothing"):
+        _ = langchain_agentmem.Nothing  # type: ignore[attr-defined]
+
+
+def test_every_error_is_public_and_of_one_tree() -> None:
+    defined = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, Exception) and value.__module__ == errors.__name__
+    }
+    assert defined == set(errors.__all__)
+    assert all(issubclass(getattr(errors, name), errors.AgentMemoryError) for name in defined)
+
+
+HEAVY = [
+    "torch",
+    "sentence_transformers",
+    "transformers",
+    "redisvl",
+    "numpy",
+    "starlette",
+    "uvicorn",
+    "typer",
+    "rich",
+    "scipy",
+]
+
+
+@pytest.mark.parametrize("statement", ["import langchain_agentmem", "from langchain_agentmem import *"])
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    code = f"{statement}\nimport sys\nprint(*sorted(set(sys.modules) & set({HEAVY!r})))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert [name for name in loaded if name != "numpy" or statement.endswith("agentmem")] == []
+
+
+def subclasses(cls: type[Exception]) -> set[type[Exception]]:
+    return {cls}.union(*(subclasses(sub) for sub in cls.__subclasses__()))
+
+
+@pytest.mark.parametrize("cls", sorted(subclasses(redis.exceptions.RedisError), key=lambda cls: cls.__name__))
+def test_every_error_of_redis_py_becomes_one_of_ours(cls: type[Exception]) -> None:
+    error = cls("3999 127.0.0.1:6381") if issubclass(cls, redis.exceptions.AskError) else cls("it said so")
+    for ours in (answered(error), unreachable(error, "localhost:6379")):
+        assert isinstance(ours, errors.StoreError)
+        assert ours.__cause__ is error
