@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
+from langchain_agentmem.core.checks import positive, scope
 from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connections import connect
@@ -214,23 +215,28 @@ class AgentMemory:
             distance_threshold: The farthest that is recalled; the setting `recall_threshold` if not given.
             filter: A redisvl `FilterExpression` that recalled memories must meet besides.
             on_turn: Called with a `TurnReport` after every turn.
+
+        Raises:
+            InvalidInputError: `remember`, `kind` or `k` is not usable.
         """
         from langchain_agentmem.chain import MemoryChain
+        from langchain_agentmem.turn import WrapOptions
 
-        return MemoryChain(
-            self,
-            runnable,
+        if remember is not None and not callable(remember):
+            scope("remember", remember)
+        if kind is not None:
+            scope("kind", kind)
+        positive("k", k)
+        options = WrapOptions(
             input_key=input_key,
             history_key=history_key or self.settings.memory_key,
             memories_key=memories_key,
             output_key=output_key,
             remember=remember,
-            k=k,
-            kind=kind,
-            distance_threshold=distance_threshold,
-            filter=filter,
+            recall={"k": k, "kind": kind, "distance_threshold": distance_threshold, "filter": filter},
             on_turn=on_turn,
         )
+        return MemoryChain(self, runnable, options)
 
     def forget_user(self, user: str) -> Forgotten:
         """Remove everything of a user from every tier, in every namespace. SCANs the database."""

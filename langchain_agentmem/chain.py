@@ -7,56 +7,27 @@ are the four ways to run the chain in between, which differ in nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig
 from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
 
 from langchain_agentmem.errors import AgentMemoryError
-from langchain_agentmem.turn import Remember, Turning, TurnReport
+from langchain_agentmem.turn import ChainTurn, WrapOptions
 
 if TYPE_CHECKING:
-    from redisvl.query.filter import FilterExpression
-
     from langchain_agentmem.agent_memory import AgentMemory
 
 
 class MemoryChain(Runnable[Any, Any]):
     """A runnable that remembers; made by `AgentMemory.wrap`, which describes its parameters."""
 
-    def __init__(
-        self,
-        memory: AgentMemory,
-        runnable: RunnableLike[Any, Any],
-        *,
-        input_key: str,
-        history_key: str,
-        memories_key: str | None,
-        output_key: str | None,
-        remember: Remember,
-        k: int,
-        kind: str | None,
-        distance_threshold: float | EllipsisType | None,
-        filter: FilterExpression | None,
-        on_turn: Callable[[TurnReport], None] | None,
-    ) -> None:
+    def __init__(self, memory: AgentMemory, runnable: RunnableLike[Any, Any], options: WrapOptions) -> None:
         self.memory = memory
         self.runnable: Runnable[Any, Any] = coerce_to_runnable(runnable)
-        self.input_key = input_key
-        self.history_key = history_key
-        self.memories_key = memories_key
-        self.output_key = output_key
-        self.remember = remember
-        self.recall_options: dict[str, Any] = {
-            "k": k,
-            "kind": kind,
-            "distance_threshold": distance_threshold,
-            "filter": filter,
-        }
-        self.on_turn = on_turn
+        self.options = options
 
     @property
     def config_specs(self) -> list[ConfigurableFieldSpec]:
@@ -76,7 +47,7 @@ class MemoryChain(Runnable[Any, Any]):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run one turn. `config["configurable"]` names `session_id` and `user_id`."""
-        turn = Turning(self, input, config)
+        turn = ChainTurn(self.memory, self.options, input, config)
         inputs = self._begin(turn)
         try:
             output = self.runnable.invoke(inputs, turn.config, **kwargs)
@@ -88,7 +59,7 @@ class MemoryChain(Runnable[Any, Any]):
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Async version of `invoke`."""
-        turn = Turning(self, input, config)
+        turn = ChainTurn(self.memory, self.options, input, config)
         inputs = await self._abegin(turn)
         try:
             output = await self.runnable.ainvoke(inputs, turn.config, **kwargs)
@@ -100,7 +71,7 @@ class MemoryChain(Runnable[Any, Any]):
 
     def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         """Run one turn, passing chunks on as they come; the turn is stored when the stream is exhausted."""
-        turn = Turning(self, input, config)
+        turn = ChainTurn(self.memory, self.options, input, config)
         inputs = self._begin(turn)
         try:
             for chunk in self.runnable.stream(inputs, turn.config, **kwargs):
@@ -115,7 +86,7 @@ class MemoryChain(Runnable[Any, Any]):
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         """Async version of `stream`."""
-        turn = Turning(self, input, config)
+        turn = ChainTurn(self.memory, self.options, input, config)
         inputs = await self._abegin(turn)
         try:
             async for chunk in self.runnable.astream(inputs, turn.config, **kwargs):
@@ -128,7 +99,7 @@ class MemoryChain(Runnable[Any, Any]):
 
     # Around the chain. Each pair runs the same operation of the turn.
 
-    def _begin(self, turn: Turning) -> dict[str, Any]:
+    def _begin(self, turn: ChainTurn) -> dict[str, Any]:
         with turn.tolerating("recall"):
             if turn.wants_embedding:
                 turn.embedding = self.memory.long_term.embeddings.embed_query(turn.text)
@@ -136,7 +107,7 @@ class MemoryChain(Runnable[Any, Any]):
             self.memory.transport.run(turn.read())
         return turn.chain_inputs()
 
-    async def _abegin(self, turn: Turning) -> dict[str, Any]:
+    async def _abegin(self, turn: ChainTurn) -> dict[str, Any]:
         with turn.tolerating("recall"):
             if turn.wants_embedding:
                 turn.embedding = await self.memory.long_term.embeddings.aembed_query(turn.text)
@@ -144,13 +115,13 @@ class MemoryChain(Runnable[Any, Any]):
             await self.memory.transport.arun(turn.read())
         return turn.chain_inputs()
 
-    def _end(self, turn: Turning, output: Any) -> None:
+    def _end(self, turn: ChainTurn, output: Any) -> None:
         turn.finish(output)
         with turn.tolerating("writing"), turn.counting_lost_events():
             self.memory.transport.run(turn.write())
         turn.report()
 
-    async def _aend(self, turn: Turning, output: Any) -> None:
+    async def _aend(self, turn: ChainTurn, output: Any) -> None:
         turn.finish(output)
         with turn.tolerating("writing"), turn.counting_lost_events():
             await self.memory.transport.arun(turn.write())
@@ -158,10 +129,10 @@ class MemoryChain(Runnable[Any, Any]):
 
     # The chain's own error is the one to raise, whatever becomes of its events.
 
-    def _abandon(self, turn: Turning, error: BaseException) -> None:
+    def _abandon(self, turn: ChainTurn, error: BaseException) -> None:
         with suppress(AgentMemoryError), turn.counting_lost_events():
             self.memory.transport.run(turn.write_failure(error))
 
-    async def _aabandon(self, turn: Turning, error: BaseException) -> None:
+    async def _aabandon(self, turn: ChainTurn, error: BaseException) -> None:
         with suppress(AgentMemoryError), turn.counting_lost_events():
             await self.memory.transport.arun(turn.write_failure(error))

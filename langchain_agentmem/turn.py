@@ -28,7 +28,7 @@ from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 
 if TYPE_CHECKING:
-    from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.agent_memory import AgentMemory
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -41,6 +41,19 @@ class RecalledMemories(list[MemoryRecord]):
 
     def __str__(self) -> str:
         return "\n".join(f"- {record.text}" for record in self)
+
+
+@dataclass(frozen=True, slots=True)
+class WrapOptions:
+    """How a chain is wrapped; `AgentMemory.wrap` describes each."""
+
+    input_key: str
+    history_key: str
+    memories_key: str | None
+    output_key: str | None
+    remember: Remember
+    recall: dict[str, Any]
+    on_turn: Callable[[TurnReport], None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +83,32 @@ class TurnReport:
     write_seconds: float = 0.0
 
 
-class Turning:
+class ChainTurn:
     """A turn in progress.
 
     Args:
-        chain: The chain whose turn it is.
-        value: Its input.
+        memory: The memory it happens in.
+        options: How the chain is wrapped.
+        value: The chain's input.
         config: The caller's config, with `session_id` and `user_id` under `configurable`.
 
     Raises:
         InvalidInputError: An id is missing, or the input has no message.
     """
 
-    def __init__(self, chain: MemoryChain, value: Any, config: RunnableConfig | None) -> None:
+    def __init__(
+        self, memory: AgentMemory, options: WrapOptions, value: Any, config: RunnableConfig | None
+    ) -> None:
         from langchain_agentmem.events.handlers import EventLogHandler
 
-        self._chain = chain
-        self._memory = chain.memory
+        self._memory = memory
+        self._options = options
         configurable = ensure_config(config).get("configurable", {})
         self.thread_id = _id(configurable, "session_id", "thread_id")
         self.user = _id(configurable, "user_id")
         self.namespace = scope("namespace", configurable.get("namespace", "default"))
-        self._inputs = value if isinstance(value, dict) else {chain.input_key: value}
-        self._messages = _input_messages(self._inputs, chain.input_key)
+        self._inputs = value if isinstance(value, dict) else {options.input_key: value}
+        self._messages = _input_messages(self._inputs, options.input_key)
         self.text = _text(self._messages)
         self._kind = self._choose_kind()
         self._events = self._memory.events.buffer()
@@ -111,21 +127,23 @@ class Turning:
     @property
     def wants_embedding(self) -> bool:
         """Whether anything of this turn is recalled by, or remembered with, its text's vector."""
-        return self._usable_text and (self._chain.memories_key is not None or self._kind is not None)
+        return self._usable_text and (self._options.memories_key is not None or self._kind is not None)
 
     @property
     def _usable_text(self) -> bool:
         return 0 < len(self.text.encode("utf-8", "replace")) <= self._memory.settings.max_text_bytes
 
     def _choose_kind(self) -> str | None:
-        remember = self._chain.remember
-        kind = remember(self.text) if callable(remember) and self.text else remember
-        return kind if isinstance(kind, str) and self._usable_text else None
+        if not self._usable_text:
+            return None
+        remember = self._options.remember
+        kind = remember(self.text) if callable(remember) else remember
+        return None if kind is None else scope("kind", kind)
 
     def read(self) -> Op[None]:
         """Read the session, and recall, in one round trip."""
         operations: list[Op[Any]] = [self._memory.working.messages_op(self.thread_id)]
-        if self.embedding is not None and self._chain.memories_key is not None:
+        if self.embedding is not None and self._options.memories_key is not None:
             operations.append(late(partial(self._recall, self.embedding)))
         history, *recalled = yield from gather(operations)
         with self.tolerating("history"):
@@ -138,9 +156,9 @@ class Turning:
     def chain_inputs(self) -> dict[str, Any]:
         """The caller's input with the history and the memories."""
         self._times.append(time.perf_counter())
-        inputs = {**self._inputs, self._chain.history_key: self._history}
-        if self._chain.memories_key is not None:
-            inputs[self._chain.memories_key] = self._recalled
+        inputs = {**self._inputs, self._options.history_key: self._history}
+        if self._options.memories_key is not None:
+            inputs[self._options.memories_key] = self._recalled
         return inputs
 
     def take(self, chunk: Any) -> None:
@@ -156,7 +174,7 @@ class Turning:
     def finish(self, output: Any) -> None:
         """The chain has answered."""
         self._times.append(time.perf_counter())
-        self._messages += _output_messages(output, self._chain.output_key)
+        self._messages += _output_messages(output, self._options.output_key)
 
     def write(self) -> Op[None]:
         """Append the exchange, remember the user's text, record the events: one round trip."""
@@ -175,7 +193,7 @@ class Turning:
 
     def _recall(self, embedding: list[float]) -> Op[list[MemoryRecord]]:
         return self._memory.long_term.recall_op(
-            user=self.user, namespace=self.namespace, embedding=embedding, **self._chain.recall_options
+            user=self.user, namespace=self.namespace, embedding=embedding, **self._options.recall
         )
 
     def _append(self) -> Op[int]:
@@ -199,8 +217,8 @@ class Turning:
     def report(self) -> None:
         """Tell `on_turn` what the turn did."""
         began, read, answered = self._times
-        if self._chain.on_turn is not None:
-            self._chain.on_turn(
+        if self._options.on_turn is not None:
+            self._options.on_turn(
                 TurnReport(
                     thread_id=self.thread_id,
                     user=self.user,

@@ -413,3 +413,18 @@ class TestFailures:
             assert memory.wrap(ECHO_TEXT).invoke("hi", config()) == "ok"
             assert memory.failures == 2
             assert memory.events.dropped > 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"remember": ""}, {"remember": 5}, {"k": 0}, {"k": "5"}, {"kind": ""}], ids=str
+)
+async def test_options_that_cannot_be_used_are_refused_at_once(memory: AgentMemory, options: Any) -> None:
+    with pytest.raises(InvalidInputError, match=next(iter(options))):
+        memory.wrap(ECHO_TEXT, **options)
+
+
+async def test_a_choice_that_is_no_kind_is_refused_before_the_chain_runs(memory: AgentMemory) -> None:
+    asked: list[Any] = []
+    with pytest.raises(InvalidInputError, match="kind"):
+        memory.wrap(RunnableLambda(asked.append), remember=lambda text: True).invoke("hi", config())  # type: ignore[arg-type, return-value]
+    assert asked == []
