@@ -64,7 +64,11 @@ _ROLE = {
 _TYPE = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool", "function": "function"}
 _TYPE |= {"remove": "remove", "human": "human", "ai": "ai"}  # the last two as other programs write them
 ROLES = ("user", "assistant", "system")  # what a plain turn can be, from a role and a text alone
-_PLAIN = {HumanMessage: "user", AIMessage: "assistant", SystemMessage: "system"}
+_PLAIN: dict[type[BaseMessage], tuple[str, dict[str, Any]]] = {  # the role, and what else a plain one has
+    HumanMessage: ("user", vars(HumanMessage(content=""))),
+    AIMessage: ("assistant", vars(AIMessage(content=""))),
+    SystemMessage: ("system", vars(SystemMessage(content=""))),
+}
 _ENTRY_FIRST = {"ai": ("tool_calls", "invalid_tool_calls"), "tool": ("tool_call_id", "name")}
 _DEFAULTS: dict[str, Any] = {
     "additional_kwargs": {},
@@ -97,18 +101,17 @@ def encode_turn(message: BaseMessage, ts: float) -> bytes:
     Raises:
         MessageNotStorableError: It would not come back equal.
     """
-    kind = type(message)
-    members = {
-        name: value
-        for name, value in vars(message).items()
-        if name not in ("content", "type") and not (name in _DEFAULTS and value == _DEFAULTS[name])
-    }
-    extra = message.__pydantic_extra__
+    members, extra = vars(message), message.__pydantic_extra__
+    role, defaults = _PLAIN.get(type(message), ("", {}))
     turn: dict[str, Any]
-    role = _PLAIN.get(kind)
-    if role is not None and not members and not extra and type(message.content) is str:
+    if members == {**defaults, "content": message.content} and type(message.content) is str and not extra:
         turn = {"role": role, "content": message.content, "ts": ts}
         return json.dumps(turn) if message.content.isascii() else _checked(message, turn, decode_turn)
+    members = {
+        name: value
+        for name, value in members.items()
+        if name not in ("content", "type") and not (name in _DEFAULTS and value == _DEFAULTS[name])
+    }
     turn = {
         "role": members.pop("role") if "role" in members else _ROLE.get(message.type),
         "content": message.content,

@@ -19,19 +19,20 @@
 -- writer puts there, tells this layout from any other.
 
 local key = KEYS[1]
+local call, find, sub = redis.call, string.find, string.sub
 
 -- A JSON list of any other layout as lines of its elements. What is no list is kept, as one line.
 local function lines_of(text)
-  if not string.find(text, '^%s*%[') then return (string.gsub(text, '[\r\n]', ' ')) end
+  if not find(text, '^%s*%[') then return (string.gsub(text, '[\r\n]', ' ')) end
   local elements, depth, start, at = {}, 0, nil, 1
   while true do
-    local found = string.find(text, '["%[%]{},]', at)
+    local found = find(text, '["%[%]{},]', at)
     if not found then break end
-    local char = string.sub(text, found, found)
+    local char = sub(text, found, found)
     if char == '"' then
       repeat
-        found = string.find(text, '["\\]', found + 1)
-        local escape = found and string.sub(text, found, found) == '\\'
+        found = find(text, '["\\]', found + 1)
+        local escape = found and sub(text, found, found) == '\\'
         if escape then found = found + 1 end
       until not escape
       if not found then break end
@@ -40,8 +41,8 @@ local function lines_of(text)
       if depth == 1 then start = found + 1 end
     else
       if depth == 1 then
-        local element = string.sub(text, start, found - 1)
-        if string.find(element, '%S') then elements[#elements + 1] = element end
+        local element = sub(text, start, found - 1)
+        if find(element, '%S') then elements[#elements + 1] = element end
         start = found + 1
       end
       if char ~= ',' then depth = depth - 1 end
@@ -49,8 +50,8 @@ local function lines_of(text)
     at = found + 1
   end
   if depth ~= 0 or not start then
-    local rest = string.sub(text, start or 1)
-    if string.find(rest, '%S') then elements[#elements + 1] = rest end
+    local rest = sub(text, start or 1)
+    if find(rest, '%S') then elements[#elements + 1] = rest end
   end
   for i, element in ipairs(elements) do
     elements[i] = string.gsub(string.gsub(element, '^%s+', ''), '[\r\n]', ' ')
@@ -60,35 +61,33 @@ end
 
 -- The last `window` lines. A window does not begin with a tool's result whose call was cut off.
 local function keep(lines, window)
-  local starts, at = { 1 }, 0
-  while true do
-    at = string.find(lines, '\n', at + 1, true)
-    if not at then break end
-    starts[#starts + 1] = at + 1
+  local count, at = 1, find(lines, '\n', 1, true)
+  while at do
+    count = count + 1
+    at = find(lines, '\n', at + 1, true)
   end
-  local first = #starts - window + 1
-  if first <= 1 then return lines end
-  while first <= #starts and string.find(lines, '^{%s*"role"%s*:%s*"tool"', starts[first]) do
-    first = first + 1
-  end
-  return first <= #starts and string.sub(lines, starts[first]) or ''
+  if count <= window then return lines end
+  at = 0
+  for _ = 1, count - window do at = find(lines, '\n', at + 1, true) end
+  while at and find(lines, '^{%s*"role"%s*:%s*"tool"', at + 1) do at = find(lines, '\n', at + 1, true) end
+  return at and sub(lines, at + 1) or ''
 end
 
-local stored = redis.call('HMGET', key, 'thread_id', 'ttl_seconds', 'recent_turns')
+local stored = call('HMGET', key, 'thread_id', 'ttl_seconds', 'recent_turns')
 local count = tonumber(ARGV[4])
-local turn_count = redis.call('HINCRBY', key, 'turn_count', count) -- first, for it fails if that is no number
+local turn_count = call('HINCRBY', key, 'turn_count', count) -- first, for it fails if that is no number
 if not stored[1] then
   local fields = {
     'thread_id', ARGV[6], 'user', ARGV[7], 'agent', ARGV[8], 'goal', '', 'scratchpad', '',
     'created_ts', ARGV[1], 'recent_turns', '[]',
   }
-  for i = 1, #fields, 2 do redis.call('HSETNX', key, fields[i], fields[i + 1]) end
+  for i = 1, #fields, 2 do call('HSETNX', key, fields[i], fields[i + 1]) end
 end
 
 if count > 0 then
   local lines, old = ARGV[5], stored[3] or ''
-  if string.sub(old, 1, 3) == '[ \n' then
-    old = string.sub(old, 4, -3)
+  if sub(old, 1, 3) == '[ \n' then
+    old = sub(old, 4, -3)
   else
     old = lines_of(old)
   end
@@ -96,18 +95,18 @@ if count > 0 then
   local window = tonumber(ARGV[3])
   if window > 0 then lines = keep(lines, window) end
   lines = lines == '' and '[]' or '[ \n' .. lines .. '\n]'
-  redis.call('HSET', key, 'recent_turns', lines, 'last_active_ts', ARGV[1])
+  call('HSET', key, 'recent_turns', lines, 'last_active_ts', ARGV[1])
 else
-  redis.call('HSET', key, 'last_active_ts', ARGV[1])
+  call('HSET', key, 'last_active_ts', ARGV[1])
 end
 local ttl = tonumber(stored[2] or '') or tonumber(ARGV[2])
 for i = 9, #ARGV, 2 do
-  redis.call('HSET', key, ARGV[i], ARGV[i + 1])
+  call('HSET', key, ARGV[i], ARGV[i + 1])
   if ARGV[i] == 'ttl_seconds' then ttl = tonumber(ARGV[i + 1]) end
 end
 if ttl and ttl > 0 then
-  redis.call('EXPIRE', key, ttl)
+  call('EXPIRE', key, ttl)
 else
-  redis.call('PERSIST', key)
+  call('PERSIST', key)
 end
 return turn_count
