@@ -1,0 +1,1 @@
+"""Tier 3: the event log, what an agent did and when."""

@@ -1,0 +1,23 @@
+-- forget_events: delete a user's entries from a stream, and a stream that is empty afterwards.
+-- Looks at a bounded number of entries a call, so that a long stream does not hold up the server.
+--
+--   KEYS[1]  the stream
+--   ARGV[1]  user, compared byte for byte
+--   ARGV[2]  where to begin: '-', or what the last call answered
+--   ARGV[3]  how many entries to look at
+--   result   { entries deleted, where the next call begins or '' }
+
+local entries = redis.call('XRANGE', KEYS[1], ARGV[2], '+', 'COUNT', ARGV[3])
+local deleted = 0
+for _, entry in ipairs(entries) do
+  local fields = entry[2]
+  for i = 1, #fields, 2 do
+    if fields[i] == 'user' and fields[i + 1] == ARGV[1] then
+      deleted = deleted + redis.call('XDEL', KEYS[1], entry[1])
+      break
+    end
+  end
+end
+if deleted > 0 and redis.call('XLEN', KEYS[1]) == 0 then redis.call('UNLINK', KEYS[1]) end
+local more = #entries == tonumber(ARGV[3])
+return { deleted, more and '(' .. entries[#entries][1] or '' }

@@ -1,0 +1,418 @@
+"""The handlers under real LangChain runnables, with their events kept in a buffer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from langchain_core.agents import AgentAction, AgentFinish
+from langchain_core.callbacks import (
+    BaseCallbackHandler,
+    CallbackManagerForRetrieverRun,
+    adispatch_custom_event,
+    dispatch_custom_event,
+)
+from langchain_core.documents import Document
+from langchain_core.language_models.fake import FakeListLLM
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.tools import StructuredTool
+
+from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.events import recorder
+from langchain_agentmem.events.event import Event, read_event
+from langchain_agentmem.events.event_log import EventLog
+from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
+from langchain_agentmem.events.sinks import EventBuffer
+
+SECRET = "hunter2SECRETx9"
+
+
+class NoTransport:
+    """Anything sent is a mistake."""
+
+    def run(self, op: Op[T]) -> T:
+        raise AssertionError("something was sent")
+
+    async def arun(self, op: Op[T]) -> T:
+        raise AssertionError("something was sent")
+
+    def close(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Retriever(BaseRetriever):
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+    ) -> list[Document]:
+        if query == "fail":
+            raise LookupError("nothing there")
+        return [Document(f"text {i} of {query}", metadata={"password": SECRET}) for i in range(5)]
+
+
+def model(*answers: AIMessage) -> GenericFakeChatModel:
+    return GenericFakeChatModel(messages=iter(answers or [AIMessage("hello")] * 5))
+
+
+class Harness:
+    """Runs a runnable under a handler and gives the events."""
+
+    def __init__(self, kind: type[Any], runs: str) -> None:
+        self.log = EventLog(transport=NoTransport())
+        self.buffer = self.log.buffer()
+        self.handler = kind(self.log, "t1", user="alice", sink=self.buffer)
+        self._runs = runs
+
+    async def __call__(self, runnable: Runnable[Any, Any], value: Any) -> list[Event]:
+        config: RunnableConfig = {"callbacks": [self.handler]}
+        if self._runs == "sync":
+            runnable.invoke(value, config)
+        else:
+            await runnable.ainvoke(value, config)
+        return self.events()
+
+    def events(self) -> list[Event]:
+        found = []
+        for thread_id, fields in self.buffer.drain():
+            assert thread_id == "t1"
+            found.append(read_event([b"1-0", [part for pair in fields.items() for part in pair]]))
+        return found
+
+
+@pytest.fixture(
+    params=[
+        (EventLogHandler, "sync"),
+        (EventLogHandler, "async"),
+        (AsyncEventLogHandler, "async"),
+        (AsyncEventLogHandler, "sync"),
+    ],
+    ids=["sync", "sync handler in async chain", "async", "async handler in sync chain"],
+)
+def under(request: pytest.FixtureRequest) -> Iterator[Harness]:
+    harness = Harness(*request.param)
+    yield harness
+    assert harness.log.dropped == 0
+    harness.log.close()
+
+
+def actions(events: list[Event]) -> list[str]:
+    return [event.action for event in events]
+
+
+class TestEveryCallback:
+    async def test_chain_and_chat_model(self, under: Harness) -> None:
+        usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+        call = {"name": "look", "args": {"city": "Rome", "api_key": SECRET}, "id": "c1"}
+        answer = AIMessage("hello", usage_metadata=usage, tool_calls=[call])
+        chain = ChatPromptTemplate.from_messages([("human", "{input}")]) | model(answer)
+        events = await under(chain, {"input": "hi there"})
+        assert actions(events) == [
+            *("chain_start", "chain_start", "chain_end"),
+            *("chat_model_start", "chat_model_end", "chain_end"),
+        ]
+        root, prompt, prompt_end, begun, ended, root_end = events
+        assert (root.name, prompt.name, begun.name) == (
+            "RunnableSequence",
+            "ChatPromptTemplate",
+            "GenericFakeChatModel",
+        )
+        assert root.parent_run_id == ""
+        assert {prompt.parent_run_id, begun.parent_run_id, ended.parent_run_id} == {root.run_id}
+        assert (root_end.run_id, root_end.name) == (root.run_id, "RunnableSequence")
+        assert root.duration_seconds is None
+        assert 0 <= (ended.duration_seconds or -1) <= (root_end.duration_seconds or -1) < 5
+        assert prompt_end.duration_seconds is not None
+        assert {event.user for event in events} == {"alice"}
+        assert root.detail == '{"input":"hi there"}'
+        assert begun.detail == '[{"type":"human","content":"hi there"}]'
+        detail = json.loads(ended.detail)
+        assert detail["text"] == "hello"
+        assert detail["tool_calls"] == [{"name": "look", "args": {"city": "Rome", "api_key": "[redacted]"}}]
+        assert detail["usage"] == usage
+
+    async def test_a_chat_model_alone(self, under: Harness) -> None:
+        events = await under(model(), "hi")
+        assert actions(events) == ["chat_model_start", "chat_model_end"]
+
+    async def test_llm(self, under: Harness) -> None:
+        events = await under(FakeListLLM(responses=["pong"]), "ping")
+        assert actions(events) == ["llm_start", "llm_end"]
+        assert [event.detail for event in events] == ["ping", '{"text":"pong"}']
+
+    async def test_failing_model(self, under: Harness) -> None:
+        with pytest.raises(RuntimeError):  # the fake has no more answers
+            await under(GenericFakeChatModel(messages=iter([])), "hi")
+        begun, failed = under.events()
+        assert (begun.action, failed.action) == ("chat_model_start", "chat_model_error")
+        assert failed.duration_seconds is not None
+
+    async def test_tool(self, under: Harness) -> None:
+        def add(a: int, password: str) -> str:
+            """Add."""
+            return f"{a} token={SECRET}"
+
+        events = await under(StructuredTool.from_function(add), {"a": 2, "password": SECRET})
+        assert actions(events) == ["tool_start", "tool_end"]
+        assert [event.name for event in events] == ["add", "add"]
+        assert events[0].detail == '{"a":2,"password":"[redacted]"}'
+        assert events[1].detail == "2 token=[redacted]"
+
+    async def test_a_tool_that_returns_an_exception_has_not_failed(self, under: Harness) -> None:
+        def cautious(a: int) -> Exception:
+            """Answer with what went wrong."""
+            return ValueError(f"no {a}")
+
+        events = await under(StructuredTool.from_function(cautious), {"a": 2})
+        assert [(event.action, event.detail) for event in events][1] == ("tool_end", "ValueError: no 2")
+
+    async def test_failing_tool(self, under: Harness) -> None:
+        def fail(a: int) -> str:
+            """Fail."""
+            raise OSError(f"cannot reach redis://u:{SECRET}@host/{a}")
+
+        with pytest.raises(OSError, match="cannot reach"):
+            await under(StructuredTool.from_function(fail), {"a": 2})
+        events = under.events()
+        assert actions(events) == ["tool_start", "tool_error"]
+        assert events[1].detail == "OSError: cannot reach redis://[redacted]@host/2"
+
+    async def test_retriever(self, under: Harness) -> None:
+        begun, ended = await under(Retriever(), "rome")
+        assert (begun.action, begun.detail, ended.action) == ("retriever_start", "rome", "retriever_end")
+        assert json.loads(ended.detail) == {"documents": 5, "texts": [f"text {i} of rome" for i in range(3)]}
+        with pytest.raises(LookupError):
+            await under(Retriever(), "fail")
+        assert actions(under.events()) == ["retriever_start", "retriever_error"]
+
+    async def test_failing_chain(self, under: Harness) -> None:
+        def fail(_: Any) -> None:
+            raise ValueError(f"bad api_key: {SECRET}")
+
+        with pytest.raises(ValueError, match="bad"):
+            await under(RunnableLambda(fail, name="failing"), {"x": 1})
+        begun, failed = under.events()
+        assert (begun.action, failed.action, failed.name) == ("chain_start", "chain_error", "failing")
+        assert failed.detail == "ValueError: bad api_key: [redacted]"
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit, asyncio.CancelledError])
+    async def test_errors_that_are_no_exceptions(self, error: type[BaseException]) -> None:
+        under = Harness(EventLogHandler, "sync")
+        run = uuid4()
+        under.handler.on_chain_start({}, {}, run_id=run, name="n")
+        under.handler.on_chain_error(error(), run_id=run)
+        assert under.events()[1].detail.startswith(error.__name__)
+        under.log.close()
+
+    async def test_retried_runs(self, under: Harness) -> None:
+        attempts = []
+
+        def flaky(value: str) -> str:
+            attempts.append(value)
+            if len(attempts) < 3:
+                raise OSError("not yet")
+            return "done"
+
+        chain = RunnableLambda(flaky).with_retry(wait_exponential_jitter=False)
+        events = await under(chain, "x")
+        assert actions(events).count("chain_error") == 2
+        assert events[-1].detail == "done"
+
+    async def test_custom_events(self, under: Harness) -> None:
+        def sync(value: str, config: RunnableConfig) -> str:
+            dispatch_custom_event("progress", {"done": 5, "token": SECRET}, config=config)
+            return value
+
+        async def asynchronous(value: str, config: RunnableConfig) -> str:
+            await adispatch_custom_event("progress", {"done": 5, "token": SECRET}, config=config)
+            return value
+
+        events = await under(RunnableLambda(sync, afunc=asynchronous), "x")
+        assert actions(events) == ["chain_start", "custom", "chain_end"]
+        assert (events[1].name, events[1].run_id) == ("progress", events[0].run_id)
+        assert events[1].detail == '{"done":5,"token":"[redacted]"}'
+
+    async def test_agents_and_retries(self, under: Harness) -> None:
+        run: dict[str, Any] = {"run_id": uuid4(), "parent_run_id": uuid4()}
+        failure = SimpleNamespace(done=lambda: True, exception=lambda: OSError("later"))
+        calls = [
+            ("on_agent_action", AgentAction("look", {"city": "Rome", "pwd": SECRET}, "thinking")),
+            ("on_agent_finish", AgentFinish({"output": "done"}, "log")),
+            ("on_retry", SimpleNamespace(attempt_number=2, outcome=failure)),
+            ("on_retry", SimpleNamespace(attempt_number=1, outcome=None)),
+        ]
+        for name, value in calls:
+            answer = getattr(under.handler, name)(value, **run)
+            if asyncio.iscoroutine(answer):
+                await answer
+        action, finish, retry, first = under.events()
+        assert (action.action, action.name) == ("agent_action", "look")
+        assert action.detail == '{"tool":"look","input":{"city":"Rome","pwd":"[redacted]"}}'
+        assert (finish.action, finish.detail) == ("agent_finish", '{"output":"done"}')
+        assert (retry.action, retry.detail) == ("retry", '{"attempt":2,"error":"OSError: later"}')
+        assert first.detail == '{"attempt":1,"error":null}'
+
+    async def test_streaming_records_no_tokens(self, under: Harness) -> None:
+        chain = model(AIMessage("one two three")) | RunnableLambda(lambda message: message)
+        config: RunnableConfig = {"callbacks": [under.handler]}
+        if under._runs == "sync":
+            assert len([*chain.stream("hi", config)]) > 0
+        else:
+            assert len([chunk async for chunk in chain.astream("hi", config)]) > 0
+        events = under.events()
+        assert set(actions(events)) == {"chain_start", "chat_model_start", "chat_model_end", "chain_end"}
+        assert json.loads(events[2].detail if events[2].action == "chat_model_end" else events[3].detail)[
+            "text"
+        ] == ("one two three")
+
+    async def test_hidden_runs_are_left_out(self, under: Harness) -> None:
+        hidden = RunnableLambda(lambda x: x).with_config(tags=["langsmith:hidden"])
+        events = await under(hidden | RunnableLambda(lambda x: x, name="seen"), "x")
+        assert actions(events) == ["chain_start", "chain_start", "chain_end", "chain_end"]
+        assert events[1].name == "seen"
+
+    @pytest.mark.parametrize("value", ["text", None, [1], {"a": None}, object(), b"x"])
+    async def test_any_input(self, under: Harness, value: Any) -> None:
+        assert len(await under(RunnableLambda(lambda x: x), value)) == 2
+
+
+async def test_a_stream_that_is_abandoned_ends() -> None:
+    under = Harness(EventLogHandler, "sync")
+    stream = RunnableLambda(lambda _: iter("abc")).stream("x", {"callbacks": [under.handler]})
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    begun, ended = under.events()
+    assert (begun.action, ended.action) == ("chain_start", "chain_end")
+    assert begun.run_id == ended.run_id
+    under.log.close()
+
+
+def test_metadata_tags_and_parameters_are_not_recorded() -> None:
+    under = Harness(EventLogHandler, "sync")
+    chain = RunnableLambda(lambda x: x)
+    chain.invoke(
+        "x",
+        {
+            "callbacks": [under.handler],
+            "metadata": {"note": "META"},
+            "tags": ["TAG"],
+            "configurable": {"a": "CONF"},
+        },
+    )
+    under.handler.on_llm_start(
+        {"kwargs": {"x": "KWARG"}},
+        ["p"],
+        run_id=uuid4(),
+        invocation_params={"x": "PARAM"},
+        options={"x": "OPT"},
+    )
+    text = repr(under.events())
+    for word in ("META", "TAG", "CONF", "KWARG", "PARAM", "OPT"):
+        assert word not in text
+    under.log.close()
+
+
+@pytest.mark.parametrize(
+    ("serialized", "run", "name"),
+    [
+        ({"name": "b"}, {"name": "a"}, "a"),
+        ({"name": "b", "id": ["x", "c"]}, {}, "b"),
+        ({"id": ["x", "c"]}, {"name": None}, "c"),
+        ({"id": []}, {}, ""),
+        (None, {}, ""),
+    ],
+)
+def test_names(serialized: Any, run: dict[str, Any], name: str) -> None:
+    under = Harness(EventLogHandler, "sync")
+    under.handler.on_chain_start(serialized, {}, run_id=uuid4(), **run)
+    assert under.events()[0].name == name
+    under.log.close()
+
+
+def test_an_end_without_a_start_is_recorded() -> None:
+    under = Harness(EventLogHandler, "sync")
+    under.handler.on_chain_end({"a": 1}, run_id=uuid4())
+    (event,) = under.events()
+    assert (event.action, event.duration_seconds) == ("chain_end", None)
+    under.log.close()
+
+
+def test_runs_that_never_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_MAX_RUNS", 5)
+    under = Harness(EventLogHandler, "sync")
+    runs = [uuid4() for _ in range(20)]
+    for run in runs:
+        under.handler.on_chain_start({}, {}, run_id=run)
+    assert len(under.handler._recorder._runs) == 5
+    for run in runs:
+        under.handler.on_chain_end({}, run_id=run)
+    assert len(under.handler._recorder._runs) == 0
+    under.log.close()
+
+
+def test_a_bug_in_the_handler_is_logged_once_and_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> str:
+        raise RuntimeError(f"a bug with password={SECRET}")
+
+    under = Harness(EventLogHandler, "sync")
+    monkeypatch.setattr(recorder, "describe", fail)
+    assert RunnableLambda(lambda x: x).invoke("x", {"callbacks": [under.handler]}) == "x"
+    assert under.handler.dropped == under.log.dropped == 2
+    assert [record.name for record in caplog.records] == ["langchain_agentmem"]
+    assert SECRET not in caplog.text
+    under.log.close()
+
+
+def test_odd_arguments_raise_nothing() -> None:
+    under = Harness(EventLogHandler, "sync")
+    run: dict[str, Any] = {"run_id": uuid4(), "parent_run_id": uuid4()}
+    for name, count in [
+        *(("on_chain_start", 2), ("on_chat_model_start", 2), ("on_llm_start", 2), ("on_tool_start", 2)),
+        *(("on_chain_end", 1), ("on_llm_end", 1), ("on_tool_end", 1), ("on_retriever_end", 1)),
+        *(("on_agent_action", 1), ("on_agent_finish", 1), ("on_custom_event", 2), ("on_retry", 1)),
+    ]:
+        for odd in (None, 5, "x", object(), [None]):
+            getattr(under.handler, name)(*[odd] * count, **run)
+            getattr(under.handler, name)(*[odd] * count)
+    under.log.close()
+
+
+@pytest.mark.parametrize("kind", [EventLogHandler, AsyncEventLogHandler])
+@pytest.mark.parametrize("thread_id", ["", None, 5, "x" * 4097, "\ud800"])
+def test_a_bad_thread_id_is_refused(kind: type[Any], thread_id: Any) -> None:
+    log = EventLog(transport=NoTransport())
+    with pytest.raises(InvalidInputError, match="thread_id"):
+        kind(log, thread_id)
+    with pytest.raises(InvalidInputError, match="user"):
+        kind(log, "t", user=b"x")
+
+
+def test_with_a_sink_of_its_own_a_handler_writes_nothing() -> None:
+    under = Harness(EventLogHandler, "sync")
+    RunnableLambda(lambda x: x).invoke("x", {"callbacks": [under.handler]})
+    assert isinstance(under.handler, BaseCallbackHandler)
+    assert not under.handler.flush()
+    assert len(under.buffer.drain()) == 2
+    under.log.close()
+
+
+def test_put_describes_without_secrets() -> None:
+    log = EventLog(transport=NoTransport())
+    sink = EventBuffer()
+    log.put("t", "memory_error", {"token": SECRET, "n": 1}, user="bob", sink=sink)
+    ((thread_id, fields),) = sink.drain()
+    assert (thread_id, fields["action"], fields["user"]) == ("t", "memory_error", "bob")
+    assert fields["detail"] == '{"token":"[redacted]","n":1}'
+    with pytest.raises(InvalidInputError):
+        log.put("", "a")

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.errors import InvalidInputError, StoreFullError, WrongKeyTypeError
+from langchain_agentmem.events import operations
+from langchain_agentmem.events.event import Event, cut, event_fields, read_event
+
+KEYS = Keys(events_prefix="ev:")
+LIMITS: dict[str, Any] = {"max_len": 7, "ttl_seconds": 60}
+
+
+def finish(op: Generator[Any, Any, Any], replies: list[Any]) -> Any:
+    with pytest.raises(StopIteration) as stop:
+        op.send(replies)
+    return stop.value.value
+
+
+def test_any_number_of_events_is_one_batch_with_a_call_a_thread() -> None:
+    events = [("a", {"action": "1"}), ("b", {"action": "2", "detail": ""}), ("a", {"action": "3"})]
+    op = operations.record(KEYS, events, **LIMITS)
+    first, second = next(op)
+    assert first[2:] == (1, "ev:a", 7, 60, 2, "action", "1", 2, "action", "3")
+    assert second[2:] == (1, "ev:b", 7, 60, 4, "action", "2", "detail", "")
+    assert finish(op, [[b"1-0", b"1-1"], [b"2-0"]]) == ["1-0", "2-0", "1-1"]
+
+
+def test_no_events_are_no_round_trip() -> None:
+    op = operations.record(KEYS, [], **LIMITS)
+    with pytest.raises(StopIteration) as stop:
+        next(op)
+    assert stop.value.value == []
+
+
+def test_many_events_of_one_thread_are_several_calls_that_cannot_change_their_order() -> None:
+    events = [("a", {"action": str(i)}) for i in range(1001)]
+    op = operations.record(KEYS, events, max_len=7, ttl_seconds=None)
+    batch = next(op)
+    assert [command[0] for command in batch] == ["EVAL"] * 3  # none can be answered NOSCRIPT
+    assert [len(command[6:]) // 3 for command in batch] == [500, 500, 1]
+    assert {command[5] for command in batch} == {0}
+    ids = [f"{i}-0" for i in range(1001)]
+    assert finish(op, [[i.encode() for i in ids[at : at + 500]] for at in (0, 500, 1000)]) == ids
+
+
+def test_a_refused_thread_does_not_hide_the_others() -> None:
+    events = [("a", {"action": "1"}), ("b", {"action": "2"})]
+    op = operations.record_each(KEYS, events, **LIMITS)
+    next(op)
+    error = WrongKeyTypeError("no stream")
+    assert finish(op, [error, [b"2-0"]]) == [error, "2-0"]
+    op = operations.record(KEYS, events, **LIMITS)
+    next(op)
+    with pytest.raises(WrongKeyTypeError):
+        op.send([error, [b"2-0"]])
+
+
+def test_reading_commands() -> None:
+    assert next(operations.recent(KEYS, "t", 5)) == [("XREVRANGE", "ev:t", "+", "-", "COUNT", 5)]
+    assert next(operations.after(KEYS, "t", "", 5)) == [("XRANGE", "ev:t", "-", "+", "COUNT", 5)]
+    assert next(operations.after(KEYS, "t", "12-3", 5)) == [("XRANGE", "ev:t", "(12-3", "+", "COUNT", 5)]
+    assert next(operations.length(KEYS, "t")) == [("XLEN", "ev:t")]
+
+
+@pytest.mark.parametrize("last_id", ["x", "-", "+", "1-", "1-2-3", " 1", "(1-0", "$", 5, b"1-0"])
+def test_what_is_no_id_is_refused(last_id: Any) -> None:
+    with pytest.raises(InvalidInputError, match="last_id"):
+        next(operations.after(KEYS, "t", last_id, 5))
+
+
+def test_forgetting_goes_on_where_a_long_stream_was_left() -> None:
+    op = operations.forget(KEYS, "bob", ["t1", "t1", "t2"])
+    assert [command[3:] for command in next(op)] == [("ev:t1",), ("ev:t2",)]
+    (scan,) = op.send([3, 4])
+    assert scan[:4] == ("SCAN", 0, "MATCH", "ev:*")
+    assert scan[-2:] == ("TYPE", "stream")
+    batch = op.send([[b"9", [b"ev:a", b"ev:b"]]])
+    assert [command[3:] for command in batch] == [(b"ev:a", "bob", "-", 1000), (b"ev:b", "bob", "-", 1000)]
+    (again,) = op.send([[10, b""], [20, b"(5-0"]])
+    assert again[3:] == (b"ev:b", "bob", b"(5-0", 1000)
+    (scan,) = op.send([[1, b""]])
+    assert scan[1] == 9
+    assert finish(op, [[b"0", []]]) == 38
+
+
+def test_a_refusal_is_raised() -> None:
+    op = operations.recent(KEYS, "t", 5)
+    next(op)
+    with pytest.raises(StoreFullError):
+        op.send([StoreFullError("full")])
+
+
+def test_fields_that_are_empty_are_left_out() -> None:
+    assert list(event_fields("tool_start", ts=1.5)) == ["action", "detail", "ts"]
+    assert event_fields("tool_start", ts=1.5) == {"action": "tool_start", "detail": "", "ts": "1.500000"}
+
+
+def test_an_event_comes_back_equal() -> None:
+    fields = event_fields(
+        "tool_end", "détail", ts=2.25, name="n", run_id="r", parent_run_id="p", duration_seconds=0.0, user="u"
+    )
+    entry = [b"5-1", [part.encode() for pair in fields.items() for part in pair]]
+    assert read_event(entry) == Event("5-1", "tool_end", "détail", 2.25, "r", "p", "n", 0.0, "u")
+
+
+def test_an_entry_of_another_writer_is_read_as_far_as_it_goes() -> None:
+    event = read_event([b"1500-0", [b"action", b"\xff", b"ts", b"soon", b"mood", b"good"]])
+    assert event == Event("1500-0", "\ufffd", "", 1.5, fields={"mood": "good"})
+    assert hash(event)
+    assert read_event([b"1500-0", None]).ts == 1.5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"action": ""},
+        {"action": None},
+        {"action": "\ud800"},
+        {"action": "a", "detail": None},
+        {"action": "a", "detail": b"x"},
+        {"action": "a", "name": 5},
+        {"action": "a", "user": 5},
+        {"action": "a", "ts": float("nan")},
+        {"action": "a", "duration_seconds": "1"},
+        {"action": "a", "duration_seconds": True},
+    ],
+)
+def test_what_is_no_event_is_refused(arguments: Any) -> None:
+    with pytest.raises(InvalidInputError):
+        event_fields(**arguments)
+
+
+@given(st.text(st.characters()), st.integers(1, 50))
+def test_a_cut_text_is_its_beginning(text: str, limit: int) -> None:
+    result = cut(text, limit)
+    assert len(result.encode()) <= limit
+    if len(text.encode("utf-8", "replace")) <= limit and text.isascii():
+        assert result == text
+    elif result != text and result.endswith("…"):
+        assert cut(text, 10_000).startswith(result[:-1])
+
+
+def test_lone_surrogates_become_replacement_characters() -> None:
+    assert cut("a\ud800b", 100) == "a\ufffdb"
+    assert event_fields("a", "\udfff")["detail"] == "\ufffd"
