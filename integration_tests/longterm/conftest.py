@@ -1,0 +1,46 @@
+"""Long-term memories on the test's server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.transport.connections import SharedConnection
+
+Make = Callable[..., LongTermMemory]
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "json": {},
+    "json16": {"vector_type": "float16", "algorithm": "flat"},
+    "hash": {"storage": "hash"},
+    "hash16": {"storage": "hash", "vector_type": "float16", "algorithm": "flat"},
+}
+
+
+@pytest.fixture
+def make(transport: SharedConnection) -> Make:
+    def memory(**options: Any) -> LongTermMemory:
+        return LongTermMemory(**{"transport": transport, "embeddings": WordEmbeddings(256), **options})
+
+    return memory
+
+
+@pytest.fixture
+def memory(make: Make) -> LongTermMemory:
+    return make()
+
+
+@pytest.fixture(params=LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> dict[str, Any]:
+    options: dict[str, Any] = LAYOUTS[request.param]
+    return options
+
+
+@pytest.fixture(params=[True, False], ids=["script", "lock"])
+def searches_in_scripts(request: pytest.FixtureRequest) -> bool:
+    """Whether the server seems to allow a search inside a script."""
+    allowed: bool = request.param
+    return allowed

@@ -1,0 +1,286 @@
+"""Servers, indexes and documents that are not as they should be."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import redis
+
+from integration_tests.conftest import CountingTransport, Do
+from integration_tests.longterm.conftest import Make
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem.errors import (
+    EmbeddingError,
+    IndexMismatchError,
+    IndexMissingError,
+    SearchUnavailableError,
+    StoreError,
+    StoreFullError,
+    WrongKeyTypeError,
+)
+from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.transport.embedded import EmbeddedRedis
+
+
+async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(
+    make: Make, bare: redis.Redis, do: Do
+) -> None:
+    await do(make(), "create_index")
+    for options in (
+        {"embeddings": WordEmbeddings(8)},
+        {"storage": "hash"},
+        {"vector_type": "float16"},
+        {"algorithm": "flat"},
+        {"key_prefix": "other:"},
+    ):
+        other = make(**options)
+        with pytest.raises(IndexMismatchError, match="another shape"):
+            await do(other, "remember", "tea", user="alice")
+        with pytest.raises(IndexMismatchError, match="another shape"):
+            await do(other, "recall", "tea", user="alice")
+        with pytest.raises(IndexMismatchError, match="another shape"):
+            await do(other, "create_index")
+    assert bare.keys("*") == []
+    assert bare.execute_command("FT._LIST") == [b"agentmem:idx"], "and it was not dropped"
+
+
+async def test_a_vector_of_another_length_is_refused_and_nothing_is_written(
+    make: Make, bare: redis.Redis, do: Do
+) -> None:
+    memory = make()
+    await do(memory, "create_index")
+    with pytest.raises(EmbeddingError, match=r"has 2 numbers.*takes 256"):
+        await do(memory, "remember", "tea", user="alice", embedding=[1.0, 2.0])
+    with pytest.raises(EmbeddingError, match=r"has 2 numbers.*takes 256"):
+        await do(memory, "remember_many", ["a", "b"], user="alice", embeddings=[[1.0] * 256, [1.0, 2.0]])
+    assert bare.keys("*") == []
+
+
+@pytest.mark.parametrize("call", ["remember", "recall", "remember_many", "list_memories", "clear"])
+async def test_an_index_that_vanished_is_made_again(make: Make, bare: redis.Redis, do: Do, call: str) -> None:
+    memory = make()
+    await do(memory, "remember", "green tea", user="alice")
+    bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+    if call == "remember":
+        assert (await do(memory, "remember", "green tea", user="alice")).deduped
+    elif call == "recall":
+        assert len(await do(memory, "recall", "tea", user="alice")) == 1
+    elif call == "remember_many":
+        results = await do(memory, "remember_many", ["green tea", "red car"], user="alice")
+        assert [result.deduped for result in results] == [True, False]
+    elif call == "list_memories":
+        assert len(await do(memory, "list_memories", user="alice")) == 1
+    else:
+        assert await do(memory, "clear", user="alice") == 1
+
+
+async def test_an_index_made_over_many_documents_holds_them_all(
+    make: Make, bare: redis.Redis, do: Do
+) -> None:
+    memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(4), dedup_threshold=0)
+    vectors = [[1.0, n % 40, n // 40, 0.0] for n in range(1600)]
+    texts = [f"n{n}" for n in range(1600)]
+    await do(memory, "remember_many", texts, user="alice", embeddings=vectors, batch_size=400)
+    count = len(await do(memory, "list_memories", user="alice", limit=10_000))
+    bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+    assert len(await do(memory, "list_memories", user="alice", limit=10_000)) == count > 500
+
+
+async def test_reading_and_clearing_before_anything_was_stored(memory: LongTermMemory, do: Do) -> None:
+    with pytest.raises(IndexMissingError):
+        await do(memory, "index_info")
+    assert await do(memory, "list_memories", user="alice") == []
+    assert await do(memory, "forget_user", "alice") == 0
+    assert await do(memory, "clear") == 0
+    assert await do(memory, "get", "m1") is None
+    assert await do(memory, "delete_memory", "m1") is False
+    assert await do(memory, "recall", "tea", user="alice") == []
+
+
+def expire_unnoticed(bare: redis.Redis, ids: list[str]) -> None:
+    """Let documents expire while the server looks elsewhere, so that the index still names them."""
+    with bare.pipeline(transaction=True) as pipe:
+        for one in ids:
+            pipe.pexpire(f"agent:mem:{one}", 1)
+        pipe.execute()
+    seconds, micros = bare.time()
+    while bare.time() < (seconds, micros + 3000):
+        pass
+
+
+@pytest.fixture
+def lazy(bare: redis.Redis) -> Iterator[None]:
+    """A server that hardly ever looks for expired keys by itself."""
+    before = str(bare.config_get("hz")["hz"])
+    bare.config_set("hz", 1)
+    yield
+    bare.config_set("hz", before)
+
+
+@pytest.mark.usefixtures("lazy")
+async def test_expired_memories_neither_show_nor_hide_others(
+    make: Make, bare: redis.Redis, counting: CountingTransport, do: Do
+) -> None:
+    memory = make(storage="hash", transport=counting)
+    memory.dedup_threshold = 0.0
+    old = [(await do(memory, "remember", f"tea x{n}", user="alice")).id for n in range(6)]
+    alive = await do(memory, "remember", "tea and much else besides", user="alice")
+    expire_unnoticed(bare, old)
+    found = await do(memory, "recall", "tea", user="alice", k=2, distance_threshold=None)
+    assert [one.id for one in found] == [alive.id]
+    assert [one.id for one in await do(memory, "list_memories", user="alice")] == [alive.id]
+    memory.dedup_threshold = 0.2
+    assert not (await do(memory, "remember", "tea x1", user="alice")).deduped
+
+
+@pytest.mark.usefixtures("lazy")
+async def test_expired_memories_do_not_save_others_from_being_cleared(
+    make: Make, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langchain_agentmem.longterm.operations._PAGE", 3)
+    memory = make(dedup_threshold=0)
+    ids = [(await do(memory, "remember", f"tea x{n} y{n}", user="alice")).id for n in range(14)]
+    expire_unnoticed(bare, ids[:2] + ids[5:6])
+    assert await do(memory, "forget_user", "alice") == 11
+    assert list(bare.scan_iter("agent:mem:*")) == []
+
+
+@pytest.fixture
+def full(bare: redis.Redis) -> Iterator[None]:
+    yield
+    bare.config_set("maxmemory", 0)
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("searches", [True, False])
+async def test_a_full_server_stores_nothing_by_half(
+    make: Make, bare: redis.Redis, do: Do, layout: dict[str, Any], searches: bool
+) -> None:
+    memory = make(**layout)
+    known = await do(memory, "remember", "green tea", user="alice")
+    memory.index.searches_in_scripts = searches
+    keys = set(bare.keys("*"))
+    before = await do(memory, "get", known.id)
+    bare.config_set("maxmemory", 1)
+    with pytest.raises(StoreFullError):
+        await do(memory, "remember", "red car", user="alice")
+    hits = 0
+    with suppress(StoreFullError):  # a hit may need no memory
+        hits += (await do(memory, "remember", "green tea", user="alice", ttl_seconds=5)).deduped
+    assert set(bare.keys("*")) == keys
+    assert len(await do(memory, "recall", "tea", user="alice")) == 1, "reading still works"
+    bare.config_set("maxmemory", 0)
+    after = await do(memory, "get", known.id)
+    assert (after.hit_count, after.ttl_seconds < 1000) == (before.hit_count + hits, bool(hits))
+    assert not (await do(memory, "remember", "red car", user="alice")).deduped
+
+
+async def test_a_script_flush_goes_unnoticed(memory: LongTermMemory, bare: redis.Redis, do: Do) -> None:
+    first = await do(memory, "remember", "green tea", user="alice")
+    bare.script_flush()
+    assert (await do(memory, "remember", "green tea", user="alice")).deduped
+    bare.script_flush()
+    assert await do(memory, "delete_memory", first.id)
+
+
+@pytest.mark.parametrize("storage", ["json", "hash"])
+async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing(
+    make: Make, bare: redis.Redis, do: Do, storage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory = make(storage=storage)
+    result = await do(memory, "remember", "green tea", user="alice")
+    vector = [1.0] * 256
+    good: dict[str, Any] = {"text": "tea", "user": "alice", "namespace": "default", "kind": "episodic"}
+    good |= {"source_thread": "", "created_ts": 5, "hit_count": 0}
+    bad = {
+        "no-text": {name: value for name, value in good.items() if name != "text"},
+        "no-thread": {name: value for name, value in good.items() if name != "source_thread"},
+        "no-count": {name: value for name, value in good.items() if name != "hit_count"},
+        "metadata": {**good, "metadata": "{"},
+    }
+    for name, document in bad.items():
+        if storage == "json":
+            bare.execute_command(
+                "JSON.SET", f"agent:mem:{name}", "$", json.dumps({**document, "embedding": vector})
+            )
+        else:
+            embedding = memory.vector(vector).tobytes()
+            bare.hset(f"agent:mem:{name}", mapping={**document, "embedding": embedding})
+    bare.set("agent:mem:string", "x")
+    with caplog.at_level(logging.WARNING):
+        found = await do(memory, "recall", "tea", user="alice", distance_threshold=None, k=10)
+        assert [one.id for one in found] == [result.id]
+        assert all(f"agent:mem:{name}" in caplog.text for name in bad)
+        caplog.clear()
+        assert [one.id for one in await do(memory, "list_memories", user="alice")] == [result.id]
+        assert all(f"agent:mem:{name}" in caplog.text for name in bad)
+    for name in bad:
+        with pytest.raises(StoreError, match=f"agent:mem:{name}"):
+            await do(memory, "get", name)
+    with pytest.raises(WrongKeyTypeError):
+        await do(memory, "get", "string")
+    with pytest.raises(WrongKeyTypeError):
+        await do(memory, "delete_memory", "string")
+    assert bare.exists(*(f"agent:mem:{name}" for name in [*bad, "string"])) == len(bad) + 1
+
+
+async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make, bare: redis.Redis) -> None:
+    memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(4))
+    count = 10_500
+    batches = memory.batches(
+        [f"n{n}" for n in range(count)],
+        user="alice",
+        namespace="default",
+        kind="semantic",
+        source_thread="",
+        ttl_seconds=None,
+        embeddings=[[1.0, n, 2.0, 3.0] for n in range(count)],
+        metadatas=None,
+        ids=None,
+        batch_size=2000,
+    )
+    memory.store_batches(batches, None)
+    memory.remember("tea", user="bob")
+    listed = memory.list_memories(user="alice", limit=count + 5)
+    assert [one.text for one in listed] == [f"n{n}" for n in reversed(range(count))]
+    assert (
+        len(memory.recall("", user="alice", embedding=[1.0, 1, 1, 1], k=count, distance_threshold=None))
+        == count
+    )
+    assert memory.forget_user("alice") == count
+    assert len(list(bare.scan_iter("agent:mem:*", count=1000))) == 1
+    memory.store_batches(batches, None)
+    assert memory.clear() == count + 1
+    assert bare.keys("agent:mem:*") == []
+
+
+@pytest.fixture(scope="module")
+def plain_server() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(search=False) as server:
+        yield server
+
+
+async def test_a_server_without_search_is_an_error_that_says_what_to_use(
+    plain_server: EmbeddedRedis, do: Do
+) -> None:
+    async with LongTermMemory(plain_server.url, embeddings=WordEmbeddings()) as memory:
+        for method, arguments in [
+            ("remember", ("tea",)),
+            ("recall", ("tea",)),
+            ("remember_many", (["tea"],)),
+            ("list_memories", ()),
+        ]:
+            with pytest.raises(SearchUnavailableError, match="Redis 8"):
+                await do(memory, method, *arguments, user="alice")
+        for method, argument in [("get", "m1"), ("delete_memory", "m1"), ("forget_user", "alice")]:
+            with pytest.raises(SearchUnavailableError, match="Redis 8"):
+                await do(memory, method, argument)
+        with pytest.raises(SearchUnavailableError, match="Redis 8"):
+            await do(memory, "create_index")
+    with redis.Redis.from_url(plain_server.url) as bare:
+        assert bare.keys("*") == []

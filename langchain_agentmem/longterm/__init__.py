@@ -1,0 +1,1 @@
+"""Tier 2: what is known about a user, found by meaning."""

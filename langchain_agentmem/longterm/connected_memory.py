@@ -1,0 +1,158 @@
+"""Long-term memory with a connection and a model: its life, its index, and storing in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from typing_extensions import Self
+
+from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.errors import IndexMissingError
+from langchain_agentmem.longterm.drafts import Batch
+from langchain_agentmem.longterm.long_term_operations import LongTermOperations
+from langchain_agentmem.longterm.record import RememberResult
+from langchain_agentmem.transport.connections import Transport
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+class ConnectedMemory(LongTermOperations):
+    """What `LongTermMemory` is built on: whatever is not about single memories.
+
+    Attributes:
+        transport: What operations run on.
+    """
+
+    def __init__(
+        self, transport: Transport, *, owned: bool, embeddings: Embeddings | None, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.transport = transport
+        self._owned = owned
+        self._embeddings = embeddings
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """What turns texts into vectors."""
+        if self._embeddings is None:
+            from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+
+            self._embeddings = MiniLMEmbeddings()
+        return self._embeddings
+
+    def create_index(self) -> None:
+        """Make the search index if it is not there. Only needed to have it early.
+
+        A text is embedded to learn the vectors' length, unless the embeddings declare `dimensions`.
+
+        Raises:
+            IndexMismatchError: There is one of another shape.
+            SearchUnavailableError: The server has no Search or JSON module.
+        """
+        dimensions = self._known_dimensions() or len(self.embeddings.embed_query("dimensions"))
+        self.transport.run(self.index.ensure(dimensions))
+
+    async def acreate_index(self) -> None:
+        """Async version of `create_index`."""
+        dimensions = self._known_dimensions() or len(await self.embeddings.aembed_query("dimensions"))
+        await self.transport.arun(self.index.ensure(dimensions))
+
+    def drop_index(self, delete_documents: bool = False) -> None:
+        """Remove the search index, and with `delete_documents` every memory under the prefix."""
+        self.transport.run(self.drop_op(delete_documents))
+
+    async def adrop_index(self, delete_documents: bool = False) -> None:
+        """Async version of `drop_index`."""
+        await self.transport.arun(self.drop_op(delete_documents))
+
+    def index_info(self) -> dict[str, Any]:
+        """What the server says about the index: its fields, its documents, its memory. One round trip.
+
+        Raises:
+            IndexMissingError: There is none.
+        """
+        return self.transport.run(self.info_op())
+
+    async def aindex_info(self) -> dict[str, Any]:
+        """Async version of `index_info`."""
+        return await self.transport.arun(self.info_op())
+
+    def store_batches(
+        self, batches: Sequence[Batch], threshold: float | None, on_progress: Progress | None = None
+    ) -> list[RememberResult]:
+        """Embed and store what is checked already; a threshold of `None` overwrites by id."""
+        total = sum(len(batch.drafts) for batch in batches)
+        results: list[RememberResult] = []
+        for batch in batches:
+            embeddings = batch.embeddings
+            if embeddings is None:
+                embeddings = self.embeddings.embed_documents(batch.texts)
+            results += self.transport.run(self.store_op(batch.drafts, embeddings, threshold))
+            if on_progress is not None:
+                on_progress(len(results), total)
+        return results
+
+    async def astore_batches(
+        self, batches: Sequence[Batch], threshold: float | None, on_progress: Progress | None = None
+    ) -> list[RememberResult]:
+        """Async version of `store_batches`."""
+        total = sum(len(batch.drafts) for batch in batches)
+        results: list[RememberResult] = []
+        for batch in batches:
+            embeddings = batch.embeddings
+            if embeddings is None:
+                embeddings = await self.embeddings.aembed_documents(batch.texts)
+            results += await self.transport.arun(self.store_op(batch.drafts, embeddings, threshold))
+            if on_progress is not None:
+                on_progress(len(results), total)
+        return results
+
+    def close(self) -> None:
+        """Close the connection, if this object opened it."""
+        if self._owned:
+            self.transport.close()
+
+    async def aclose(self) -> None:
+        """Async version of `close`."""
+        if self._owned:
+            await self.transport.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _known_dimensions(self) -> int | None:
+        declared = getattr(self.embeddings, "dimensions", None)
+        return self.index.dimensions or (declared if isinstance(declared, int) and declared > 0 else None)
+
+    def _indexed(self, operation: Callable[[], Op[T]]) -> T:
+        """Run an operation that has no vector at hand, if need be after making the index."""
+        try:
+            return self.transport.run(self.index.using(None, operation))
+        except IndexMissingError:
+            self.create_index()
+        return self.transport.run(operation())
+
+    async def _aindexed(self, operation: Callable[[], Op[T]]) -> T:
+        try:
+            return await self.transport.arun(self.index.using(None, operation))
+        except IndexMissingError:
+            await self.acreate_index()
+        return await self.transport.arun(operation())

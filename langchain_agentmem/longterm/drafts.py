@@ -1,0 +1,108 @@
+"""What is to be stored, checked as a whole before any of it is."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.core.checks import Ttl
+from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.documents import Draft, encode_metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Memories that are stored in one round trip, and their embeddings if there are any yet."""
+
+    drafts: list[Draft]
+    embeddings: Sequence[Sequence[float]] | None
+
+    @property
+    def texts(self) -> list[str]:
+        """What has to be embedded."""
+        return [draft.text for draft in self.drafts]
+
+
+class Drafting:
+    """Makes drafts of memories by the rules of one `LongTermMemory`."""
+
+    def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
+        self.max_text_bytes = checks.positive("max_text_bytes", max_text_bytes)
+        self.ttl_by_kind = {
+            checks.scope("kind", kind): checks.ttl(f"ttl_by_kind[{kind!r}]", ttl)
+            for kind, ttl in ttl_by_kind.items()
+        }
+
+    def draft(
+        self,
+        text: str,
+        *,
+        user: str,
+        namespace: str,
+        kind: str,
+        source_thread: str,
+        ttl_seconds: Ttl,
+        metadata: dict[str, Any] | None,
+        id: str | None = None,
+        document_id: str | None = None,
+    ) -> Draft:
+        """A memory to be stored, checked.
+
+        Raises:
+            InvalidInputError: Something about it cannot be stored.
+        """
+        checks.scope("kind", kind)
+        return Draft(
+            id=uuid.uuid4().hex if id is None else checks.scope("id", id),
+            text=checks.bounded_text("text", text, self.max_text_bytes),
+            user=checks.scope("user", user),
+            namespace=checks.scope("namespace", namespace),
+            kind=kind,
+            source_thread=source_thread
+            if source_thread == ""
+            else checks.scope("source_thread", source_thread),
+            ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, self.ttl_by_kind.get(kind))),
+            metadata=encode_metadata(metadata),
+            document_id=document_id,
+        )
+
+    def batches(
+        self,
+        texts: Sequence[str],
+        *,
+        embeddings: Sequence[Sequence[float]] | None,
+        metadatas: Sequence[dict[str, Any] | None] | None,
+        ids: Sequence[str | None] | None,
+        document_ids: Sequence[str | None] | None = None,
+        batch_size: int,
+        **about: Any,
+    ) -> list[Batch]:
+        """Many memories to be stored, all checked, in batches of one round trip each.
+
+        Raises:
+            InvalidInputError: Something about one cannot be stored, or the lists differ in length.
+        """
+        if isinstance(texts, str):
+            raise InvalidInputError("texts must be a list of strings, not a string.")
+        count = len(texts)
+        for name, given in (("embeddings", embeddings), ("metadatas", metadatas), ("ids", ids)):
+            if given is not None and len(given) != count:
+                raise InvalidInputError(f"{count} texts, but {len(given)} {name}.")
+        drafts = [
+            self.draft(text, metadata=metadata, id=memory_id, document_id=document_id, **about)
+            for text, metadata, memory_id, document_id in zip(
+                texts,
+                metadatas or [None] * count,
+                ids or [None] * count,
+                document_ids or [None] * count,
+                strict=True,
+            )
+        ]
+        step = checks.positive("batch_size", batch_size)
+        return [
+            Batch(drafts[at : at + step], None if embeddings is None else embeddings[at : at + step])
+            for at in range(0, count, step)
+        ]

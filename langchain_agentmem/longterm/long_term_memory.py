@@ -1,0 +1,362 @@
+"""`LongTermMemory`: what is known about users, stored once and found by meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.core.checks import Ttl
+from langchain_agentmem.longterm import operations
+from langchain_agentmem.longterm.connected_memory import ConnectedMemory, Progress
+from langchain_agentmem.longterm.drafts import Batch
+from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
+from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
+from langchain_agentmem.transport.connections import Transport, connect
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+    from langchain_core.embeddings import Embeddings
+
+    from langchain_agentmem.longterm.filters import FilterExpression
+
+
+class LongTermMemory(ConnectedMemory):
+    """Memories of users, in namespaces and of kinds, on Redis with Search.
+
+    A user, namespace or kind matches itself alone, byte for byte. The constructor does no I/O. The
+    index is made by the first operation that needs it, once, and again if it has gone missing; that
+    first operation costs a round trip more. The default embeddings are loaded when first used.
+
+    Args:
+        url: A Redis URL, or `embedded://`; or hand in clients.
+        client: A sync client of yours; it is neither changed nor closed.
+        async_client: An async client of yours.
+        transport: What another object of this package already connects with.
+        embeddings: Any LangChain embeddings; all-MiniLM-L6-v2 on this machine if none are given.
+        index_name: The search index.
+        key_prefix: What stands before the id in a key.
+        storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
+        algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
+        vector_type: `float16` takes half of the memory of `float32`.
+        dedup_threshold: Up to this cosine distance a memory is known already.
+        recall_threshold: Up to this cosine distance a memory is recalled.
+        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
+        max_text_bytes: Longer texts are refused.
+        socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL, a client or a choice is not usable.
+        InvalidInputError: A number or a name is not usable.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client: redis.Redis | None = None,
+        async_client: redis.asyncio.Redis | None = None,
+        transport: Transport | None = None,
+        embeddings: Embeddings | None = None,
+        index_name: str = "agentmem:idx",
+        key_prefix: str = "agent:mem:",
+        storage: Literal["json", "hash"] = "json",
+        algorithm: Literal["hnsw", "flat"] = "hnsw",
+        vector_type: Literal["float32", "float16"] = "float32",
+        dedup_threshold: float = 0.20,
+        recall_threshold: float = 0.55,
+        ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
+        max_text_bytes: int = 32768,
+        socket_timeout_seconds: float = 5.0,
+    ) -> None:
+        super().__init__(
+            transport or connect(url, client, async_client, socket_timeout_seconds),
+            owned=transport is None,
+            embeddings=embeddings,
+            index_name=index_name,
+            key_prefix=key_prefix,
+            storage=storage,
+            algorithm=algorithm,
+            vector_type=vector_type,
+            dedup_threshold=dedup_threshold,
+            recall_threshold=recall_threshold,
+            ttl_by_kind=ttl_by_kind,
+            max_text_bytes=max_text_bytes,
+            patience_seconds=socket_timeout_seconds,
+        )
+
+    def remember(
+        self,
+        text: str,
+        *,
+        user: str,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        embedding: Sequence[float] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> RememberResult:
+        """Store a memory, unless the user knows nearly the same one in this namespace and kind already.
+
+        One round trip and one atomic step: the look for a known memory, the write and its expiry.
+        A known memory gets one more hit, and lives as long again.
+
+        Args:
+            text: The memory.
+            user: Whose it is.
+            namespace: The part of the user's memories it belongs to.
+            kind: Its kind; `ttl_by_kind` says how long a kind lives.
+            source_thread: The thread it was learnt in.
+            ttl_seconds: How long it lives instead; `None` is for ever.
+            embedding: The text's vector, if you have it; the model is not asked then.
+            metadata: Whatever JSON can bring back equal.
+
+        Raises:
+            InvalidInputError: Something cannot be stored (`EmbeddingError`: the vector); nothing was.
+            StoreFullError: The server is full; nothing was stored.
+            IndexMismatchError: The index has another shape; nothing was stored.
+        """
+        draft = self.drafting.draft(
+            text,
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            source_thread=source_thread,
+            ttl_seconds=ttl_seconds,
+            metadata=metadata,
+        )
+        given = None if embedding is None else [embedding]
+        return self.store_batches([Batch([draft], given)], self.dedup_threshold)[0]
+
+    async def aremember(
+        self,
+        text: str,
+        *,
+        user: str,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        embedding: Sequence[float] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> RememberResult:
+        """Async version of `remember`."""
+        draft = self.drafting.draft(
+            text,
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            source_thread=source_thread,
+            ttl_seconds=ttl_seconds,
+            metadata=metadata,
+        )
+        given = None if embedding is None else [embedding]
+        return (await self.astore_batches([Batch([draft], given)], self.dedup_threshold))[0]
+
+    def remember_many(
+        self,
+        texts: Sequence[str],
+        *,
+        user: str,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        embeddings: Sequence[Sequence[float]] | None = None,
+        metadatas: Sequence[dict[str, Any] | None] | None = None,
+        ids: Sequence[str | None] | None = None,
+        batch_size: int = 64,
+        on_progress: Progress | None = None,
+    ) -> list[RememberResult]:
+        """Store many memories, as `remember` does each. One round trip a batch.
+
+        Everything is checked before anything is stored (embeddings of the model: a batch at a time).
+        A memory sees those before it, so that the same text twice is stored once.
+
+        Args:
+            texts: The memories.
+            user: Whose they are.
+            namespace: The part of the user's memories they belong to.
+            kind: Their kind.
+            source_thread: The thread they were learnt in.
+            ttl_seconds: How long they live instead of their kind's default.
+            embeddings: A vector a text, if you have them.
+            metadatas: Metadata, or `None`, a text.
+            ids: An id, or `None` for a random one, a text. A memory of the same scope with that id is
+                replaced.
+            batch_size: How many are embedded and stored at once.
+            on_progress: Called after every batch with how many are done, and how many there are.
+        """
+        batches = self.batches(
+            texts,
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            source_thread=source_thread,
+            ttl_seconds=ttl_seconds,
+            embeddings=embeddings,
+            metadatas=metadatas,
+            ids=ids,
+            batch_size=batch_size,
+        )
+        return self.store_batches(batches, self.dedup_threshold, on_progress)
+
+    async def aremember_many(
+        self,
+        texts: Sequence[str],
+        *,
+        user: str,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        embeddings: Sequence[Sequence[float]] | None = None,
+        metadatas: Sequence[dict[str, Any] | None] | None = None,
+        ids: Sequence[str | None] | None = None,
+        batch_size: int = 64,
+        on_progress: Progress | None = None,
+    ) -> list[RememberResult]:
+        """Async version of `remember_many`."""
+        batches = self.batches(
+            texts,
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            source_thread=source_thread,
+            ttl_seconds=ttl_seconds,
+            embeddings=embeddings,
+            metadatas=metadatas,
+            ids=ids,
+            batch_size=batch_size,
+        )
+        return await self.astore_batches(batches, self.dedup_threshold, on_progress)
+
+    def recall(
+        self,
+        query: str,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        k: int = 5,
+        mode: Literal["vector"] = "vector",
+        distance_threshold: float | EllipsisType | None = ...,
+        filter: FilterExpression | None = None,
+        embedding: Sequence[float] | None = None,
+    ) -> list[MemoryRecord]:
+        """The user's memories nearest to a query, nearest first. One round trip.
+
+        Args:
+            query: What to look for. It is only ever embedded, never parsed.
+            user: Whose memories.
+            namespace: In which namespace; `None` is every one of this user's.
+            kind: Of which kind; `None` is every one.
+            k: How many at most.
+            mode: How memories are ranked.
+            distance_threshold: Up to which cosine distance, instead of `recall_threshold`; `None` for
+                any.
+            filter: A redisvl `FilterExpression` that narrows the search further.
+            embedding: The query's vector, if you have it; `query` is not looked at then.
+
+        Raises:
+            InvalidInputError: Something is not usable; nothing was sent.
+            StoreError: The server refused, for instance a filter it cannot parse.
+        """
+        search = self.search(user, namespace, kind, k, mode, distance_threshold, filter)
+        if embedding is None:
+            embedding = self.embeddings.embed_query(self.query(query))
+        return self.transport.run(self.search_op(search, embedding))
+
+    async def arecall(
+        self,
+        query: str,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        k: int = 5,
+        mode: Literal["vector"] = "vector",
+        distance_threshold: float | EllipsisType | None = ...,
+        filter: FilterExpression | None = None,
+        embedding: Sequence[float] | None = None,
+    ) -> list[MemoryRecord]:
+        """Async version of `recall`."""
+        search = self.search(user, namespace, kind, k, mode, distance_threshold, filter)
+        if embedding is None:
+            embedding = await self.embeddings.aembed_query(self.query(query))
+        return await self.transport.arun(self.search_op(search, embedding))
+
+    def get(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
+        """A memory by its id, or `None`; with `user`, only if it is that user's. One round trip.
+
+        Raises:
+            StoreError: What is stored there is no memory.
+        """
+        return self.transport.run(self.get_op(id, user))
+
+    async def aget(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
+        """Async version of `get`."""
+        return await self.transport.arun(self.get_op(id, user))
+
+    def list_memories(
+        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+    ) -> list[MemoryRecord]:
+        """A user's newest memories, newest first, with what they have left to live. Two round trips.
+
+        `None` as namespace or kind is every one. A server returns a million rows at most.
+        """
+        return self._indexed(self.list_op(user, namespace, kind, limit))
+
+    async def alist_memories(
+        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+    ) -> list[MemoryRecord]:
+        """Async version of `list_memories`."""
+        return await self._aindexed(self.list_op(user, namespace, kind, limit))
+
+    def delete_memory(self, id: str, *, user: str | None = None) -> bool:
+        """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
+
+        Returns:
+            Whether it was there.
+        """
+        return self.transport.run(self.delete_op(id, user))
+
+    async def adelete_memory(self, id: str, *, user: str | None = None) -> bool:
+        """Async version of `delete_memory`."""
+        return await self.transport.arun(self.delete_op(id, user))
+
+    def clear(self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None) -> int:
+        """Delete the memories of a user, a namespace, a kind, or of what is given of them together.
+
+        With nothing given, every document under the prefix is deleted. In batches of 1,000, however
+        many there are.
+
+        Returns:
+            How many were deleted.
+        """
+        if user is namespace is kind is None:
+            return self.transport.run(operations.clear_prefix(self.store))
+        return self._indexed(self.clear_op(user, namespace, kind))
+
+    async def aclear(
+        self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None
+    ) -> int:
+        """Async version of `clear`."""
+        if user is namespace is kind is None:
+            return await self.transport.arun(operations.clear_prefix(self.store))
+        return await self._aindexed(self.clear_op(user, namespace, kind))
+
+    def forget_user(self, user: str) -> int:
+        """Delete every memory of a user, in all namespaces. In batches of 1,000, however many there are.
+
+        Returns:
+            How many were deleted.
+        """
+        return self.clear(user=checks.scope("user", user))
+
+    async def aforget_user(self, user: str) -> int:
+        """Async version of `forget_user`."""
+        return await self.aclear(user=checks.scope("user", user))

@@ -1,0 +1,205 @@
+"""Long-term memory's reads and deletions, as commands and the reading of their answers. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from operator import itemgetter
+
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
+from langchain_agentmem.core.scan import scan
+from langchain_agentmem.core.scripts import load
+from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.documents import (
+    FIELDS,
+    REDIS_TYPES,
+    SEARCH_FIELDS,
+    Storage,
+    UnreadableDocument,
+    decode,
+    fields_of_json,
+)
+from langchain_agentmem.longterm.filters import condition
+from langchain_agentmem.longterm.record import MemoryRecord
+from langchain_agentmem.longterm.replies import Row, memory_id, records, row_keys, rows
+from langchain_agentmem.longterm.scopes import Scope
+
+_PAGE = 1000
+_MAX_ROWS = 1_000_000  # what a server returns at most (MAXSEARCHRESULTS); asking for more is an error
+_MAX_REPEATS = 10
+_FORGET = load(__package__, "forget")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where the memories are: their keys, their index and their storage.
+
+    Attributes:
+        patience_ms: How long a search may take. As long as the client waits for an answer: the server's
+            own default of half a second would silently answer with what it has found until then.
+    """
+
+    keys: Keys
+    index_name: str
+    storage: Storage
+    patience_ms: int
+
+    def search(self, query: str, *arguments: Argument, also: tuple[str, ...] = ()) -> Command:
+        """A search that brings everything but the embedding, and what `also` names."""
+        fields = (*SEARCH_FIELDS[self.storage], *also)
+        return (
+            *("FT.SEARCH", self.index_name, query, *arguments, "RETURN", len(fields), *fields),
+            *("TIMEOUT", self.patience_ms, "DIALECT", 2),
+        )
+
+    def nearest(self, condition: str, vector: bytes, k: int) -> Command:
+        """A search for the k nearest, nearest first."""
+        return self.search(
+            f"{condition}=>[KNN $k @embedding $vector AS distance]",
+            *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, _MAX_ROWS)),
+            also=("distance",),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What to recall, but for the vector. The condition is the scope's, narrowed by the user's filter."""
+
+    scope: Scope
+    condition: str
+    k: int
+    distance_threshold: float | None
+
+
+def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]]:
+    """The k nearest memories of a scope, nearest first; those beyond the threshold are left out.
+
+    One round trip; two if some of the nearest had expired.
+    """
+    found = yield from alive(store.nearest(search.condition, vector, search.k))
+    most = 2.0 if search.distance_threshold is None else search.distance_threshold
+    near = [
+        (distance, record)
+        for record in records(found, store.keys.memory_prefix)
+        if record in search.scope and (distance := record.distance) is not None and distance <= most
+    ]
+    return [record for _, record in sorted(near, key=itemgetter(0))]
+
+
+def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
+    """The newest memories of a scope, newest first, with what they have left to live. Two round trips."""
+    newest: Command = ("SORTBY", "created_ts", "DESC", "LIMIT", 0, min(limit, _MAX_ROWS))
+    found = yield from alive(store.search(condition(scope), *newest))
+    listed = [record for record in records(found, store.keys.memory_prefix) if record in scope]
+    if not listed:
+        return []
+    lives = yield [("TTL", store.keys.memory(record.id)) for record in listed]
+    return [
+        replace(record, ttl_seconds=_life(life))
+        for record, life in zip(listed, map(ok, lives), strict=True)
+        if life != -2  # gone meanwhile
+    ]
+
+
+def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:
+    """Memories by id, `None` for each that is not there or in another scope. One round trip.
+
+    Raises:
+        StoreError: A document is no memory.
+        WrongKeyTypeError: A key holds something else.
+    """
+    keys = [store.keys.memory(one) for one in ids]
+    replies = yield [command for key in keys for command in (_read(store, key), ("TTL", key))]
+    return [
+        _record(store, key, ok(document), ok(life), scope)
+        for key, document, life in zip(keys, replies[::2], replies[1::2], strict=True)
+    ]
+
+
+def _read(store: Store, key: str) -> Command:
+    if store.storage == "hash":
+        return ("HMGET", key, *FIELDS)
+    return ("JSON.GET", key, *(f"$.{name}" for name in FIELDS))
+
+
+def _record(store: Store, key: str, document: object, life: int, scope: Scope) -> MemoryRecord | None:
+    try:
+        if isinstance(document, list):
+            found = zip(FIELDS, document, strict=True)
+            fields = {name.encode(): value for name, value in found if value is not None}
+        else:
+            fields = fields_of_json(document) if isinstance(document, bytes) else {}
+        if life == -2 or (not fields and document is None):
+            return None
+        record = decode(memory_id(key.encode(), store.keys.memory_prefix), fields, ttl_seconds=_life(life))
+    except UnreadableDocument as error:
+        raise StoreError(f"The document at {key!r} is no memory: {error}.") from error
+    return record if record in scope else None
+
+
+def _life(ttl: int) -> int | None:
+    return ttl if ttl >= 0 else None
+
+
+def delete(store: Store, ids: list[str], scope: Scope) -> Op[int]:
+    """Delete memories by id, those in the scope only. One round trip; the number of deleted ones."""
+    tags = scope.tags()
+    replies = yield [_FORGET.call([store.keys.memory(one)], store.storage, *tags) for one in ids]
+    return sum(int(ok(reply)) for reply in replies)
+
+
+def clear_scope(store: Store, scope: Scope) -> Op[int]:
+    """Delete every memory of a scope, a page of 1,000 a round trip; the number of deleted ones."""
+    prefix, tags, removed = store.keys.memory_prefix, scope.tags(), 0
+    page: list[bytes] = []
+    left: set[bytes] = set()  # found, but not deleted: expired meanwhile, or of another scope after all
+    stuck = 0
+    while True:
+        limit = _PAGE + stuck
+        search: Command = (
+            *("FT.SEARCH", store.index_name, condition(scope), "NOCONTENT", "LIMIT", 0, limit),
+            *("TIMEOUT", store.patience_ms, "DIALECT", 2),
+        )
+        deletions = [
+            _FORGET.call([store.keys.memory(memory_id(key, prefix))], store.storage, *tags) for key in page
+        ]
+        *replies, reply = yield [*deletions, search]
+        deleted = [int(ok(one)) for one in replies]
+        removed += sum(deleted)
+        left.update(key for key, gone in zip(page, deleted, strict=True) if not gone)
+        found = row_keys(ok(reply))
+        page = [key for key in found if key not in left]
+        if not page and len(found) < limit:
+            return removed
+        stuck = len(found) - len(page)
+
+
+def clear_prefix(store: Store) -> Op[int]:
+    """Delete every document under the prefix, indexed or not; the number of deleted ones.
+
+    Two round trips a page of about 1,000 keys of the whole database.
+    """
+    removed = 0
+
+    def delete_page(keys: list[bytes]) -> Op[bool]:
+        nonlocal removed
+        removed += int((yield from call(("UNLINK", *keys))))
+        return False
+
+    yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
+    return removed
+
+
+def alive(search: Command) -> Op[list[Row]]:
+    """Search until every row is a document that still lives.
+
+    The index names an expired document until it is touched, and it takes the place of one that lives.
+    """
+    found = rows((yield from call(search)))
+    for _ in range(_MAX_REPEATS):
+        expired = [key for key, fields in found if fields is None]
+        if not expired:
+            break
+        *_, reply = yield [*(("EXISTS", key) for key in expired), search]
+        found = rows(ok(reply))
+    return found

@@ -1,0 +1,149 @@
+"""Storing memories, each only once: in one script, or under a lock where the server allows no such script."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langchain_agentmem.core.keys import scope_lock
+from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
+from langchain_agentmem.core.scripts import load
+from langchain_agentmem.errors import (
+    AgentMemoryError,
+    InvalidInputError,
+    StoreError,
+    StoreTimeoutError,
+)
+from langchain_agentmem.longterm.documents import Draft, encode
+from langchain_agentmem.longterm.filters import condition
+from langchain_agentmem.longterm.memory_index import MemoryIndex, pause
+from langchain_agentmem.longterm.operations import Store, alive
+from langchain_agentmem.longterm.record import RememberResult
+from langchain_agentmem.longterm.replies import memory_id
+
+_REMEMBER = load(__package__, "remember")
+_RENEW = load(__package__, "renew")
+_RELEASE = load(__package__, "release")
+# What servers answer that allow no search in a script: Redis on several shards, older RediSearch,
+# Dragonfly, managed services; and a cluster when the search names a key of another shard.
+_REFUSED = re.compile(
+    "Cannot block|Blocking module command|not allowed from script|non local key|undeclared key",
+    re.IGNORECASE,
+)
+_LOCK_MILLISECONDS = 10_000  # a lock outlives its holder's last command by this at most
+_MAX_PAUSES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A memory to be stored, with its embedding."""
+
+    draft: Draft
+    embedding: Any
+
+    @property
+    def life(self) -> str:
+        """The time to live as scripts take it: seconds, or empty for ever."""
+        return "" if self.draft.ttl_seconds is None else str(self.draft.ttl_seconds)
+
+    def call(self, store: Store, index_name: str, threshold: float) -> Command:
+        """The script call that stores it, looking for a known one unless `index_name` is empty."""
+        draft, dedup = self.draft, index_name != ""
+        arguments: list[Argument] = [
+            *(store.storage, *draft.scope.tags(), self.life),
+            *(index_name, condition(draft.scope) if dedup else ""),
+            *(self.embedding.tobytes() if dedup else b"", threshold, store.patience_ms),
+        ]
+        document = encode(draft, self.embedding, store.storage)
+        return _REMEMBER.call([store.keys.memory(draft.id)], *arguments, *document)
+
+
+def remember(
+    store: Store,
+    index: MemoryIndex,
+    entries: Sequence[Entry],
+    threshold: float | None,
+    done: list[RememberResult],
+) -> Op[None]:
+    """Store memories in their order, each unless its scope holds one within the threshold.
+
+    One round trip for all of them; each is atomic, and sees those before it. A threshold of `None`
+    stores every one, in place of what has the same id. Results are appended to `done`, so that after an
+    error one can go on with the rest.
+
+    Raises:
+        IndexMissingError: What is not `done` was not stored.
+        InvalidInputError: An id belongs to a memory of another scope; that one was left as it is.
+    """
+    if threshold is None:
+        yield from _overwrite(store, entries, done)
+        return
+    rest = deque(entries)
+    if index.searches_in_scripts and rest:
+        replies = yield [entry.call(store, store.index_name, threshold) for entry in rest]
+        for reply in replies:
+            if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
+                index.searches_in_scripts = False
+                break
+            done.append(_result(store, reply))
+            rest.popleft()
+    for entry in rest:
+        done.append((yield from _remember_locked(store, entry, threshold)))
+
+
+def _overwrite(store: Store, entries: Sequence[Entry], done: list[RememberResult]) -> Op[None]:
+    if not entries:
+        return
+    # Storing alone would not notice that the index is gone; a search that finds nothing does.
+    probe = ("FT.SEARCH", store.index_name, "@user:{nobody}", "LIMIT", 0, 0, "DIALECT", 2)
+    *replies, state = yield [*(entry.call(store, "", 0.0) for entry in entries), probe]
+    done.extend(_result(store, reply) for reply in replies)
+    ok(state)  # once the index is made again, it holds them too
+
+
+def _result(store: Store, reply: Any) -> RememberResult:
+    if isinstance(reply, StoreError) and "TAKEN" in str(reply):
+        raise InvalidInputError("The id belongs to a memory of another user, namespace or kind.") from reply
+    deduped, key, distance = ok(reply)
+    known = memory_id(key, store.keys.memory_prefix)
+    return RememberResult(known, bool(deduped), max(float(distance), 0.0) if distance else None)
+
+
+def _remember_locked(store: Store, entry: Entry, threshold: float) -> Op[RememberResult]:
+    """The same in several round trips, under a lock that all writers of the scope wait for."""
+    lock = scope_lock(store.index_name, *entry.draft.scope.tags())
+    token = uuid.uuid4().hex
+    take: Command = ("SET", lock, token, "NX", "PX", _LOCK_MILLISECONDS)
+    taken = yield from call(take)
+    for _ in range(_MAX_PAUSES):
+        if taken is not None:
+            break
+        _, reply = yield [pause(store.index_name), take]
+        taken = ok(reply)
+    else:
+        raise StoreTimeoutError("Other writers have kept this user's memories locked for 20 s; try again.")
+    try:
+        result = yield from _find_or_store(store, entry, threshold)
+    except AgentMemoryError:
+        yield [_RELEASE.call([lock], token)]
+        raise
+    yield [_RELEASE.call([lock], token)]
+    return result
+
+
+def _find_or_store(store: Store, entry: Entry, threshold: float) -> Op[RememberResult]:
+    search = store.nearest(condition(entry.draft.scope), entry.embedding.tobytes(), 3)
+    while True:
+        found = yield from alive(search)
+        distance = max(float((found[0][1] or {})[b"distance"]), 0.0) if found else None
+        if distance is None or distance > threshold:
+            (reply,) = yield [entry.call(store, "", 0.0)]
+            return replace(_result(store, reply), existing_distance=distance)
+        known = memory_id(found[0][0], store.keys.memory_prefix)
+        renew = _RENEW.call([store.keys.memory(known)], store.storage, entry.life)
+        if (yield from call(renew)):
+            return RememberResult(known, True, distance)

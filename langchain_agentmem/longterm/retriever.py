@@ -1,0 +1,83 @@
+"""`MemoryRetriever`: a user's memories as a LangChain retriever."""
+
+from __future__ import annotations
+
+from types import EllipsisType
+from typing import Any, Literal
+
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import Field
+
+from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.record import MemoryRecord
+
+
+class MemoryRetriever(BaseRetriever):
+    """Recalls one user's memories. `k` may also be given with each call: `invoke(query, k=3)`.
+
+    A document's `page_content` is the memory's text, its `id` the memory's; its `metadata` is what was
+    stored with the memory, and `id`, `user`, `namespace`, `kind`, `source_thread`, `created_ts`,
+    `hit_count`, `distance` and `score`.
+
+    Attributes:
+        memory: Where to recall from.
+        user: Whose memories.
+        namespace: In which namespace; `None` is every one of this user's.
+        kind: Of which kind; `None` is every one.
+        k: How many at most.
+        distance_threshold: Up to which cosine distance; `...` is the memory's own threshold, `None` any.
+        filter: A redisvl `FilterExpression` that narrows the search further.
+        mode: How memories are ranked.
+    """
+
+    memory: LongTermMemory
+    user: str
+    namespace: str | None = "default"
+    kind: str | None = None
+    k: int = 5
+    distance_threshold: float | EllipsisType | None = Field(default_factory=lambda: ...)
+    filter: Any = None
+    mode: Literal["vector"] = "vector"
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        return [document(record) for record in self.memory.recall(query, **self._arguments(k))]
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        return [document(record) for record in await self.memory.arecall(query, **self._arguments(k))]
+
+    def _arguments(self, k: int | None) -> dict[str, Any]:
+        return {
+            "user": self.user,
+            "namespace": self.namespace,
+            "kind": self.kind,
+            "k": self.k if k is None else k,
+            "mode": self.mode,
+            "distance_threshold": self.distance_threshold,
+            "filter": self.filter,
+        }
+
+
+def document(record: MemoryRecord) -> Document:
+    """A recalled memory as a document that says where it comes from."""
+    return Document(
+        id=record.id,
+        page_content=record.text,
+        metadata={
+            **record.metadata,
+            "id": record.id,
+            "user": record.user,
+            "namespace": record.namespace,
+            "kind": record.kind,
+            "source_thread": record.source_thread,
+            "created_ts": record.created_ts,
+            "hit_count": record.hit_count,
+            "distance": record.distance,
+            "score": record.score,
+        },
+    )

@@ -1,0 +1,197 @@
+"""Operations driven by hand: what is sent when a server answers what no test server can be made to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from langchain_agentmem.core.operations import Command, Op
+from langchain_agentmem.errors import (
+    EmbeddingError,
+    IndexMismatchError,
+    IndexMissingError,
+    StoreError,
+    StoreTimeoutError,
+)
+from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND, LongTermOperations
+from tests.longterm.test_schema import resp2
+
+MISSING = IndexMissingError("no such index")
+FREE: list[Any] = [0, b"agent:mem:x", b""]
+
+
+def operations(**changes: Any) -> LongTermOperations:
+    settings: dict[str, Any] = {
+        "index_name": "agentmem:idx",
+        "key_prefix": "agent:mem:",
+        "storage": "json",
+        "algorithm": "hnsw",
+        "vector_type": "float32",
+        "dedup_threshold": 0.2,
+        "recall_threshold": 0.55,
+        "ttl_by_kind": TTL_BY_KIND,
+        "max_text_bytes": 100,
+        "patience_seconds": 5.0,
+    }
+    return LongTermOperations(**{**settings, **changes})
+
+
+def played(op: Op[Any], *answers: list[Any]) -> tuple[list[str], Any]:
+    """What an operation sends, by verb, when a server gives these answers; and its result."""
+    sent: list[str] = []
+    batch = next(op)
+    try:
+        for answer in answers:
+            sent.append(" ".join(verb(command) for command in batch))
+            assert len(answer) == len(batch), sent
+            batch = op.send(answer)
+    except StopIteration as stop:
+        return sent, stop.value
+    raise AssertionError(f"it wants more: {batch}")
+
+
+def verb(command: Command) -> str:
+    return str(command[0])
+
+
+def remember(memory: LongTermOperations) -> Op[Any]:
+    return memory.remember_op("tea", embedding=[1, 2, 3], user="alice")
+
+
+def test_the_index_is_looked_at_once() -> None:
+    memory = operations()
+    assert played(remember(memory), [resp2()], [FREE])[0] == ["FT.INFO", "EVALSHA"]
+    assert played(remember(memory), [FREE])[0] == ["EVALSHA"]
+
+
+def test_a_missing_index_is_made_and_checked() -> None:
+    sent, _ = played(remember(operations()), [MISSING], [b"OK"], [resp2()], [FREE])
+    assert sent == ["FT.INFO", "FT.CREATE", "FT.INFO", "EVALSHA"]
+
+
+def test_losing_the_race_to_make_the_index_is_fine() -> None:
+    raced = StoreError("The server answered: Index already exists.")
+    assert played(remember(operations()), [MISSING], [raced], [resp2()], [FREE])[1].id == "x"
+
+
+def test_an_index_that_is_being_filled_is_waited_for() -> None:
+    sent, _ = played(
+        remember(operations()), [resp2(indexing=1)], [None], [resp2(indexing=1)], [None], [resp2()], [FREE]
+    )
+    assert sent == ["FT.INFO", "BLPOP", "FT.INFO", "BLPOP", "FT.INFO", "EVALSHA"]
+
+
+def test_an_index_that_is_never_filled_is_an_error() -> None:
+    op = remember(operations())
+    with pytest.raises(StoreTimeoutError, match="being filled"):
+        played(op, *([resp2(indexing=1)], [None]) * 2000)
+
+
+def test_an_index_that_went_missing_is_made_again_and_the_operation_repeated() -> None:
+    memory = operations()
+    played(remember(memory), [resp2()], [FREE])
+    sent, _ = played(remember(memory), [MISSING], [MISSING], [b"OK"], [resp2()], [FREE])
+    assert sent == ["EVALSHA", "FT.INFO", "FT.CREATE", "FT.INFO", "EVALSHA"]
+
+
+def test_a_batch_goes_on_where_the_index_went_missing() -> None:
+    memory = operations()
+    (batch,) = memory.batches(
+        ["a", "b", "c"],
+        user="alice",
+        namespace="n",
+        kind="k",
+        source_thread="",
+        ttl_seconds=None,
+        embeddings=[[1, 2, 3]] * 3,
+        metadatas=None,
+        ids=None,
+        batch_size=9,
+    )
+    op = memory.store_op(batch.drafts, batch.embeddings or [], 0.2)
+    sent, results = played(
+        op, [resp2()], [FREE, MISSING, MISSING], [resp2()], [[1, b"agent:mem:y", b"0.1"], FREE]
+    )
+    assert sent == ["FT.INFO", "EVALSHA EVALSHA EVALSHA", "FT.INFO", "EVALSHA EVALSHA"]
+    assert [(result.id, result.deduped) for result in results] == [("x", False), ("y", True), ("x", False)]
+
+
+def test_nothing_is_sent_after_an_index_of_another_shape() -> None:
+    op = operations().remember_op("tea", embedding=[1, 2, 3, 4], user="alice")
+    with pytest.raises(IndexMismatchError):
+        played(op, [resp2()])
+
+
+def test_a_vector_of_another_length_than_the_known_index_is_refused() -> None:
+    memory = operations()
+    played(remember(memory), [resp2()], [FREE])
+    with pytest.raises(EmbeddingError, match=r"has 4 numbers.*takes 3"):
+        memory.remember_op("tea", embedding=[1, 2, 3, 4], user="alice")
+    with pytest.raises(EmbeddingError, match=r"has 2 numbers.*takes 3"):
+        memory.recall_op(embedding=[1, 2], user="alice")
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "Cannot perform `FT.SEARCH`: Cannot block",
+        "ERR Error running script: Blocking module command called from Lua script",
+        "This Redis command is not allowed from script script: 4f, on @user_script:1.",
+        "ERR Script attempted to access a non local key in a cluster node",
+    ],
+)
+def test_a_server_that_allows_no_search_in_a_script_gets_a_lock_instead(refusal: str) -> None:
+    memory = operations()
+    row = [1, b"agent:mem:old", [b"distance", b"0.1", b"text", b"tea"]]
+    sent, result = played(remember(memory), [resp2()], [StoreError(refusal)], [b"OK"], [row], [1], [1])
+    assert sent == ["FT.INFO", "EVALSHA", "SET", "FT.SEARCH", "EVALSHA", "EVALSHA"]
+    assert (result.id, result.deduped, result.existing_distance) == ("old", True, 0.1)
+    sent, result = played(remember(memory), [b"OK"], [[0]], [FREE], [1])
+    assert sent == ["SET", "FT.SEARCH", "EVALSHA", "EVALSHA"], "the refusal is remembered"
+    assert (result.deduped, result.existing_distance) == (False, None)
+
+
+def locked() -> LongTermOperations:
+    memory = operations()
+    played(remember(memory), [resp2()], [FREE])
+    memory.index.searches_in_scripts = False
+    return memory
+
+
+def test_a_taken_lock_is_waited_for() -> None:
+    sent, _ = played(
+        remember(locked()), [None], [None, None], [None, None], [None, b"OK"], [[0]], [FREE], [1]
+    )
+    assert sent == ["SET", *["BLPOP SET"] * 3, "FT.SEARCH", "EVALSHA", "EVALSHA"]
+
+
+def test_a_lock_that_is_never_free_is_an_error() -> None:
+    op = remember(locked())
+    with pytest.raises(StoreTimeoutError, match="locked"):
+        played(op, [None], *[[None, None]] * 2000)
+
+
+def test_a_lock_is_given_back_after_an_error() -> None:
+    op = remember(locked())
+    next(op)
+    op.send([b"OK"])
+    (release,) = op.send([StoreError("no")])
+    assert str(release[3]).startswith("agentmem:idx:lock:")
+    with pytest.raises(StoreError, match="no"):
+        op.send([1])
+
+
+def test_a_known_memory_that_vanishes_meanwhile_is_looked_for_again() -> None:
+    row = [1, b"agent:mem:old", [b"distance", b"0.1"]]
+    sent, result = played(remember(locked()), [b"OK"], [row], [0], [[0]], [FREE], [1])
+    assert sent == ["SET", "FT.SEARCH", "EVALSHA", "FT.SEARCH", "EVALSHA", "EVALSHA"]
+    assert not result.deduped
+
+
+def test_a_lock_is_left_to_expire_when_the_connection_broke() -> None:
+    op = remember(locked())
+    (take,) = next(op)
+    assert take[3:5] == ("NX", "PX")
+    op.send([b"OK"])
+    op.close()  # what a driver does then; an operation that still had something to send would raise

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from langchain_agentmem.errors import IndexMismatchError
+from langchain_agentmem.longterm.schema import IndexSettings, IndexState
+
+JSON = IndexSettings("agentmem:idx", "agent:mem:", "json", "hnsw", "float32")
+HASH = IndexSettings("i", "m:", "hash", "flat", "float16")
+
+
+def test_the_index_is_created_without_stop_words_and_with_exact_tags() -> None:
+    command = " ".join(map(str, JSON.create(384)))
+    assert command.startswith("FT.CREATE agentmem:idx ON JSON PREFIX 1 agent:mem: STOPWORDS 0 SCHEMA ")
+    for name in ("user", "namespace", "kind", "source_thread"):
+        assert f"$.{name} AS {name} TAG SEPARATOR , CASESENSITIVE" in command
+    for name in ("created_ts", "hit_count"):
+        assert f"$.{name} AS {name} NUMERIC SORTABLE" in command
+    assert "$.text AS text TEXT" in command
+    assert "$.embedding AS embedding VECTOR HNSW" in command
+    assert "TYPE FLOAT32 DIM 384 DISTANCE_METRIC COSINE" in command
+
+
+def test_a_hash_index_has_no_paths() -> None:
+    command = " ".join(map(str, HASH.create(8)))
+    assert "ON HASH PREFIX 1 m: STOPWORDS 0" in command
+    assert "embedding VECTOR FLAT" in command
+    assert "TYPE FLOAT16 DIM 8" in command
+    assert "$" not in command
+
+
+def field(name: str, kind: bytes, *rest: Any) -> list[Any]:
+    return [b"identifier", f"$.{name}".encode(), b"attribute", name.encode(), b"type", kind, *rest]
+
+
+def resp2(**changes: Any) -> list[Any]:
+    """What a server answers to FT.INFO for `JSON` with 3 dimensions, over RESP2."""
+    tags = [
+        field(name, b"TAG", b"SEPARATOR", b",", b"CASESENSITIVE")
+        for name in ("user", "namespace", "kind", "source_thread")
+    ]
+    numbers = [field(name, b"NUMERIC", b"SORTABLE", b"UNF") for name in ("created_ts", "hit_count")]
+    text = field("text", b"TEXT", b"WEIGHT", b"1")
+    vector = field(
+        *("embedding", b"VECTOR", b"algorithm", b"HNSW", b"data_type", b"FLOAT32", b"dim", 3),
+        *(b"distance_metric", b"COSINE", b"M", 16),
+    )
+    info: dict[str, Any] = {
+        "index_name": b"agentmem:idx",
+        "index_definition": [b"key_type", b"JSON", b"prefixes", [b"agent:mem:"], b"default_score", b"1"],
+        "attributes": [text, *tags, *numbers, vector],
+        "num_docs": 4,
+        "hash_indexing_failures": 1,
+        "indexing": 0,
+        "total_index_memory_sz_mb": b"0.5",
+        "stopwords_list": [],
+        **changes,
+    }
+    return [part for name, value in info.items() if value is not None for part in (name.encode(), value)]
+
+
+def resp3() -> dict[bytes, Any]:
+    reply = resp2()
+    info = dict(zip(reply[::2], reply[1::2], strict=True))
+    definition = info[b"index_definition"]
+    info[b"index_definition"] = dict(zip(definition[::2], definition[1::2], strict=True))
+    attributes = []
+    for found in info[b"attributes"]:
+        flags = [part for part in found if part in (b"CASESENSITIVE", b"SORTABLE", b"UNF")]
+        rest = [part for part in found if part not in flags]
+        attributes.append({**dict(zip(rest[::2], rest[1::2], strict=True)), b"flags": flags})
+    info[b"attributes"] = attributes
+    info[b"total_index_memory_sz_mb"] = 0.5
+    return info
+
+
+@pytest.mark.parametrize("reply", [resp2(), resp3()], ids=["resp2", "resp3"])
+def test_both_protocols_say_the_same(reply: Any) -> None:
+    state = IndexState.read(reply)
+    assert state.shape == JSON.shape(3)
+    assert (state.dimensions, state.documents, state.failures, state.indexing) == (3, 4, 1, False)
+    state.check(JSON, 3)
+    state.check(JSON, None)
+
+
+def test_further_fields_on_the_server_are_fine() -> None:
+    more = [b"identifier", b"$.x", b"attribute", b"x", b"type", b"TAG", b"SEPARATOR", b","]
+    attributes = dict(zip(*[iter(resp2())] * 2, strict=True))[b"attributes"]
+    IndexState.read(resp2(attributes=[*attributes, more])).check(JSON, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "dimensions", "changes", "is_", "wanted"),
+    [
+        (JSON, 4, {}, "DIM 3", "DIM 4"),
+        (replace(JSON, algorithm="flat"), 3, {}, "HNSW", "FLAT"),
+        (
+            replace(JSON, vector_type="float16"),
+            None,
+            {},
+            "FLOAT32",
+            "FLOAT16",
+        ),
+        (
+            replace(JSON, storage="hash"),
+            3,
+            {},
+            "is JSON",
+            "wanted HASH",
+        ),
+        (replace(JSON, prefix="other:"), 3, {}, "agent:mem:", "other:"),
+        (JSON, 3, {"stopwords_list": None}, "the server's own", "none"),
+        (JSON, 3, {"attributes": []}, "missing", "TAG CASESENSITIVE"),
+    ],
+)
+def test_another_shape_is_an_error_that_shows_both(
+    settings: IndexSettings, dimensions: int | None, changes: dict[str, Any], is_: str, wanted: str
+) -> None:
+    with pytest.raises(IndexMismatchError) as raised:
+        IndexState.read(resp2(**changes)).check(settings, dimensions)
+    said = str(raised.value)
+    assert is_ in said
+    assert wanted in said
+    assert "drop_index()" in said
+    assert "index_name" in said
