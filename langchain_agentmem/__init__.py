@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.agent_memory import AgentMemory, Forgotten
+    from langchain_agentmem.chain import MemoryChain
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.working.histories import RedisHashChatMessageHistory, RedisListChatMessageHistory
     from langchain_agentmem.working.session import SessionState, Turn
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -29,7 +31,9 @@ _MODULES = {
     "Event": "events.event",
     "EventLog": "events.event_log",
     "EventLogHandler": "events.handlers",
+    "Forgotten": "agent_memory",
     "LongTermMemory": "longterm.long_term_memory",
+    "MemoryChain": "chain",
     "MemoryRecord": "longterm.record",
     "MemoryRetriever": "longterm.retriever",
     "MemoryVectorStore": "longterm.vector_store",
@@ -38,6 +42,7 @@ _MODULES = {
     "RememberResult": "longterm.record",
     "SessionState": "working.session",
     "Turn": "working.session",
+    "TurnReport": "turn",
     "WorkingMemory": "working.working_memory",
 }
 
@@ -49,7 +54,9 @@ __all__ = [
     "Event",
     "EventLog",
     "EventLogHandler",
+    "Forgotten",
     "LongTermMemory",
+    "MemoryChain",
     "MemoryRecord",
     "MemoryRetriever",
     "MemoryVectorStore",
@@ -58,6 +65,7 @@ __all__ = [
     "RememberResult",
     "SessionState",
     "Turn",
+    "TurnReport",
     "WorkingMemory",
 ]
 

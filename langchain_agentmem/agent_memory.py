@@ -161,7 +161,7 @@ class AgentMemory:
         """
         from langchain_agentmem.longterm.retriever import MemoryRetriever
 
-        return MemoryRetriever(memory=self.long_term, user=user, **options)
+        return MemoryRetriever(memory=self.long_term, user=scope("user", user), **options)
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
         """A LangChain callback handler that records a thread's events in the background."""
@@ -195,7 +195,8 @@ class AgentMemory:
         A turn costs two round trips besides the model: one that reads the session and recalls, one
         that appends the exchange, remembers what the user said and records the events. The user's
         text is embedded once. Recall runs before the write, so a turn never recalls itself. If the
-        chain raises, nothing is appended and the error is recorded as an event. A stream stays one.
+        chain raises, nothing is appended and the error is recorded as an event. If writing fails once
+        the chain has answered, the answer is the error's `output`. A stream stays one.
 
         The chain is called with `config={"configurable": {"session_id": "…", "user_id": "…"}}`, and
         `namespace` if it is not `default`.

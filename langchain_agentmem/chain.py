@@ -25,6 +25,7 @@ class MemoryChain(Runnable[Any, Any]):
     """A runnable that remembers; made by `AgentMemory.wrap`, which describes its parameters."""
 
     def __init__(self, memory: AgentMemory, runnable: RunnableLike[Any, Any], options: WrapOptions) -> None:
+        self.name = "MemoryChain"
         self.memory = memory
         self.runnable: Runnable[Any, Any] = coerce_to_runnable(runnable)
         self.options = options

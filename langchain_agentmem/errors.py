@@ -26,6 +26,8 @@ always the `__cause__`; no message carries a password or a token.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "AgentMemoryError",
     "ConfigurationError",
@@ -48,7 +50,13 @@ __all__ = [
 
 
 class AgentMemoryError(Exception):
-    """The root of every error this package raises."""
+    """The root of every error this package raises.
+
+    Attributes:
+        output: What a wrapped chain had answered, if only writing the turn down failed; else `None`.
+    """
+
+    output: Any = None
 
 
 class ConfigurationError(AgentMemoryError, ValueError):

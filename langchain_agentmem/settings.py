@@ -38,19 +38,35 @@ class AgentMemorySettings(BaseSettings):
     session_ttl_seconds: PositiveInt | None = Field(3600, description="How long an idle session lives.")
     max_turns: PositiveInt | None = Field(20, description="A session's window, in messages.")
     memory_key: str = Field("chat_history", min_length=1, description="The chain's variable.")
-    session_prefix: str = Field("agent:session:", min_length=1)
-    memory_prefix: str = Field("agent:mem:", min_length=1)
-    events_prefix: str = Field("agent:events:", min_length=1)
-    index_name: str = Field("agentmem:idx", min_length=1)
+    session_prefix: str = Field(
+        "agent:session:", min_length=1, description="Stands before the thread id in the key of a session."
+    )
+    memory_prefix: str = Field(
+        "agent:mem:", min_length=1, description="Stands before the id in the key of a memory."
+    )
+    events_prefix: str = Field(
+        "agent:events:", min_length=1, description="Stands before the thread id in the key of a stream."
+    )
+    index_name: str = Field("agentmem:idx", min_length=1, description="The search index.")
     dedup_threshold: Distance = Field(0.20, description="Up to this distance a memory is known already.")
     recall_threshold: Distance = Field(0.55, description="Up to this distance a memory is recalled.")
-    ttl_by_kind: dict[str, PositiveInt | None] = Field({"episodic": 604800, "semantic": None})
-    storage: Literal["json", "hash"] = "json"
-    algorithm: Literal["hnsw", "flat"] = "hnsw"
-    vector_type: Literal["float32", "float16"] = "float32"
+    ttl_by_kind: dict[str, PositiveInt | None] = Field(
+        {"episodic": 604800, "semantic": None},
+        description="How long memories of a kind live; a kind that is not named, for ever.",
+    )
+    storage: Literal["json", "hash"] = Field("json", description="What a memory is stored as.")
+    algorithm: Literal["hnsw", "flat"] = Field(
+        "hnsw",
+        description="`hnsw` finds approximately among many; `flat` looks at each, and is written faster.",
+    )
+    vector_type: Literal["float32", "float16"] = Field(
+        "float32", description="The numbers of an embedding in the index."
+    )
     events_max_len: PositiveInt = Field(1000, description="About how many events a thread keeps.")
-    events_ttl_seconds: PositiveInt | None = None
-    max_text_bytes: PositiveInt = 32768
+    events_ttl_seconds: PositiveInt | None = Field(
+        None, description="How long a thread's events live after the last one."
+    )
+    max_text_bytes: PositiveInt = Field(32768, description="Longer memories are refused.")
     socket_timeout_seconds: PositiveFloat = Field(5.0, description="A server silent for longer is an error.")
     on_error: Literal["raise", "continue"] = Field(
         "raise", description="What a chain does when history or recall fails."

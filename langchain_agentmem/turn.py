@@ -122,6 +122,7 @@ class ChainTurn:
         self._turn_count: int | None = None
         self._failures: list[str] = []
         self._unwritten = 0
+        self._output: Any = None
         self._times = [time.perf_counter()]
 
     @property
@@ -174,6 +175,7 @@ class ChainTurn:
     def finish(self, output: Any) -> None:
         """The chain has answered."""
         self._times.append(time.perf_counter())
+        self._output = output
         self._messages += _output_messages(output, self._options.output_key)
 
     def write(self) -> Op[None]:
@@ -253,6 +255,7 @@ class ChainTurn:
             yield
         except AgentMemoryError as error:
             self._memory.events.count_dropped(self._unwritten, error)
+            error.output = self._output  # the answer is there, and may have cost something
             raise
 
     def _drain(self) -> list[Any]:

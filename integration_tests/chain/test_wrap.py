@@ -355,6 +355,17 @@ async def test_a_text_that_cannot_be_remembered_does_not_stop_the_turn(
 
 
 class TestFailures:
+    async def test_an_answer_that_could_not_be_written_down_is_not_lost(
+        self, memory: AgentMemory, bare: redis.Redis, run: Run
+    ) -> None:
+        def answer(_: Any) -> str:
+            bare.set("agent:session:t1", "mine")
+            return "dear"
+
+        with pytest.raises(WrongKeyTypeError) as caught:
+            await run(memory.wrap(RunnableLambda(answer)), "hi", config())
+        assert caught.value.output == "dear"
+
     async def test_history_that_fails_raises_before_the_chain_runs(
         self, memory: AgentMemory, bare: redis.Redis, run: Run
     ) -> None:

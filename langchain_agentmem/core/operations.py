@@ -77,17 +77,21 @@ def gather(ops: Iterable[Op[Any]]) -> Op[list[Any]]:
         except AgentMemoryError as error:
             results[index] = error
 
-    for index in range(len(running)):
-        advance(index, None)
-    while waiting:
-        asked = dict(waiting)
-        replies = yield [command for batch in asked.values() for command in batch]
-        start = 0
-        for index, batch in asked.items():
-            stop = start + len(batch)
-            advance(index, replies[start:stop])
-            start = stop
-    return results
+    try:
+        for index in range(len(running)):
+            advance(index, None)
+        while waiting:
+            asked = dict(waiting)
+            replies = yield [command for batch in asked.values() for command in batch]
+            start = 0
+            for index, batch in asked.items():
+                stop = start + len(batch)
+                advance(index, replies[start:stop])
+                start = stop
+        return results
+    finally:
+        for op in running:
+            op.close()
 
 
 def late(make: Callable[[], Op[T]]) -> Op[T]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncGenerator
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -73,7 +73,8 @@ class HandedClients:
 class SharedConnection:
     """A transport on the process's own clients for a URL, which all objects of that URL share.
 
-    The clients are closed when the last of those objects is.
+    The clients are closed when the last of those objects is; an async one when its event loop ends, at
+    the latest.
     """
 
     def __init__(self, url: str, socket_timeout_seconds: float = 5.0) -> None:
@@ -87,20 +88,16 @@ class SharedConnection:
     async def arun(self, op: Op[T]) -> T:
         """Async version of `run`."""
         pooled = self._open()
-        driver = pooled.async_driver()
-        if driver is None:
-            await asyncio.to_thread(pooled.source.prepare)
-            # Other tasks may have come here too while this one waited.
-            driver = pooled.async_driver() or pooled.new_async_driver()
-        return await driver.run(op)
+        of_loop = pooled.loops.get(asyncio.get_running_loop()) or await pooled.of_this_loop()
+        return await of_loop.driver.run(op)
 
     def close(self) -> None:
-        """Close the connections if no other object uses them. Async ones are closed by `aclose`."""
+        """Close the connections if no other object uses them; async ones when their loop comes to it."""
         if (pooled := self._release()) is not None:
             pooled.close()
 
     async def aclose(self) -> None:
-        """Async version of `close`; closes the sync connections too."""
+        """Async version of `close`; this loop's connections are closed when it returns."""
         if (pooled := self._release()) is not None:
             await pooled.aclose()
 
@@ -115,14 +112,14 @@ class SharedConnection:
 
 
 class _Clients:
+    """The clients of one URL: one for all threads, and one for each event loop."""
+
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.loops: dict[asyncio.AbstractEventLoop, _OfOneLoop] = {}
         self._lock = threading.Lock()
         self._client: redis.Redis | None = None
         self._driver: RedisDriver | None = None
-        self._async: WeakKeyDictionary[Any, tuple[redis.asyncio.Redis, AsyncRedisDriver]] = (
-            WeakKeyDictionary()
-        )
 
     def driver(self) -> RedisDriver:
         if self._driver is None:
@@ -132,28 +129,71 @@ class _Clients:
                     self._driver = RedisDriver(self._client)
         return self._driver
 
-    def async_driver(self) -> AsyncRedisDriver | None:
-        found = self._async.get(asyncio.get_running_loop())
-        return None if found is None else found[1]
-
-    def new_async_driver(self) -> AsyncRedisDriver:
-        client = self.source.async_client()
-        driver = AsyncRedisDriver(client)
-        self._async[asyncio.get_running_loop()] = (client, driver)
-        return driver
+    async def of_this_loop(self) -> _OfOneLoop:
+        loop = asyncio.get_running_loop()
+        client = await asyncio.to_thread(self.source.async_client)  # may start an embedded server
+        # Other tasks may have come here too while this one waited.
+        if (found := self.loops.get(loop)) is None:
+            found = self.loops[loop] = _OfOneLoop(client, loop)
+            await found.close_with_the_loop()
+            for ended in [each for each in _of_loops if each.loop.is_closed()]:
+                _of_loops.discard(ended)  # a loop that was closed without closing its generators
+            for loop in [each for each in self.loops if each.is_closed()]:
+                del self.loops[loop]
+        return found
 
     def close(self) -> None:
+        for loop, of_loop in list(self.loops.items()):
+            if loop.is_running():
+                loop.call_soon_threadsafe(of_loop.close_soon)
         if self._client is not None:
-            self._client.close()
+            for client in _with_its_sentinels(self._client):
+                client.close()
         self.source.close()
 
     async def aclose(self) -> None:
-        here = self._async.pop(asyncio.get_running_loop(), None)
-        if here is not None:
-            await here[0].aclose()
+        if (here := self.loops.get(asyncio.get_running_loop())) is not None:
+            await here.aclose()
         await asyncio.to_thread(self.close)
 
 
+class _OfOneLoop:
+    """The async client of one event loop, whose sockets belong to that loop."""
+
+    def __init__(self, client: redis.asyncio.Redis, loop: asyncio.AbstractEventLoop) -> None:
+        self.driver = AsyncRedisDriver(client)
+        self.loop = loop
+        self._client = client
+        self._closer = self._close_at_the_end()
+
+    async def close_with_the_loop(self) -> None:
+        """Have the client closed when its loop ends: `asyncio.run` then closes open async generators."""
+        _of_loops.add(self)
+        await self._closer.__anext__()
+
+    async def aclose(self) -> None:
+        """Close the client; a second call does nothing."""
+        await self._closer.aclose()
+
+    def close_soon(self) -> None:
+        """Begin to close the client; called on its loop."""
+        self._closing = self.loop.create_task(self.aclose())
+
+    async def _close_at_the_end(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            _of_loops.discard(self)
+            for client in _with_its_sentinels(self._client):
+                await client.aclose()
+
+
+def _with_its_sentinels(client: Any) -> list[Any]:
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    return [client, *getattr(manager, "sentinels", ())]
+
+
+_of_loops: set[_OfOneLoop] = set()  # a loop does not keep its async generators alive
 _shared: dict[tuple[str, float], tuple[_Clients, int]] = {}
 _shared_lock = threading.Lock()
 

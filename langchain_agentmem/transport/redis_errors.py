@@ -77,6 +77,10 @@ def unreachable(error: Exception, where: str) -> errors.StoreError:
     if isinstance(error, redis_errors.MaxConnectionsError):
         return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
     said = str(error).rstrip(". ") or type(error).__name__
+    if said == "No connection available":  # a BlockingConnectionPool has waited for one
+        return _because(errors.StoreTimeoutError(f"All connections to {where} stayed in use."), error)
+    if "max number of clients" in said:
+        return _because(errors.StoreConnectionError(f"{where} takes no more clients: {said}."), error)
     return _because(
         errors.StoreConnectionError(
             f"No connection to {where}: {said}. Is the server running, and is the URL right?"

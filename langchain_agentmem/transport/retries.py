@@ -1,21 +1,22 @@
 """What may be sent again, and for how long.
 
 Repeated are: commands that surely did not run (the connection was never made, the server was still
-loading, the script was not in its cache), and batches that only read. A write whose answer got lost
+loading, the script was not in its cache), and commands that only read. A write whose answer got lost
 is never repeated: it may have happened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError
 from tenacity import retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from langchain_agentmem.core.operations import Batch, Command
 from langchain_agentmem.core.scripts import with_source
-from langchain_agentmem.errors import StoreError, StoreLoadingError, StoreTimeoutError
+from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoadingError, StoreTimeoutError
 
 _READS = frozenset(
     (
@@ -27,7 +28,7 @@ _READS = frozenset(
 
 
 class NotRun(Exception):  # noqa: N818 - a signal between a driver and its retries, never seen outside
-    """Something in the batch surely did not run, and may be sent again."""
+    """Something in the batch surely did not run, or only reads, and may be sent again."""
 
     def __init__(self, cause: StoreError) -> None:
         super().__init__(str(cause))
@@ -54,13 +55,47 @@ class Sending:
         self.left: dict[int, Command] = dict(enumerate(batch))
 
     def settle(self, answers: Sequence[Any]) -> None:
-        """Take the answers to what was left; raise `NotRun` if some of it must be sent again.
+        """Take the answers to what was left; raise `NotRun` if some of it must be sent again."""
+        refused = self._take(answers)
+        if refused is not None:
+            raise NotRun(refused)
+
+    def unsent(self, error: StoreError) -> Exception:
+        """What to raise when there was no connection to send anything on.
+
+        A refusal of the credentials will not pass by itself, and what took its whole time to fail
+        would take it again.
+        """
+        passes = isinstance(error, StoreConnectionError | StoreLoadingError)
+        return NotRun(error) if passes and not isinstance(error, StoreTimeoutError) else error
+
+    def lost(self, answers: Sequence[Any], error: StoreError) -> Exception:
+        """What to raise when the connection broke after these answers."""
+        only_reads = all(command[0] in _READS for command in islice(self.left.values(), len(answers), None))
+        # redis-py breaks a connection made by sentinels when a write is refused there; the server has
+        # then become a replica, and so refused the writes behind that one too.
+        demoted = isinstance(getattr(error.__cause__, "__context__", None), ReadOnlyError)
+        if isinstance(error, StoreTimeoutError) or not (only_reads or demoted):
+            return error
+        self._take(answers)
+        return NotRun(error)
+
+    def give_up(self, cause: StoreError) -> list[Any]:
+        """The replies, with `cause` for what never ran; raise it if nothing did."""
+        if len(self.left) == len(self.replies):
+            raise cause
+        for index in self.left:
+            self.replies[index] = cause
+        return self.replies
+
+    def _take(self, answers: Sequence[Any]) -> StoreError | None:
+        """Keep what was answered; why some of it has to be sent again.
 
         Reads that stand behind a command which did not run are sent again with it, so that a batch
         that writes and then reads reads what it wrote.
         """
         refused: StoreError | None = None
-        for (index, command), answer in zip(list(self.left.items()), answers, strict=True):
+        for (index, command), answer in zip(list(self.left.items()), answers, strict=False):
             self.replies[index] = answer
             if isinstance(answer, StoreLoadingError):
                 refused = answer
@@ -71,18 +106,4 @@ class Sending:
                 continue
             else:
                 del self.left[index]
-        if refused is not None:
-            raise NotRun(refused)
-
-    def give_up(self, cause: StoreError) -> list[Any]:
-        """The replies, with `cause` for what never ran; raise it if nothing did."""
-        if len(self.left) == len(self.replies):
-            raise cause
-        for index in self.left:
-            self.replies[index] = cause
-        return self.replies
-
-    def lost(self, error: StoreError) -> Exception:
-        """What to raise when the connection broke after sending."""
-        only_reads = all(command[0] in _READS for command in self.left.values())
-        return NotRun(error) if only_reads and not isinstance(error, StoreTimeoutError) else error
+        return refused

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -18,42 +19,95 @@ from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 KNOWN = "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel:// and embedded://"
+_SERVER_OPTIONS = (
+    *("client_name", "db", "decode_responses", "health_check_interval", "max_connections", "password"),
+    *("protocol", "retry_on_timeout", "socket_connect_timeout", "socket_keepalive", "socket_timeout"),
+    *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname"),
+    *("ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password", "username"),
+)
+_SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
+_ESCAPE = "A password with other characters than letters and digits has to be percent-encoded."
 
 
 class Source(Protocol):
-    """Where clients come from."""
-
-    def prepare(self) -> None:
-        """Whatever has to be there before a client can connect; may block."""
+    """Where clients come from. Making one may block, as an embedded server is started for it."""
 
     def client(self) -> redis.Redis:
         """A new sync client."""
 
     def async_client(self) -> redis.asyncio.Redis:
-        """A new async client, for the running event loop."""
+        """A new async client, for whichever event loop uses it first."""
 
     def close(self) -> None:
         """Give up what the source itself holds; clients are closed by whoever asked for them."""
 
 
 def open_source(url: str, socket_timeout_seconds: float) -> Source:
-    """The source for a URL; `ConfigurationError` for one that is not understood."""
+    """The source for a URL; `ConfigurationError` for one that is not understood.
+
+    No message repeats a part of the URL that may hold a password, or a piece of one that was not encoded.
+    """
     if not isinstance(url, str) or not url.strip():
         raise ConfigurationError(f"The Redis URL is empty. Known are {KNOWN}.")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"The Redis URL is malformed: {error}.") from None
+    _check_seconds("socket_timeout_seconds", socket_timeout_seconds)
+    url = url.strip()
+    parts = _split(url)
     match parts.scheme:
         case "redis" | "rediss" | "unix":
-            return _Server(url, socket_timeout_seconds)
+            return _Server(url, parts, socket_timeout_seconds)
         case "redis+sentinel" | "rediss+sentinel":
             return _Sentinels(parts, socket_timeout_seconds)
         case "embedded":
             return _Embedded(parts, socket_timeout_seconds)
     scheme = f"begins with {parts.scheme}://" if parts.scheme and "://" in url else "has no scheme"
     raise ConfigurationError(f"The Redis URL {scheme}. Known are {KNOWN}.")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = None
+    if parts is None or "\0" in unquote(url):
+        raise ConfigurationError(f"The Redis URL is malformed. {_ESCAPE}")
+    if parts.fragment or url.endswith("#"):
+        raise ConfigurationError(f"A # in the Redis URL has to be written %23. {_ESCAPE}")
+    return parts
+
+
+def _check_seconds(name: str, seconds: object) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
+        raise ConfigurationError(f"{name} must be above 0 and at most a day, not {seconds!r}.")
+
+
+def _options(query: str, known: Iterable[str]) -> dict[str, str]:
+    found = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(found.keys() - set(known))
+    if unknown:
+        named = "" if "@" in query else f": {', '.join(unknown)}"
+        raise ConfigurationError(
+            f"The Redis URL has an unknown option{named}. Known are {', '.join(known)}. {_ESCAPE}"
+        )
+    return found
+
+
+def _database(text: str) -> int:
+    if not re.fullmatch("[0-9]{0,9}", text):
+        raise ConfigurationError(f"The database in a Redis URL is a number: redis://host:6379/0. {_ESCAPE}")
+    return int(text or 0)
+
+
+def _host(text: str, default_port: int) -> tuple[str, int]:
+    """A host and its port, from `host`, `host:port`, `[v6]` or `[v6]:port`."""
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:]*)(?::([0-9]{0,5}))?", text)
+    host, port = (found[1].strip("[]"), int(found[2] or default_port)) if found else ("", 0)
+    try:
+        unquote(host).encode("idna")
+    except UnicodeError:
+        port = 0
+    if not 0 < port < 65_536:
+        raise ConfigurationError(f"The Redis URL has a malformed host or port. {_ESCAPE}")
+    return unquote(host) or "localhost", port
 
 
 def _connection_options(timeout_seconds: float, retry: Any) -> dict[str, Any]:
@@ -66,11 +120,32 @@ def _connection_options(timeout_seconds: float, retry: Any) -> dict[str, Any]:
     }
 
 
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 class _Server:
-    def __init__(self, url: str, timeout_seconds: float) -> None:
+    def __init__(self, url: str, parts: SplitResult, timeout_seconds: float) -> None:
         self._url = url
         self._timeout_seconds = timeout_seconds
-        self._make(redis.Redis.from_url, Retry(NoBackoff(), 0))  # raises now, not at first use
+        options = _options(parts.query, _SERVER_OPTIONS)
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            _check_seconds(name, _number(options.get(name, "1")))
+        if parts.scheme == "unix":
+            if not parts.path.strip("/"):
+                raise ConfigurationError("A unix URL names a socket: unix:///run/redis.sock?db=0.")
+        else:
+            _host(parts.netloc.rpartition("@")[2], 6379)
+            _database(parts.path.strip("/"))
+        _database(options.get("db", ""))
+        client = self.client()
+        try:  # what else is wrong is raised now, not at first use
+            client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+        except (redis.RedisError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
 
     def client(self) -> redis.Redis:
         client: redis.Redis = self._make(redis.Redis.from_url, Retry(NoBackoff(), 0))
@@ -84,10 +159,7 @@ class _Server:
         try:
             return from_url(self._url, **_connection_options(self._timeout_seconds, retry))
         except (ValueError, TypeError) as error:
-            raise ConfigurationError(f"The Redis URL is malformed: {error}.") from None
-
-    def prepare(self) -> None:
-        pass
+            raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
 
     def close(self) -> None:
         pass
@@ -104,18 +176,9 @@ class _Sentinels:
             raise ConfigurationError(
                 "A Sentinel URL names the service: redis+sentinel://host:26379/mymaster/0."
             )
-        options = dict(parse_qsl(parts.query))
-        unknown = options.keys() - {"sentinel_username", "sentinel_password"}
-        if unknown:
-            raise ConfigurationError(
-                f"Unknown in a Sentinel URL: {', '.join(sorted(unknown))}. "
-                "Known are sentinel_username and sentinel_password."
-            )
-        try:
-            self._hosts = [_host(host) for host in hosts.split(",")]
-            self._db = int(db or 0)
-        except ValueError:
-            raise ConfigurationError("A Sentinel URL has a port or database that is no number.") from None
+        options = _options(parts.query, _SENTINEL_OPTIONS)
+        self._hosts = [_host(host, 26379) for host in hosts.split(",")]
+        self._db = _database(db.strip("/"))
         self._service = unquote(service)
         self._timeout_seconds = timeout_seconds
         self._tls = parts.scheme.startswith("rediss")
@@ -135,16 +198,8 @@ class _Sentinels:
         found = sentinels(self._hosts, sentinel_kwargs=options | self._sentinel)
         return found.master_for(self._service, db=self._db, **options, **self._credentials)
 
-    def prepare(self) -> None:
-        pass
-
     def close(self) -> None:
         pass
-
-
-def _host(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
-    return (host.strip("[]"), int(port)) if colon else (text.strip("[]") or "localhost", 26379)
 
 
 class _Embedded:
@@ -160,13 +215,14 @@ class _Embedded:
         self._timeout_seconds = timeout_seconds
 
     def client(self) -> redis.Redis:
-        return _Server(self._server.url, self._timeout_seconds).client()
+        return self._started().client()
 
     def async_client(self) -> redis.asyncio.Redis:
-        return _Server(self._server.url, self._timeout_seconds).async_client()
+        return self._started().async_client()
 
-    def prepare(self) -> None:
-        self._server.start()
+    def _started(self) -> _Server:
+        url = self._server.url
+        return _Server(url, _split(url), self._timeout_seconds)
 
     def close(self) -> None:
         self._server.close()

@@ -121,7 +121,7 @@ def test_numbers_above_64_bits_are_kept() -> None:
         {"__agentmem__": "document"},
         2 + 3j,
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_json_cannot_carry_is_refused(value: Any) -> None:
     message = HumanMessage("x", additional_kwargs={"value": value})

@@ -1,0 +1,220 @@
+"""Redis servers of a test's own, on free ports of 127.0.0.1, and a proxy that breaks connections."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.transport.connections import SharedConnection, Transport
+from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.transport.embedded_binaries import find_candidates, make_runnable
+
+
+def wait_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not predicate():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+async def loop_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
+    """`wait_until` that lets the event loop go on."""
+    deadline = time.monotonic() + seconds
+    while not predicate():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.001)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """A redis-server process without modules, data or password, unless the options say otherwise."""
+
+    def __init__(self, binary: Path, *options: str, answers: bool = True) -> None:
+        self.binary = binary
+        self.options = options
+        self.folder = tempfile.TemporaryDirectory(prefix="am-")
+        self.port = free_port()
+        self.start(answers=answers)
+
+    def start(self, *options: str, answers: bool = True) -> None:
+        plain = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder.name, "--save", ""]
+        if "--sentinel" not in self.options:
+            plain += ["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"]
+        command = [str(self.binary), *plain, *self.options, *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        if answers:
+            wait_until(self.is_up)
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, "the server has ended"
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as probe:
+            probe.sendall(b"PING\r\n")
+            return probe.recv(100).startswith((b"+PONG", b"-NOAUTH"))
+        return False
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self, **options: Any) -> redis.Redis:
+        client: redis.Redis = redis.Redis(host="127.0.0.1", port=self.port, **options)
+        return client
+
+    def count(self, command: str) -> int:
+        """How often the server ran a command."""
+        with self.client() as client:
+            stats: dict[str, Any] = client.info("commandstats")
+        return int(stats.get(f"cmdstat_{command}", {}).get("calls", 0))
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        self.kill()
+        self.folder.cleanup()
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def binary(server: EmbeddedRedis) -> Path:
+    return make_runnable(find_candidates(search=True)[0]).server  # the one that `server` runs on
+
+
+@pytest.fixture
+def start_server(binary: Path) -> Iterator[StartServer]:
+    with ExitStack() as stack:
+
+        def start(*options: str, **how: Any) -> Server:
+            started = Server(binary, *options, **how)
+            stack.callback(started.close)
+            return started
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def _plain(binary: Path) -> Iterator[Server]:
+    server = Server(binary)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def plain(_plain: Server) -> Server:
+    """A server on TCP, one a module, empty for each test."""
+    with _plain.client() as client:
+        client.flushall()
+        client.script_flush()
+        client.config_resetstat()
+    return _plain
+
+
+Run = Callable[[Transport, Op[Any]], Awaitable[Any]]
+
+
+async def _run(transport: Transport, op: Op[Any]) -> Any:
+    return transport.run(op)
+
+
+async def _arun(transport: Transport, op: Op[Any]) -> Any:
+    return await transport.arun(op)
+
+
+@pytest.fixture(params=[_run, _arun], ids=["sync", "async"])
+def run(request: pytest.FixtureRequest) -> Run:
+    """Runs an operation on a transport, synchronously or asynchronously."""
+    function: Run = request.param
+    return function
+
+
+Open = Callable[..., SharedConnection]
+
+
+@pytest.fixture
+async def connected() -> Any:
+    """`SharedConnection(…)`, closed after the test."""
+    opened: list[SharedConnection] = []
+
+    def make(url: str, timeout_seconds: float = 5.0) -> SharedConnection:
+        opened.append(SharedConnection(url, timeout_seconds))
+        return opened[-1]
+
+    yield make
+    for connection in opened:
+        await connection.aclose()
+
+
+class Proxy:
+    """Stands before a server; cuts the connection when `cut_reply_to` has been forwarded, before the reply.
+
+    With `reply_bytes`, so many bytes of the reply pass before the cut.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.cut_reply_to: bytes | None = None
+        self.reply_bytes = 0
+        self.cuts = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                thread = threading.Thread(target=self._serve, args=(near,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, socket.create_connection(("127.0.0.1", self.target)) as far, suppress(OSError):
+            while request := near.recv(1 << 20):
+                far.sendall(request)
+                reply = far.recv(1 << 20)
+                if self.cut_reply_to is not None and self.cut_reply_to in request:
+                    self.cut_reply_to = None
+                    self.cuts += 1
+                    near.sendall(reply[: self.reply_bytes])
+                    return
+                near.sendall(reply)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def close(self) -> None:
+        # Whoever waits in accept() is only woken by a connection.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(5)
+
+
+@pytest.fixture
+def proxy(plain: Server) -> Iterator[Proxy]:
+    proxy = Proxy(plain.port)
+    yield proxy
+    proxy.close()
