@@ -1,0 +1,96 @@
+"""A walk through `agentmem chat` with the real model: three sessions on one durable folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration_tests.cli.conftest import Terminal, run
+from langchain_agentmem.transport.embedded import EmbeddedRedis
+
+FIRST_SESSION = """\
+My cat is called Miso.
+
+My cat's name is Miso.
+/goal find [bold]a vet[/bold]
+/memories
+/user bob
+What is the name of my cat?
+//memories is no command here
+/thread
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[EmbeddedRedis]:
+    """A durable private Redis, held open so that killing it is the only way it ends."""
+    path = Path(tempfile.mkdtemp(prefix="am-"))
+    with EmbeddedRedis(path / "data") as server:
+        yield server
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def blocks(output: str) -> list[str]:
+    return output.strip().split("\n\n")
+
+
+@pytest.mark.timeout(300)  # the model is loaded twice, and that takes 5 to 30 s
+def test_what_one_session_is_told_the_next_recalls(
+    folder: EmbeddedRedis, terminal: Callable[..., Terminal]
+) -> None:
+    url = f"embedded://{folder.data_dir}"
+
+    first = run("--user", "ada", url=url, stdin=FIRST_SESSION, stubs=False)
+    assert first.returncode == 0, first.stderr
+    assert "\x1b" not in first.stdout + first.stderr
+    told, again, goal, memories, _, bobs, literal, threads = blocks(first.stdout)
+    assert "I know nothing about that yet; I will remember it." in told
+    assert "recalled   nothing within 0.55" in told
+    assert "memory     stored as new memory" in told
+    assert "events     recall · chain_end answer_from_memory" in told
+    assert "You told me: “My cat is called Miso.”" in again
+    assert "memory     merged into a known memory (hits 1, distance 0.0" in again
+    assert goal == "goal       find [bold]a vet[/bold]"
+    assert memories.startswith("memories   ")
+    assert "episodic  1  7 d  My cat is called Miso." in memories
+    assert "\n" not in memories
+    assert "recalled   nothing within 0.55" in bobs
+    assert "memory     stored as new memory" in literal
+    assert "find [bold]a vet[/bold]" in threads
+    assert "  *  " in threads
+    for words in ("starting a private Redis in", "loading the embedding model", "ready: ", "user    ada"):
+        assert words in first.stderr
+
+    second = terminal("--user", "ada", url=url, stubs=False)
+    shown = second.expect("you › ")
+    assert "loading the embedding model" in shown
+    assert "Loading weights" not in shown
+    second.send("What is the name of my cat?")
+    turn = second.expect("you › ")
+    assert "You told me: “My cat is called Miso.”" in turn
+    assert "1 within 0.55" in turn
+    assert "█" in turn
+    assert "stored as new memory" in turn
+    assert "\x1b[" in second.raw
+
+    assert folder.pid is not None
+    os.kill(folder.pid, signal.SIGKILL)
+    second.send("My dog is called Tofu.")
+    second.expect("stored as new memory")
+    second.send("/nothing")
+    second.expect("error: There is no /nothing; /help lists the commands.")
+    second.send("/forget")
+    second.expect("Remove everything of ada, in every thread and namespace? [yes/no] ")
+    second.send("yes")
+    assert "ada: 2 threads, 3 memories," in second.expect("you › ")
+    second.send("What is the name of my cat?")
+    second.expect("nothing within 0.55")
+    second.expect("you › ")
+    second.press("Ctrl-D")
+    assert second.end() == 0

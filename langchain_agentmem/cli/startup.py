@@ -1,0 +1,71 @@
+"""From a URL to a memory that is ready, telling a person what takes so long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.text import place
+
+if TYPE_CHECKING:
+    from langchain_agentmem.agent_memory import AgentMemory
+
+
+class Steps:
+    """The steps of a start: the current one beside a spinner on a terminal, else a line each."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._took: list[str] = []
+
+    @contextmanager
+    def step(self, name: str, doing: str) -> Iterator[None]:
+        """One step; how long it took is said in the end."""
+        began = time.perf_counter()
+        with self._screen.busy(doing):
+            yield
+        self._took.append(f"{name} {time.perf_counter() - began:.1f} s")
+
+    def __str__(self) -> str:
+        return "ready: " + ", ".join(self._took)
+
+
+def open_memory(url: str | None, steps: Steps, **settings: Any) -> AgentMemory:
+    """A memory whose server answers, has the index, and whose model is loaded.
+
+    One after the other: the server takes a fifth of a second, and one that cannot be reached should
+    be told at once, not when the model has come.
+    """
+    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+
+    embeddings = MiniLMEmbeddings()
+    memory = AgentMemory(url, embeddings=embeddings, **settings)
+    try:
+        with steps.step("Redis", f"{_reaching(memory)} …"):
+            memory.long_term.create_index()
+        with steps.step("model", "loading the embedding model (a few seconds) …"):
+            embeddings.embed_query("The first text takes longer than the others.")
+    except BaseException:
+        memory.close()
+        raise
+    return memory
+
+
+def whereabouts(memory: AgentMemory) -> str:
+    """Where the memory is, for a person; without secrets."""
+    from langchain_agentmem.transport.embedded import EmbeddedRedis
+
+    url = memory.settings.url.get_secret_value()
+    if not url.startswith("embedded:"):
+        return place(url)
+    folder = place(url).removeprefix("embedded://").rstrip("/") or str(EmbeddedRedis.default_data_dir())
+    return f"a private Redis in {folder}"
+
+
+def _reaching(memory: AgentMemory) -> str:
+    where = whereabouts(memory)
+    return f"starting {where}" if where.startswith("a private") else f"connecting to {where}"

@@ -1,0 +1,89 @@
+"""Texts and numbers as the command line shows them."""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langchain_agentmem.cli.text import Wrapping, bar, count, milliseconds, one_line, place, printable, span
+
+
+@pytest.mark.parametrize(
+    ("distance", "shown"),
+    [
+        (0.0, "██████████"),
+        (0.055, "█████████░"),
+        (0.275, "█████░░░░░"),
+        (0.55, "░░░░░░░░░░"),
+        (1.9, "░░░░░░░░░░"),
+        (-1e-7, "██████████"),
+    ],
+)
+def test_a_bar_is_full_at_the_same_text_and_empty_at_the_threshold(distance: float, shown: str) -> None:
+    assert bar(distance, 0.55) == shown
+
+
+def test_a_bar_under_a_threshold_of_zero_shows_only_what_is_the_same() -> None:
+    assert (bar(0.0, 0.0, 4), bar(0.1, 0.0, 4)) == ("████", "░░░░")
+
+
+@given(st.text())
+def test_what_is_printable_can_neither_move_the_cursor_nor_reorder_the_line(text: str) -> None:
+    shown = printable(text)
+    assert not any(unicodedata.category(char) in ("Cc", "Cs") for char in shown)
+    assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    shown.encode()
+
+
+def test_printable_keeps_what_languages_and_emojis_need() -> None:
+    text = "Ähre שלום 日本 👩\u200d👩\u200d👧 क्\u200dष"
+    assert printable(text) == text
+
+
+def test_one_line_is_one_and_short() -> None:
+    assert one_line(" a\n\n b\x1b[31m\tc ") == "a b[31m c"
+    assert one_line("x" * 400, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3600, "1 h"), (604_799, "6 d 23 h"), (604_800, "7 d")],
+)
+def test_a_span_has_two_units(seconds: int, shown: str) -> None:
+    assert span(seconds) == shown
+
+
+def test_durations_and_counts() -> None:
+    assert [milliseconds(s) for s in (0.0003, 0.0124, 1.24)] == ["0.3 ms", "12 ms", "1,240 ms"]
+    assert [count(1, "memory"), count(2, "memory"), count(1200, "event")] == [
+        "1 memory",
+        "2 memories",
+        "1,200 events",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:hunter2@host:6379/0", "redis://host:6379/0"),
+        ("unix://:hunter2@/tmp/redis.sock?db=0", "unix:///tmp/redis.sock"),
+        ("redis+sentinel://:hunter2@a,b:1/main?sentinel_password=hunter2", "redis+sentinel://a,b:1/main"),
+        ("redis://:p@hunter2@host", "redis://host"),
+    ],
+)
+def test_a_place_has_no_secrets(url: str, shown: str) -> None:
+    assert place(url) == shown
+
+
+@given(st.text("ab \n", max_size=80), st.lists(st.integers(0, 80), max_size=5))
+def test_wrapping_breaks_between_words_however_the_text_comes(text: str, cuts: list[int]) -> None:
+    wrapping = Wrapping(20)
+    places = [0, *sorted(cuts), len(text)]
+    shown = "".join(wrapping.add(text[a:b]) for a, b in pairwise(places))
+    shown += wrapping.rest()
+    assert shown.split() == text.split()
+    assert all(len(line) <= 20 for line in shown.split("\n") if max(map(len, line.split()), default=0) <= 20)
