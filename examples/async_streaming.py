@@ -1,0 +1,48 @@
+"""Async, and streamed: chunks are passed on as they come; the turn is stored when the stream has ended.
+
+Prints:
+    I | have | heard | you.
+    ['Hello!', 'I have heard you.']
+    stored by a stream that was left: False
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from langchain_core.runnables import RunnableConfig, RunnableGenerator
+from tiny_embeddings import TinyEmbeddings
+
+from langchain_agentmem import AgentMemory, EmbeddedRedis
+
+
+async def words(inputs: AsyncIterator[dict[str, object]]) -> AsyncIterator[str]:
+    """Stands for a chat model that streams."""
+    async for _ in inputs:
+        for word in ("I", " have", " heard", " you."):
+            await asyncio.sleep(0.01)
+            yield word
+
+
+def config(thread: str) -> RunnableConfig:
+    """Says whose memory it is, and which conversation."""
+    return {"configurable": {"session_id": thread, "user_id": "alice"}}
+
+
+async def main(url: str) -> None:
+    """Run two turns."""
+    async with AgentMemory(url, embeddings=TinyEmbeddings()) as memory:
+        chain = memory.wrap(RunnableGenerator(words))
+
+        print(" |".join([chunk async for chunk in chain.astream({"input": "Hello!"}, config("t1"))]))
+        print([message.content for message in await memory.working.amessages("t1")])
+
+        stream = chain.astream({"input": "Hello?"}, config("t2"))
+        await anext(stream)
+        await stream.aclose()  # nobody has read the answer, so it is no turn
+        print("stored by a stream that was left:", await memory.working.aload("t2") is not None)
+
+
+with EmbeddedRedis() as server:
+    asyncio.run(main(server.url))
