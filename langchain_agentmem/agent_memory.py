@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
-
-from typing_extensions import Self
 
 from langchain_agentmem.core.checks import positive, scope
 from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
 from langchain_agentmem.settings import AgentMemorySettings
-from langchain_agentmem.transport.connections import connect
+from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     import redis
@@ -47,7 +45,7 @@ class Forgotten:
     events: int
 
 
-class AgentMemory:
+class AgentMemory(Connected):
     """An agent's memory on Redis: `working`, `long_term` and `events`.
 
     The constructor does no network I/O. Everything shares one connection pool a URL and process.
@@ -85,12 +83,8 @@ class AgentMemory:
             settings = settings.model_copy(update={"url": AgentMemorySettings.load(url=url).url})
         self.settings = settings
         handed = client is not None or async_client is not None
-        self.transport = connect(
-            url if handed else settings.url.get_secret_value(),
-            client,
-            async_client,
-            settings.socket_timeout_seconds,
-        )
+        where = url if handed else settings.url.get_secret_value()
+        self._connect(None, where, client, async_client, settings.socket_timeout_seconds)
         self._embeddings = embeddings
         self.failures = 0
         """How many failures chains passed over, because `on_error` is `continue`."""
@@ -124,6 +118,7 @@ class AgentMemory:
             recall_threshold=self.settings.recall_threshold,
             ttl_by_kind=self.settings.ttl_by_kind,
             max_text_bytes=self.settings.max_text_bytes,
+            socket_timeout_seconds=self.settings.socket_timeout_seconds,
         )
 
     @cached_property
@@ -263,29 +258,13 @@ class AgentMemory:
         """Write what events are waiting and close the connection, if this object opened it."""
         if "events" in self.__dict__:
             self.events.close()
-        self.transport.close()
+        super().close()
 
     async def aclose(self) -> None:
         """Async version of `close`."""
         if "events" in self.__dict__:
             await self.events.aclose()
-        await self.transport.aclose()
+        await super().aclose()
 
     def __repr__(self) -> str:
         return f"AgentMemory(index_name={self.settings.index_name!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -191,7 +192,7 @@ print(codes, *counts, log.dropped)
 """
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="needs fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_writes_its_own_events_and_only_those(url: str, bare: redis.Redis) -> None:
     done = run(FORK, url)
     assert done.stderr == ""
@@ -203,6 +204,26 @@ def test_a_forked_child_writes_its_own_events_and_only_those(url: str, bare: red
     ]:
         details = [fields[b"detail"].decode() for _, fields in bare.xrange(key)]
         assert details == [str(i) for i in range(count)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_that_ends_does_not_wait_for_its_parent_s_thread(url: str) -> None:
+    succeed(
+        """
+        import time, warnings
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        log = EventLog(url)
+        log.put("t", "a")
+        log.sink.flush()
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(0)
+        began = time.perf_counter()
+        assert os.waitpid(pid, 0)[1] == 0
+        assert time.perf_counter() - began < 3
+        """,
+        url,
+    )
 
 
 def test_nothing_is_left_running(url: str) -> None:

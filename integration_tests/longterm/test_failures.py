@@ -139,6 +139,20 @@ async def test_expired_memories_neither_show_nor_hide_others(
 
 
 @pytest.mark.usefixtures("lazy")
+@pytest.mark.parametrize("storage", ["json", "hash"])
+async def test_an_expired_memory_is_no_longer_known(
+    make: Make, bare: redis.Redis, do: Do, storage: str, searches_in_scripts: bool
+) -> None:
+    memory = make(storage=storage)
+    memory.index.searches_in_scripts = searches_in_scripts
+    old = [(await do(memory, "remember", text, user="alice")).id for text in ("green tea", "red car")]
+    expire_unnoticed(bare, old)
+    result = await do(memory, "remember", "green tea", user="alice")
+    assert (result.deduped, result.existing_distance) == (False, None)
+    assert [one.id for one in await do(memory, "list_memories", user="alice")] == [result.id]
+
+
+@pytest.mark.usefixtures("lazy")
 async def test_expired_memories_do_not_save_others_from_being_cleared(
     make: Make, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:

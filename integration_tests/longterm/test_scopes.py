@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integration_tests.longterm.conftest import Make
+from integration_tests.words import WordEmbeddings
 from tests.strategies import json_objects, scopes
 
 PATIENT = settings(
@@ -51,6 +53,16 @@ def test_no_scope_sees_anothers_memories(
     assert memory.forget_user(first) == len({owner[:3] for owner in owners}) - len(others)
     assert memory.list_memories(user=first, namespace=None) == []
     assert memory.clear() == len(others)
+
+
+def test_every_short_name_is_found_by_itself(make: Make) -> None:
+    memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(2))
+    names = ["".join(signs) for count in (1, 2) for signs in product("aA0_.@:-#,|* ", repeat=count)]
+    for name in names:
+        memory.remember(f"x{name}", user=name, namespace=name, kind=name, embedding=VECTOR)
+    for name in names:
+        (found,) = memory.recall("", user=name, namespace=name, kind=name, embedding=VECTOR)
+        assert (found.text, found.user, found.kind) == (f"x{name}", name, name)
 
 
 @pytest.mark.parametrize("storage", ["json", "hash"])

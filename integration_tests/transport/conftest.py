@@ -60,8 +60,11 @@ class Server:
             plain += ["--enable-debug-command", "yes", "--repl-diskless-sync-delay", "0"]
         command = [str(self.binary), *plain, *self.options, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
-        if answers:
-            wait_until(self.is_up)
+        try:
+            wait_until(self.is_up if answers else lambda: True)
+        except BaseException:
+            self.kill()
+            raise
 
     def is_up(self) -> bool:
         assert self.process.poll() is None, "the server has ended"

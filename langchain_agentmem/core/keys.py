@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from langchain_agentmem.core.checks import scope
 
-_PLAIN_TAG = re.compile(r"[A-Za-z0-9_.@:\-]{1,128}")
+# With a letter or digit: a lone underscore is a syntax error in a query.
+_PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
@@ -51,9 +52,9 @@ def glob(prefix: str) -> str:
 def tag(value: str) -> str:
     """A scope's value as the search index holds it: equal for equal values only.
 
-    A TAG splits at commas, trims blanks and cannot escape every character. So plain values (ASCII
-    letters, digits and `_.@:-`, up to 128) are indexed as they are, and any other as `#` and its
-    SHA-256; no plain value has a `#`.
+    A TAG splits at commas, trims blanks and cannot escape every character. So plain values (up to
+    128 ASCII letters, digits and `_.@:-`, not only signs) are indexed as they are, and any other as
+    `#` and its SHA-256; no plain value has a `#`.
     """
     if _PLAIN_TAG.fullmatch(value):
         return value

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
-
-from typing_extensions import Self
 
 from langchain_agentmem.core.checks import positive, scope, ttl, utf8
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op
-from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.events import operations
 from langchain_agentmem.events.event import MAX_DETAIL_BYTES, Entry, Event, event_fields
 from langchain_agentmem.events.losses import Losses
 from langchain_agentmem.events.sinks import EventBuffer, LoopBuffer, Sink
 from langchain_agentmem.events.writer import BackgroundWriter
-from langchain_agentmem.transport.connections import Transport, connect
+from langchain_agentmem.transport.connected import Connected
+from langchain_agentmem.transport.connections import Transport
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
 
-class EventLog:
+class EventLog(Connected):
     """The event log of one key prefix, a bounded stream a thread.
 
     `record` writes at once and raises what goes wrong. Handlers write through `sink`, in the
@@ -67,10 +64,7 @@ class EventLog:
         utf8("key_prefix", key_prefix)
         self.key_prefix = key_prefix
         self._keys = Keys(events_prefix=key_prefix)
-        self._owned = transport is None
-        if transport is not None and (url, client, async_client) != (None, None, None):
-            raise ConfigurationError("Give a transport, a URL or clients, only one of them.")
-        self.transport = transport or connect(url, client, async_client, socket_timeout_seconds)
+        self._connect(transport, url, client, async_client, socket_timeout_seconds)
         self._losses = Losses()
         async_only = getattr(self.transport, "async_only", client is None and async_client is not None)
         recording = partial(
@@ -234,32 +228,14 @@ class EventLog:
         self._losses.add(events, reason)
 
     def close(self) -> None:
-        """Write what waits, within seconds, and close what this object opened."""
+        """Write what waits, within seconds, and close the connection, if this object opened it."""
         self.sink.close()
-        if self._owned:
-            self.transport.close()
+        super().close()
 
     async def aclose(self) -> None:
         """Async version of `close`."""
         await self.sink.aclose()
-        if self._owned:
-            await self.transport.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+        await super().aclose()
 
     def _entries(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
         limit = self.max_detail_bytes

@@ -131,7 +131,6 @@ class _Worker:
         self.thread = threading.Thread(target=self._run, name="agentmem-events", daemon=True)
         self._write = write
         self._losses = losses
-        self._wrote = False
 
     def reached(self) -> threading.Event:
         """Set as soon as everything that waits now is dealt with."""
@@ -144,7 +143,6 @@ class _Worker:
         self.queue.put(None)
 
     def _run(self) -> None:
-        _flush_first_at_exit()
         stopping = False
         while not stopping:
             entries, reached, stopping = self._take()
@@ -183,9 +181,6 @@ class _Worker:
             return
         self.failing = False
         self._losses.count(results)
-        if not self._wrote:
-            self._wrote = True
-            _flush_first_at_exit()
 
 
 def _flush_at_exit() -> None:
@@ -194,17 +189,12 @@ def _flush_at_exit() -> None:
         event.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _flush_first_at_exit() -> None:
-    # What registers last runs first: before an embedded server is stopped, which the first write starts.
-    atexit.unregister(_flush_at_exit)
-    atexit.register(_flush_at_exit)
-
-
 def _begin_anew_in_child() -> None:
     global _lock
     _lock = threading.RLock()
     _workers.clear()
 
 
+atexit.register(_flush_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_begin_anew_in_child)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from typing_extensions import Self
 
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import IndexMissingError
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_operations import LongTermOperations
 from langchain_agentmem.longterm.record import RememberResult
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -21,19 +18,11 @@ if TYPE_CHECKING:
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-class ConnectedMemory(LongTermOperations):
-    """What `LongTermMemory` is built on: whatever is not about single memories.
+class ConnectedMemory(Connected, LongTermOperations):
+    """What `LongTermMemory` is built on: whatever is not about single memories."""
 
-    Attributes:
-        transport: What operations run on.
-    """
-
-    def __init__(
-        self, transport: Transport, *, owned: bool, embeddings: Embeddings | None, **options: Any
-    ) -> None:
+    def __init__(self, *, embeddings: Embeddings | None, **options: Any) -> None:
         super().__init__(**options)
-        self.transport = transport
-        self._owned = owned
         self._embeddings = embeddings
 
     @property
@@ -111,32 +100,6 @@ class ConnectedMemory(LongTermOperations):
             if on_progress is not None:
                 on_progress(len(results), total)
         return results
-
-    def close(self) -> None:
-        """Close the connection, if this object opened it."""
-        if self._owned:
-            self.transport.close()
-
-    async def aclose(self) -> None:
-        """Async version of `close`."""
-        if self._owned:
-            await self.transport.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     def _known_dimensions(self) -> int | None:
         declared = getattr(self.embeddings, "dimensions", None)

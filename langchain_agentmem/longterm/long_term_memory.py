@@ -13,7 +13,7 @@ from langchain_agentmem.longterm.connected_memory import ConnectedMemory, Progre
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
-from langchain_agentmem.transport.connections import Transport, connect
+from langchain_agentmem.transport.connections import Transport
 
 if TYPE_CHECKING:
     import redis
@@ -72,8 +72,6 @@ class LongTermMemory(ConnectedMemory):
         socket_timeout_seconds: float = 5.0,
     ) -> None:
         super().__init__(
-            transport or connect(url, client, async_client, socket_timeout_seconds),
-            owned=transport is None,
             embeddings=embeddings,
             index_name=index_name,
             key_prefix=key_prefix,
@@ -86,6 +84,7 @@ class LongTermMemory(ConnectedMemory):
             max_text_bytes=max_text_bytes,
             patience_seconds=socket_timeout_seconds,
         )
+        self._connect(transport, url, client, async_client, socket_timeout_seconds)
 
     def remember(
         self,

@@ -18,7 +18,8 @@ from langchain_agentmem.core.checks import Ttl, given, positive, scope
 from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.messages import encode_entry
 from langchain_agentmem.core.operations import Op
-from langchain_agentmem.transport.connections import Transport, connect
+from langchain_agentmem.transport.connected import Connected
+from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import operations
 from langchain_agentmem.working.working_memory import WorkingMemory
 
@@ -27,13 +28,11 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 
-class _RedisHistory(BaseChatMessageHistory):
+class _RedisHistory(Connected, BaseChatMessageHistory):
     """What both histories share: a session id, and three operations run synchronously or not."""
 
     session_id: str
     memory_key: str
-    _transport: Transport
-    _owned: bool
 
     @abstractmethod
     def _read(self) -> Op[list[BaseMessage]]: ...
@@ -47,11 +46,11 @@ class _RedisHistory(BaseChatMessageHistory):
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # a plain attribute in the base class
         """The stored messages, oldest first. One round trip at every access."""
-        return self._transport.run(self._read())
+        return self.transport.run(self._read())
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Async version of `messages`."""
-        return await self._transport.arun(self._read())
+        return await self.transport.arun(self._read())
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Append messages, trim and refresh: one atomic round trip, however many they are.
@@ -60,30 +59,20 @@ class _RedisHistory(BaseChatMessageHistory):
             MessageNotStorableError: A message would not come back equal; none was written.
         """
         if messages:
-            self._transport.run(self._append(messages))
+            self.transport.run(self._append(messages))
 
     async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Async version of `add_messages`."""
         if messages:
-            await self._transport.arun(self._append(messages))
+            await self.transport.arun(self._append(messages))
 
     def clear(self) -> None:
         """Delete the session."""
-        self._transport.run(self._delete())
+        self.transport.run(self._delete())
 
     async def aclear(self) -> None:
         """Async version of `clear`."""
-        await self._transport.arun(self._delete())
-
-    def close(self) -> None:
-        """Close the connection, if this object opened it."""
-        if self._owned:
-            self._transport.close()
-
-    async def aclose(self) -> None:
-        """Async version of `close`."""
-        if self._owned:
-            await self._transport.aclose()
+        await self.transport.arun(self._delete())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(session_id={self.session_id!r})"
@@ -134,7 +123,7 @@ class RedisHashChatMessageHistory(_RedisHistory):
             key_prefix=key_prefix,
             socket_timeout_seconds=socket_timeout_seconds,
         )
-        self._transport, self._owned = self._working.transport, transport is None
+        self.transport, self._owned = self._working.transport, transport is None
 
     def _read(self) -> Op[list[BaseMessage]]:
         return self._working.messages_op(self.session_id)
@@ -185,8 +174,7 @@ class RedisListChatMessageHistory(_RedisHistory):
         self._key = key_prefix + self.session_id
         self._ttl_seconds = checked_ttl("session_ttl", session_ttl)
         self._max_messages = None if max_messages is None else positive("max_messages", max_messages)
-        self._owned = transport is None
-        self._transport = transport or connect(url, client, async_client, socket_timeout_seconds)
+        self._connect(transport, url, client, async_client, socket_timeout_seconds)
 
     def _read(self) -> Op[list[BaseMessage]]:
         return operations.list_messages(self._key)

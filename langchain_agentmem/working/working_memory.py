@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from langchain_core.messages import BaseMessage
-from typing_extensions import Self
 
 from langchain_agentmem.core.checks import Ttl, positive, scope, utf8
 from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.messages import encode_turn, message_of
 from langchain_agentmem.core.operations import Command, Op, call
-from langchain_agentmem.transport.connections import Transport, connect
+from langchain_agentmem.transport.connected import Connected
+from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import operations
 from langchain_agentmem.working.session import SessionState
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 
-class WorkingMemory:
+class WorkingMemory(Connected):
     """The conversations, by thread: a window of turns, a goal, a scratchpad.
 
     Every write is one atomic step on the server that also refreshes the time to live, so writers on
@@ -62,8 +61,7 @@ class WorkingMemory:
         self.max_turns = None if max_turns is None else positive("max_turns", max_turns)
         self.key_prefix = key_prefix
         self._keys = Keys(session_prefix=key_prefix)
-        self._owned = transport is None
-        self.transport = transport or connect(url, client, async_client, socket_timeout_seconds)
+        self._connect(transport, url, client, async_client, socket_timeout_seconds)
 
     def new_thread_id(self) -> str:
         """A thread id nobody has: 32 random hexadecimal digits."""
@@ -294,29 +292,3 @@ class WorkingMemory:
             agent=scope("agent", agent),
             fields=fields,
         )
-
-    def close(self) -> None:
-        """Close the connection, if this object opened it."""
-        if self._owned:
-            self.transport.close()
-
-    async def aclose(self) -> None:
-        """Async version of `close`."""
-        if self._owned:
-            await self.transport.aclose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        await self.aclose()

@@ -169,7 +169,16 @@ def test_put_does_not_wait_for_a_server_that_hangs_and_settling_waits_a_second(
     sink.put("t", {"action": "a"})
     sink.settle()
     assert 0.05 <= time.perf_counter() - began < 1
+    monkeypatch.setattr(writer, "RUN_END_SECONDS", 30)
+    sink.settle()  # nobody waits a second time
+    assert time.perf_counter() - began < 10
     store.gate.set()
+    assert sink.flush(10)
+    store.gate.clear()
+    sink.put("t", {"action": "b"})
+    threading.Timer(0.05, store.gate.set).start()
+    sink.settle()  # but when it works again
+    assert store.written == ["a", "b"]
     sink.close()
 
 
