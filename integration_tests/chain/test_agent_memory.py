@@ -171,6 +171,14 @@ def test_a_memory_outlives_the_process(tmp_path: Any) -> None:
     assert said == ["['one']", "['one', 'two']"]
 
 
+def test_an_embedded_url_carries_directives_of_the_server(tmp_path: Any) -> None:
+    with AgentMemory(f"embedded://{tmp_path}/data?appendfsync=always&maxmemory=64mb") as memory:
+        memory.working.start("t1")
+        with EmbeddedRedis(tmp_path / "data") as server, redis.Redis.from_url(server.url) as client:
+            found: Any = client.config_get("appendfsync", "maxmemory")
+    assert found == {"appendfsync": "always", "maxmemory": str(64 * 2**20)}
+
+
 class TestSettings:
     @pytest.mark.parametrize(
         "options",

@@ -81,5 +81,7 @@ def test_it_works_without_extras_against_a_url(wheel: Path, url: str, tmp_path: 
     )
     assert done.stderr == ""
     assert done.stdout.split("\n")[:-1] == ["0 known", "1 known", "4 True", "True", "True"]
-    shown = subprocess.run([tmp_path / "venv/bin/agentmem", "--version"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [tmp_path / "venv/bin/agentmem", "--version"], capture_output=True, text=True, check=True
+    )
     assert "0.1.0" in shown.stdout

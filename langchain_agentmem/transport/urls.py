@@ -203,7 +203,7 @@ class _Sentinels:
 
 
 class _Embedded:
-    """`embedded://` (a folder of the user's own) or `embedded:///a/folder`."""
+    """`embedded://` (a folder of the user's own) or `embedded:///a/folder`, and `?directive=value` of redis.conf."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         if parts.netloc:
@@ -211,7 +211,7 @@ class _Embedded:
                 "An embedded URL has three slashes before its folder: embedded:///path/to/data."
             )
         folder = unquote(parts.path) if parts.path.strip("/") else EmbeddedRedis.default_data_dir()
-        self._server = EmbeddedRedis(folder)
+        self._server = EmbeddedRedis(folder, options=dict(parse_qsl(parts.query, keep_blank_values=True)))
         self._timeout_seconds = timeout_seconds
 
     def client(self) -> redis.Redis:
