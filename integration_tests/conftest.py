@@ -65,6 +65,7 @@ class CountingTransport:
     def __init__(self, inner: Transport) -> None:
         self.inner = inner
         self.round_trips = 0
+        self.async_only = inner.async_only
 
     def _counted(self, op: Op[T]) -> Op[T]:
         replies = None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core.checks import positive, scope
 from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
@@ -81,6 +81,8 @@ class AgentMemory(Connected):
             settings = AgentMemorySettings.load(**options)
         elif url is not None:
             settings = settings.model_copy(update={"url": AgentMemorySettings.load(url=url).url})
+        if settings.token is not None:
+            raise ConfigurationError("token= goes with a REST URL, which this version does not know.")
         self.settings = settings
         handed = client is not None or async_client is not None
         where = url if handed else settings.url.get_secret_value()
@@ -147,16 +149,36 @@ class AgentMemory(Connected):
             transport=self.transport,
         )
 
-    def retriever(self, *, user: str, **options: Any) -> MemoryRetriever:
-        """A LangChain retriever of one user's memories.
+    def retriever(
+        self,
+        *,
+        user: str,
+        k: int = 5,
+        kind: str | None = None,
+        namespace: str | None = "default",
+        mode: Literal["vector"] = "vector",
+        filter: FilterExpression | None = None,
+        distance_threshold: float | EllipsisType | None = ...,
+    ) -> MemoryRetriever:
+        """A LangChain retriever of one user's memories; the parameters are those of `recall`.
 
-        Args:
-            user: Whose memories.
-            **options: `k`, `kind`, `namespace`, `mode`, `filter`, `distance_threshold`, as in `recall`.
+        Raises:
+            InvalidInputError: One of them is not usable.
         """
         from langchain_agentmem.longterm.retriever import MemoryRetriever
 
-        return MemoryRetriever(memory=self.long_term, user=scope("user", user), **options)
+        # Checked here, for a wrong one would else show only when the retriever is called.
+        self.long_term.search(user, namespace, kind, k, mode, distance_threshold, filter)
+        return MemoryRetriever(
+            memory=self.long_term,
+            user=user,
+            k=k,
+            kind=kind,
+            namespace=namespace,
+            mode=mode,
+            filter=filter,
+            distance_threshold=distance_threshold,
+        )
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
         """A LangChain callback handler that records a thread's events in the background."""
@@ -235,7 +257,11 @@ class AgentMemory(Connected):
         return MemoryChain(self, runnable, options)
 
     def forget_user(self, user: str) -> Forgotten:
-        """Remove everything of a user from every tier, in every namespace. SCANs the database."""
+        """Remove a user from every tier: sessions the user began, memories in every namespace, events.
+
+        A session belongs to the user it was begun for (`user=`; through `wrap`, the `user_id`). What the
+        user said in somebody else's session stays there. SCANs the database.
+        """
         threads = self.working.forget_user(user)
         events = self.events.forget_user(user, threads)
         try:

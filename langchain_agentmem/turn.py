@@ -65,7 +65,7 @@ class TurnReport:
         remembered: What became of the user's text; `None` if it was not to be remembered, or the
             writing failed and `on_error` is `continue`.
         turn_count: How many messages the session ever got; `None` if the writing failed.
-        failures: What failed and was passed over, because `on_error` is `continue`.
+        failures: What was passed over: what failed, if `on_error` is `continue`, and a text over the limit.
         read_seconds: Embedding the text, then reading the session and recalling.
         chain_seconds: The chain itself.
         write_seconds: Writing the exchange, the memory and the events.
@@ -110,6 +110,7 @@ class ChainTurn:
         self._inputs = value if isinstance(value, dict) else {options.input_key: value}
         self._messages = _input_messages(self._inputs, options.input_key)
         self.text = _text(self._messages)
+        self._failures: list[str] = []
         self._kind = self._choose_kind()
         self._events = self._memory.events.buffer()
         handler = EventLogHandler(self._memory.events, self.thread_id, user=self.user, sink=self._events)
@@ -120,7 +121,6 @@ class ChainTurn:
         self._recalled = RecalledMemories()
         self._remembered: RememberResult | None = None
         self._turn_count: int | None = None
-        self._failures: list[str] = []
         self._unwritten = 0
         self._output: Any = None
         self._times = [time.perf_counter()]
@@ -136,6 +136,9 @@ class ChainTurn:
 
     def _choose_kind(self) -> str | None:
         if not self._usable_text:
+            if self.text:
+                limit = self._memory.settings.max_text_bytes
+                self._passed_over("memory", f"a text of over {limit} bytes is neither looked up nor kept")
             return None
         remember = self._options.remember
         kind = remember(self.text) if callable(remember) else remember
@@ -176,7 +179,8 @@ class ChainTurn:
         """The chain has answered."""
         self._times.append(time.perf_counter())
         self._output = output
-        self._messages += _output_messages(output, self._options.output_key)
+        answered = _output_messages(output, self._options.output_key)
+        self._messages += _without(answered, self._history, self._messages)
 
     def write(self) -> Op[None]:
         """Append the exchange, remember the user's text, record the events: one round trip."""
@@ -244,9 +248,12 @@ class ChainTurn:
             if self._memory.settings.on_error == "raise":
                 raise
             self._memory.failures += 1
-            self._failures.append(f"{what}: {error}")
-            logger.warning("%s failed in thread %r and the chain goes on: %s", what, self.thread_id, error)
-            self._memory.events.put(self.thread_id, "memory_error", self._failures[-1], user=self.user)
+            self._passed_over(what, error)
+
+    def _passed_over(self, what: str, reason: object) -> None:
+        self._failures.append(f"{what}: {reason}")
+        logger.warning("%s failed in thread %r and the chain goes on: %s", what, self.thread_id, reason)
+        self._memory.events.put(self.thread_id, "memory_error", self._failures[-1], user=self.user)
 
     @contextmanager
     def counting_lost_events(self) -> Iterator[None]:
@@ -291,6 +298,17 @@ def _output_messages(output: Any, key: str | None) -> list[BaseMessage]:
         found = [name for name in ((key,) if key else _OUTPUT_KEYS) if name in output]
         output = output[found[0]] if found else output
     return _messages(output, AIMessage)
+
+
+def _without(
+    answered: list[BaseMessage], history: list[BaseMessage], asked: list[BaseMessage]
+) -> list[BaseMessage]:
+    """The answer without the history and the question, which a chain that returns its state repeats."""
+    for repeated in ([*history, *asked], asked):
+        begins = [(m.type, m.content) for m in answered[: len(repeated)]]
+        if begins == [(m.type, m.content) for m in repeated]:
+            return answered[len(repeated) :]
+    return answered
 
 
 def _messages(value: Any, plain: type[HumanMessage | AIMessage]) -> list[BaseMessage]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -16,7 +18,12 @@ from langchain_core.runnables import RunnableLambda
 from integration_tests.conftest import Do
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, AgentMemorySettings
-from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
+from langchain_agentmem.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    SearchUnavailableError,
+    StoreError,
+)
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 CONFIG: Any = {"configurable": {"session_id": "t1", "user_id": "alice"}}
@@ -99,6 +106,8 @@ async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis,
         assert len(memory.long_term.list_memories(user="bob", namespace=None)) == 4
         everything = b" ".join(bare.dump(key) or b"" for key in bare.keys("*"))
         assert b"alice-0" not in everything
+        with pytest.raises(InvalidInputError, match="user"):
+            await do(memory, "forget_user", "")
         again = await do(memory, "forget_user", "alice")
         assert (again.threads, again.memories, again.events) == ([], 0, 0)
 
@@ -134,6 +143,16 @@ def test_loops_one_after_the_other(url: str) -> None:
     asyncio.run(turn())
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"user": ""}, {"user": "a", "k": 0}, {"user": "a", "mode": "hybrid"}, {"user": "a", "kind": ""}],
+    ids=str,
+)
+def test_a_retriever_that_could_not_work_is_refused_at_once(url: str, options: dict[str, Any]) -> None:
+    with AgentMemory(url) as memory, pytest.raises(InvalidInputError):
+        memory.retriever(**options)
+
+
 def test_a_closed_memory_says_so(url: str) -> None:
     memory = AgentMemory(url)
     memory.close()
@@ -143,12 +162,14 @@ def test_a_closed_memory_says_so(url: str) -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    with AgentMemory("redis://me:hunter2@127.0.0.1:1/0", token="s3cr3t") as memory:
+    with AgentMemory("redis://me:hunter2@127.0.0.1:1/0") as memory:
         shown = f"{memory!r} {memory.settings!r} {memory.settings} {memory.working!r} {memory.transport!r}"
         with pytest.raises(Exception, match=r"127\.0\.0\.1:1") as caught:
             memory.working.load("t1")
     assert "hunter2" not in shown + str(caught.value) + repr(caught.value.__cause__)
-    assert "s3cr3t" not in shown
+    with pytest.raises(ConfigurationError, match="token") as refused:
+        AgentMemory("redis://127.0.0.1:1", token="s3cr3t")
+    assert "s3cr3t" not in str(refused.value)
 
 
 def test_a_memory_outlives_the_process(tmp_path: Any) -> None:
@@ -169,6 +190,51 @@ def test_a_memory_outlives_the_process(tmp_path: Any) -> None:
         for word in ("one", "two")
     ]
     assert said == ["['one']", "['one', 'two']"]
+
+
+async def test_an_async_client_alone_is_enough_for_all_three_tiers(url: str) -> None:
+    async with redis.asyncio.Redis.from_url(url) as client:
+        memory = AgentMemory(async_client=client, embeddings=WordEmbeddings())
+        chain = memory.wrap(RunnableLambda(lambda _: "ok"))
+        await chain.ainvoke("hello", CONFIG)
+        handler = memory.acallback("t2")
+        await RunnableLambda(lambda _: "ok").ainvoke("x", {"callbacks": [handler]})
+        assert [event.action for event in await memory.events.arecent("t2")] == ["chain_end", "chain_start"]
+        assert len(await memory.working.amessages("t1")) == 2
+        assert len(await memory.long_term.alist_memories(user="alice")) == 1
+        assert memory.events.dropped == 0
+        await memory.aclose()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+async def test_a_server_killed_in_a_chat_comes_back_with_what_was_acknowledged(
+    tmp_path: Any, asynchronous: bool
+) -> None:
+    with EmbeddedRedis(tmp_path / "data", options={"appendfsync": "always"}) as server:
+        async with AgentMemory(server.url, embeddings=WordEmbeddings()) as memory:
+
+            def answer(inputs: dict[str, Any]) -> str:
+                if inputs["input"] in ("turn 3", "turn 6"):
+                    os.kill(server.pid, signal.SIGKILL)
+                return "ok"
+
+            chain = memory.wrap(RunnableLambda(answer))
+            acknowledged = []
+            for number in range(10):
+                try:
+                    said = {"input": f"turn {number}"}
+                    await (
+                        chain.ainvoke(said, CONFIG)
+                        if asynchronous
+                        else asyncio.to_thread(chain.invoke, said, CONFIG)
+                    )
+                except StoreError:
+                    continue
+                acknowledged.append(f"turn {number}")
+            kept = [message.content for message in memory.working.messages("t1")][::2]
+            assert len(acknowledged) >= 8
+            assert [turn for turn in kept if turn in acknowledged] == acknowledged
+            assert len(kept) == len(set(kept))
 
 
 def test_an_embedded_url_carries_directives_of_the_server(tmp_path: Any) -> None:

@@ -345,7 +345,34 @@ async def test_a_missing_input_is_refused(memory: AgentMemory) -> None:
         memory.wrap(ECHO_TEXT).invoke({"question": "hi"}, config())
 
 
-@pytest.mark.parametrize("text", ["", "   ", "x" * 40_000])
+async def test_a_text_over_the_limit_does_not_stop_the_turn_and_is_reported(
+    memory: AgentMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    reports: list[TurnReport] = []
+    memory.wrap(ECHO_TEXT, on_turn=reports.append).invoke("x" * 40_000, config())
+    assert len(contents(memory)[0]) == 40_000
+    assert reports[0].failures == ["memory: a text of over 32768 bytes is neither looked up nor kept"]
+    assert "32768 bytes" in caplog.text
+    assert "memory_error" in actions(memory)
+    assert memory.long_term.list_memories(user="alice") == []
+
+
+async def test_a_chain_that_returns_its_state_does_not_store_it_again(memory: AgentMemory) -> None:
+    def answer(inputs: dict[str, Any]) -> dict[str, Any]:
+        asked = HumanMessage(inputs["input"], id="given-by-a-graph")
+        return {"messages": [*inputs["chat_history"], asked, *CALLS]}
+
+    def answer_alone(inputs: dict[str, Any]) -> dict[str, Any]:
+        return {"messages": [HumanMessage(inputs["input"]), AIMessage("bye")]}
+
+    for _ in range(2):
+        memory.wrap(RunnableLambda(answer)).invoke("hello", config())
+    memory.wrap(RunnableLambda(answer_alone)).invoke("hello", config())
+    turn = ["hello", "", "seen", "done"]
+    assert contents(memory) == [*turn, *turn, "hello", "bye"]
+
+
+@pytest.mark.parametrize("text", ["", "   "])
 async def test_a_text_that_cannot_be_remembered_does_not_stop_the_turn(
     memory: AgentMemory, text: str
 ) -> None:
@@ -412,7 +439,8 @@ class TestFailures:
         assert memory.events.dropped > 0
         assert bare.get("agent:events:t1") == b"mine"
 
-    async def test_a_server_that_is_gone_raises_or_is_passed_over(self, run: Run) -> None:
+    @pytest.mark.parametrize("run", [_invoke, _ainvoke])
+    async def test_a_server_that_is_gone_raises(self, run: Run) -> None:
         async with AgentMemory("redis://127.0.0.1:1", embeddings=WordEmbeddings()) as memory:
             with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1:1"):
                 await run(memory.wrap(ECHO_TEXT), "hi", config())

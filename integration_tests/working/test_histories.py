@@ -157,6 +157,8 @@ def test_a_key_of_another_type_is_left_alone(make: Make, bare: redis.Redis) -> N
         make().add_messages([HumanMessage("x")])
     with pytest.raises(WrongKeyTypeError):
         _ = make().messages
+    with pytest.raises(WrongKeyTypeError):
+        make().clear()
     assert bare.mget("s1", "agent:session:s1") == [b"mine", b"mine"]
 
 

@@ -270,6 +270,35 @@ async def test_bad_input_writes_nothing(working: WorkingMemory, bare: redis.Redi
     assert bare.dbsize() == 0
 
 
+@pytest.mark.parametrize("ts", [float("nan"), float("inf"), "a", True])
+async def test_a_time_that_is_none_is_refused(
+    working: WorkingMemory, bare: redis.Redis, do: Do, ts: Any
+) -> None:
+    with pytest.raises(InvalidInputError, match="ts"):
+        await do(working, "append_turn", "t1", "user", "x", ts=ts)
+    assert bare.dbsize() == 0
+
+
+@pytest.mark.parametrize(
+    "role_and_content", [("user", None), ("user", 7), (["a"], "x"), (None, "x")], ids=str
+)
+async def test_a_turn_that_is_none_is_refused(
+    working: WorkingMemory, bare: redis.Redis, do: Do, role_and_content: Any
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"role|content"):
+        await do(working, "append_turn", "t1", *role_and_content)
+    assert bare.dbsize() == 0
+
+
+@pytest.mark.parametrize("messages", [None, [1], ["x"], [("user", "x")], HumanMessage("x"), "text"], ids=str)
+async def test_what_are_no_messages_is_refused(
+    working: WorkingMemory, bare: redis.Redis, do: Do, messages: Any
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"[Mm]essage"):
+        await do(working, "append", "t1", messages)
+    assert bare.dbsize() == 0
+
+
 def test_bad_settings_are_refused() -> None:
     for options in ({"ttl_seconds": -1}, {"ttl_seconds": 0}, {"max_turns": 0}, {"max_turns": "20"}):
         with pytest.raises(InvalidInputError):
@@ -282,7 +311,13 @@ def test_bad_settings_are_refused() -> None:
 
 async def test_a_key_of_another_type_is_left_alone(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
     bare.set("agent:session:t1", "mine")
-    for method, *args in (("append", [HumanMessage("x")]), ("load",), ("messages",), ("set_goal", "g")):
+    for method, *args in (
+        ("append", [HumanMessage("x")]),
+        ("load",),
+        ("messages",),
+        ("set_goal", "g"),
+        ("delete",),
+    ):
         with pytest.raises(WrongKeyTypeError, match="another prefix"):
             await do(working, method, "t1", *args)
     assert bare.get("agent:session:t1") == b"mine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from types import EllipsisType
 from typing import Any, TypeAlias, TypeVar
 
@@ -55,6 +56,13 @@ def positive(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidInputError(f"{name} must be a whole number above 0, not {value!r}.")
     return value
+
+
+def epoch_seconds(name: str, value: Any) -> float:
+    """A time in seconds since 1970: a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise InvalidInputError(f"{name} must be a time in epoch seconds, not {value!r}.")
+    return float(value)
 
 
 def ttl(name: str, value: Any) -> int | None:

@@ -9,6 +9,7 @@ back different is refused instead of stored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import (
@@ -87,12 +88,28 @@ _DEFAULTS: dict[str, Any] = {
 
 def message_of(role: str, content: str) -> BaseMessage:
     """A message from a role and a text; LangChain's names for the roles are understood too."""
-    if role not in _TYPE or _TYPE[role] not in ("human", "ai", "system"):
+    if not isinstance(content, str):
+        raise InvalidInputError(f"content must be a string, not {type(content).__name__}.")
+    if not isinstance(role, str) or role not in _TYPE or _TYPE[role] not in ("human", "ai", "system"):
         raise InvalidInputError(
             f"role must be one of {', '.join(ROLES)}, not {role!r}; "
             "append() takes whole messages of every other kind."
         )
     return CLASSES[_TYPE[role]](content=content)
+
+
+def checked_messages(messages: Any) -> list[BaseMessage]:
+    """The messages, if that is what they are.
+
+    Raises:
+        InvalidInputError: It is no sequence of LangChain messages.
+    """
+    if isinstance(messages, BaseMessage) or not isinstance(messages, Sequence):
+        raise InvalidInputError(f"messages must be a list of messages, not {type(messages).__name__}.")
+    for message in messages:
+        if not isinstance(message, BaseMessage):
+            raise InvalidInputError(f"A message must be a LangChain message, not {type(message).__name__}.")
+    return list(messages)
 
 
 def encode_turn(message: BaseMessage, ts: float) -> bytes:

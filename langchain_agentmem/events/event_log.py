@@ -66,11 +66,10 @@ class EventLog(Connected):
         self._keys = Keys(events_prefix=key_prefix)
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
         self._losses = Losses()
-        async_only = getattr(self.transport, "async_only", client is None and async_client is not None)
         recording = partial(
             operations.record_each, self._keys, max_len=self.max_len, ttl_seconds=self.ttl_seconds
         )
-        self.sink = _sink(self.transport, async_only, recording, self._losses)
+        self.sink = _sink(self.transport, recording, self._losses)
 
     @property
     def dropped(self) -> int:
@@ -247,11 +246,10 @@ class EventLog(Connected):
 
 def _sink(
     transport: Transport,
-    async_only: bool,
     recording: Callable[[Sequence[Entry]], Op[list[Any]]],
     losses: Losses,
 ) -> BackgroundWriter | LoopBuffer:
     # Not methods: the background thread must not keep the log alive.
-    if async_only:
+    if transport.async_only:
         return LoopBuffer(lambda entries: transport.arun(recording(entries)), losses)
     return BackgroundWriter(lambda entries: transport.run(recording(entries)), losses)

@@ -23,6 +23,10 @@ from langchain_agentmem.transport.urls import Source, open_source
 class Transport(Protocol):
     """Runs operations, synchronously or asynchronously."""
 
+    @property
+    def async_only(self) -> bool:
+        """Whether `run` is refused, because only an async client was handed in."""
+
     def run(self, op: Op[T]) -> T:
         """Run an operation to its result."""
 
@@ -51,6 +55,11 @@ class HandedClients:
         self._driver = None if client is None else RedisDriver(client)
         self._async_driver = None if async_client is None else AsyncRedisDriver(async_client)
 
+    @property
+    def async_only(self) -> bool:
+        """Whether there is no sync client."""
+        return self._driver is None
+
     def run(self, op: Op[T]) -> T:
         """Run an operation to its result."""
         if self._driver is None:
@@ -76,6 +85,8 @@ class SharedConnection:
     The clients are closed when the last of those objects is; an async one when its event loop ends, at
     the latest.
     """
+
+    async_only = False
 
     def __init__(self, url: str, socket_timeout_seconds: float = 5.0) -> None:
         self._key = (url, socket_timeout_seconds)

@@ -203,7 +203,7 @@ class _Sentinels:
 
 
 class _Embedded:
-    """`embedded://` (a folder of the user's own) or `embedded:///a/folder`, and `?directive=value` of redis.conf."""
+    """`embedded://` (a folder of the user's own) or `embedded:///a/folder`, with `?directive=value`s."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         if parts.netloc:

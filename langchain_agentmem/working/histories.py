@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core.checks import Ttl, given, positive, scope
 from langchain_agentmem.core.checks import ttl as checked_ttl
-from langchain_agentmem.core.messages import encode_entry
+from langchain_agentmem.core.messages import checked_messages, encode_entry
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
@@ -132,7 +132,7 @@ class RedisHashChatMessageHistory(_RedisHistory):
         return self._working.append_op(self.session_id, messages, user=self._user)
 
     def _delete(self) -> Op[bool]:
-        return operations.delete(self._working.key(self.session_id))
+        return operations.delete(self._working.key(self.session_id), "hash")
 
 
 class RedisListChatMessageHistory(_RedisHistory):
@@ -180,8 +180,8 @@ class RedisListChatMessageHistory(_RedisHistory):
         return operations.list_messages(self._key)
 
     def _append(self, messages: Sequence[BaseMessage]) -> Op[int]:
-        entries = [encode_entry(message) for message in messages]
+        entries = [encode_entry(message) for message in checked_messages(messages)]
         return operations.push_messages(self._key, entries, self._ttl_seconds, self._max_messages)
 
     def _delete(self) -> Op[bool]:
-        return operations.delete(self._key)
+        return operations.delete(self._key, "list")

@@ -18,6 +18,7 @@ logger = logging.getLogger("langchain_agentmem")
 
 _write = scripts.load(__package__, "write_session")
 _forget = scripts.load(__package__, "forget_session")
+_delete = scripts.load(__package__, "delete_typed")
 _push = scripts.load(__package__, "push_messages")
 
 
@@ -90,9 +91,9 @@ def push_messages(
     return length
 
 
-def delete(key: str) -> Op[bool]:
-    """Whether there was something to delete."""
-    return bool((yield from call(("UNLINK", key))))
+def delete(key: str, kind: str) -> Op[bool]:
+    """Delete a key of this Redis type; whether it was there."""
+    return bool((yield from call(_delete.call([key], kind))))
 
 
 def list_threads(prefix: str, limit: int | None) -> Op[list[str]]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages import BaseMessage
 
-from langchain_agentmem.core.checks import Ttl, positive, scope, utf8
+from langchain_agentmem.core.checks import Ttl, epoch_seconds, positive, scope, utf8
 from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.messages import encode_turn, message_of
+from langchain_agentmem.core.messages import checked_messages, encode_turn, message_of
 from langchain_agentmem.core.operations import Command, Op, call
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
@@ -195,11 +195,11 @@ class WorkingMemory(Connected):
 
     def delete(self, thread_id: str) -> bool:
         """Delete the session; whether there was one. One round trip."""
-        return self.transport.run(operations.delete(self.key(thread_id)))
+        return self.transport.run(operations.delete(self.key(thread_id), "hash"))
 
     async def adelete(self, thread_id: str) -> bool:
         """Async version of `delete`."""
-        return await self.transport.arun(operations.delete(self.key(thread_id)))
+        return await self.transport.arun(operations.delete(self.key(thread_id), "hash"))
 
     def list_threads(self, limit: int | None = 100) -> list[str]:
         """Thread ids, in no order; `None` for all of them.
@@ -232,7 +232,7 @@ class WorkingMemory(Connected):
     ) -> Op[int]:
         """The operation of `append`."""
         now = time.time()
-        turns = [encode_turn(message, now) for message in messages]
+        turns = [encode_turn(message, now) for message in checked_messages(messages)]
         return call(self._command(thread_id, user, agent, turns=turns, now=now))
 
     def messages_op(self, thread_id: str) -> Op[list[BaseMessage]]:
@@ -258,7 +258,7 @@ class WorkingMemory(Connected):
         self, thread_id: str, role: str, content: str, ts: float | None, user: str, agent: str
     ) -> Op[SessionState]:
         now = time.time()
-        turn = encode_turn(message_of(role, content), now if ts is None else float(ts))
+        turn = encode_turn(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
         return self._write(thread_id, self._command(thread_id, user, agent, turns=[turn], now=now))
 
     def _set(self, name: str, thread_id: str, value: str) -> Op[SessionState]:
