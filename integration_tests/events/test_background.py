@@ -17,6 +17,7 @@ import redis
 from langchain_core.runnables import RunnableLambda
 from tenacity import stop_after_delay
 
+from integration_tests.waiting import wait_until
 from langchain_agentmem.events import writer
 from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.events.handlers import EventLogHandler
@@ -108,6 +109,14 @@ def test_closing_writes_what_waits(url: str) -> None:
         assert other.length("t") == 3000
     log.put("t", "late")
     assert log.dropped == 1
+
+
+def test_closing_counts_what_a_server_that_is_away_never_got() -> None:
+    log = EventLog("redis://127.0.0.1:1")
+    for number in range(3000):
+        log.put("t1", "note", str(number))
+    log.close()
+    wait_until(lambda: log.dropped == 3000, seconds=10)
 
 
 def test_a_process_that_ends_without_closing_loses_nothing(url: str, bare: redis.Redis) -> None:

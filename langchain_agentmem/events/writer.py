@@ -97,6 +97,7 @@ class BackgroundWriter:
             worker.stop()
             if threading.current_thread() is not worker.thread:
                 worker.thread.join(EXIT_SECONDS)
+                worker.abandon()
 
     async def aclose(self) -> None:
         """Async version of `close`."""
@@ -141,6 +142,20 @@ class _Worker:
     def stop(self) -> None:
         """End the thread when it has dealt with everything that waits now."""
         self.queue.put(None)
+
+    def abandon(self) -> None:
+        """Count what still waits as dropped: nobody will wait for it any more."""
+        entries = 0
+        with suppress(Empty):
+            while True:
+                item = self.queue.get_nowait()
+                if isinstance(item, threading.Event):
+                    item.set()
+                elif item is not None:
+                    entries += 1
+        self.stop()
+        if entries:
+            self._losses.add(entries, f"They could not be written within {EXIT_SECONDS:.0f} s of closing.")
 
     def _run(self) -> None:
         stopping = False
@@ -187,6 +202,8 @@ def _flush_at_exit() -> None:
     deadline = time.monotonic() + EXIT_SECONDS
     for event in [worker.reached() for worker in list(_workers)]:
         event.wait(max(0.0, deadline - time.monotonic()))
+    for worker in list(_workers):
+        worker.abandon()
 
 
 def _begin_anew_in_child() -> None:
