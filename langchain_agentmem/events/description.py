@@ -107,6 +107,8 @@ class _Walk:
                 break
             name = key if isinstance(key, str) else str(key)
             secret = is_secret_name(name) or (name.lower() == "value" and is_secret_name(named))
+            # Counters go by this name too, but a text or a list of them counts nothing.
+            secret = secret or (name.lower().endswith("tokens") and isinstance(value, str | list | tuple))
             if name.lower() in ("name", "key", "header") and isinstance(value, str):
                 named = value
             found[self._text(name)] = self._secret(value) if secret else self.plain(value, depth)

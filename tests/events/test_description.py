@@ -92,6 +92,7 @@ Point = namedtuple("Point", "x password")
         (Point(1, SECRET), f'{{"x":1,"password":"{REDACTED}"}}'),
         ({"password": None, "secret": False}, '{"password":null,"secret":false}'),
         ({"total_tokens": 5, "token": 5}, f'{{"total_tokens":5,"token":"{REDACTED}"}}'),
+        ({"tokens": ["LSECRET"], "max_tokens": 9}, f'{{"tokens":"{REDACTED}","max_tokens":9}}'),
         ([("Authorization", SECRET)], f'[["Authorization","{REDACTED}"]]'),
         ([{"name": "X-Api-Key", "value": SECRET}], f'[{{"name":"X-Api-Key","value":"{REDACTED}"}}]'),
         ({"tokens": {"a": {"password": [SECRET]}}}, f'{{"tokens":{{"a":{{"password":"{REDACTED}"}}}}}}'),
