@@ -7,6 +7,7 @@ pool a URL (and, for async, one pool an event loop, because sockets belong to a 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator
 from typing import Any, Protocol
@@ -131,13 +132,18 @@ class _Clients:
         self._lock = threading.Lock()
         self._client: redis.Redis | None = None
         self._driver: RedisDriver | None = None
+        # A forked child makes a client of its own. Its parent's is neither used (a lock of its pool may
+        # have been held when it was copied) nor dropped (that would take the same lock).
+        self._pid = os.getpid()
+        self._inherited: list[redis.Redis | None] = []
 
     def driver(self) -> RedisDriver:
-        if self._driver is None:
+        if self._driver is None or self._pid != os.getpid():
             with self._lock:
-                if self._driver is None:
+                if self._driver is None or self._pid != os.getpid():
+                    self._inherited.append(self._client)
                     self._client = self.source.client()
-                    self._driver = RedisDriver(self._client)
+                    self._driver, self._pid = RedisDriver(self._client), os.getpid()
         return self._driver
 
     async def of_this_loop(self) -> _OfOneLoop:
@@ -157,7 +163,7 @@ class _Clients:
         for loop, of_loop in list(self.loops.items()):
             if loop.is_running():
                 loop.call_soon_threadsafe(of_loop.close_soon)
-        if self._client is not None:
+        if self._client is not None and self._pid == os.getpid():
             for client in _with_its_sentinels(self._client):
                 client.close()
         self.source.close()

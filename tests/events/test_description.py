@@ -121,6 +121,7 @@ def test_a_value_that_holds_itself_is_described() -> None:
     loop: list[Any] = ["a"]
     loop.append(loop)
     assert describe(loop, 500).startswith('["a",["a",["a"')
+    assert describe(loop, 100_000).endswith('"<list>"' + "]" * 12)  # deeper than JSON writers go
 
 
 @pytest.mark.parametrize(

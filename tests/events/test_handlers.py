@@ -40,6 +40,8 @@ SECRET = "hunter2SECRETx9"
 class NoTransport:
     """Anything sent is a mistake."""
 
+    async_only = False
+
     def run(self, op: Op[T]) -> T:
         raise AssertionError("something was sent")
 
