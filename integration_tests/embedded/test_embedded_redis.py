@@ -296,13 +296,15 @@ class TestCrashes:
         self, folder: Path, open_redis: Open, connect: Connect
     ) -> None:
         first = open_redis(folder)
-        first_pid = first.pid or 0
+        first_pid, its_supervisor = first.pid or 0, state_of(folder)["supervisor_pid"]
         shutil.rmtree(folder)
         second = open_redis(folder)
-        assert second.pid != first_pid
+        url, pid = second.url, second.pid
+        assert pid != first_pid
         first.close()
-        wait_until(lambda: not is_running(first_pid))
-        assert connect(second).ping()
+        wait_until(lambda: not is_running(first_pid) and not is_running(its_supervisor))
+        assert (second.pid, second.url) == (pid, url)
+        assert connect(url).ping()
 
 
 class TestThrowAway:
@@ -336,11 +338,7 @@ class TestThrowAway:
     def test_a_busy_server_is_waited_for_and_not_replaced(self, open_redis: Open, connect: Connect) -> None:
         embedded = open_redis(options={"enable-debug-command": "yes"})
         connect(embedded).set("k", "v")
-        sleep = (
-            "DEBUG",
-            "SLEEP",
-            1.5,
-        )  # longer than the supervisor's or a user's question waits for an answer
+        sleep = ("DEBUG", "SLEEP", 2.5)  # longer than two questions wait for an answer
         busy = threading.Thread(target=connect(embedded).execute_command, args=sleep)
         busy.start()
         wait_until(lambda: embedded.pid is None)

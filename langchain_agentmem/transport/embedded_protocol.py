@@ -4,8 +4,9 @@ The supervisor imports this too, so: the standard library only.
 
 The locks are `flock`s in the data folder. The kernel drops one with its last holder, however that died:
 
-* `start.lock`: held while a user joins or starts a server, and by a supervisor that ends its server.
-* `users.lock`: shared by every live `EmbeddedRedis`; free means nobody needs the server.
+* `start.lock`: held while a user joins or starts a server.
+* `users.lock`: shared by every live `EmbeddedRedis`. Its supervisor gets it when nobody needs the server, and
+  keeps it until that has ended, so that a new user waits for a new server.
 * `supervisor.lock`: held by the supervisor all its life.
 * `server.lock`: held by redis-server itself, which inherits it. Redis does not lock its append-only
   file, and two servers on one would destroy it.

@@ -23,7 +23,6 @@ from langchain_agentmem.transport.embedded_process import ServerProcess
 from langchain_agentmem.transport.embedded_protocol import (
     CONFIG,
     LOG,
-    START_LOCK,
     STATE,
     SUPERVISOR_LOCK,
     USERS_LOCK,
@@ -55,9 +54,8 @@ class Supervisor:
         # Held open from the start: should someone delete the folder and make a new one of that name, then
         # this process must still wait for its own users, and keep its hands off the new one.
         self.folder_descriptor = os.open(folder, os.O_RDONLY)
-        self.start_lock, self.users_lock, self.supervisor_lock = (
-            FileLock(self._path(name)) for name in (START_LOCK, USERS_LOCK, SUPERVISOR_LOCK)
-        )
+        self.users_lock = FileLock(self._path(USERS_LOCK))
+        self.supervisor_lock = FileLock(self._path(SUPERVISOR_LOCK))
         self.events: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.server = ServerProcess(folder, order["socket"], order["password"])
         self.command = ""
@@ -141,17 +139,8 @@ class Supervisor:
         while True:
             event = self.events.get()
             _log(event)
-            if event == "ended from outside":
+            if event != "server died" or not self._restart():
                 return
-            if event == "server died" and not self._restart():
-                return
-            if event == "no user left":
-                # A starter has start.lock: it is about to become a user, so let it.
-                if self.start_lock.take():
-                    return
-                self.users_lock.release()
-                time.sleep(0.005)
-                self._in_thread(self._wait_for_users)
 
     def _wait_for_users(self) -> None:
         self.users_lock.take(wait=True)
