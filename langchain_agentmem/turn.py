@@ -115,6 +115,7 @@ class ChainTurn:
         self._events = self._memory.events.buffer()
         handler = EventLogHandler(self._memory.events, self.thread_id, user=self.user, sink=self._events)
         self.config = merge_configs(config, {"callbacks": [handler]})
+        self._note("turn_start", self.text)
         self.embedding: list[float] | None = None
         self.streamed: Any = None
         self._history: list[BaseMessage] = []
@@ -155,7 +156,8 @@ class ChainTurn:
         if recalled:
             with self.tolerating("recall"):
                 self._recalled.extend(ok(recalled[0]))
-            self._note("recall", "; ".join(f"{hit.distance:.3f} {hit.text}" for hit in self._recalled))
+            hits = "; ".join(f"{hit.distance:.3f} {hit.text}" for hit in self._recalled)
+            self._note("recall", hits or "nothing")
 
     def chain_inputs(self) -> dict[str, Any]:
         """The caller's input with the history and the memories."""

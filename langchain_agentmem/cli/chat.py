@@ -107,6 +107,7 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
         try:
             line = prompt.ask("you › ")
         except EOFError:
+            screen.line()
             return
         except KeyboardInterrupt:
             screen.line()

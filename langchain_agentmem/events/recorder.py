@@ -77,6 +77,8 @@ class Recorder:
             self.sink.losses.add(1, f"An event could not be made ({type(error).__name__}).")
 
     def _start(self, kind: str, serialized: Any, given: Any, run: Mapping[str, Any]) -> None:
+        if isinstance(given, dict) and given == {"input": ""}:
+            given = ""  # what LangChain says of a stream, whose input it does not know yet
         name = _name(serialized, run)
         self._runs[str(run["run_id"])] = _Run(kind, name, time.monotonic())
         if len(self._runs) > _MAX_RUNS:
