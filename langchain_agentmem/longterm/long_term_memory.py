@@ -41,7 +41,8 @@ class LongTermMemory(ConnectedMemory):
         storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
         algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
         vector_type: `float16` takes half of the memory of `float32`.
-        dedup_threshold: Up to this cosine distance a memory is known already.
+        dedup_threshold: Up to this cosine distance a memory is known already. Thresholds have 1e-6 to
+            spare (`float16`: 1e-3), because distances are rounded: 0 is the same vector.
         recall_threshold: Up to this cosine distance a memory is recalled.
         ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
         max_text_bytes: Longer texts are refused.
@@ -101,7 +102,7 @@ class LongTermMemory(ConnectedMemory):
         """Store a memory, unless the user knows nearly the same one in this namespace and kind already.
 
         One round trip and one atomic step: the look for a known memory, the write and its expiry.
-        A known memory gets one more hit, and lives as long again.
+        A known memory gets one more hit, and lives as long again; its life is never shortened.
 
         Args:
             text: The memory.
@@ -185,7 +186,7 @@ class LongTermMemory(ConnectedMemory):
             embeddings: A vector a text, if you have them.
             metadatas: Metadata, or `None`, a text.
             ids: An id, or `None` for a random one, a text. A memory of the same scope with that id is
-                replaced.
+                replaced, unless another memory is nearly the same.
             batch_size: How many are embedded and stored at once.
             on_progress: Called after every batch with how many are done, and how many there are.
         """

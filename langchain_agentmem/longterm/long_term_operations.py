@@ -21,7 +21,7 @@ from langchain_agentmem.longterm.operations import Search
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.longterm.schema import Algorithm, IndexSettings
 from langchain_agentmem.longterm.scopes import Scope
-from langchain_agentmem.longterm.vectors import VectorType, each_of, vector
+from langchain_agentmem.longterm.vectors import TOLERANCE, VectorType, each_of, vector
 
 if TYPE_CHECKING:
     from types import EllipsisType
@@ -72,6 +72,7 @@ class LongTermOperations:
             index_name=index_name,
             storage=self.storage,
             patience_ms=max(1, int(patience_seconds * 1000)),
+            tolerance=TOLERANCE[self.index.settings.vector_type],
         )
 
     def remember_op(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -37,12 +38,14 @@ class Store:
     Attributes:
         patience_ms: How long a search may take. As long as the client waits for an answer: the server's
             own default of half a second would silently answer with what it has found until then.
+        tolerance: How much beyond a threshold is still within it, because distances are rounded.
     """
 
     keys: Keys
     index_name: str
     storage: Storage
     patience_ms: int
+    tolerance: float
 
     def search(self, query: str, *arguments: Argument, also: tuple[str, ...] = ()) -> Command:
         """A search that brings everything but the embedding, and what `also` names."""
@@ -74,13 +77,13 @@ class Search:
 def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]]:
     """The k nearest memories of a scope, nearest first; those beyond the threshold are left out.
 
-    One round trip; two if some of the nearest had expired.
+    One round trip; more if some of the nearest had expired or cannot be read.
     """
-    found = yield from alive(store.nearest(search.condition, vector, search.k))
-    most = 2.0 if search.distance_threshold is None else search.distance_threshold
+    found = yield from _readable(store, lambda k: store.nearest(search.condition, vector, k), search.k)
+    most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
     near = [
         (distance, record)
-        for record in records(found, store.keys.memory_prefix)
+        for record in found
         if record in search.scope and (distance := record.distance) is not None and distance <= most
     ]
     return [record for _, record in sorted(near, key=itemgetter(0))]
@@ -88,9 +91,14 @@ def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]
 
 def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
     """The newest memories of a scope, newest first, with what they have left to live. Two round trips."""
-    newest: Command = ("SORTBY", "created_ts", "DESC", "LIMIT", 0, min(limit, _MAX_ROWS))
-    found = yield from alive(store.search(condition(scope), *newest))
-    listed = [record for record in records(found, store.keys.memory_prefix) if record in scope]
+
+    def newest(count: int) -> Command:
+        return store.search(
+            condition(scope), "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, _MAX_ROWS)
+        )
+
+    found = yield from _readable(store, newest, limit)
+    listed = [record for record in found if record in scope]
     if not listed:
         return []
     lives = yield [("TTL", store.keys.memory(record.id)) for record in listed]
@@ -188,6 +196,19 @@ def clear_prefix(store: Store) -> Op[int]:
 
     yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
     return removed
+
+
+def _readable(store: Store, search: Callable[[int], Command], count: int) -> Op[list[MemoryRecord]]:
+    """The first so many rows of a search that are memories: others take no place of theirs."""
+    asked = count
+    for _ in range(_MAX_REPEATS):
+        found = yield from alive(search(asked))
+        readable = list(records(found, store.keys.memory_prefix))
+        lost = len(found) - len(readable)
+        if not lost or len(readable) >= count or len(found) < asked:
+            break
+        asked = count + 2 * lost
+    return readable[:count]
 
 
 def alive(search: Command) -> Op[list[Row]]:

@@ -18,19 +18,21 @@
 
 local key, storage, ttl = KEYS[1], ARGV[1], ARGV[5]
 
-local function live_for(name)
-  if ttl == '' then redis.call('PERSIST', name) else redis.call('EXPIRE', name, ttl) end
-end
-
--- The nearest memory that is alive. The index names expired ones too, until they are touched.
-local function nearest()
-  local k = 1
+-- Take the nearest memory that is alive as known, if it is near enough and can be read. The index names
+-- expired ones too, until they are touched. An old version of this memory is no other memory.
+local function look()
+  local k, refused = 1, {}
   for _ = 1, 12 do
     local found = redis.call('FT.SEARCH', ARGV[6], ARGV[7] .. '=>[KNN $k @embedding $vector AS distance]',
       'PARAMS', 4, 'k', k, 'vector', ARGV[8], 'SORTBY', 'distance', 'LIMIT', 0, k,
       'RETURN', 1, 'distance', 'TIMEOUT', ARGV[10], 'DIALECT', 2)
     for i = 2, #found, 2 do
-      if redis.call('EXISTS', found[i]) == 1 then return found[i], found[i + 1][2] end
+      local name, distance = found[i], found[i + 1][2]
+      if name ~= key and not refused[name] and redis.call('EXISTS', name) == 1 then
+        if tonumber(distance) > tonumber(ARGV[9]) then return nil, distance end
+        if hit(name, storage, ttl) then return name, distance end
+        refused[name] = true
+      end
     end
     if #found < 2 * k then return nil, '' end
     k = k * 4
@@ -46,16 +48,8 @@ end
 local distance = ''
 if ARGV[6] ~= '' then
   local known
-  known, distance = nearest()
-  if known and tonumber(distance) <= tonumber(ARGV[9]) then
-    if storage == 'hash' then
-      redis.call('HINCRBY', known, 'hit_count', 1)
-    else
-      redis.call('JSON.NUMINCRBY', known, '$.hit_count', 1)
-    end
-    live_for(known)
-    return {1, known, distance}
-  end
+  known, distance = look()
+  if known then return {1, known, distance} end
 end
 
 local replaces = redis.call('EXISTS', key) == 1
@@ -75,5 +69,5 @@ if storage == 'hash' then
 else
   redis.call('JSON.SET', key, '$', '{"created_ts":' .. created .. ',' .. string.sub(ARGV[11], 2))
 end
-live_for(key)
+if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
 return {0, key, distance}

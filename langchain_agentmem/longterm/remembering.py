@@ -7,11 +7,12 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Any
 
 from langchain_agentmem.core.keys import scope_lock
 from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
-from langchain_agentmem.core.scripts import load
+from langchain_agentmem.core.scripts import Script, load
 from langchain_agentmem.errors import (
     AgentMemoryError,
     InvalidInputError,
@@ -25,8 +26,10 @@ from langchain_agentmem.longterm.operations import Store, alive
 from langchain_agentmem.longterm.record import RememberResult
 from langchain_agentmem.longterm.replies import memory_id
 
-_REMEMBER = load(__package__, "remember")
-_RENEW = load(__package__, "renew")
+_SCRIPTS = files(__package__)
+_HIT = _SCRIPTS.joinpath("hit.lua").read_text("utf-8")
+_REMEMBER = Script(_HIT + _SCRIPTS.joinpath("remember.lua").read_text("utf-8"))
+_RENEW = Script(_HIT + _SCRIPTS.joinpath("renew.lua").read_text("utf-8"))
 _RELEASE = load(__package__, "release")
 # What servers answer that allow no search in a script: Redis on several shards, older RediSearch,
 # Dragonfly, managed services; and a cluster when the search names a key of another shard.
@@ -84,7 +87,8 @@ def remember(
         return
     rest = deque(entries)
     if index.searches_in_scripts and rest:
-        replies = yield [entry.call(store, store.index_name, threshold) for entry in rest]
+        most = threshold + store.tolerance
+        replies = yield [entry.call(store, store.index_name, most) for entry in rest]
         for reply in replies:
             if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
                 index.searches_in_scripts = False
@@ -136,14 +140,23 @@ def _remember_locked(store: Store, entry: Entry, threshold: float) -> Op[Remembe
 
 
 def _find_or_store(store: Store, entry: Entry, threshold: float) -> Op[RememberResult]:
-    search = store.nearest(condition(entry.draft.scope), entry.embedding.tobytes(), 3)
+    scope, vector = condition(entry.draft.scope), entry.embedding.tobytes()
+    # Not known: an old version of this memory, and what cannot be read or has vanished meanwhile.
+    refused = {store.keys.memory(entry.draft.id).encode()}
     while True:
-        found = yield from alive(search)
-        distance = max(float((found[0][1] or {})[b"distance"]), 0.0) if found else None
-        if distance is None or distance > threshold:
+        k = 2 + len(refused)
+        found = yield from alive(store.nearest(scope, vector, k))
+        others = [(key, fields) for key, fields in found if key not in refused and fields is not None]
+        if not others and len(found) == k:
+            refused.update(key for key, _ in found)
+            continue
+        distance = max(float(others[0][1][b"distance"]), 0.0) if others else None
+        if distance is None or distance > threshold + store.tolerance:
             (reply,) = yield [entry.call(store, "", 0.0)]
             return replace(_result(store, reply), existing_distance=distance)
-        known = memory_id(found[0][0], store.keys.memory_prefix)
-        renew = _RENEW.call([store.keys.memory(known)], store.storage, entry.life)
+        key = others[0][0]
+        known = memory_id(key, store.keys.memory_prefix)
+        renew = _RENEW.call([key], store.storage, entry.life)
         if (yield from call(renew)):
             return RememberResult(known, True, distance)
+        refused.add(key)
