@@ -26,9 +26,9 @@ def commands(*batch: Command) -> Op[list[Any]]:
     return (yield batch)
 
 
-async def blocked(plain: Server) -> None:
+async def blocked(plain: Server, count: int) -> None:
     with plain.client() as other:
-        await loop_until(lambda: other.info("clients")["blocked_clients"])
+        await loop_until(lambda: other.info("clients")["blocked_clients"] == count)
 
 
 async def test_a_cancelled_task_leaves_no_reply_behind(client: Client, plain: Server) -> None:
@@ -37,10 +37,11 @@ async def test_a_cancelled_task_leaves_no_reply_behind(client: Client, plain: Se
         for number in range(3):
             batch: list[Command] = [("ECHO", "first"), ("BLPOP", "queue", 0), ("ECHO", "last")]
             task = asyncio.create_task(handed.arun(commands(*batch)))
-            await blocked(plain)
+            await blocked(plain, 1)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
+            await blocked(plain, 0)  # the server has seen that its connection is closed
             with plain.client() as other:
                 other.rpush("queue", "late")
                 other.delete("queue")

@@ -220,7 +220,7 @@ async def test_a_handed_client_is_neither_changed_nor_closed(url: str) -> None:
     with redis.Redis.from_url(url, decode_responses=True, encoding="latin-1") as client:
         async with redis.asyncio.Redis.from_url(url, decode_responses=True) as async_client:
             client.set("k", "v")
-            await async_client.get("k")
+            ids = client.client_id(), await async_client.client_id()
             before = settings_of(client), settings_of(async_client)
             connections = client.connection_pool._available_connections[:]
             async_connections = async_client.connection_pool._available_connections[:]
@@ -232,7 +232,7 @@ async def test_a_handed_client_is_neither_changed_nor_closed(url: str) -> None:
             assert (settings_of(client), settings_of(async_client)) == before
             assert client.connection_pool._available_connections == connections
             assert async_client.connection_pool._available_connections == async_connections
-            assert all(c.is_connected for c in (*connections, *async_connections))
+            assert (client.client_id(), await async_client.client_id()) == ids
             assert client.get("k") == await async_client.get("k") == "v"
             assert working.messages("t1") == MESSAGES  # nothing of it was the package's to close
 
@@ -271,3 +271,13 @@ async def test_a_sync_client_serves_async_calls_without_blocking_the_loop(plain:
         await loop_until(lambda: other.info("clients")["blocked_clients"])
         other.rpush("queue", "x")
         assert await waiting == [b"queue", b"x"]
+
+
+@pytest.mark.parametrize("interval", [0, 1], ids=["unchecked", "health checked"])
+async def test_a_batch_of_more_than_the_socket_takes_at_once(
+    asynchronous: bool, interval: int, plain: Server
+) -> None:
+    client = Client(3, "hiredis", health_check_interval=interval)
+    large = TEXT.encode() * 200_000
+    replies = await client.use(plain.url, asynchronous, commands(("ECHO", large), ("ECHO", TEXT)))
+    assert replies == [large, TEXT.encode()]

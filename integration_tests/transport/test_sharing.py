@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 import redis
 from langchain_core.messages import HumanMessage
+from tenacity import stop_after_delay
 
 from integration_tests.transport.conftest import Server, loop_until, wait_until
 from langchain_agentmem.core.operations import call
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection
+from langchain_agentmem.transport.retries import PACE
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 PING = ("PING",)
@@ -173,11 +175,18 @@ def test_many_threads_at_once(plain: Server, watch: redis.Redis) -> None:
         assert sorted(int(str(m.content)) for m in memory.messages("t1")) == list(range(400))
 
 
-async def test_a_burst_of_tasks_waits_for_its_turn(plain: Server, watch: redis.Redis) -> None:
-    async with WorkingMemory(plain.url, max_turns=None) as memory:
-        await asyncio.gather(*(memory.aappend("t1", [HumanMessage(str(n))]) for n in range(500)))
-        assert others(watch) <= 100
-        assert len(await memory.amessages("t1")) == 500
+async def test_a_burst_of_tasks_waits_for_its_turn(
+    plain: Server, watch: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))  # to be tried again would not be enough
+    transport = SharedConnection(plain.url + "?max_connections=2")
+    slow = asyncio.gather(*(transport.arun(call(("DEBUG", "SLEEP", 0.01))) for _ in range(50)))
+    assert await slow == [b"OK"] * 50
+    assert others(watch) == 2
+    memory = WorkingMemory(transport=transport, max_turns=None)
+    await asyncio.gather(*(memory.aappend("t1", [HumanMessage(str(n))]) for n in range(200)))
+    assert len(await memory.amessages("t1")) == 200
+    await transport.aclose()
 
 
 def _append_as_child(memory: WorkingMemory) -> None:

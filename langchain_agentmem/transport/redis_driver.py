@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import codecs
 import select
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
 # What a pool may raise instead of a connection; a ValueError is a host or setting that no socket takes.
 _NO_CONNECTION = (RedisError, OSError, ValueError)
+# After so long without an operation, an async connection's socket is asked whether it is still open.
+_STILL_SECONDS = 0.001
 
 
 class RedisDriver:
@@ -99,6 +102,7 @@ class AsyncRedisDriver:
         self._encoded = _encoding(client)
         # A pool with no connection left refuses at once, so a burst of tasks waits here for its turn.
         self._free = asyncio.Semaphore(self._pool.max_connections)
+        self._last_used = 0.0
 
     async def run(self, op: Op[T]) -> T:
         """Async version of `RedisDriver.run`."""
@@ -124,31 +128,53 @@ class AsyncRedisDriver:
         return sending.replies
 
     async def _attempt(self, sending: Sending) -> None:
-        async with self._free:
+        await self._free.acquire()
+        try:
             try:
-                connection = await self._connection()
+                connection = await self._pool.get_connection()
+                if self._may_be_closed(connection):
+                    await self._renew(connection)
             except _NO_CONNECTION as error:
                 raise _not_made(error, sending, self._where) from error
-            expected, answers = len(sending.left), []
+            expected = len(sending.left)
+            answers: list[Any] = []
             try:
-                commands = connection.pack_commands(self._encoded(sending.left.values()))
-                await connection.send_packed_command(commands)
-                for _ in range(expected):
-                    answers.append(await self._read(connection))
+                packed = connection.pack_commands(self._encoded(sending.left.values()))
+                rest = _write(connection, packed)
+                if rest is not None:
+                    await connection.send_packed_command(rest)
+                while len(answers) < expected:
+                    try:
+                        answer = await connection.read_response(
+                            disable_decoding=True, disconnect_on_error=False
+                        )
+                    except _REFUSALS as error:
+                        answer = answered(error)
+                    answers.append(answer)
             except (RedisError, OSError) as error:
                 raise sending.lost(answers, unreachable(error, self._where)) from error
             finally:
                 if len(answers) < expected:
                     await connection.disconnect(nowait=True)
                 await self._pool.release(connection)
+        finally:
+            self._free.release()
+            self._last_used = monotonic()
         sending.settle(answers)
 
-    async def _connection(self) -> Any:
-        connection = await self._pool.get_connection()
-        if not _has_news(connection):
-            return connection
-        # Nothing is awaited here, so the server has closed the connection or pushes something. The pool
-        # only sees what the loop has read already, and with maintenance notifications not even that.
+    def _may_be_closed(self, connection: Any) -> bool:
+        """Whether the pool may have overlooked that the server has closed this connection.
+
+        The pool sees only what the loop has read already, and with maintenance notifications not even
+        that. The socket itself is asked if the loop may have stood still meanwhile.
+        """
+        reader = getattr(connection, "_reader", None)
+        if reader is None:
+            return False
+        return reader.at_eof() or (monotonic() - self._last_used > _STILL_SECONDS and _has_news(connection))
+
+    async def _renew(self, connection: Any) -> None:
+        """Connect anew if the server has closed the connection; it may only have pushed something."""
         try:
             await asyncio.sleep(0)  # the loop polls the socket,
             await asyncio.sleep(0)  # and reads it
@@ -158,14 +184,6 @@ class AsyncRedisDriver:
         except BaseException:
             await self._pool.release(connection)
             raise
-        return connection
-
-    @staticmethod
-    async def _read(connection: Any) -> Any:
-        try:
-            return await connection.read_response(disable_decoding=True, disconnect_on_error=False)
-        except _REFUSALS as error:
-            return answered(error)
 
 
 def _not_made(error: Exception, sending: Sending, where: str) -> Exception:
@@ -205,12 +223,25 @@ def _step_over(connection: Any) -> None:
         buffer.purge()
 
 
+def _write(connection: Any, packed: list[bytes]) -> Sequence[bytes] | None:
+    """Hand the commands to the socket; what redis-py has to send, or wait for, yet, if anything.
+
+    It sends with `asyncio.wait_for`, which before Python 3.12 starts a task each time, and loses a
+    cancellation that comes as that task ends.
+    """
+    writer = getattr(connection, "_writer", None)
+    if writer is None or connection.health_check_interval:
+        return packed
+    writer.writelines(packed)
+    return () if writer.transport.get_write_buffer_size() else None
+
+
 def _has_news(connection: Any) -> bool:
-    """Whether there is something to read on an idle connection."""
-    transport = getattr(connection._writer, "transport", None)
+    """Whether there is something to read on an idle async connection."""
+    transport = getattr(getattr(connection, "_writer", None), "transport", None)
     at_hand = None if transport is None else transport.get_extra_info("socket")
     if at_hand is None or at_hand.fileno() < 0 or not hasattr(select, "poll"):
-        return transport is not None and bool(connection._reader.at_eof())
+        return False
     poller = select.poll()
     poller.register(at_hand.fileno(), select.POLLIN)
     return bool(poller.poll(0))
@@ -223,5 +254,5 @@ def address(client: Redis | AsyncRedis) -> str:
     if "path" in known:
         return f"unix:{known['path']}"
     if hasattr(pool, "service_name"):
-        return f"the primary of {pool.service_name!r}, as the sentinels name it,"
+        return f"the primary of {pool.service_name!r} (by its sentinels)"
     return f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"

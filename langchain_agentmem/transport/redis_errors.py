@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 import redis.exceptions as redis_errors
+from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
+from redis.sentinel import MasterNotFoundError
 
 from langchain_agentmem import errors
 
@@ -49,6 +51,7 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], type[errors.StoreError], str], ...] = (
     ),
 )
 _NO_MODULE = re.compile(r"unknown command '?(?:FT\.|JSON\.)|Unknown Redis command called", re.IGNORECASE)
+_REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
 def answered(error: Exception) -> errors.StoreError:
@@ -74,9 +77,11 @@ def unreachable(error: Exception, where: str) -> errors.StoreError:
         return answered(error)  # a refusal during the handshake
     if isinstance(error, redis_errors.TimeoutError | TimeoutError):
         return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
-    if isinstance(error, redis_errors.MaxConnectionsError):
-        return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
+    if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
+        error.args = (_without_settings(str(error)),)
     said = str(error).rstrip(". ") or type(error).__name__
+    if said == "Too many connections":
+        return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
     if said == "No connection available":  # a BlockingConnectionPool has waited for one
         return _because(errors.StoreTimeoutError(f"All connections to {where} stayed in use."), error)
     if "max number of clients" in said:
@@ -87,6 +92,13 @@ def unreachable(error: Exception, where: str) -> errors.StoreError:
         ),
         error,
     )
+
+
+def _without_settings(said: str) -> str:
+    """What the sentinels said, without the settings of their clients; redis-py 6 shows the passwords too."""
+    found, *rest = said.split(" : ", 1)
+    reasons = _REASON.findall("".join(rest))
+    return f"{found} ({', '.join(reasons)})" if reasons else found
 
 
 def _because(error: errors.StoreError, cause: Exception) -> errors.StoreError:

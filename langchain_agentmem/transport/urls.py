@@ -141,6 +141,8 @@ class _Server:
             _host(parts.netloc.rpartition("@")[2], 6379)
             _database(parts.path.strip("/"))
         _database(options.get("db", ""))
+        if options.get("protocol", "3") not in ("2", "3"):
+            raise ConfigurationError("The protocol in a Redis URL is 2 or 3.")
         client = self.client()
         try:  # what else is wrong is raised now, not at first use
             client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)

@@ -28,6 +28,8 @@ def options(url: str) -> dict[str, Any]:
         for pool in (source.client().connection_pool, source.async_client().connection_pool)
     )
     assert sync == other
+    if "protocol" in sync:
+        sync["protocol"] = int(sync["protocol"])  # text, before redis-py 7
     return sync
 
 
@@ -153,8 +155,8 @@ def test_any_text_is_accepted_or_refused_as_a_configuration(url: str) -> None:
 @example("redis", "pa[ss", "")
 @example("redis", "12#pass", "")
 @example("redis", "pass/word", "")
-@example("redis", "1?pass=word", "")
-@example("redis+sentinel", "1?password", "")
+@example("redis", "1?hunter22", "")
+@example("redis+sentinel", "1?hunter22=x", "")
 @example("redis", "paß\u2100word", "")
 def test_no_refusal_repeats_the_password(scheme: str, secret: str, end: str) -> None:
     known = (
