@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 
 from integration_tests.conftest import Do
 from integration_tests.longterm.conftest import Make
+from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
+from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 
 
 def corrupt(bare: redis.Redis, storage: str, one: str, member: str) -> None:
@@ -98,3 +102,36 @@ async def test_an_id_that_is_there_is_replaced_by_a_small_correction(
     assert [one.text for one in await do(memory, "list_memories", user="alice")] == [text]
     result = await do(memory, "remember", "the museum opens at nine", user="alice")
     assert (result.id, result.deduped) == ("opening", True), "another id still makes it known"
+
+
+@pytest.mark.timeout(100)
+def test_others_wait_for_an_index_that_is_being_filled(url: str, bare: redis.Redis) -> None:
+    numbers = np.random.default_rng(5).normal(size=(4000, 64))
+    facts = [f"fact {number}" for number in range(4000)]
+    with LongTermMemory(url, storage="hash") as first, LongTermMemory(url, storage="hash") as second:
+        first.remember_many(facts, user="u", embeddings=numbers.tolist(), batch_size=500)
+        second.recall("x", user="u", embedding=numbers[0].tolist())
+        bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+        maker = threading.Thread(
+            target=first.remember, args=(facts[0],), kwargs={"user": "u", "embedding": numbers[0].tolist()}
+        )
+        maker.start()
+        wait_until(lambda: bare.exists("agentmem:idx:filling"))
+        again = [second.remember(facts[n], user="u", embedding=numbers[n].tolist()) for n in (9, 1999, 3999)]
+        assert [result.deduped for result in again] == [True] * 3
+        maker.join()
+        found = second.recall("x", user="u", k=1, embedding=numbers[3998].tolist())
+        assert [record.text for record in found] == [facts[3998]]
+        assert not bare.exists("agentmem:idx:filling")
+        assert len(list(bare.scan_iter("agent:mem:*", count=1000))) == 4000
+
+
+def test_a_flag_whose_maker_died_is_taken_away(url: str, bare: redis.Redis) -> None:
+    with LongTermMemory(url) as memory:
+        memory.remember("x", user="u", embedding=[1.0, 2.0])
+        bare.set("agentmem:idx:filling", 1, ex=60)
+        assert memory.remember("x", user="u", embedding=[1.0, 2.0]).deduped
+        assert not bare.exists("agentmem:idx:filling")
+        bare.set("agentmem:idx:filling", 1, ex=60)
+        assert memory.recall("x", user="u", embedding=[1.0, 2.0])
+        assert not bare.exists("agentmem:idx:filling")

@@ -265,7 +265,9 @@ async def test_round_trips(make: Make, counting: CountingTransport, do: Do) -> N
         await do(memory, method, *args, **kwargs)
         return counting.round_trips - before
 
-    assert await cost("remember", "green tea", user="alice") == 4, "looks, makes, looks again, stores"
+    assert await cost("remember", "green tea", user="alice") in (4, 5), (
+        "looks, makes, may wait, tells others, stores"
+    )
     assert await cost("remember", "green tea", user="alice") == 1
     assert await cost("remember", "red car", user="alice") == 1
     assert await cost("recall", "tea", user="alice") == 1

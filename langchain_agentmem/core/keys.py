@@ -44,6 +44,11 @@ def never_written(index_name: str) -> str:
     return f"{index_name}:never"
 
 
+def filling(index_name: str) -> str:
+    """A key that is there while an index does not hold every memory yet."""
+    return f"{index_name}:filling"
+
+
 def glob(prefix: str) -> str:
     """A SCAN pattern for the keys that begin with exactly this prefix."""
     return _GLOB.sub(r"\\\1", prefix) + "*"

@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from langchain_agentmem.core.keys import never_written
+from langchain_agentmem.core.keys import filling, never_written
 from langchain_agentmem.core.operations import Command, Op, T, call, ok
 from langchain_agentmem.errors import EmbeddingError, IndexMissingError, StoreError, StoreTimeoutError
 from langchain_agentmem.longterm.schema import IndexSettings, IndexState
 
 _EXISTS = re.compile("index already exists", re.IGNORECASE)
 _PAUSE_SECONDS = 0.02
+_FLAG_SECONDS = 60
+_MAX_REPEATS = 3
 _MAX_PAUSES = 1500  # 30 s
 
 
 def pause(index_name: str) -> Command:
     """A command that answers after 20 ms: the server does the waiting, so that operations stay pure."""
     return ("BLPOP", never_written(index_name), _PAUSE_SECONDS)
+
+
+class IndexFillingError(IndexMissingError):
+    """The index is there, but does not hold every memory yet. Seen only inside: it is waited for."""
 
 
 class MemoryIndex:
@@ -62,10 +68,11 @@ class MemoryIndex:
             yield from self.ensure(dimensions)
         if dimensions is not None:
             self.fits(dimensions)
-        try:
-            return (yield from operation())
-        except IndexMissingError:
-            yield from self.ensure(dimensions or self.dimensions)
+        for _ in range(_MAX_REPEATS):
+            try:
+                return (yield from operation())
+            except IndexMissingError:
+                yield from self.ensure(dimensions or self.dimensions)
         return (yield from operation())
 
     def ensure(self, dimensions: int | None) -> Op[None]:
@@ -76,21 +83,20 @@ class MemoryIndex:
             IndexMissingError: It is missing, and `dimensions` is `None`.
             StoreTimeoutError: Indexing what is there already took more than 30 s.
         """
-        try:
-            state = yield from self.info()
-        except IndexMissingError:
+        state, flagged = yield from self._look()
+        if state is None:
             if dimensions is None:
-                raise
-            yield from self._create(dimensions)
-            state = yield from self.info()
+                raise IndexMissingError(f"There is no search index {self.settings.name!r}.")
+            state, flagged = yield from self._create(dimensions)
         state.check(self.settings, dimensions)
         for _ in range(_MAX_PAUSES):
             if not state.indexing:
                 break
-            yield from call(pause(self.settings.name))
-            state = yield from self.info()
+            state, flagged = yield from self._wait()
         else:
             raise StoreTimeoutError(f"The index {self.settings.name!r} is still being filled; try again.")
+        if flagged:
+            yield from call(("DEL", filling(self.settings.name)))
         self.dimensions = state.dimensions
         self._checked = True
 
@@ -105,8 +111,28 @@ class MemoryIndex:
             ok(reply)
         self._checked, self.dimensions = False, None
 
-    def _create(self, dimensions: int) -> Op[None]:
-        (reply,) = yield [self.settings.create(dimensions)]
-        if isinstance(reply, StoreError) and _EXISTS.search(str(reply)):
-            return  # somebody else was faster; it is checked like any other
-        ok(reply)
+    def _look(self) -> Op[tuple[IndexState | None, bool]]:
+        """The index, or `None`, and whether somebody says that it is being filled."""
+        reply, flagged = yield [("FT.INFO", self.settings.name), ("EXISTS", filling(self.settings.name))]
+        if isinstance(reply, IndexMissingError):
+            return None, bool(ok(flagged))
+        return IndexState.read(ok(reply)), bool(ok(flagged))
+
+    def _create(self, dimensions: int) -> Op[tuple[IndexState, bool]]:
+        """Make the index; until it holds what is there already, others wait for it."""
+        _, made, reply = yield [
+            self._flag(),
+            self.settings.create(dimensions),
+            ("FT.INFO", self.settings.name),
+        ]
+        if not (isinstance(made, StoreError) and _EXISTS.search(str(made))):
+            ok(made)  # if it exists, somebody else was faster; it is checked like any other
+        return IndexState.read(ok(reply)), True
+
+    def _wait(self) -> Op[tuple[IndexState, bool]]:
+        _, _, reply = yield [self._flag(), pause(self.settings.name), ("FT.INFO", self.settings.name)]
+        return IndexState.read(ok(reply)), True
+
+    def _flag(self) -> Command:
+        # Should its maker die, whoever comes next sees whether the index is full, and takes the flag away.
+        return ("SET", filling(self.settings.name), 1, "EX", _FLAG_SECONDS)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
-from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.keys import Keys, filling
 from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.core.scripts import load
@@ -21,6 +21,7 @@ from langchain_agentmem.longterm.documents import (
     fields_of_json,
 )
 from langchain_agentmem.longterm.filters import condition
+from langchain_agentmem.longterm.memory_index import IndexFillingError
 from langchain_agentmem.longterm.record import MemoryRecord
 from langchain_agentmem.longterm.replies import Row, memory_id, records, row_keys, rows
 from langchain_agentmem.longterm.scopes import Scope
@@ -215,8 +216,14 @@ def alive(search: Command) -> Op[list[Row]]:
     """Search until every row is a document that still lives.
 
     The index names an expired document until it is touched, and it takes the place of one that lives.
+
+    Raises:
+        IndexFillingError: The index does not hold every document yet.
     """
-    found = rows((yield from call(search)))
+    being_filled, reply = yield [("EXISTS", filling(str(search[1]))), search]
+    if ok(being_filled):
+        raise IndexFillingError("The search index does not hold every memory yet.")
+    found = rows(ok(reply))
     for _ in range(_MAX_REPEATS):
         expired = [key for key, fields in found if fields is None]
         if not expired:

@@ -1,6 +1,7 @@
 -- remember: store a memory, unless its scope holds nearly the same one already. One atomic step.
 --
 --   KEYS[1]    where the memory goes if it is new
+--   KEYS[2]    there while the index is being filled; only if ARGV[6] is not ''
 --   ARGV[1]    'json' or 'hash'
 --   ARGV[2…4]  tags of its user, namespace and kind
 --   ARGV[5]    time to live in seconds; '' for none
@@ -13,7 +14,7 @@
 --   result     {1, key of the known memory, its distance}
 --              {0, KEYS[1], distance of the nearest memory or ''}
 --
--- The only keys it touches besides KEYS[1] are those the search finds. A server that allows no search
+-- The only keys it touches besides those are those the search finds. A server that allows no search
 -- in a script, or no such key, answers with an error before anything is written.
 
 local key, storage, ttl = KEYS[1], ARGV[1], ARGV[5]
@@ -47,6 +48,9 @@ end
 
 local distance = ''
 if ARGV[6] ~= '' then
+  if redis.call('EXISTS', KEYS[2]) == 1 then
+    return redis.error_reply('FILLING the search index does not hold every memory yet')
+  end
   local known
   known, distance = look()
   if known then return {1, known, distance} end

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from langchain_agentmem.core.keys import scope_lock
+from langchain_agentmem.core.keys import filling, scope_lock
 from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
 from langchain_agentmem.core.scripts import Script, load
 from langchain_agentmem.errors import (
@@ -21,7 +21,7 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.longterm.documents import Draft, encode
 from langchain_agentmem.longterm.filters import condition
-from langchain_agentmem.longterm.memory_index import MemoryIndex, pause
+from langchain_agentmem.longterm.memory_index import IndexFillingError, MemoryIndex, pause
 from langchain_agentmem.longterm.operations import Store, alive
 from langchain_agentmem.longterm.record import RememberResult
 from langchain_agentmem.longterm.replies import memory_id
@@ -34,7 +34,8 @@ _RELEASE = load(__package__, "release")
 # What servers answer that allow no search in a script: Redis on several shards, older RediSearch,
 # Dragonfly, managed services; and a cluster when the search names a key of another shard.
 _REFUSED = re.compile(
-    "Cannot block|Blocking module command|not allowed from script|non local key|undeclared key",
+    "Cannot block|Blocking module command|not allowed from script|non local key|undeclared key"
+    "|CROSSSLOT|same slot",
     re.IGNORECASE,
 )
 _LOCK_MILLISECONDS = 10_000  # a lock outlives its holder's last command by this at most
@@ -62,7 +63,8 @@ class Entry:
             *(self.embedding.tobytes() if dedup else b"", threshold, store.patience_ms),
         ]
         document = encode(draft, self.embedding, store.storage)
-        return _REMEMBER.call([store.keys.memory(draft.id)], *arguments, *document)
+        keys = [store.keys.memory(draft.id), *([filling(index_name)] if dedup else [])]
+        return _REMEMBER.call(keys, *arguments, *document)
 
 
 def remember(
@@ -110,6 +112,8 @@ def _overwrite(store: Store, entries: Sequence[Entry], done: list[RememberResult
 
 
 def _result(store: Store, reply: Any) -> RememberResult:
+    if isinstance(reply, StoreError) and "FILLING" in str(reply):
+        raise IndexFillingError(str(reply)) from reply
     if isinstance(reply, StoreError) and "TAKEN" in str(reply):
         raise InvalidInputError("The id belongs to a memory of another user, namespace or kind.") from reply
     deduped, key, distance = ok(reply)

@@ -19,6 +19,7 @@ from tests.longterm.test_schema import resp2
 
 MISSING = IndexMissingError("no such index")
 FREE: list[Any] = [0, b"agent:mem:x", b""]
+LOOK: list[Any] = [resp2(), 0]  # the index, and that nobody is filling it
 
 
 def operations(**changes: Any) -> LongTermOperations:
@@ -61,38 +62,52 @@ def remember(memory: LongTermOperations) -> Op[Any]:
 
 def test_the_index_is_looked_at_once() -> None:
     memory = operations()
-    assert played(remember(memory), [resp2()], [FREE])[0] == ["FT.INFO", "EVALSHA"]
+    assert played(remember(memory), LOOK, [FREE])[0] == ["FT.INFO EXISTS", "EVALSHA"]
     assert played(remember(memory), [FREE])[0] == ["EVALSHA"]
 
 
 def test_a_missing_index_is_made_and_checked() -> None:
-    sent, _ = played(remember(operations()), [MISSING], [b"OK"], [resp2()], [FREE])
-    assert sent == ["FT.INFO", "FT.CREATE", "FT.INFO", "EVALSHA"]
+    sent, _ = played(remember(operations()), [MISSING, 0], [b"OK", b"OK", resp2()], [1], [FREE])
+    assert sent == ["FT.INFO EXISTS", "SET FT.CREATE FT.INFO", "DEL", "EVALSHA"]
 
 
 def test_losing_the_race_to_make_the_index_is_fine() -> None:
     raced = StoreError("The server answered: Index already exists.")
-    assert played(remember(operations()), [MISSING], [raced], [resp2()], [FREE])[1].id == "x"
+    sent, result = played(remember(operations()), [MISSING, 0], [b"OK", raced, resp2()], [1], [FREE])
+    assert result.id == "x"
 
 
 def test_an_index_that_is_being_filled_is_waited_for() -> None:
     sent, _ = played(
-        remember(operations()), [resp2(indexing=1)], [None], [resp2(indexing=1)], [None], [resp2()], [FREE]
+        remember(operations()),
+        [resp2(indexing=1), 0],
+        [b"OK", None, resp2(indexing=1)],
+        [b"OK", None, resp2()],
+        [1],
+        [FREE],
     )
-    assert sent == ["FT.INFO", "BLPOP", "FT.INFO", "BLPOP", "FT.INFO", "EVALSHA"]
+    assert sent == ["FT.INFO EXISTS", *["SET BLPOP FT.INFO"] * 2, "DEL", "EVALSHA"]
 
 
 def test_an_index_that_is_never_filled_is_an_error() -> None:
     op = remember(operations())
     with pytest.raises(StoreTimeoutError, match="being filled"):
-        played(op, *([resp2(indexing=1)], [None]) * 2000)
+        played(op, [resp2(indexing=1), 0], *[[b"OK", None, resp2(indexing=1)]] * 2000)
+
+
+def test_what_is_refused_while_the_index_is_filled_is_repeated_when_it_is_full() -> None:
+    memory = operations()
+    played(remember(memory), LOOK, [FREE])
+    filling = StoreError("The server answered: FILLING the search index does not hold every memory yet.")
+    sent, _ = played(remember(memory), [filling], [resp2(), 1], [1], [FREE])
+    assert sent == ["EVALSHA", "FT.INFO EXISTS", "DEL", "EVALSHA"]
 
 
 def test_an_index_that_went_missing_is_made_again_and_the_operation_repeated() -> None:
     memory = operations()
-    played(remember(memory), [resp2()], [FREE])
-    sent, _ = played(remember(memory), [MISSING], [MISSING], [b"OK"], [resp2()], [FREE])
-    assert sent == ["EVALSHA", "FT.INFO", "FT.CREATE", "FT.INFO", "EVALSHA"]
+    played(remember(memory), LOOK, [FREE])
+    sent, _ = played(remember(memory), [MISSING], [MISSING, 0], [b"OK", b"OK", resp2()], [1], [FREE])
+    assert sent == ["EVALSHA", "FT.INFO EXISTS", "SET FT.CREATE FT.INFO", "DEL", "EVALSHA"]
 
 
 def test_a_batch_goes_on_where_the_index_went_missing() -> None:
@@ -110,22 +125,20 @@ def test_a_batch_goes_on_where_the_index_went_missing() -> None:
         batch_size=9,
     )
     op = memory.store_op(batch.drafts, batch.embeddings or [], 0.2)
-    sent, results = played(
-        op, [resp2()], [FREE, MISSING, MISSING], [resp2()], [[1, b"agent:mem:y", b"0.1"], FREE]
-    )
-    assert sent == ["FT.INFO", "EVALSHA EVALSHA EVALSHA", "FT.INFO", "EVALSHA EVALSHA"]
+    sent, results = played(op, LOOK, [FREE, MISSING, MISSING], LOOK, [[1, b"agent:mem:y", b"0.1"], FREE])
+    assert sent == ["FT.INFO EXISTS", "EVALSHA EVALSHA EVALSHA", "FT.INFO EXISTS", "EVALSHA EVALSHA"]
     assert [(result.id, result.deduped) for result in results] == [("x", False), ("y", True), ("x", False)]
 
 
 def test_nothing_is_sent_after_an_index_of_another_shape() -> None:
     op = operations().remember_op("tea", embedding=[1, 2, 3, 4], user="alice")
     with pytest.raises(IndexMismatchError):
-        played(op, [resp2()])
+        played(op, LOOK)
 
 
 def test_a_vector_of_another_length_than_the_known_index_is_refused() -> None:
     memory = operations()
-    played(remember(memory), [resp2()], [FREE])
+    played(remember(memory), LOOK, [FREE])
     with pytest.raises(EmbeddingError, match=r"has 4 numbers.*takes 3"):
         memory.remember_op("tea", embedding=[1, 2, 3, 4], user="alice")
     with pytest.raises(EmbeddingError, match=r"has 2 numbers.*takes 3"):
@@ -144,26 +157,26 @@ def test_a_vector_of_another_length_than_the_known_index_is_refused() -> None:
 def test_a_server_that_allows_no_search_in_a_script_gets_a_lock_instead(refusal: str) -> None:
     memory = operations()
     row = [1, b"agent:mem:old", [b"distance", b"0.1", b"text", b"tea"]]
-    sent, result = played(remember(memory), [resp2()], [StoreError(refusal)], [b"OK"], [row], [1], [1])
-    assert sent == ["FT.INFO", "EVALSHA", "SET", "FT.SEARCH", "EVALSHA", "EVALSHA"]
+    sent, result = played(remember(memory), LOOK, [StoreError(refusal)], [b"OK"], [0, row], [1], [1])
+    assert sent == ["FT.INFO EXISTS", "EVALSHA", "SET", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"]
     assert (result.id, result.deduped, result.existing_distance) == ("old", True, 0.1)
-    sent, result = played(remember(memory), [b"OK"], [[0]], [FREE], [1])
-    assert sent == ["SET", "FT.SEARCH", "EVALSHA", "EVALSHA"], "the refusal is remembered"
+    sent, result = played(remember(memory), [b"OK"], [0, [0]], [FREE], [1])
+    assert sent == ["SET", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"], "the refusal is remembered"
     assert (result.deduped, result.existing_distance) == (False, None)
 
 
 def locked() -> LongTermOperations:
     memory = operations()
-    played(remember(memory), [resp2()], [FREE])
+    played(remember(memory), LOOK, [FREE])
     memory.index.searches_in_scripts = False
     return memory
 
 
 def test_a_taken_lock_is_waited_for() -> None:
     sent, _ = played(
-        remember(locked()), [None], [None, None], [None, None], [None, b"OK"], [[0]], [FREE], [1]
+        remember(locked()), [None], [None, None], [None, None], [None, b"OK"], [0, [0]], [FREE], [1]
     )
-    assert sent == ["SET", *["BLPOP SET"] * 3, "FT.SEARCH", "EVALSHA", "EVALSHA"]
+    assert sent == ["SET", *["BLPOP SET"] * 3, "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"]
 
 
 def test_a_lock_that_is_never_free_is_an_error() -> None:
@@ -176,7 +189,7 @@ def test_a_lock_is_given_back_after_an_error() -> None:
     op = remember(locked())
     next(op)
     op.send([b"OK"])
-    (release,) = op.send([StoreError("no")])
+    (release,) = op.send([0, StoreError("no")])
     assert str(release[3]).startswith("agentmem:idx:lock:")
     with pytest.raises(StoreError, match="no"):
         op.send([1])
@@ -184,8 +197,8 @@ def test_a_lock_is_given_back_after_an_error() -> None:
 
 def test_a_known_memory_that_vanishes_meanwhile_is_looked_for_again() -> None:
     row = [1, b"agent:mem:old", [b"distance", b"0.1"]]
-    sent, result = played(remember(locked()), [b"OK"], [row], [0], [[0]], [FREE], [1])
-    assert sent == ["SET", "FT.SEARCH", "EVALSHA", "FT.SEARCH", "EVALSHA", "EVALSHA"]
+    sent, result = played(remember(locked()), [b"OK"], [0, row], [0], [0, [0]], [FREE], [1])
+    assert sent == ["SET", "EXISTS FT.SEARCH", "EVALSHA", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"]
     assert not result.deduped
 
 
