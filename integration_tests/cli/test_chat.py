@@ -49,7 +49,7 @@ def test_options_choose_whose_where_and_whether(url: str, bare: redis.Redis) -> 
         "--user", "ada", "--namespace", "work", "--kind", "skip", url=url, stdin="one two\n/forget yes\n"
     )
     assert "memory     not remembered (--kind skip)" in done.stdout
-    assert "forgot     ada: 2 threads, 2 memories, 9 events" in done.stdout
+    assert "forgot     ada: 2 threads, 2 memories, 12 events" in done.stdout
 
 
 def test_nobody_reads_the_output_to_its_end(url: str) -> None:

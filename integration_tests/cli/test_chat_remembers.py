@@ -53,7 +53,7 @@ def test_what_one_session_is_told_the_next_recalls(
     assert "I know nothing about that yet; I will remember it." in told
     assert "recalled   nothing within 0.55" in told
     assert "memory     stored as new memory" in told
-    assert "events     recall · chain_end answer_from_memory" in told
+    assert "events     turn_start · recall · chain_end answer_from_memory" in told
     assert "You told me: “My cat is called Miso.”" in again
     assert "memory     merged into a known memory (hits 1, distance 0.0" in again
     assert goal == "goal       find [bold]a vet[/bold]"
