@@ -72,7 +72,8 @@ class RedisDriver:
             raise _not_made(error, sending, self._where) from error
         expected, answers = len(sending.left), []
         try:
-            connection.send_packed_command(connection.pack_commands(self._encoded(sending.left.values())))
+            packed = connection.pack_commands(self._encoded(sending.left.values()))
+            connection.send_packed_command(b"".join(packed))  # one write, where redis-py would make several
             for _ in range(expected):
                 answers.append(self._read(connection))
         except (RedisError, OSError) as error:

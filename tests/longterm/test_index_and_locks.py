@@ -73,7 +73,7 @@ def test_a_missing_index_is_made_and_checked() -> None:
 
 def test_losing_the_race_to_make_the_index_is_fine() -> None:
     raced = StoreError("The server answered: Index already exists.")
-    sent, result = played(remember(operations()), [MISSING, 0], [b"OK", raced, resp2()], [1], [FREE])
+    _, result = played(remember(operations()), [MISSING, 0], [b"OK", raced, resp2()], [1], [FREE])
     assert result.id == "x"
 
 
