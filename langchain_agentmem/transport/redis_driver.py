@@ -73,7 +73,7 @@ class RedisDriver:
         expected, answers = len(sending.left), []
         try:
             packed = connection.pack_commands(self._encoded(sending.left.values()))
-            connection.send_packed_command(b"".join(packed))  # one write, where redis-py would make several
+            connection.send_packed_command([b"".join(packed)])  # one write, where redis-py would make several
             for _ in range(expected):
                 answers.append(self._read(connection))
         except (RedisError, OSError) as error:
