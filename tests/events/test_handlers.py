@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -418,3 +419,58 @@ def test_put_describes_without_secrets() -> None:
     assert fields["detail"] == '{"token":"[redacted]","n":1}'
     with pytest.raises(InvalidInputError):
         log.put("", "a")
+
+
+class Sink(EventBuffer):
+    """Notes on which threads events come, and when somebody settles."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[int] = set()
+        self.settled: list[str] = []
+
+    def put(self, thread_id: str, fields: dict[str, str]) -> None:
+        self.threads.add(threading.get_ident())
+        super().put(thread_id, fields)
+
+    def settle(self) -> None:
+        self.settled.append("sync")
+
+    async def asettle(self) -> None:
+        self.settled.append("async")
+
+
+def finish_runs(handler: Any) -> list[Any]:
+    """A root with a child that fails, then a root that fails."""
+    root, child = uuid4(), uuid4()
+    return [
+        handler.on_tool_error(ValueError(), run_id=child, parent_run_id=root),
+        handler.on_chain_end({}, run_id=root, parent_run_id=None),
+        handler.on_chain_error(ValueError(), run_id=uuid4()),
+    ]
+
+
+def test_a_handler_waits_for_root_runs_only() -> None:
+    sink = Sink()
+    finish_runs(EventLogHandler(EventLog(transport=NoTransport()), "t", sink=sink))
+    assert sink.settled == ["sync", "sync"]
+
+
+async def test_no_handler_blocks_an_event_loop() -> None:
+    log, sink, asink = EventLog(transport=NoTransport()), Sink(), Sink()
+    finish_runs(EventLogHandler(log, "t", sink=sink))
+    assert sink.settled == []
+    for waiting in finish_runs(AsyncEventLogHandler(log, "t", sink=asink)):
+        await waiting
+    assert asink.settled == ["async", "async"]
+
+
+async def test_async_chains_call_the_sync_handler_on_the_loop_s_thread() -> None:
+    sink = Sink()
+    handler = EventLogHandler(EventLog(transport=NoTransport()), "t", sink=sink)
+
+    async def same(value: str) -> str:
+        return value
+
+    await RunnableLambda(same).ainvoke("x", {"callbacks": [handler]})
+    assert sink.threads == {threading.get_ident()}

@@ -281,3 +281,25 @@ async def test_a_loop_buffer_writes_itself_in_order_and_never_raises(
     buffer.close()
     assert buffer.dropped == 2
     assert len(caplog.records) == 1
+
+
+async def test_a_loop_buffer_does_not_write_before_an_earlier_write_is_done() -> None:
+    begun: list[str] = []
+    gate = asyncio.Event()
+
+    async def write(entries: Sequence[Entry]) -> list[str]:
+        begun.extend(fields["action"] for _, fields in entries)
+        await gate.wait()
+        return ["1-0"] * len(entries)
+
+    buffer = LoopBuffer(write, Losses())
+    settling = []
+    for action in ("first", "second"):
+        buffer.put("t", {"action": action})
+        settling.append(asyncio.create_task(buffer.asettle()))
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert begun == ["first"]
+    gate.set()
+    await asyncio.gather(*settling)
+    assert begun == ["first", "second"]
