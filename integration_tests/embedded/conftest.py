@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 import redis
 
+from integration_tests.waiting import wait_until
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 from langchain_agentmem.transport.embedded_protocol import read_state, supervisor_is_gone
 
@@ -35,20 +35,13 @@ sys.stdin.read()
 """
 
 
-def wait_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not predicate():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
-
-
 def is_running(pid: int) -> bool:
     """Whether the process lives; one that only waits to be reaped does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] != "Z"
     return sys.platform != "linux"
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.embedded.conftest import state_of, wait_until
+from integration_tests.embedded.conftest import state_of
+from integration_tests.waiting import wait_until
 from langchain_agentmem.errors import EmbeddedRedisError
 from langchain_agentmem.transport import embedded_binaries
 from langchain_agentmem.transport.embedded import EmbeddedRedis

@@ -21,7 +21,8 @@ from redis.commands.search.field import TextField
 from redis.commands.search.index_definition import IndexDefinition, IndexType
 from redis.retry import Retry
 
-from integration_tests.embedded.conftest import UserProcess, is_running, state_of, wait_until
+from integration_tests.embedded.conftest import UserProcess, is_running, state_of
+from integration_tests.waiting import wait_until
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 from langchain_agentmem.transport.embedded_protocol import FileLock, read_state, supervisor_is_gone

@@ -17,18 +17,12 @@ import pytest
 import redis
 from tenacity import stop_after_delay
 
+from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 from langchain_agentmem.transport.embedded_binaries import find_candidates, make_runnable
 from langchain_agentmem.transport.retries import PACE
-
-
-def wait_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not predicate():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
 
 
 async def loop_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:

@@ -18,8 +18,9 @@ import redis
 from langchain_core.messages import HumanMessage
 
 from integration_tests.conftest import CountingTransport
-from integration_tests.transport.conftest import Open, Proxy, Run, Server, StartServer, wait_until
+from integration_tests.transport.conftest import Open, Proxy, Run, Server, StartServer
 from integration_tests.transport.test_clients import Client
+from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Command, Op, call, gather
 from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoadingError
 from langchain_agentmem.transport.connections import HandedClients, SharedConnection

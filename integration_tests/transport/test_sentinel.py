@@ -12,8 +12,9 @@ import pytest
 import redis
 from langchain_core.messages import HumanMessage
 
-from integration_tests.transport.conftest import Open, Run, Server, StartServer, free_port, wait_until
+from integration_tests.transport.conftest import Open, Run, Server, StartServer, free_port
 from integration_tests.transport.test_failures import QUOTED, SECRET, raises
+from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Op, call, pairs
 from langchain_agentmem.errors import StoreConnectionError
 from langchain_agentmem.transport.connections import SharedConnection

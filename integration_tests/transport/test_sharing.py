@@ -16,7 +16,8 @@ import redis
 from langchain_core.messages import HumanMessage
 from tenacity import stop_after_delay
 
-from integration_tests.transport.conftest import Server, loop_until, wait_until
+from integration_tests.transport.conftest import Server, loop_until
+from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import call
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport import connections
