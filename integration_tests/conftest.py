@@ -66,6 +66,7 @@ class CountingTransport:
         self.inner = inner
         self.round_trips = 0
         self.async_only = inner.async_only
+        self.rest = inner.rest
 
     def _counted(self, op: Op[T]) -> Op[T]:
         replies = None

@@ -12,6 +12,7 @@
     │   ├── StoreConnectionError    (ConnectionError)  not reachable, or the connection broke
     │   │   └── StoreTimeoutError   (TimeoutError)     no answer in time
     │   ├── StoreAuthenticationError                   wrong or missing credentials
+    │   ├── StoreRateLimitError                        the service takes no more requests for now
     │   ├── StoreLoadingError                          the server still reads its data from disk
     │   ├── StoreFullError                             `maxmemory` is reached and nothing may be evicted
     │   ├── WrongKeyTypeError                          the key holds something of another type
@@ -44,6 +45,7 @@ __all__ = [
     "StoreError",
     "StoreFullError",
     "StoreLoadingError",
+    "StoreRateLimitError",
     "StoreTimeoutError",
     "WrongKeyTypeError",
 ]
@@ -93,6 +95,10 @@ class StoreTimeoutError(StoreConnectionError, TimeoutError):
 
 class StoreAuthenticationError(StoreError):
     """The server refused the credentials."""
+
+
+class StoreRateLimitError(StoreError):
+    """A hosted database takes no more requests for now, or for today; the command was not run."""
 
 
 class StoreLoadingError(StoreError):

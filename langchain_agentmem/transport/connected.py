@@ -32,11 +32,12 @@ class Connected:
         client: redis.Redis | None,
         async_client: redis.asyncio.Redis | None,
         socket_timeout_seconds: float,
+        token: str | None = None,
     ) -> None:
-        if transport is not None and (url, client, async_client) != (None, None, None):
+        if transport is not None and (url, client, async_client, token) != (None, None, None, None):
             raise ConfigurationError("Give a transport, a URL or clients, only one of them.")
         self._owned = transport is None
-        self.transport = transport or connect(url, client, async_client, socket_timeout_seconds)
+        self.transport = transport or connect(url, client, async_client, socket_timeout_seconds, token)
 
     def close(self) -> None:
         """Close the connection, if this object opened it."""

@@ -10,15 +10,17 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncGenerator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import redis
 import redis.asyncio
 
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
-from langchain_agentmem.transport.urls import Source, open_source
+from langchain_agentmem.transport.rest_api import address_of
+from langchain_agentmem.transport.urls import Source, is_rest, open_source
 
 
 class Transport(Protocol):
@@ -27,6 +29,10 @@ class Transport(Protocol):
     @property
     def async_only(self) -> bool:
         """Whether `run` is refused, because only an async client was handed in."""
+
+    @property
+    def rest(self) -> bool:
+        """Whether it is Upstash's REST API that is talked to, and not Redis."""
 
     def run(self, op: Op[T]) -> T:
         """Run an operation to its result."""
@@ -42,11 +48,13 @@ class Transport(Protocol):
 
 
 class HandedClients:
-    """A transport on clients that belong to the caller: used as they are, never closed.
+    """A transport on redis-py clients that belong to the caller: used as they are, never closed.
 
     With only a sync client, async calls run it in a thread; with only an async one, sync calls are
     refused.
     """
+
+    rest = False
 
     def __init__(
         self, client: redis.Redis | None = None, async_client: redis.asyncio.Redis | None = None
@@ -89,9 +97,10 @@ class SharedConnection:
 
     async_only = False
 
-    def __init__(self, url: str, socket_timeout_seconds: float = 5.0) -> None:
-        self._key = (url, socket_timeout_seconds)
-        self._pooled: _Clients | None = _borrow(self._key)
+    def __init__(self, url: str, socket_timeout_seconds: float = 5.0, token: str | None = None) -> None:
+        self.rest = is_rest(url)
+        self._key: _Key = (url, socket_timeout_seconds, token)
+        self._pooled: _Drivers | None = _borrow(self._key)
 
     def run(self, op: Op[T]) -> T:
         """Run an operation to its result."""
@@ -113,45 +122,43 @@ class SharedConnection:
         if (pooled := self._release()) is not None:
             await pooled.aclose()
 
-    def _open(self) -> _Clients:
+    def _open(self) -> _Drivers:
         if self._pooled is None:
             raise ConfigurationError("This memory is closed; make a new one.")
         return self._pooled
 
-    def _release(self) -> _Clients | None:
+    def _release(self) -> _Drivers | None:
         pooled, self._pooled = self._pooled, None
         return pooled if pooled is not None and _give_back(self._key) else None
 
 
-class _Clients:
-    """The clients of one URL: one for all threads, and one for each event loop."""
+class _Drivers:
+    """The drivers of one URL: one for all threads, and one for each event loop."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.loops: dict[asyncio.AbstractEventLoop, _OfOneLoop] = {}
         self._lock = threading.Lock()
-        self._client: redis.Redis | None = None
-        self._driver: RedisDriver | None = None
-        # A forked child makes a client of its own. Its parent's is neither used (a lock of its pool may
+        self._driver: Driver | None = None
+        # A forked child makes a driver of its own. Its parent's is neither used (a lock of its pool may
         # have been held when it was copied) nor dropped (that would take the same lock).
         self._pid = os.getpid()
-        self._inherited: list[redis.Redis | None] = []
+        self._inherited: list[Driver | None] = []
 
-    def driver(self) -> RedisDriver:
+    def driver(self) -> Driver:
         if self._driver is None or self._pid != os.getpid():
             with self._lock:
                 if self._driver is None or self._pid != os.getpid():
-                    self._inherited.append(self._client)
-                    self._client = self.source.client()
-                    self._driver, self._pid = RedisDriver(self._client), os.getpid()
+                    self._inherited.append(self._driver)
+                    self._driver, self._pid = self.source.driver(), os.getpid()
         return self._driver
 
     async def of_this_loop(self) -> _OfOneLoop:
         loop = asyncio.get_running_loop()
-        client = await asyncio.to_thread(self.source.async_client)  # may start an embedded server
+        driver = await asyncio.to_thread(self.source.async_driver)  # may start an embedded server
         # Other tasks may have come here too while this one waited.
         if (found := self.loops.get(loop)) is None:
-            found = self.loops[loop] = _OfOneLoop(client, loop)
+            found = self.loops[loop] = _OfOneLoop(driver, loop)
             await found.close_with_the_loop()
             for ended in [each for each in _of_loops if each.loop.is_closed()]:
                 _of_loops.discard(ended)  # a loop that was closed without closing its generators
@@ -163,9 +170,8 @@ class _Clients:
         for loop, of_loop in list(self.loops.items()):
             if loop.is_running():
                 loop.call_soon_threadsafe(of_loop.close_soon)
-        if self._client is not None and self._pid == os.getpid():
-            for client in _with_its_sentinels(self._client):
-                client.close()
+        if self._driver is not None and self._pid == os.getpid():
+            self._driver.close()
         self.source.close()
 
     async def aclose(self) -> None:
@@ -175,25 +181,24 @@ class _Clients:
 
 
 class _OfOneLoop:
-    """The async client of one event loop, whose sockets belong to that loop."""
+    """The async driver of one event loop, whose sockets belong to that loop."""
 
-    def __init__(self, client: redis.asyncio.Redis, loop: asyncio.AbstractEventLoop) -> None:
-        self.driver = AsyncRedisDriver(client)
+    def __init__(self, driver: AsyncDriver, loop: asyncio.AbstractEventLoop) -> None:
+        self.driver = driver
         self.loop = loop
-        self._client = client
         self._closer = self._close_at_the_end()
 
     async def close_with_the_loop(self) -> None:
-        """Have the client closed when its loop ends: `asyncio.run` then closes open async generators."""
+        """Have the driver closed when its loop ends: `asyncio.run` then closes open async generators."""
         _of_loops.add(self)
         await self._closer.__anext__()
 
     async def aclose(self) -> None:
-        """Close the client; a second call does nothing."""
+        """Close the driver; a second call does nothing."""
         await self._closer.aclose()
 
     def close_soon(self) -> None:
-        """Begin to close the client; called on its loop."""
+        """Begin to close the driver; called on its loop."""
         self._closing = self.loop.create_task(self.aclose())
 
     async def _close_at_the_end(self) -> AsyncGenerator[None]:
@@ -201,33 +206,28 @@ class _OfOneLoop:
             yield
         finally:
             _of_loops.discard(self)
-            for client in _with_its_sentinels(self._client):
-                await client.aclose()
+            await self.driver.aclose()
 
 
-def _with_its_sentinels(client: Any) -> list[Any]:
-    manager = getattr(client.connection_pool, "sentinel_manager", None)
-    return [client, *getattr(manager, "sentinels", ())]
-
-
+_Key: TypeAlias = tuple[str, float, str | None]
 _of_loops: set[_OfOneLoop] = set()  # a loop does not keep its async generators alive
-_shared: dict[tuple[str, float], tuple[_Clients, int]] = {}
+_shared: dict[_Key, tuple[_Drivers, int]] = {}
 _shared_lock = threading.Lock()
 
 
-def _borrow(key: tuple[str, float]) -> _Clients:
+def _borrow(key: _Key) -> _Drivers:
     with _shared_lock:
-        clients, users = _shared.get(key) or (_Clients(open_source(*key)), 0)
-        _shared[key] = (clients, users + 1)
-        return clients
+        drivers, users = _shared.get(key) or (_Drivers(open_source(*key)), 0)
+        _shared[key] = (drivers, users + 1)
+        return drivers
 
 
-def _give_back(key: tuple[str, float]) -> bool:
-    """Whether that was the last user, so that the clients are to be closed."""
+def _give_back(key: _Key) -> bool:
+    """Whether that was the last user, so that the drivers are to be closed."""
     with _shared_lock:
-        clients, users = _shared.pop(key)
+        drivers, users = _shared.pop(key)
         if users > 1:
-            _shared[key] = (clients, users - 1)
+            _shared[key] = (drivers, users - 1)
         return users == 1
 
 
@@ -241,13 +241,25 @@ def _check_client(client: Any, expected: type, name: str) -> None:
 
 def connect(
     url: str | None,
-    client: redis.Redis | None,
-    async_client: redis.asyncio.Redis | None,
+    client: Any,
+    async_client: Any,
     socket_timeout_seconds: float,
+    token: str | None = None,
 ) -> Transport:
-    """The transport for what a caller gave: clients of its own, or a URL."""
+    """The transport for what a caller gave: clients of its own, or a URL (and a token).
+
+    Of an `upstash_redis` client, the address and the credentials are taken; it is not used itself, as it
+    has no time limit and sends writes twice.
+    """
     if client is None and async_client is None:
-        return SharedConnection(url or "", socket_timeout_seconds)
-    if url is not None:
-        raise ConfigurationError("Give a URL or clients, not both.")
-    return HandedClients(client, async_client)
+        return SharedConnection(url or "", socket_timeout_seconds, token)
+    if url is not None or token is not None:
+        raise ConfigurationError("Give a URL (with a token, if it is https://) or clients, not both.")
+    handed = [one for one in (client, async_client) if one is not None]
+    addresses = {address_of(one) for one in handed}
+    if addresses == {None}:
+        return HandedClients(client, async_client)
+    if len(addresses) > 1:
+        raise ConfigurationError("client= and async_client= must be of the same database.")
+    url, token = addresses.pop() or ("", None)
+    return SharedConnection(url, socket_timeout_seconds, token)

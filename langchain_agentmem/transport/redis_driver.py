@@ -15,12 +15,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
-from tenacity import AsyncRetrying, Retrying
 
-from langchain_agentmem.core.operations import Batch, Command, Op, T
+from langchain_agentmem.core.operations import Command
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.redis_errors import answered, unreachable
-from langchain_agentmem.transport.retries import PACE, NotRun, Sending
+from langchain_agentmem.transport.retries import Sending
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -34,36 +34,14 @@ _NO_CONNECTION = (RedisError, OSError, ValueError)
 _STILL_SECONDS = 0.001
 
 
-class RedisDriver:
+class RedisDriver(Driver):
     """Runs operations on a `redis.Redis` of any pool and protocol. Thread-safe, as the client is."""
 
     def __init__(self, client: Redis) -> None:
+        self.client = client
         self._pool: Any = client.connection_pool
         self._where = address(client)
         self._encoded = _encoding(client)
-
-    def run(self, op: Op[T]) -> T:
-        """Run the operation to its end and return its result."""
-        try:
-            batch = next(op)
-            while True:
-                batch = op.send(self._exchange(batch))
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        finally:
-            op.close()
-
-    def _exchange(self, batch: Batch) -> list[Any]:
-        sending = Sending(batch)
-        try:
-            try:
-                self._attempt(sending)
-            except NotRun:
-                Retrying(**PACE)(self._attempt, sending)
-        except NotRun as signal:
-            return sending.give_up(signal.cause)
-        return sending.replies
 
     def _attempt(self, sending: Sending) -> None:
         try:
@@ -84,6 +62,11 @@ class RedisDriver:
             self._pool.release(connection)
         sending.settle(answers)
 
+    def close(self) -> None:
+        """Close the client, and those that ask sentinels for it."""
+        for client in _with_its_sentinels(self.client):
+            client.close()
+
     @staticmethod
     def _read(connection: Any) -> Any:
         try:
@@ -94,39 +77,17 @@ class RedisDriver:
             return answered(error)
 
 
-class AsyncRedisDriver:
+class AsyncRedisDriver(AsyncDriver):
     """Async version of `RedisDriver`, for one event loop."""
 
     def __init__(self, client: AsyncRedis) -> None:
+        self.client = client
         self._pool: Any = client.connection_pool
         self._where = address(client)
         self._encoded = _encoding(client)
         # A pool with no connection left refuses at once, so a burst of tasks waits here for its turn.
         self._free = asyncio.Semaphore(self._pool.max_connections)
         self._last_used = 0.0
-
-    async def run(self, op: Op[T]) -> T:
-        """Async version of `RedisDriver.run`."""
-        try:
-            batch = next(op)
-            while True:
-                batch = op.send(await self._exchange(batch))
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        finally:
-            op.close()
-
-    async def _exchange(self, batch: Batch) -> list[Any]:
-        sending = Sending(batch)
-        try:
-            try:
-                await self._attempt(sending)
-            except NotRun:
-                await AsyncRetrying(**PACE)(self._attempt, sending)
-        except NotRun as signal:
-            return sending.give_up(signal.cause)
-        return sending.replies
 
     async def _attempt(self, sending: Sending) -> None:
         await self._free.acquire()
@@ -163,6 +124,11 @@ class AsyncRedisDriver:
             self._last_used = monotonic()
         sending.settle(answers)
 
+    async def aclose(self) -> None:
+        """Async version of `RedisDriver.close`."""
+        for client in _with_its_sentinels(self.client):
+            await client.aclose()
+
     def _may_be_closed(self, connection: Any) -> bool:
         """Whether the pool may have overlooked that the server has closed this connection.
 
@@ -185,6 +151,11 @@ class AsyncRedisDriver:
         except BaseException:
             await self._pool.release(connection)
             raise
+
+
+def _with_its_sentinels(client: Any) -> list[Any]:
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    return [client, *getattr(manager, "sentinels", ())]
 
 
 def _not_made(error: Exception, sending: Sending, where: str) -> Exception:

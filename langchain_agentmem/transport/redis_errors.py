@@ -20,7 +20,7 @@ SEARCH_UNAVAILABLE = (
     "Working memory and the event log work without it."
 )
 
-_CHECK_CREDENTIALS = "Check the user and password in the URL."
+_CHECK_CREDENTIALS = "Check the user and password in the URL, or the token."
 _BY_CLASS: tuple[tuple[type[Exception], type[errors.StoreError], str], ...] = (
     (redis_errors.BusyLoadingError, errors.StoreLoadingError, "Try again when it has finished."),
     (redis_errors.NoPermissionError, errors.StoreAuthenticationError, "The user's ACL does not allow it."),
@@ -43,6 +43,12 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], type[errors.StoreError], str], ...] = (
     (re.compile("WRONGTYPE|wrong Redis type"), errors.WrongKeyTypeError, _OTHER_TYPE),
     (re.compile("OOM "), errors.StoreFullError, "Raise maxmemory, or let the server evict."),
     (re.compile("WRONGPASS|NOAUTH"), errors.StoreAuthenticationError, _CHECK_CREDENTIALS),
+    (re.compile("NOPERM"), errors.StoreAuthenticationError, "The user or token may not do it."),
+    (
+        re.compile(r"max (?:daily )?(?:monthly )?requests? limit exceeded", re.IGNORECASE),
+        errors.StoreRateLimitError,
+        "The database's plan allows no more.",
+    ),
     (re.compile("^BUSY "), errors.StoreTimeoutError, "A script blocks the server."),
     (
         re.compile("unknown index name|no such index|index not found|SEARCH_INDEX_NOT_FOUND", re.IGNORECASE),

@@ -1,8 +1,9 @@
-"""What a URL means: which client to make for it. No I/O, but starting an embedded server."""
+"""What a URL means: which driver to make for it. No I/O, but starting an embedded server."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -16,9 +17,12 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
+from langchain_agentmem.transport.rest_api import database
 
-KNOWN = "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel:// and embedded://"
+KNOWN = "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, https:// and embedded://"
 _SERVER_OPTIONS = (
     *("client_name", "db", "decode_responses", "health_check_interval", "max_connections", "password"),
     *("protocol", "retry_on_timeout", "socket_connect_timeout", "socket_keepalive", "socket_timeout"),
@@ -30,28 +34,41 @@ _ESCAPE = "A password with other characters than letters and digits has to be pe
 
 
 class Source(Protocol):
-    """Where clients come from. Making one may block, as an embedded server is started for it."""
+    """Where drivers come from. Making one may block, as an embedded server is started for it."""
 
-    def client(self) -> redis.Redis:
-        """A new sync client."""
+    def driver(self) -> Driver:
+        """A new driver on a client of its own."""
 
-    def async_client(self) -> redis.asyncio.Redis:
-        """A new async client, for whichever event loop uses it first."""
+    def async_driver(self) -> AsyncDriver:
+        """A new async driver, for whichever event loop uses it first."""
 
     def close(self) -> None:
-        """Give up what the source itself holds; clients are closed by whoever asked for them."""
+        """Give up what the source itself holds; drivers are closed by whoever asked for them."""
 
 
-def open_source(url: str, socket_timeout_seconds: float) -> Source:
+def is_rest(url: str) -> bool:
+    """Whether a URL names a database with a REST API."""
+    return isinstance(url, str) and url.strip().lower().startswith(("https://", "http://"))
+
+
+def open_source(url: str, socket_timeout_seconds: float, token: str | None = None) -> Source:
     """The source for a URL; `ConfigurationError` for one that is not understood.
 
     No message repeats a part of the URL that may hold a password, or a piece of one that was not encoded.
     """
     if not isinstance(url, str) or not url.strip():
-        raise ConfigurationError(f"The Redis URL is empty. Known are {KNOWN}.")
+        raise ConfigurationError(f"The URL is empty. Known are {KNOWN}.")
     _check_seconds("socket_timeout_seconds", socket_timeout_seconds)
     url = url.strip()
     parts = _split(url)
+    if parts.scheme in ("https", "http"):
+        from langchain_agentmem.transport.rest_driver import RestSource
+
+        return RestSource(database(parts, token), socket_timeout_seconds)
+    if token is not None:
+        raise ConfigurationError(
+            "token= goes with the https:// URL of a REST API; a Redis URL has a password."
+        )
     match parts.scheme:
         case "redis" | "rediss" | "unix":
             return _Server(url, parts, socket_timeout_seconds)
@@ -60,7 +77,7 @@ def open_source(url: str, socket_timeout_seconds: float) -> Source:
         case "embedded":
             return _Embedded(parts, socket_timeout_seconds)
     scheme = f"begins with {parts.scheme}://" if parts.scheme and "://" in url else "has no scheme"
-    raise ConfigurationError(f"The Redis URL {scheme}. Known are {KNOWN}.")
+    raise ConfigurationError(f"The URL {scheme}. Known are {KNOWN}.")
 
 
 def _split(url: str) -> SplitResult:
@@ -127,7 +144,29 @@ def _number(text: str) -> float | None:
         return None
 
 
-class _Server:
+class _RedisSource(ABC):
+    """A source of redis-py's clients."""
+
+    @abstractmethod
+    def client(self) -> redis.Redis:
+        """A new sync client."""
+
+    @abstractmethod
+    def async_client(self) -> redis.asyncio.Redis:
+        """A new async client, for whichever event loop uses it first."""
+
+    def driver(self) -> RedisDriver:
+        return RedisDriver(self.client())
+
+    def async_driver(self) -> AsyncRedisDriver:
+        return AsyncRedisDriver(self.async_client())
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give up what the source itself holds."""
+
+
+class _Server(_RedisSource):
     def __init__(self, url: str, parts: SplitResult, timeout_seconds: float) -> None:
         self._url = url
         self._timeout_seconds = timeout_seconds
@@ -157,17 +196,17 @@ class _Server:
         client: redis.asyncio.Redis = self._make(redis.asyncio.Redis.from_url, AsyncRetry(NoBackoff(), 0))
         return client
 
+    def close(self) -> None:
+        pass
+
     def _make(self, from_url: Callable[..., Any], retry: Any) -> Any:
         try:
             return from_url(self._url, **_connection_options(self._timeout_seconds, retry))
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
 
-    def close(self) -> None:
-        pass
 
-
-class _Sentinels:
+class _Sentinels(_RedisSource):
     """`redis+sentinel://[user:password@]host[:port][,host[:port]…]/service[/db][?sentinel_password=…]`."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
@@ -195,16 +234,16 @@ class _Sentinels:
         client: redis.asyncio.Redis = self._make(AsyncSentinel, AsyncRetry(NoBackoff(), 0))
         return client
 
+    def close(self) -> None:
+        pass
+
     def _make(self, sentinels: Callable[..., Any], retry: Any) -> Any:
         options = _connection_options(self._timeout_seconds, retry) | {"ssl": self._tls}
         found = sentinels(self._hosts, sentinel_kwargs=options | self._sentinel)
         return found.master_for(self._service, db=self._db, **options, **self._credentials)
 
-    def close(self) -> None:
-        pass
 
-
-class _Embedded:
+class _Embedded(_RedisSource):
     """`embedded://` (a folder of the user's own) or `embedded:///a/folder`, with `?directive=value`s."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:

@@ -42,6 +42,7 @@ class NoTransport:
     """Anything sent is a mistake."""
 
     async_only = False
+    rest = False
 
     def run(self, op: Op[T]) -> T:
         raise AssertionError("something was sent")

@@ -1,0 +1,81 @@
+"""What every driver does, sync and async: runs an operation batch by batch, and sends again what may be."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from tenacity import AsyncRetrying, Retrying
+
+from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.transport.retries import PACE, NotRun, Sending
+
+
+class Driver(ABC):
+    """Runs operations. A subclass says how a batch is sent once. Thread-safe."""
+
+    def run(self, op: Op[T]) -> T:
+        """Run the operation to its end and return its result."""
+        try:
+            batch = next(op)
+            while True:
+                batch = op.send(self._exchange(batch))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            op.close()
+
+    def _exchange(self, batch: Batch) -> list[Any]:
+        sending = Sending(batch)
+        try:
+            try:
+                self._attempt(sending)
+            except NotRun:
+                Retrying(**PACE)(self._attempt, sending)
+        except NotRun as signal:
+            return sending.give_up(signal.cause)
+        return sending.replies
+
+    @abstractmethod
+    def _attempt(self, sending: Sending) -> None:
+        """Send what is left; raise `NotRun` if it may be sent again, or the error if it may not."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the client."""
+
+
+class AsyncDriver(ABC):
+    """Async version of `Driver`, for one event loop."""
+
+    async def run(self, op: Op[T]) -> T:
+        """Async version of `Driver.run`."""
+        try:
+            batch = next(op)
+            while True:
+                batch = op.send(await self._exchange(batch))
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        finally:
+            op.close()
+
+    async def _exchange(self, batch: Batch) -> list[Any]:
+        sending = Sending(batch)
+        try:
+            try:
+                await self._attempt(sending)
+            except NotRun:
+                await AsyncRetrying(**PACE)(self._attempt, sending)
+        except NotRun as signal:
+            return sending.give_up(signal.cause)
+        return sending.replies
+
+    @abstractmethod
+    async def _attempt(self, sending: Sending) -> None:
+        """Async version of `Driver._attempt`."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the client."""

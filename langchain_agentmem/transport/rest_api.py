@@ -1,0 +1,174 @@
+"""Upstash's REST API: where a database is, how a batch is written, and how its answer reads. No I/O.
+
+A batch is always one POST to `/pipeline`, of which every command has a reply of its own. What has to be
+atomic is a script in it: a command is atomic wherever it stands.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlunsplit
+
+import orjson
+from redis.exceptions import NoScriptError, ResponseError
+
+from langchain_agentmem.core.operations import Argument, Command
+from langchain_agentmem.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    StoreAuthenticationError,
+    StoreConnectionError,
+    StoreError,
+    StoreRateLimitError,
+)
+from langchain_agentmem.transport.redis_errors import answered
+
+_CONSOLE = "Both stand in the Upstash console, under REST API."
+_OPTION = "rest_encoding"
+
+
+@dataclass(frozen=True, slots=True)
+class RestDatabase:
+    """A database behind a REST API.
+
+    Attributes:
+        url: Where batches are posted.
+        where: The host, for messages.
+        headers: What authenticates a request; kept out of the representation.
+        base64: Whether strings in answers are base64, so that they arrive byte for byte.
+    """
+
+    url: str
+    where: str
+    headers: dict[str, str] = field(repr=False)
+    base64: bool = True
+
+
+def database(parts: SplitResult, token: str | None) -> RestDatabase:
+    """The database of an `https://` URL and a token.
+
+    Raises:
+        ConfigurationError: One of them is missing or malformed. No message repeats the token.
+    """
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError("A REST URL holds no password: give the token as token=.")
+    host = parts.hostname
+    try:
+        port = parts.port
+    except ValueError:
+        host = port = None
+    if not host or re.search(r"[\s<>\"'\\]", parts.netloc):
+        raise ConfigurationError(f"The REST URL is malformed: https://name.upstash.io is one. {_CONSOLE}")
+    if token is None or not token.strip():
+        raise ConfigurationError(
+            f"A REST URL needs a token: token=, or UPSTASH_REDIS_REST_TOKEN in the environment. {_CONSOLE}"
+        )
+    token = token.strip()
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ConfigurationError(f"The token is malformed: it has blanks or no ASCII letters. {_CONSOLE}")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    encoding = options.pop(_OPTION, "base64")
+    if options or encoding not in ("base64", "none"):
+        raise ConfigurationError(f"A REST URL has one option, {_OPTION}, which is base64 or none.")
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    if encoding == "base64":
+        headers["Upstash-Encoding"] = "base64"
+    return RestDatabase(
+        url=urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + "/pipeline", "", "")),
+        where=host if port is None else f"{host}:{port}",
+        headers=headers,
+        base64=encoding == "base64",
+    )
+
+
+def address_of(client: Any) -> tuple[str, str] | None:
+    """The URL and the token of an `upstash_redis` client, sync or async; `None` for any other object."""
+    if type(client).__module__.partition(".")[0] != "upstash_redis":
+        return None
+    headers = client._headers  # kept there for other libraries, as its source says
+    token = headers["Authorization"].removeprefix("Bearer ")
+    return client._url + ("" if "Upstash-Encoding" in headers else f"?{_OPTION}=none"), token
+
+
+def body(commands: Iterable[Command]) -> bytes:
+    """The body of the request for a batch.
+
+    Raises:
+        InvalidInputError: An argument is no UTF-8, which JSON cannot carry.
+    """
+    try:
+        return orjson.dumps([[_argument(one) for one in command] for command in commands])
+    except (UnicodeDecodeError, orjson.JSONEncodeError) as error:
+        raise InvalidInputError(f"A REST API takes UTF-8 only: {error}.") from error
+
+
+def _argument(value: Argument) -> str:
+    if isinstance(value, bytes):
+        return value.decode()
+    return value if isinstance(value, str) else repr(value)  # large integers are no JSON numbers everywhere
+
+
+def answers(status: int, content: bytes, database: RestDatabase) -> list[Any]:
+    """The replies to a batch, one a command; errors are among them.
+
+    Raises:
+        StoreRateLimitError: Too many requests; nothing of the batch was run.
+        StoreAuthenticationError: The token was refused.
+        StoreConnectionError: What answered is not the API, or not able to.
+        StoreError: The batch was refused as a whole.
+    """
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise _refused(status, "", database.where) from error
+    if status == 200 and isinstance(answer, list):
+        return [_reply(one, database.base64) for one in answer]
+    said = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
+    raise _refused(status, said, database.where)
+
+
+def _refused(status: int, said: str, where: str) -> StoreError:
+    """The error for a request that was refused as a whole."""
+    if status == 401:
+        return StoreAuthenticationError(f"{where} refused the token (HTTP 401). {_CONSOLE}")
+    if status == 429:
+        return StoreRateLimitError(f"{where} takes no more requests for now (HTTP 429). Try again later.")
+    if said and status < 500:
+        return _error(said)
+    return StoreConnectionError(
+        f"{where} answered HTTP {status}{': ' + said if said else ', and not as a REST API of Redis does'}. "
+        "Is the URL right?"
+    )
+
+
+def _reply(answer: Any, encoded: bool) -> Any:
+    if not isinstance(answer, dict) or answer.get("error") is not None:
+        return _error(str(answer["error"]) if isinstance(answer, dict) else f"no reply: {answer!r}")
+    return _decoded(answer.get("result"), encoded)
+
+
+def _error(said: str) -> StoreError:
+    return answered(NoScriptError(said) if "NOSCRIPT" in said else ResponseError(said))
+
+
+def _decoded(value: Any, encoded: bool) -> Any:
+    """A reply as Redis has it: strings are bytes, also nested."""
+    if isinstance(value, str):
+        if not encoded or value == "OK":
+            return value.encode()
+        try:
+            return base64.b64decode(value, validate=True)
+        except binascii.Error as error:
+            raise StoreError(
+                f"An answer is not in base64, as was asked for: put ?{_OPTION}=none behind the URL."
+            ) from error
+    if isinstance(value, list):
+        return [_decoded(one, encoded) for one in value]
+    if isinstance(value, dict):
+        return {_decoded(key, encoded): _decoded(one, encoded) for key, one in value.items()}
+    return value
