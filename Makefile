@@ -1,9 +1,9 @@
-# `make chat` and `make test` do all the set-up; neither needs anything running.
+# `make demo`, `make chat` and `make test` do all the set-up; none needs anything running.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: chat test bench lint types format clean
+.PHONY: demo chat test bench lint types format clean
 
 # torch is pinned in constraints.txt. On Linux pip takes its CUDA build unless it finds a CPU build: name an
 # index that has one with PIP_FLAGS="--extra-index-url …".
@@ -20,10 +20,14 @@ $(VENV)/.dev: $(VENV)/.run
 	$(BIN)/pip install $(PIP_FLAGS) --quiet -c constraints.txt torch -e ".[all]" --group dev
 	@touch $@
 
+demo: $(VENV)/.run
+	@$(BIN)/agentmem demo $(ARGS)
+
 chat: $(VENV)/.run
 	@$(BIN)/agentmem chat $(ARGS)
 
 test: $(VENV)/.dev
+	@sh integration_tests/install_programs.sh
 	$(BIN)/pytest -n 2 $(ARGS)
 
 bench: $(VENV)/.dev

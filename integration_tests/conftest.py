@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.embedded import EmbeddedRedis
@@ -34,9 +35,34 @@ def bare(url: str) -> Iterator[redis.Redis]:
         yield client
 
 
+@pytest.fixture(scope="session")
+def emulated(server: EmbeddedRedis) -> Iterator[Emulator]:
+    with Emulator(server.url) as emulator:
+        yield emulator
+
+
 @pytest.fixture
-async def transport(url: str) -> AsyncIterator[SharedConnection]:
-    connection = SharedConnection(url)
+def emulator(emulated: Emulator, url: str) -> Emulator:
+    """Upstash's REST API in front of the same Redis."""
+    emulated.clear()
+    return emulated
+
+
+BOTH_BACKENDS = pytest.mark.parametrize("transport", ["redis", "upstash"], indirect=True)
+"""Runs tests that use the fixture `transport` on Redis, and over REST."""
+
+
+def connection_to(backend: str, request: pytest.FixtureRequest, url: str) -> SharedConnection:
+    """A connection to the Redis of the fixture `url`, straight or over REST."""
+    if backend == "redis":
+        return SharedConnection(url)
+    emulator: Emulator = request.getfixturevalue("emulator")
+    return SharedConnection(emulator.url, token=emulator.token)
+
+
+@pytest.fixture
+async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
+    connection = connection_to(getattr(request, "param", "redis"), request, url)
     yield connection
     await connection.aclose()
 

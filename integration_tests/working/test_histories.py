@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import warnings
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
+from langchain_classic.memory import ConversationBufferMemory
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
     BaseMessage,
+    ChatMessage,
     HumanMessage,
     RemoveMessage,
     ToolMessage,
@@ -21,13 +24,23 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
 
-from integration_tests.conftest import CountingTransport
-from langchain_agentmem.errors import InvalidInputError, MessageNotStorableError, WrongKeyTypeError
+from integration_tests.conftest import CountingTransport, connection_to
+from integration_tests.upstash.emulator import Emulator
+from langchain_agentmem.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    MessageNotStorableError,
+    WrongKeyTypeError,
+)
 from langchain_agentmem.transport.connections import SharedConnection
-from langchain_agentmem.working.histories import RedisHashChatMessageHistory, RedisListChatMessageHistory
+from langchain_agentmem.working.histories import (
+    RedisHashChatMessageHistory,
+    RedisListChatMessageHistory,
+    UpstashChatMessageHistory,
+)
 from tests.strategies import scopes, whole_messages
 
-History = RedisHashChatMessageHistory | RedisListChatMessageHistory
+History = RedisHashChatMessageHistory | RedisListChatMessageHistory | UpstashChatMessageHistory
 Make = Callable[..., History]
 CONVERSATION = [
     HumanMessage("what is it?"),
@@ -37,11 +50,32 @@ CONVERSATION = [
 ]
 
 
-@pytest.fixture(params=[RedisHashChatMessageHistory, RedisListChatMessageHistory], ids=["hash", "list"])
-def make(request: pytest.FixtureRequest, transport: SharedConnection) -> Make:
+Kind = tuple[str, type[History]]
+KINDS: dict[str, Kind] = {
+    "hash": ("redis", RedisHashChatMessageHistory),
+    "list": ("redis", RedisListChatMessageHistory),
+    "upstash": ("upstash", UpstashChatMessageHistory),
+    "upstash-hash": ("upstash", RedisHashChatMessageHistory),
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Which server, and which history on it."""
+    return KINDS[request.param]
+
+
+@pytest.fixture
+async def transport(kind: Kind, request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
+    connection = connection_to(kind[0], request, url)
+    yield connection
+    await connection.aclose()
+
+
+@pytest.fixture
+def make(kind: Kind, transport: SharedConnection) -> Make:
     def made(session_id: str | None = "s1", **options: Any) -> History:
-        history: History = request.param(session_id, **{"transport": transport, **options})
-        return history
+        return kind[1](session_id, **{"transport": transport, **options})
 
     return made
 
@@ -175,13 +209,10 @@ async def test_it_serves_a_runnable_with_message_history(make: Make) -> None:
     assert [m.content for m in make("s9").messages] == ["a", "1 messages", "b", "3 messages"]
 
 
+@pytest.mark.parametrize("kind", ["list", "upstash"], indirect=True)
 class TestList:
-    def test_the_bytes_are_those_of_javascript_newest_first(
-        self, transport: SharedConnection, bare: redis.Redis
-    ) -> None:
-        RedisListChatMessageHistory("s1", transport=transport).add_messages(
-            [HumanMessage("hi"), AIMessage("yo é")]
-        )
+    def test_the_bytes_are_those_of_javascript_newest_first(self, make: Make, bare: redis.Redis) -> None:
+        make("s1").add_messages([HumanMessage("hi"), AIMessage("yo é")])
         assert bare.lrange("s1", 0, -1) == [
             '{"type":"ai","data":{"content":"yo é","tool_calls":[],"invalid_tool_calls":[],'
             '"additional_kwargs":{},"response_metadata":{}}}'.encode(),
@@ -189,9 +220,7 @@ class TestList:
         ]
         assert bare.ttl("s1") == -1
 
-    def test_what_langchain_community_wrote_is_read(
-        self, transport: SharedConnection, bare: redis.Redis
-    ) -> None:
+    def test_what_langchain_community_wrote_is_read(self, make: Make, bare: redis.Redis) -> None:
         bare.lpush(
             "message_store:s1",
             json.dumps(
@@ -208,19 +237,17 @@ class TestList:
                 }
             ),
         )
-        history = RedisListChatMessageHistory("s1", key_prefix="message_store:", transport=transport)
+        history = make("s1", key_prefix="message_store:")
         assert history.messages == [HumanMessage("hi")]
 
-    def test_a_chunk_becomes_a_whole_message(self, transport: SharedConnection) -> None:
-        history = RedisListChatMessageHistory("s1", transport=transport)
+    def test_a_chunk_becomes_a_whole_message(self, make: Make) -> None:
+        history = make("s1")
         history.add_messages([AIMessageChunk("yo")])
         assert history.messages == [AIMessage("yo")]
 
-    def test_what_javascript_cannot_read_is_refused(
-        self, transport: SharedConnection, bare: redis.Redis
-    ) -> None:
+    def test_what_javascript_cannot_read_is_refused(self, make: Make, bare: redis.Redis) -> None:
         with pytest.raises(MessageNotStorableError, match="JavaScript"):
-            RedisListChatMessageHistory("s1", transport=transport).add_messages([RemoveMessage(id="1")])
+            make("s1").add_messages([RemoveMessage(id="1")])
         assert bare.dbsize() == 0
 
     @pytest.mark.parametrize(
@@ -236,9 +263,9 @@ class TestList:
         ],
     )
     def test_a_foreign_entry_is_reported_and_left(
-        self, transport: SharedConnection, bare: redis.Redis, caplog: pytest.LogCaptureFixture, entry: bytes
+        self, make: Make, bare: redis.Redis, caplog: pytest.LogCaptureFixture, entry: bytes
     ) -> None:
-        history = RedisListChatMessageHistory("s1", transport=transport)
+        history = make("s1")
         history.add_messages([HumanMessage("a")])
         bare.lpush("s1", entry)
         history.add_messages([HumanMessage("b")])
@@ -246,9 +273,110 @@ class TestList:
         assert "'s1' at position 1" in caplog.text
         assert bare.lindex("s1", 1) == entry
 
-    def test_an_expiry_that_is_there_stays_without_session_ttl(
-        self, transport: SharedConnection, bare: redis.Redis
-    ) -> None:
-        RedisListChatMessageHistory("s1", 60, transport=transport).add_messages([HumanMessage("a")])
-        RedisListChatMessageHistory("s1", transport=transport).add_messages([HumanMessage("b")])
+    def test_an_expiry_that_is_there_stays_without_session_ttl(self, make: Make, bare: redis.Redis) -> None:
+        make("s1", session_ttl=60).add_messages([HumanMessage("a")])
+        make("s1").add_messages([HumanMessage("b")])
         assert bare.ttl("s1") > 50
+
+    def test_a_window_limits_what_is_read_and_deletes_nothing(self, make: Make, bare: redis.Redis) -> None:
+        make("s1").add_messages(CONVERSATION)
+        assert make("s1", window=1).messages == CONVERSATION[3:]
+        assert make("s1", window=2).messages == CONVERSATION[3:]  # a result without its call is no beginning
+        assert make("s1", window=3).messages == CONVERSATION[1:]
+        assert make("s1", window=9).messages == CONVERSATION
+        assert bare.llen("s1") == 4
+
+    def test_a_chat_message_is_generic_to_javascript_and_comes_back(
+        self, make: Make, bare: redis.Redis
+    ) -> None:
+        message = ChatMessage("hi", role="critic")
+        make("s1").add_messages([message])
+        assert json.loads(bare.lindex("s1", 0) or b"")["type"] == "generic"
+        assert make("s1").messages == [message]
+
+
+async def test_each_operation_takes_another_session_s_id(make: Make, asynchronous: bool) -> None:
+    history = make("own")
+    history.add_messages([HumanMessage("mine")])
+    if asynchronous:
+        await history.aadd_messages([HumanMessage("yours")], session_id="other")
+        assert await history.aget_messages("other") == [HumanMessage("yours")]
+        await history.aclear("other")
+    else:
+        history.add_messages([HumanMessage("yours")], session_id="other")
+        assert history.get_messages("other") == [HumanMessage("yours")]
+        history.clear("other")
+    assert history.get_messages("other") == []
+    assert await read(history, asynchronous) == [HumanMessage("mine")]
+    with pytest.raises(InvalidInputError, match="session_id"):
+        history.get_messages("")
+
+
+@pytest.mark.parametrize("kind", ["upstash"], indirect=True)
+class TestUpstash:
+    def test_the_environment_says_where(
+        self, make: Make, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make("s1").add_messages([HumanMessage("x")])
+        monkeypatch.setenv("UPSTASH_REDIS_REST_URL", emulator.url)
+        monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", emulator.token)
+        with UpstashChatMessageHistory("s1") as history:
+            assert history.messages == [HumanMessage("x")]
+
+    def test_without_a_place_it_says_what_to_give(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("UPSTASH_REDIS_REST_URL", raising=False)
+        with pytest.raises(ConfigurationError, match="UPSTASH_REDIS_REST_URL"):
+            UpstashChatMessageHistory("s1")
+
+    def test_a_redis_url_is_sent_to_the_other_class(self, make: Make, url: str) -> None:
+        with pytest.raises(ConfigurationError, match="RedisListChatMessageHistory"):
+            UpstashChatMessageHistory("s1", url=url)
+
+    def test_many_messages_are_one_request(self, make: Make, emulator: Emulator) -> None:
+        history = make("s1", session_ttl=60, max_messages=30)
+        history.add_messages([HumanMessage("x")])  # the server learns the script
+        emulator.requests.clear()
+        history.add_messages([HumanMessage(str(number)) for number in range(100)])
+        assert [len(request.commands) for request in emulator.requests] == [1]
+        assert [message.content for message in history.messages] == [str(number) for number in range(70, 100)]
+        assert len(emulator.requests) == 2
+
+
+class TestNode:
+    def test_the_upstash_node_s_parameters(self, emulator: Emulator, bare: redis.Redis) -> None:
+        inputs = {"baseURL": emulator.url, "sessionId": "s1", "sessionTTL": "60", "memoryKey": "history"}
+        with UpstashChatMessageHistory.from_node(inputs, {"upstashRestToken": emulator.token}) as history:
+            assert (history.session_id, history.memory_key) == ("s1", "history")
+            history.add_messages([HumanMessage("hi")])
+        assert 50 < bare.ttl("s1") <= 60
+
+    def test_the_redis_node_s_parameters(self, url: str, bare: redis.Redis) -> None:
+        inputs = {"sessionId": "", "sessionTTL": "", "windowSize": "1"}
+        with RedisListChatMessageHistory.from_node(inputs, {"redisUrl": url}) as history:
+            history.add_messages([HumanMessage("a"), HumanMessage("b")])
+            assert history.messages == [HumanMessage("b")]
+            assert bare.ttl(history.session_id) == -1
+        assert bare.llen(history.session_id) == 2
+
+    @pytest.mark.parametrize("value", ["abc", 0, -5])
+    def test_a_ttl_that_is_none_is_refused_before_anything_is_sent(
+        self, emulator: Emulator, value: Any
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="sessionTTL"):
+            UpstashChatMessageHistory.from_node(
+                {"baseURL": emulator.url, "sessionTTL": value}, {"upstashRestToken": emulator.token}
+            )
+        assert emulator.requests == []
+
+
+@pytest.mark.parametrize("kind", ["list", "upstash"], indirect=True)
+def test_a_classic_buffer_memory_takes_it(make: Make) -> None:
+    history = make("s1", memory_key="history")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # both are deprecated, and still what older chains are made of
+        memory = ConversationBufferMemory(
+            chat_memory=history, memory_key=history.memory_key, return_messages=True
+        )
+        memory.save_context({"input": "hi"}, {"output": "yo"})
+    assert memory.load_memory_variables({}) == {"history": [HumanMessage("hi"), AIMessage("yo")]}
+    assert make("s1").messages == [HumanMessage("hi"), AIMessage("yo")]

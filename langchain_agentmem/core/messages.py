@@ -98,6 +98,11 @@ def message_of(role: str, content: str) -> BaseMessage:
     return CLASSES[_TYPE[role]](content=content)
 
 
+def role_of(message: BaseMessage) -> str:
+    """The role in a turn of a message."""
+    return message.role if isinstance(message, ChatMessage) else _ROLE[message.type]
+
+
 def checked_messages(messages: Any) -> list[BaseMessage]:
     """The messages, if that is what they are.
 

@@ -38,6 +38,7 @@ class EventLog(Connected):
         ttl_seconds: How long a thread's events live after the last one; `None` for ever.
         max_detail_bytes: Longer details are cut.
         key_prefix: What stands before the thread id in a key.
+        token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
     Raises:
@@ -56,6 +57,7 @@ class EventLog(Connected):
         ttl_seconds: int | None = None,
         max_detail_bytes: int = MAX_DETAIL_BYTES,
         key_prefix: str = "agent:events:",
+        token: str | None = None,
         socket_timeout_seconds: float = 5.0,
     ) -> None:
         self.max_len = positive("max_len", max_len)
@@ -64,7 +66,7 @@ class EventLog(Connected):
         utf8("key_prefix", key_prefix)
         self.key_prefix = key_prefix
         self._keys = Keys(events_prefix=key_prefix)
-        self._connect(transport, url, client, async_client, socket_timeout_seconds)
+        self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         self._losses = Losses()
         recording = partial(
             operations.record_each, self._keys, max_len=self.max_len, ttl_seconds=self.ttl_seconds

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any, ClassVar
 
 from typing_extensions import Self
 
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connections import Transport, connect
-
-if TYPE_CHECKING:
-    import redis
-    import redis.asyncio
+from langchain_agentmem.transport.urls import is_rest
 
 
 class Connected:
@@ -24,13 +22,14 @@ class Connected:
 
     transport: Transport
     _owned: bool
+    _on_redis: ClassVar[str]
 
     def _connect(
         self,
         transport: Transport | None,
         url: str | None,
-        client: redis.Redis | None,
-        async_client: redis.asyncio.Redis | None,
+        client: Any,
+        async_client: Any,
         socket_timeout_seconds: float,
         token: str | None = None,
     ) -> None:
@@ -38,6 +37,38 @@ class Connected:
             raise ConfigurationError("Give a transport, a URL or clients, only one of them.")
         self._owned = transport is None
         self.transport = transport or connect(url, client, async_client, socket_timeout_seconds, token)
+
+    def _connect_rest(
+        self,
+        transport: Transport | None,
+        url: str | None,
+        client: Any,
+        async_client: Any,
+        socket_timeout_seconds: float,
+        token: str | None,
+    ) -> None:
+        """`_connect` to a REST API, which the environment names if nothing else does.
+
+        Raises:
+            ConfigurationError: What was given is no REST API.
+        """
+        if transport is client is async_client is None:
+            url = url or os.environ.get("UPSTASH_REDIS_REST_URL")
+            token = token or os.environ.get("UPSTASH_REDIS_REST_TOKEN")
+            if not url:
+                raise ConfigurationError(
+                    f"{type(self).__name__} needs url= and token=, or the environment's "
+                    "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN."
+                )
+            if not is_rest(url):
+                token = None  # the environment's is not meant for this URL
+        self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
+        if not self.transport.rest:
+            self.close()
+            raise ConfigurationError(
+                f"{type(self).__name__} is for Upstash's REST API (https://…). "
+                f"On Redis, use {self._on_redis}."
+            )
 
     def close(self) -> None:
         """Close the connection, if this object opened it."""

@@ -20,9 +20,10 @@ from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoa
 
 _READS = frozenset(
     (
-        *("PING", "EXISTS", "TTL", "SCAN", "INFO", "MODULE"),
+        *("PING", "EXISTS", "TTL", "SCAN", "INFO", "MODULE", "GET"),
         *("HGET", "HMGET", "HGETALL", "LRANGE", "LLEN", "XLEN", "XRANGE", "XREVRANGE", "JSON.GET"),
         *("EVALSHA_RO", "EVAL_RO", "FT.SEARCH", "FT.INFO"),
+        *("SEARCH.QUERY", "SEARCH.COUNT", "SEARCH.DESCRIBE", "SEARCH.WAITINDEXING"),
     )
 )
 

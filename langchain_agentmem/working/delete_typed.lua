@@ -4,7 +4,8 @@
 --   ARGV[1]  its type
 --   result   1 if it was deleted, 0 if it was not there
 
-local found = redis.call('TYPE', KEYS[1])['ok']
+local found = redis.call('TYPE', KEYS[1])
+if type(found) == 'table' then found = found['ok'] end
 if found == 'none' then return 0 end
 if found ~= ARGV[1] then
   return redis.error_reply('WRONGTYPE the key holds a ' .. found .. ', not a ' .. ARGV[1])

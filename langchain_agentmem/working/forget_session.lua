@@ -1,10 +1,12 @@
 -- forget_session: delete a session if it belongs to a user.
 --
 --   KEYS[1]  the session's Hash
+--   KEYS[2]  only if given: the list that holds its turns
 --   ARGV[1]  user
 --   result   1 if it was deleted, else 0
 
 if redis.call('HGET', KEYS[1], 'user') == ARGV[1] then
+  if KEYS[2] and redis.call('LLEN', KEYS[2]) > 0 then redis.call('UNLINK', KEYS[2]) end
   return redis.call('UNLINK', KEYS[1])
 end
 return 0

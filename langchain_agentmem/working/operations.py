@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from langchain_agentmem.core import json, scripts
-from langchain_agentmem.core.messages import decode_entry
+from langchain_agentmem.core import scripts
 from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.working.session import SessionState, UnreadableEntry, read_state, read_turns
+from langchain_agentmem.working.session import (
+    SessionState,
+    UnreadableEntry,
+    read_list,
+    read_state,
+    read_turns,
+)
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -22,11 +29,29 @@ _delete = scripts.load(__package__, "delete_typed")
 _push = scripts.load(__package__, "push_messages")
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list that holds a session's turns in place of its Hash.
+
+    Attributes:
+        window: How many of the newest are read; all are kept.
+    """
+
+    key: str
+    window: int | None
+
+    @property
+    def read(self) -> Command:
+        """The command that reads the window, newest first."""
+        return ("LRANGE", self.key, 0, -1 if self.window is None else self.window - 1)
+
+
 def write_session(
     key: str,
     thread_id: str,
     turns: Sequence[bytes] = (),
     *,
+    listed: Listed | None = None,
     now: float,
     ttl_seconds: int | None,
     window: int | None = None,
@@ -36,30 +61,44 @@ def write_session(
 ) -> Command:
     """The one command of every write to a session; `fields` alternates names and values."""
     head = (now, ttl_seconds or 0, window or 0, len(turns), b",\n".join(turns))
-    return _write.call([key], *head, thread_id, user, agent, *fields)
+    keys = [key] if listed is None else [key, listed.key]
+    return _write.call(keys, *head, thread_id, user, agent, *fields)
 
 
-def load(key: str, thread_id: str) -> Op[SessionState | None]:
+def load(key: str, thread_id: str, listed: Listed | None = None) -> Op[SessionState | None]:
     """The session, or `None`."""
-    fields, ttl = map(ok, (yield _reading(key)))
-    state = read_state(key, thread_id, fields, ttl)
+    replies = yield _reading(key, listed)
+    return _state(key, thread_id, listed, replies)
+
+
+def write_and_load(
+    key: str, thread_id: str, write: Command, listed: Listed | None = None
+) -> Op[SessionState]:
+    """The session after a write, in the write's own round trip."""
+    written, *replies = yield [write, *_reading(key, listed)]
+    ok(written)
+    state = _state(key, thread_id, listed, replies)
+    if state is None:
+        raise StoreError(f"The session {key!r} was deleted as soon as it was written.")
+    return state
+
+
+def _reading(key: str, listed: Listed | None) -> list[Command]:
+    of_list: list[Command] = [] if listed is None else [listed.read, ("TTL", listed.key)]
+    return [("HGETALL", key), ("TTL", key), *of_list]
+
+
+def _state(key: str, thread_id: str, listed: Listed | None, replies: Sequence[Any]) -> SessionState | None:
+    fields, ttl, *of_list = map(ok, replies)
+    if listed is None:
+        state = read_state(key, thread_id, fields, ttl)
+    else:
+        entries, ttl_of_list = of_list
+        turns = read_list(listed.key, entries, listed.window) if entries else None
+        state = read_state(key, thread_id, fields, ttl if fields else ttl_of_list, turns)
     if state is not None:
         _report(state.unreadable)
     return state
-
-
-def write_and_load(key: str, thread_id: str, write: Command) -> Op[SessionState]:
-    """The session after a write, in the write's own round trip."""
-    _, fields, ttl = map(ok, (yield [write, *_reading(key)]))
-    state = read_state(key, thread_id, fields, ttl)
-    if state is None:
-        raise StoreError(f"The session {key!r} was deleted as soon as it was written.")
-    _report(state.unreadable)
-    return state
-
-
-def _reading(key: str) -> list[Command]:
-    return [("HGETALL", key), ("TTL", key)]
 
 
 def session_messages(key: str) -> Op[list[BaseMessage]]:
@@ -69,18 +108,11 @@ def session_messages(key: str) -> Op[list[BaseMessage]]:
     return [turn.message for turn in turns]
 
 
-def list_messages(key: str) -> Op[list[BaseMessage]]:
+def list_messages(listed: Listed) -> Op[list[BaseMessage]]:
     """The messages of a list whose newest is first; oldest first."""
-    entries: list[bytes] = yield from call(("LRANGE", key, 0, -1))
-    messages: list[BaseMessage] = []
-    unreadable: list[UnreadableEntry] = []
-    for position, entry in enumerate(reversed(entries)):
-        try:
-            messages.append(decode_entry(json.loads(entry)))
-        except (TypeError, ValueError, KeyError) as error:
-            unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
+    turns, unreadable = read_list(listed.key, (yield from call(listed.read)), listed.window)
     _report(unreadable)
-    return messages
+    return [turn.message for turn in turns]
 
 
 def push_messages(
@@ -109,15 +141,15 @@ def list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
     return threads[:limit]
 
 
-def forget_user(prefix: str, user: str) -> Op[list[str]]:
+def forget_user(prefix: str, user: str, list_prefix: str | None = None) -> Op[list[str]]:
     """Delete every session of a user; the thread ids. Two round trips a page of the database."""
     gone: list[str] = []
 
     def visit(keys: list[bytes]) -> Op[bool]:
-        replies = yield [_forget.call([key], user) for key in keys]
-        for key, reply in zip(keys, replies, strict=True):
-            if ok(reply):
-                gone.append(key.decode("utf-8", "replace")[len(prefix) :])
+        threads = [key.decode("utf-8", "replace")[len(prefix) :] for key in keys]
+        lists = [[] if list_prefix is None else [list_prefix + thread] for thread in threads]
+        replies = yield [_forget.call([key, *of_it], user) for key, of_it in zip(keys, lists, strict=True)]
+        gone.extend(thread for thread, reply in zip(threads, replies, strict=True) if ok(reply))
         return False
 
     yield from scan(prefix, "hash", visit)

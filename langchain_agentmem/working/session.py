@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core import json
-from langchain_agentmem.core.messages import decode_turn
+from langchain_agentmem.core.messages import decode_entry, decode_turn, role_of
 from langchain_agentmem.core.operations import pairs, text
 
 _JSON = JSONDecoder()
@@ -23,7 +23,8 @@ class Turn:
     Attributes:
         role: `user`, `assistant`, `system`, `tool`, `function`, or a chat message's own role.
         content: The message's content: a text, or a list of content blocks.
-        ts: When it was appended, epoch seconds by the writer's clock, which does not decide the order.
+        ts: When it was appended, epoch seconds by the writer's clock, which does not decide the order; 0
+            if it was not stored, as in a list.
         message: The whole LangChain message.
     """
 
@@ -80,19 +81,28 @@ class SessionState:
         return [turn.message for turn in self.recent_turns]
 
 
-def read_state(key: str, thread_id: str, reply: Any, ttl: int) -> SessionState | None:
-    """The state in a HGETALL and a TTL reply; `None` if there is no such session."""
+def read_state(
+    key: str,
+    thread_id: str,
+    reply: Any,
+    ttl: int,
+    listed: tuple[list[Turn], list[UnreadableEntry]] | None = None,
+) -> SessionState | None:
+    """The state in a HGETALL and a TTL reply; `None` if there is no such session.
+
+    `listed` are the turns if a list holds them; one that other programs wrote has no Hash beside it.
+    """
     fields = {text(name): value for name, value in pairs(reply)}
-    if not fields:
+    if not fields and listed is None:
         return None
-    turns, unreadable = read_turns(key, fields.get("recent_turns"))
+    turns, unreadable = listed or read_turns(key, fields.get("recent_turns"))
     return SessionState(
         thread_id=thread_id,
         user=text(fields.get("user", "")),
         agent=text(fields.get("agent", "")),
         goal=text(fields.get("goal", "")),
         scratchpad=text(fields.get("scratchpad", "")),
-        turn_count=int(_number(fields.get("turn_count"))),
+        turn_count=int(_number(fields.get("turn_count"))) if fields else len(turns),
         created_ts=_number(fields.get("created_ts")),
         last_active_ts=_number(fields.get("last_active_ts")),
         recent_turns=turns,
@@ -114,6 +124,27 @@ def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[Unreada
             turns.append(Turn(str(entry["role"]), message.content, float(entry.get("ts", 0)), message))
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
+    return turns, unreadable
+
+
+def read_list(
+    key: str, entries: list[bytes], window: int | None = None
+) -> tuple[list[Turn], list[UnreadableEntry]]:
+    """The turns in a list whose newest entry is first, oldest first, and what in it could not be read.
+
+    A full window does not begin with a tool's result, for its call may have been cut off.
+    """
+    turns: list[Turn] = []
+    unreadable: list[UnreadableEntry] = []
+    for position, entry in enumerate(reversed(entries)):
+        try:
+            message = decode_entry(json.loads(entry))
+            turns.append(Turn(role_of(message), message.content, 0.0, message))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
+    if len(entries) == window:
+        while turns and turns[0].role == "tool":
+            del turns[0]
     return turns, unreadable
 
 

@@ -1,19 +1,20 @@
-"""`WorkingMemory`: the sessions of one key prefix, each a Hash with a sliding time to live."""
+"""`WorkingMemory`: the sessions of one key prefix, each a Hash (and a list, if asked) with a sliding life."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core.checks import Ttl, epoch_seconds, positive, scope, utf8
 from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.messages import checked_messages, encode_turn, message_of
-from langchain_agentmem.core.operations import Command, Op, call
+from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
+from langchain_agentmem.core.operations import Command, Op, call, gather, ok
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import operations
@@ -38,6 +39,10 @@ class WorkingMemory(Connected):
         ttl_seconds: How long an idle session lives; `None` for ever.
         max_turns: The window, in messages; `None` keeps all.
         key_prefix: What stands before the thread id in a key.
+        storage: `hash` keeps the turns in the session's Hash, and `max_turns` of them. `list` keeps all of
+            them in a list beside it, as the Flowise node and LangChain.js do, and reads `max_turns`.
+        list_prefix: What stands before the thread id in the key of such a list.
+        token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
     Raises:
@@ -55,13 +60,19 @@ class WorkingMemory(Connected):
         ttl_seconds: int | None = 3600,
         max_turns: int | None = 20,
         key_prefix: str = "agent:session:",
+        storage: Literal["hash", "list"] = "hash",
+        list_prefix: str = "",
+        token: str | None = None,
         socket_timeout_seconds: float = 5.0,
     ) -> None:
+        if storage not in ("hash", "list"):
+            raise ConfigurationError(f"storage must be 'hash' or 'list', not {storage!r}.")
         self.ttl_seconds = checked_ttl("ttl_seconds", ttl_seconds)
         self.max_turns = None if max_turns is None else positive("max_turns", max_turns)
         self.key_prefix = key_prefix
+        self.list_prefix = list_prefix if storage == "list" else None
         self._keys = Keys(session_prefix=key_prefix)
-        self._connect(transport, url, client, async_client, socket_timeout_seconds)
+        self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
 
     def new_thread_id(self) -> str:
         """A thread id nobody has: 32 random hexadecimal digits."""
@@ -99,11 +110,11 @@ class WorkingMemory(Connected):
 
     def load(self, thread_id: str) -> SessionState | None:
         """The session, or `None` if there is none. One round trip; does not refresh its life."""
-        return self.transport.run(operations.load(self.key(thread_id), thread_id))
+        return self.transport.run(self.load_op(thread_id))
 
     async def aload(self, thread_id: str) -> SessionState | None:
         """Async version of `load`."""
-        return await self.transport.arun(operations.load(self.key(thread_id), thread_id))
+        return await self.transport.arun(self.load_op(thread_id))
 
     def append_turn(
         self,
@@ -195,11 +206,11 @@ class WorkingMemory(Connected):
 
     def delete(self, thread_id: str) -> bool:
         """Delete the session; whether there was one. One round trip."""
-        return self.transport.run(operations.delete(self.key(thread_id), "hash"))
+        return self.transport.run(self._delete(thread_id))
 
     async def adelete(self, thread_id: str) -> bool:
         """Async version of `delete`."""
-        return await self.transport.arun(operations.delete(self.key(thread_id), "hash"))
+        return await self.transport.arun(self._delete(thread_id))
 
     def list_threads(self, limit: int | None = 100) -> list[str]:
         """Thread ids, in no order; `None` for all of them.
@@ -232,16 +243,23 @@ class WorkingMemory(Connected):
     ) -> Op[int]:
         """The operation of `append`."""
         now = time.time()
-        turns = [encode_turn(message, now) for message in checked_messages(messages)]
+        turns = [self._encoded(message, now) for message in checked_messages(messages)]
         return call(self._command(thread_id, user, agent, turns=turns, now=now))
 
     def messages_op(self, thread_id: str) -> Op[list[BaseMessage]]:
         """The operation of `messages`."""
+        listed = self._listed(thread_id)
+        if listed is not None:
+            return operations.list_messages(listed)
         return operations.session_messages(self.key(thread_id))
+
+    def load_op(self, thread_id: str) -> Op[SessionState | None]:
+        """The operation of `load`."""
+        return operations.load(self.key(thread_id), thread_id, self._listed(thread_id))
 
     def forget_user_op(self, user: str) -> Op[list[str]]:
         """The operation of `forget_user`."""
-        return operations.forget_user(self.key_prefix, scope("user", user))
+        return operations.forget_user(self.key_prefix, scope("user", user), self.list_prefix)
 
     def _start(self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl) -> Op[SessionState]:
         utf8("goal", goal)
@@ -258,7 +276,7 @@ class WorkingMemory(Connected):
         self, thread_id: str, role: str, content: str, ts: float | None, user: str, agent: str
     ) -> Op[SessionState]:
         now = time.time()
-        turn = encode_turn(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
+        turn = self._encoded(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
         return self._write(thread_id, self._command(thread_id, user, agent, turns=[turn], now=now))
 
     def _set(self, name: str, thread_id: str, value: str) -> Op[SessionState]:
@@ -269,7 +287,21 @@ class WorkingMemory(Connected):
         return operations.list_threads(self.key_prefix, None if limit is None else positive("limit", limit))
 
     def _write(self, thread_id: str, command: Command) -> Op[SessionState]:
-        return operations.write_and_load(self.key(thread_id), thread_id, command)
+        return operations.write_and_load(self.key(thread_id), thread_id, command, self._listed(thread_id))
+
+    def _delete(self, thread_id: str) -> Op[bool]:
+        listed = self._listed(thread_id)
+        of_list = [] if listed is None else [operations.delete(listed.key, "list")]
+        deleted = yield from gather([operations.delete(self.key(thread_id), "hash"), *of_list])
+        return True in {bool(ok(one)) for one in deleted}
+
+    def _listed(self, thread_id: str) -> operations.Listed | None:
+        if self.list_prefix is None:
+            return None
+        return operations.Listed(self.list_prefix + scope("thread_id", thread_id), self.max_turns)
+
+    def _encoded(self, message: BaseMessage, ts: float) -> bytes:
+        return encode_turn(message, ts) if self.list_prefix is None else encode_entry(message)
 
     def _command(
         self,
@@ -291,4 +323,5 @@ class WorkingMemory(Connected):
             user=scope("user", user),
             agent=scope("agent", agent),
             fields=fields,
+            listed=self._listed(thread_id),
         )

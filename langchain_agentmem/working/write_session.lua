@@ -2,6 +2,8 @@
 -- creates what is missing and refreshes the time to live, in one atomic step.
 --
 --   KEYS[1]   the session's Hash
+--   KEYS[2]   only if given: a list that takes the turns in place of `recent_turns`, newest first, and
+--             keeps all of them
 --   ARGV[1]   now, epoch seconds
 --   ARGV[2]   default time to live in seconds, 0 for none; the Hash's own `ttl_seconds` goes before it
 --   ARGV[3]   window: how many turns are kept, 0 for all
@@ -74,6 +76,8 @@ local function keep(lines, window)
 end
 
 local stored = call('HMGET', key, 'thread_id', 'ttl_seconds', 'recent_turns')
+local list = KEYS[2]
+if list then call('LLEN', list) end -- fails if it is no list, before anything is written
 local count = tonumber(ARGV[4])
 local turn_count = call('HINCRBY', key, 'turn_count', count) -- first, for it fails if that is no number
 if not stored[1] then
@@ -84,7 +88,10 @@ if not stored[1] then
   for i = 1, #fields, 2 do call('HSETNX', key, fields[i], fields[i + 1]) end
 end
 
-if count > 0 then
+if count > 0 and list then
+  for turn in string.gmatch(ARGV[5] .. ',\n', '(.-),\n') do call('LPUSH', list, turn) end
+  call('HSET', key, 'last_active_ts', ARGV[1])
+elseif count > 0 then
   local lines, old = ARGV[5], stored[3] or ''
   if sub(old, 1, 3) == '[ \n' then
     old = sub(old, 4, -3)
@@ -106,6 +113,7 @@ for i = 9, #ARGV, 2 do
 end
 if ttl and ttl > 0 then
   call('EXPIRE', key, ttl)
+  if list then call('EXPIRE', list, ttl) end
 else
   call('PERSIST', key)
 end

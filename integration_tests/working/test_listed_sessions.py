@@ -1,0 +1,144 @@
+"""Working memory whose turns are the list of the Flowise node, on Redis and over REST."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import redis
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
+
+from integration_tests.conftest import CountingTransport, Do, connection_to
+from langchain_agentmem.errors import ConfigurationError, WrongKeyTypeError
+from langchain_agentmem.transport.connections import SharedConnection
+from langchain_agentmem.working.histories import RedisListChatMessageHistory
+from langchain_agentmem.working.working_memory import WorkingMemory
+
+CONVERSATION: list[BaseMessage] = [
+    HumanMessage("what is it?"),
+    AIMessage("", tool_calls=[{"name": "look", "args": {"at": ["é", 1.5, None]}, "id": "c1"}]),
+    ToolMessage("42,\nor so", tool_call_id="c1", name="look"),
+    ChatMessage("hm", role="critic"),
+]
+
+
+@pytest.fixture(params=["redis", "upstash"])
+async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
+    connection = connection_to(request.param, request, url)
+    yield connection
+    await connection.aclose()
+
+
+@pytest.fixture
+def working(transport: SharedConnection) -> WorkingMemory:
+    return WorkingMemory(transport=transport, storage="list", ttl_seconds=None)
+
+
+async def test_turns_are_a_list_under_the_bare_id(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
+    assert await do(working, "append", "t1", CONVERSATION, user="alice") == 4
+    assert await do(working, "messages", "t1") == CONVERSATION
+    assert bare.type("t1") == b"list"
+    assert json.loads(bare.lindex("t1", -1) or b"")["data"]["content"] == "what is it?"
+    assert bare.hget("agent:session:t1", "recent_turns") == b"[]"
+    assert bare.ttl("t1") == bare.ttl("agent:session:t1") == -1
+
+
+async def test_the_state_is_one_whole(working: WorkingMemory, do: Do) -> None:
+    assert await do(working, "load", "t1") is None
+    await do(working, "set_goal", "t1", "book a trip")
+    await do(working, "append", "t1", CONVERSATION, user="alice")
+    state = await do(working, "append_turn", "t1", "user", "and now?")
+    assert (state.goal, state.turn_count, state.messages) == (
+        "book a trip",
+        5,
+        [*CONVERSATION, HumanMessage("and now?")],
+    )
+    assert [turn.role for turn in state.recent_turns] == ["user", "assistant", "tool", "critic", "user"]
+    assert await do(working, "load", "t1") == state
+
+
+async def test_a_list_that_others_wrote_is_a_session(
+    working: WorkingMemory, transport: SharedConnection, bare: redis.Redis, do: Do
+) -> None:
+    RedisListChatMessageHistory("t1", 60, transport=transport).add_messages(CONVERSATION)
+    state = await do(working, "load", "t1")
+    assert (state.thread_id, state.user, state.turn_count, state.messages) == ("t1", "", 4, CONVERSATION)
+    assert 50 < state.ttl_seconds <= 60
+    await do(working, "append", "t1", [HumanMessage("more")])
+    assert RedisListChatMessageHistory("t1", transport=transport).messages == [
+        *CONVERSATION,
+        HumanMessage("more"),
+    ]
+    assert 50 < bare.ttl("t1") <= 60  # an expiry that somebody else gave stays
+
+
+async def test_the_window_limits_what_is_read(transport: SharedConnection, bare: redis.Redis, do: Do) -> None:
+    working = WorkingMemory(transport=transport, storage="list", max_turns=2)
+    await do(working, "append", "t1", CONVERSATION)
+    assert await do(working, "messages", "t1") == CONVERSATION[3:]  # no beginning with a result
+    assert (await do(working, "load", "t1")).messages == CONVERSATION[3:]
+    assert bare.llen("t1") == 4
+
+
+async def test_every_write_refreshes_both_lives(
+    transport: SharedConnection, bare: redis.Redis, do: Do
+) -> None:
+    working = WorkingMemory(transport=transport, storage="list", ttl_seconds=50)
+    for method, *arguments in [
+        ("append", "t1", [HumanMessage("x")]),
+        ("append_turn", "t1", "user", "y"),
+        ("set_goal", "t1", "z"),
+        ("start", "t1"),
+    ]:
+        for key in ("t1", "agent:session:t1"):
+            bare.expire(key, 5)
+        await do(working, method, *arguments)
+        assert 45 < bare.ttl("t1") <= 50
+        assert 45 < bare.ttl("agent:session:t1") <= 50
+
+
+async def test_deleting_and_forgetting_remove_both_keys(
+    working: WorkingMemory, bare: redis.Redis, do: Do
+) -> None:
+    for thread, user in [("t1", "alice"), ("t2", "bob"), ("t3", "alice"), ("t4", "alice")]:
+        await do(working, "append", thread, [HumanMessage("x")], user=user)
+    assert sorted(await do(working, "list_threads")) == ["t1", "t2", "t3", "t4"]
+    assert await do(working, "delete", "t1") is True
+    assert await do(working, "delete", "t1") is False
+    assert sorted(await do(working, "forget_user", "alice")) == ["t3", "t4"]
+    assert sorted(bare.keys()) == [b"agent:session:t2", b"t2"]
+
+
+async def test_each_operation_is_one_round_trip(counting: CountingTransport, do: Do) -> None:
+    working = WorkingMemory(transport=counting, storage="list")
+    for method, *arguments in [
+        ("append", "t1", CONVERSATION),
+        ("append_turn", "t1", "user", "y"),
+        ("messages", "t1"),
+        ("load", "t1"),
+        ("delete", "t1"),
+    ]:
+        before = counting.round_trips
+        await do(working, method, *arguments)
+        assert counting.round_trips == before + 1, method
+
+
+async def test_a_key_of_another_type_is_left_alone_and_nothing_is_written(
+    working: WorkingMemory, bare: redis.Redis, do: Do
+) -> None:
+    bare.set("t1", "mine")
+    with pytest.raises(WrongKeyTypeError):
+        await do(working, "append", "t1", CONVERSATION)
+    with pytest.raises(WrongKeyTypeError):
+        await do(working, "messages", "t1")
+    with pytest.raises(WrongKeyTypeError):
+        await do(working, "delete", "t1")
+    assert bare.keys() == [b"t1"]
+
+
+def test_another_storage_is_refused() -> None:
+    wrong: Any = "set"
+    with pytest.raises(ConfigurationError, match="'hash' or 'list'"):
+        WorkingMemory("redis://localhost", storage=wrong)
