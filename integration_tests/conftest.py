@@ -14,6 +14,15 @@ from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--upstash-live",
+        action="store_true",
+        help="Also use the real database of UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN. What the "
+        "tests write there has names of its own, and is deleted.",
+    )
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[EmbeddedRedis]:
     with EmbeddedRedis() as server:
@@ -45,6 +54,7 @@ def emulated(server: EmbeddedRedis) -> Iterator[Emulator]:
 def emulator(emulated: Emulator, url: str) -> Emulator:
     """Upstash's REST API in front of the same Redis."""
     emulated.clear()
+    emulated.indexing_delay_seconds = 0.02
     return emulated
 
 

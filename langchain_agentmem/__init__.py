@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
     from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
     from langchain_agentmem.longterm.retriever import MemoryRetriever
+    from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.transport.embedded import EmbeddedRedis
     from langchain_agentmem.turn import TurnReport
-    from langchain_agentmem.working.histories import RedisHashChatMessageHistory, RedisListChatMessageHistory
+    from langchain_agentmem.working.histories import (
+        RedisHashChatMessageHistory,
+        RedisListChatMessageHistory,
+        UpstashChatMessageHistory,
+    )
     from langchain_agentmem.working.session import SessionState, Turn
     from langchain_agentmem.working.working_memory import WorkingMemory
 
@@ -43,6 +48,8 @@ _MODULES = {
     "SessionState": "working.session",
     "Turn": "working.session",
     "TurnReport": "turn",
+    "UpstashChatMessageHistory": "working.histories",
+    "UpstashLongTermMemory": "longterm.upstash_long_term_memory",
     "WorkingMemory": "working.working_memory",
 }
 
@@ -66,6 +73,8 @@ __all__ = [
     "SessionState",
     "Turn",
     "TurnReport",
+    "UpstashChatMessageHistory",
+    "UpstashLongTermMemory",
     "WorkingMemory",
 ]
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal
 
+from typing_extensions import Self
+
 from langchain_agentmem.core.checks import positive, scope
+from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
+from langchain_agentmem.transport.rest_api import address_of
 
 if TYPE_CHECKING:
-    import redis
-    import redis.asyncio
+    from langchain_core.chat_history import BaseChatMessageHistory
     from langchain_core.embeddings import Embeddings
     from langchain_core.runnables.base import RunnableLike
     from redisvl.query.filter import FilterExpression
@@ -25,8 +29,8 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
+    from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
     from langchain_agentmem.turn import Remember, TurnReport
-    from langchain_agentmem.working.histories import RedisHashChatMessageHistory
     from langchain_agentmem.working.working_memory import WorkingMemory
 
 
@@ -51,13 +55,18 @@ class AgentMemory(Connected):
     The constructor does no network I/O. Everything shares one connection pool a URL and process.
 
     Args:
-        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, or `embedded://` for a private
-            Redis. Without it: `AGENTMEM_URL`, `REDIS_URL`, else `embedded://`.
-        client: A sync client of yours instead of a URL; it is neither changed nor closed.
+        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `https://` for the REST API of
+            Upstash (with `token=`), or `embedded://` for a private Redis. Without it: `AGENTMEM_URL`,
+            `REDIS_URL`, `UPSTASH_REDIS_REST_URL`, else `embedded://`.
+        client: A sync client of yours instead of a URL, of `redis` or `upstash_redis`; it is neither
+            changed nor closed.
         async_client: An async client of yours.
         embeddings: Any LangChain embeddings; by default all-MiniLM-L6-v2, on this machine.
         settings: Ready settings, instead of keywords.
         **options: The fields of `AgentMemorySettings`.
+
+    Attributes:
+        session_id: The session of a memory that was made by `from_node`.
 
     Raises:
         ConfigurationError: A setting, the URL or a client is not usable.
@@ -67,29 +76,77 @@ class AgentMemory(Connected):
         self,
         url: str | None = None,
         *,
-        client: redis.Redis | None = None,
-        async_client: redis.asyncio.Redis | None = None,
+        client: Any = None,
+        async_client: Any = None,
         embeddings: Embeddings | None = None,
         settings: AgentMemorySettings | None = None,
         **options: Any,
     ) -> None:
         if settings is not None and options:
             raise ConfigurationError("Give settings= or single settings, not both.")
+        handed = client if client is not None else async_client
+        if handed is not None and (url is not None or options.get("token") is not None):
+            raise ConfigurationError("Give a URL or clients, not both.")
+        if handed is not None and (address := address_of(handed)) is not None:
+            url, options["token"] = address  # what settings are not given depends on them
         if url is not None:
             options["url"] = url
         if settings is None:
             settings = AgentMemorySettings.load(**options)
         elif url is not None:
-            settings = settings.model_copy(update={"url": AgentMemorySettings.load(url=url).url})
-        if settings.token is not None:
-            raise ConfigurationError("token= goes with a REST URL, which this version does not know.")
+            named = AgentMemorySettings.load(**options)
+            settings = settings.model_copy(update={"url": named.url, "token": named.token})
         self.settings = settings
-        handed = client is not None or async_client is not None
-        where = url if handed else settings.url.get_secret_value()
-        self._connect(None, where, client, async_client, settings.socket_timeout_seconds)
+        self.session_id: str | None = None
+        seconds = settings.socket_timeout_seconds
+        if handed is not None:
+            self._connect(None, None, client, async_client, seconds)
+        else:
+            token = None if settings.token is None else settings.token.get_secret_value()
+            self._connect(None, settings.url.get_secret_value(), None, None, seconds, token)
         self._embeddings = embeddings
         self.failures = 0
         """How many failures chains passed over, because `on_error` is `continue`."""
+
+    @classmethod
+    def from_node(
+        cls,
+        inputs: Mapping[str, Any],
+        credential: Mapping[str, Any] | None = None,
+        *,
+        embeddings: Embeddings | None = None,
+        **options: Any,
+    ) -> Self:
+        """A memory from the parameters of a Flowise memory node (Upstash or Redis), under the node's names.
+
+        Its conversations are the node's own: lists under bare session ids. `session_id` is the node's,
+        or a random one; `history()` and wrapped chains use it where no other is named. Numbers may be
+        texts, and what is blank is unset: no TTL keeps a session for ever.
+
+        Args:
+            inputs: `baseURL`, `sessionId`, `sessionTTL`, `memoryKey`; of the Redis node also
+                `windowSize`, which limits what is read and deletes nothing.
+            credential: `upstashRestToken`; or `redisUrl`; or `redisCacheHost` and, as needed,
+                `redisCachePort`, `redisCacheUser`, `redisCachePwd`, `redisCacheSslEnabled`.
+            embeddings: Any LangChain embeddings, for long-term memory on Redis.
+            **options: Further fields of `AgentMemorySettings`.
+
+        Raises:
+            ConfigurationError: A name is unknown, or a value is not usable.
+        """
+        node = NodeParameters.read(inputs, credential)
+        of_node = {
+            "url": node.url,
+            "session_storage": "list",
+            "session_ttl_seconds": node.session_ttl,
+            "max_turns": node.window,
+            "memory_key": node.memory_key,
+        }
+        if node.token is not None:
+            of_node["token"] = node.token
+        memory = cls(embeddings=embeddings, **(of_node | options))
+        memory.session_id = node.session_id or uuid.uuid4().hex
+        return memory
 
     @cached_property
     def working(self) -> WorkingMemory:
@@ -101,11 +158,25 @@ class AgentMemory(Connected):
             ttl_seconds=self.settings.session_ttl_seconds,
             max_turns=self.settings.max_turns,
             key_prefix=self.settings.session_prefix,
+            storage=self.settings.session_storage,
+            list_prefix=self.settings.session_list_prefix,
         )
 
     @cached_property
-    def long_term(self) -> LongTermMemory:
-        """Tier 2: facts and episodes."""
+    def long_term(self) -> LongTermMemory | UpstashLongTermMemory:
+        """Tier 2: facts and episodes. On Upstash, found by their words instead of their meaning."""
+        if self.transport.rest:
+            from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
+
+            return UpstashLongTermMemory(
+                transport=self.transport,
+                index_name=self.settings.index_name,
+                key_prefix=self.settings.memory_prefix,
+                dedup_score=self.settings.dedup_score,
+                recency_per_day=self.settings.recency_per_day,
+                ttl_by_kind=self.settings.ttl_by_kind,
+                max_text_bytes=self.settings.max_text_bytes,
+            )
         from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 
         return LongTermMemory(
@@ -135,17 +206,34 @@ class AgentMemory(Connected):
             key_prefix=self.settings.events_prefix,
         )
 
-    def history(self, session_id: str | None = None, *, user: str = "default") -> RedisHashChatMessageHistory:
-        """A LangChain chat history of one session; serves as a `get_session_history`."""
-        from langchain_agentmem.working.histories import RedisHashChatMessageHistory
+    def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
+        """A LangChain chat history of one session; serves as a `get_session_history`.
 
-        return RedisHashChatMessageHistory(
-            session_id,
-            session_ttl=self.settings.session_ttl_seconds,
-            memory_key=self.settings.memory_key,
-            max_messages=self.settings.max_turns,
-            key_prefix=self.settings.session_prefix,
-            user=user,
+        Args:
+            session_id: The session; if not given, this memory's own or a random one.
+            user: Whose session it is, if the history begins it in a Hash; a list knows no user.
+        """
+        from langchain_agentmem.working import histories
+
+        named = self.session_id if session_id is None else session_id
+        settings = self.settings
+        if settings.session_storage == "hash":
+            return histories.RedisHashChatMessageHistory(
+                named,
+                session_ttl=settings.session_ttl_seconds,
+                memory_key=settings.memory_key,
+                max_messages=settings.max_turns,
+                key_prefix=settings.session_prefix,
+                user=user,
+                transport=self.transport,
+            )
+        upstash, redis = histories.UpstashChatMessageHistory, histories.RedisListChatMessageHistory
+        return (upstash if self.transport.rest else redis)(
+            named,
+            session_ttl=settings.session_ttl_seconds,
+            memory_key=settings.memory_key,
+            window=settings.max_turns,
+            key_prefix=settings.session_list_prefix,
             transport=self.transport,
         )
 
@@ -156,8 +244,8 @@ class AgentMemory(Connected):
         k: int = 5,
         kind: str | None = None,
         namespace: str | None = "default",
-        mode: Literal["vector"] = "vector",
-        filter: FilterExpression | None = None,
+        mode: Literal["vector", "text"] | None = None,
+        filter: FilterExpression | dict[str, Any] | None = None,
         distance_threshold: float | EllipsisType | None = ...,
     ) -> MemoryRetriever:
         """A LangChain retriever of one user's memories; the parameters are those of `recall`.
@@ -168,7 +256,9 @@ class AgentMemory(Connected):
         from langchain_agentmem.longterm.retriever import MemoryRetriever
 
         # Checked here, for a wrong one would else show only when the retriever is called.
-        self.long_term.search(user, namespace, kind, k, mode, distance_threshold, filter)
+        ranking = mode or ("text" if self.transport.rest else "vector")
+        checked: Callable[..., object] = self.long_term.search
+        checked(user, namespace, kind, k, ranking, distance_threshold, filter)
         return MemoryRetriever(
             memory=self.long_term,
             user=user,
@@ -204,7 +294,7 @@ class AgentMemory(Connected):
         k: int = 5,
         kind: str | None = None,
         distance_threshold: float | EllipsisType | None = ...,
-        filter: FilterExpression | None = None,
+        filter: FilterExpression | dict[str, Any] | None = None,
         on_turn: Callable[[TurnReport], None] | None = None,
     ) -> MemoryChain:
         """Put the memory around a runnable.
@@ -216,7 +306,8 @@ class AgentMemory(Connected):
         the chain has answered, the answer is the error's `output`. A stream stays one.
 
         The chain is called with `config={"configurable": {"session_id": "…", "user_id": "…"}}`, and
-        `namespace` if it is not `default`.
+        `namespace` if it is not `default`. A memory made by `from_node` has a session id for those that
+        name none; without recall and `remember`, nobody has to name a user.
 
         Args:
             runnable: What answers: takes a dict, returns a message, a text, messages, or a dict of them.
@@ -231,7 +322,8 @@ class AgentMemory(Connected):
             k: How many memories are recalled at most.
             kind: Only memories of this kind are recalled.
             distance_threshold: The farthest that is recalled; the setting `recall_threshold` if not given.
-            filter: A redisvl `FilterExpression` that recalled memories must meet besides.
+            filter: A redisvl `FilterExpression` that recalled memories must meet besides; on Upstash, a
+                dict in the language of its search.
             on_turn: Called with a `TurnReport` after every turn.
 
         Raises:
@@ -260,7 +352,8 @@ class AgentMemory(Connected):
         """Remove a user from every tier: sessions the user began, memories in every namespace, events.
 
         A session belongs to the user it was begun for (`user=`; through `wrap`, the `user_id`). What the
-        user said in somebody else's session stays there. SCANs the database.
+        user said in somebody else's session stays there, and so does a list that only other programs or
+        a chat history wrote, for it names no user. SCANs the database.
         """
         threads = self.working.forget_user(user)
         events = self.events.forget_user(user, threads)

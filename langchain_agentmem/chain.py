@@ -102,16 +102,16 @@ class MemoryChain(Runnable[Any, Any]):
 
     def _begin(self, turn: ChainTurn) -> dict[str, Any]:
         with turn.tolerating("recall"):
-            if turn.wants_embedding:
-                turn.embedding = self.memory.long_term.embeddings.embed_query(turn.text)
+            if (embeddings := turn.embeddings) is not None:
+                turn.embedding = embeddings.embed_query(turn.text)
         with turn.tolerating("reading"):
             self.memory.transport.run(turn.read())
         return turn.chain_inputs()
 
     async def _abegin(self, turn: ChainTurn) -> dict[str, Any]:
         with turn.tolerating("recall"):
-            if turn.wants_embedding:
-                turn.embedding = await self.memory.long_term.embeddings.aembed_query(turn.text)
+            if (embeddings := turn.embeddings) is not None:
+                turn.embedding = await embeddings.aembed_query(turn.text)
         with turn.tolerating("reading"):
             await self.memory.transport.arun(turn.read())
         return turn.chain_inputs()

@@ -10,8 +10,23 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.urls import is_rest
 
 Distance = Annotated[float, Field(ge=0, le=2)]
+
+
+def _first_of(*variables: str) -> str | None:
+    return next((value for name in variables if (value := os.environ.get(name))), None)
+
+
+def _token() -> SecretStr | None:
+    token = _first_of("UPSTASH_REDIS_REST_TOKEN")
+    return None if token is None else SecretStr(token)
+
+
+def _on_upstash(data: dict[str, Any]) -> bool:
+    """Whether the settings that are validated so far are for Upstash's REST API."""
+    return "url" in data and is_rest(data["url"].get_secret_value())
 
 
 class AgentMemorySettings(BaseSettings):
@@ -31,25 +46,53 @@ class AgentMemorySettings(BaseSettings):
     )
 
     url: SecretStr = Field(
-        default_factory=lambda: SecretStr(os.environ.get("REDIS_URL") or "embedded://"),
-        description="Where the memory is. Without AGENTMEM_URL: REDIS_URL, else a private Redis.",
+        default_factory=lambda: SecretStr(_first_of("REDIS_URL", "UPSTASH_REDIS_REST_URL") or "embedded://"),
+        description="Where the memory is. Without AGENTMEM_URL: REDIS_URL, UPSTASH_REDIS_REST_URL, else a "
+        "private Redis.",
     )
-    token: SecretStr | None = Field(None, description="The token of a REST database.")
-    session_ttl_seconds: PositiveInt | None = Field(3600, description="How long an idle session lives.")
+    token: SecretStr | None = Field(
+        default_factory=lambda data: _token() if _on_upstash(data) else None,
+        description="The token of a REST database. Without AGENTMEM_TOKEN, and for a URL of https://: "
+        "UPSTASH_REDIS_REST_TOKEN.",
+    )
+    session_storage: Literal["hash", "list"] = Field(
+        default_factory=lambda data: "list" if _on_upstash(data) else "hash",
+        description="What holds a conversation: `hash`, which keeps its window, or `list`, which keeps all "
+        "of it under its bare id, as the Flowise nodes do. If not given: a list on Upstash, else a Hash.",
+    )
+    session_list_prefix: str = Field(
+        "", description="Stands before the thread id in the key of a conversation that is a list."
+    )
+    session_ttl_seconds: PositiveInt | None = Field(
+        default_factory=lambda data: None if data.get("session_storage") == "list" else 3600,
+        description="How long an idle session lives: 3600 in a Hash, and for ever in a list, if not given.",
+    )
     max_turns: PositiveInt | None = Field(20, description="A session's window, in messages.")
     memory_key: str = Field("chat_history", min_length=1, description="The chain's variable.")
     session_prefix: str = Field(
         "agent:session:", min_length=1, description="Stands before the thread id in the key of a session."
     )
     memory_prefix: str = Field(
-        "agent:mem:", min_length=1, description="Stands before the id in the key of a memory."
+        default_factory=lambda data: "memory:" if _on_upstash(data) else "agent:mem:",
+        min_length=1,
+        description="Stands before the id in the key of a memory: `agent:mem:`, and `memory:` on Upstash.",
     )
     events_prefix: str = Field(
         "agent:events:", min_length=1, description="Stands before the thread id in the key of a stream."
     )
-    index_name: str = Field("agentmem:idx", min_length=1, description="The search index.")
+    index_name: str = Field(
+        default_factory=lambda data: "memories" if _on_upstash(data) else "agentmem:idx",
+        min_length=1,
+        description="The search index: `agentmem:idx`, and `memories` on Upstash.",
+    )
     dedup_threshold: Distance = Field(0.20, description="Up to this distance a memory is known already.")
     recall_threshold: Distance = Field(0.55, description="Up to this distance a memory is recalled.")
+    dedup_score: PositiveFloat | None = Field(
+        8.0, description="On Upstash: above this score of full-text search a memory is known already."
+    )
+    recency_per_day: float = Field(
+        0.01, ge=0, le=1000, description="On Upstash: how much of its score a memory loses with a day of age."
+    )
     ttl_by_kind: dict[str, PositiveInt | None] = Field(
         {"episodic": 604800, "semantic": None},
         description="How long memories of a kind live; a kind that is not named, for ever.",
@@ -71,6 +114,12 @@ class AgentMemorySettings(BaseSettings):
     on_error: Literal["raise", "continue"] = Field(
         "raise", description="What a chain does when history or recall fails."
     )
+
+    @model_validator(mode="after")
+    def _token_fits(self) -> Self:
+        if self.token is not None and not is_rest(self.url.get_secret_value()):
+            raise ValueError("a token goes with a URL of https://")
+        return self
 
     @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:

@@ -28,6 +28,8 @@ from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 
 if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
     from langchain_agentmem.agent_memory import AgentMemory
 
 logger = logging.getLogger("langchain_agentmem")
@@ -104,8 +106,9 @@ class ChainTurn:
         self._memory = memory
         self._options = options
         configurable = ensure_config(config).get("configurable", {})
-        self.thread_id = _id(configurable, "session_id", "thread_id")
-        self.user = _id(configurable, "user_id")
+        self.thread_id = _id(configurable, "session_id", "thread_id", default=memory.session_id)
+        knows_users = options.memories_key is not None or options.remember is not None
+        self.user = _id(configurable, "user_id", default=None if knows_users else "default")
         self.namespace = scope("namespace", configurable.get("namespace", "default"))
         self._inputs = value if isinstance(value, dict) else {options.input_key: value}
         self._messages = _input_messages(self._inputs, options.input_key)
@@ -127,9 +130,10 @@ class ChainTurn:
         self._times = [time.perf_counter()]
 
     @property
-    def wants_embedding(self) -> bool:
-        """Whether anything of this turn is recalled by, or remembered with, its text's vector."""
-        return self._usable_text and (self._options.memories_key is not None or self._kind is not None)
+    def embeddings(self) -> Embeddings | None:
+        """What makes a vector of this turn's text; `None` if nothing of the turn is found by one."""
+        uses_memories = self._options.memories_key is not None or self._kind is not None
+        return self._memory.long_term.embeddings if self._usable_text and uses_memories else None
 
     @property
     def _usable_text(self) -> bool:
@@ -148,15 +152,15 @@ class ChainTurn:
     def read(self) -> Op[None]:
         """Read the session, and recall, in one round trip."""
         operations: list[Op[Any]] = [self._memory.working.messages_op(self.thread_id)]
-        if self.embedding is not None and self._options.memories_key is not None:
-            operations.append(late(partial(self._recall, self.embedding)))
+        if self._options.memories_key is not None and self._has_query:
+            operations.append(late(self._recall))
         history, *recalled = yield from gather(operations)
         with self.tolerating("history"):
             self._history = ok(history)
         if recalled:
             with self.tolerating("recall"):
                 self._recalled.extend(ok(recalled[0]))
-            hits = "; ".join(f"{hit.distance:.3f} {hit.text}" for hit in self._recalled)
+            hits = "; ".join(f"{_nearness(hit):.3f} {hit.text}" for hit in self._recalled)
             self._note("recall", hits or "nothing")
 
     def chain_inputs(self) -> dict[str, Any]:
@@ -187,8 +191,8 @@ class ChainTurn:
     def write(self) -> Op[None]:
         """Append the exchange, remember the user's text, record the events: one round trip."""
         operations: list[Op[Any]] = [late(self._append), self._memory.events.record_op(self._drain())]
-        if self.embedding is not None and self._kind is not None:
-            operations.append(late(partial(self._remember, self.embedding, self._kind)))
+        if self._kind is not None and self._has_query:
+            operations.append(late(partial(self._remember, self._kind)))
         appended, recorded, *remembered = yield from gather(operations)
         if isinstance(recorded, AgentMemoryError):
             self._memory.events.count_dropped(self._unwritten, recorded)
@@ -199,22 +203,29 @@ class ChainTurn:
             with self.tolerating("remember"):
                 self._remembered = ok(remembered[0])
 
-    def _recall(self, embedding: list[float]) -> Op[list[MemoryRecord]]:
+    @property
+    def _has_query(self) -> bool:
+        """Whether there is something to search by: the text, or its vector where memories are vectors."""
+        return self._usable_text and (self.embedding is not None or self._memory.long_term.embeddings is None)
+
+    def _recall(self) -> Op[list[MemoryRecord]]:
+        query: dict[str, Any] = {"embedding": self.embedding} if self.embedding else {"query": self.text}
         return self._memory.long_term.recall_op(
-            user=self.user, namespace=self.namespace, embedding=embedding, **self._options.recall
+            user=self.user, namespace=self.namespace, **query, **self._options.recall
         )
 
     def _append(self) -> Op[int]:
         return self._memory.working.append_op(self.thread_id, self._messages, user=self.user)
 
-    def _remember(self, embedding: list[float], kind: str) -> Op[RememberResult]:
+    def _remember(self, kind: str) -> Op[RememberResult]:
+        embedding: dict[str, Any] = {"embedding": self.embedding} if self.embedding else {}
         return self._memory.long_term.remember_op(
             self.text,
             user=self.user,
             namespace=self.namespace,
             kind=kind,
             source_thread=self.thread_id,
-            embedding=embedding,
+            **embedding,
         )
 
     def write_failure(self, error: BaseException) -> Op[None]:
@@ -276,10 +287,12 @@ class ChainTurn:
         self._memory.events.put(self.thread_id, action, detail, user=self.user, sink=self._events)
 
 
-def _id(configurable: dict[str, Any], *names: str) -> str:
+def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -> str:
     for name in names:
         if configurable.get(name) is not None:
             return scope(name, configurable[name])
+    if default is not None:
+        return default
     raise InvalidInputError(
         f"The config names no {names[0]}: call the chain with "
         'config={"configurable": {"session_id": "…", "user_id": "…"}}.'
@@ -326,6 +339,10 @@ def _messages(value: Any, plain: type[HumanMessage | AIMessage]) -> list[BaseMes
     if isinstance(value, BaseModel):
         return [plain(content=value.model_dump_json())]
     return [plain(content=json.dumps(value, ensure_ascii=False, default=str))]
+
+
+def _nearness(hit: MemoryRecord) -> float:
+    return (hit.score or 0.0) if hit.distance is None else hit.distance
 
 
 def _text(messages: list[BaseMessage]) -> str:

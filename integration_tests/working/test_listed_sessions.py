@@ -131,6 +131,7 @@ async def test_a_key_of_another_type_is_left_alone_and_nothing_is_written(
     bare.set("t1", "mine")
     with pytest.raises(WrongKeyTypeError):
         await do(working, "append", "t1", CONVERSATION)
+    assert bare.keys() == [b"t1"]
     with pytest.raises(WrongKeyTypeError):
         await do(working, "messages", "t1")
     with pytest.raises(WrongKeyTypeError):

@@ -9,16 +9,17 @@ from langchain_agentmem.core.keys import glob
 from langchain_agentmem.core.operations import Op, call
 
 
-def scan(prefix: str, kind: str, visit: Callable[[list[bytes]], Op[bool]]) -> Op[None]:
-    """Visit the keys of a Redis type under a prefix, a page at a time, until a visit returns true.
+def scan(prefix: str, kind: str | None, visit: Callable[[list[bytes]], Op[bool]]) -> Op[None]:
+    """Visit the keys of a Redis type (or of any) under a prefix, a page at a time, until a visit is true.
 
     A key is visited once, however often SCAN names it. A round trip a page of about 1,000 keys of
     the whole database, besides what the visits cost.
     """
     cursor: Any = 0
     seen: set[bytes] = set()
+    of_kind = () if kind is None else ("TYPE", kind)
     while True:
-        page = yield from call(("SCAN", cursor, "MATCH", glob(prefix), "COUNT", 1000, "TYPE", kind))
+        page = yield from call(("SCAN", cursor, "MATCH", glob(prefix), "COUNT", 1000, *of_kind))
         cursor, keys = int(page[0]), [key for key in page[1] if key not in seen]
         seen.update(keys)
         if (keys and (yield from visit(keys))) or cursor == 0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.longterm import operations
 from langchain_agentmem.longterm.connected_memory import ConnectedMemory, Progress
 from langchain_agentmem.longterm.drafts import Batch
@@ -86,6 +87,12 @@ class LongTermMemory(ConnectedMemory):
             patience_seconds=socket_timeout_seconds,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
+        if self.transport.rest:
+            self.close()
+            raise ConfigurationError(
+                "LongTermMemory needs Redis with vector search, which Upstash's REST API has not: "
+                "use UpstashLongTermMemory, which finds memories by their words."
+            )
 
     def remember(
         self,

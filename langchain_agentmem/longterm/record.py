@@ -17,12 +17,14 @@ class MemoryRecord:
         namespace: The part of the user's memories it belongs to.
         kind: Its kind, such as `episodic` or `semantic`.
         source_thread: The thread it was learnt in; empty if none was given.
-        created_ts: When it was stored by the server's clock, in epoch seconds, to 10 ms.
+        created_ts: When it was stored by the server's clock, in epoch seconds, to 10 ms; on Upstash, by
+            the writer's clock, to a millisecond.
         hit_count: How often it was learnt again.
         metadata: What the caller stored with it.
         distance: The cosine distance from the query, from 0 (same direction) to 2; `None` if nothing
-            was searched for.
-        score: The same as a similarity: `1 - distance / 2`, from 0 to 1 (the same).
+            was searched for, and on Upstash.
+        score: The same as a similarity: `1 - distance / 2`, from 0 to 1 (the same); on Upstash, the
+            relevance less what age costs, without an upper end.
         ttl_seconds: How long it will live; `None` for ever. Only `get` and `list_memories` know it, in
             the results of a search it is always `None`.
         document_id: The id a vector store gave it; `None` for other memories.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import EllipsisType
-from typing import Any, Literal
+from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 from langchain_agentmem.longterm.record import MemoryRecord
+from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
 
 
 class MemoryRetriever(BaseRetriever):
@@ -28,18 +29,18 @@ class MemoryRetriever(BaseRetriever):
         kind: Of which kind; `None` is every one.
         k: How many at most.
         distance_threshold: Up to which cosine distance; `...` is the memory's own threshold, `None` any.
-        filter: A redisvl `FilterExpression` that narrows the search further.
-        mode: How memories are ranked.
+        filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict.
+        mode: How memories are ranked; `None` is the memory's own way.
     """
 
-    memory: LongTermMemory
+    memory: LongTermMemory | UpstashLongTermMemory
     user: str
     namespace: str | None = "default"
     kind: str | None = None
     k: int = 5
     distance_threshold: float | EllipsisType | None = Field(default_factory=lambda: ...)
     filter: Any = None
-    mode: Literal["vector"] = "vector"
+    mode: str | None = None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
@@ -57,9 +58,9 @@ class MemoryRetriever(BaseRetriever):
             "namespace": self.namespace,
             "kind": self.kind,
             "k": self.k if k is None else k,
-            "mode": self.mode,
             "distance_threshold": self.distance_threshold,
             "filter": self.filter,
+            **({} if self.mode is None else {"mode": self.mode}),
         }
 
 

@@ -18,6 +18,8 @@ from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 class NoTransport:
     """Fails a test that sends anything."""
 
+    async_only = False
+    rest = False
     closed = False
 
     def run(self, op: Op[T]) -> T:

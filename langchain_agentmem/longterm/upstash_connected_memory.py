@@ -1,0 +1,128 @@
+"""Long-term memory on Upstash with a connection: its index, and what is about many memories at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.longterm.connected_memory import Progress
+from langchain_agentmem.longterm.drafts import Batch
+from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
+from langchain_agentmem.longterm.upstash_memory_operations import UpstashOperations
+from langchain_agentmem.transport.connected import Connected
+
+
+class UpstashConnectedMemory(Connected, UpstashOperations):
+    """What `UpstashLongTermMemory` is built on: whatever is not about storing or recalling."""
+
+    def create_index(self) -> None:
+        """Make the search index if it is not there. Only needed to have it early. One round trip.
+
+        Memories that are there already are found as soon as the server has indexed them: see
+        `wait_indexing`.
+
+        Raises:
+            IndexMismatchError: There is one of another shape.
+        """
+        self.transport.run(self.store.index.ensure())
+
+    async def acreate_index(self) -> None:
+        """Async version of `create_index`."""
+        await self.transport.arun(self.store.index.ensure())
+
+    def drop_index(self, delete_documents: bool = False) -> None:
+        """Remove the search index, and with `delete_documents` every memory under the prefix."""
+        self.transport.run(self.drop_op(delete_documents))
+
+    async def adrop_index(self, delete_documents: bool = False) -> None:
+        """Async version of `drop_index`."""
+        await self.transport.arun(self.drop_op(delete_documents))
+
+    def index_info(self) -> dict[str, Any]:
+        """What the server says about the index: its name, documents and shape. One round trip.
+
+        Raises:
+            IndexMissingError: There is none.
+        """
+        return self.transport.run(self.store.index.info())
+
+    async def aindex_info(self) -> dict[str, Any]:
+        """Async version of `index_info`."""
+        return await self.transport.arun(self.store.index.info())
+
+    def wait_indexing(self) -> bool:
+        """Wait until everything written so far is found; for tests, not after each write. One round trip.
+
+        Returns:
+            Whether there is an index.
+        """
+        return self.transport.run(self.store.index.wait())
+
+    async def await_indexing(self) -> bool:
+        """Async version of `wait_indexing`."""
+        return await self.transport.arun(self.store.index.wait())
+
+    def list_memories(
+        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+    ) -> list[MemoryRecord]:
+        """A user's newest memories, newest first, with what they have left to live. Two round trips.
+
+        One more a thousand. A memory is listed once it is indexed; 11,000 is the most that Upstash brings.
+        """
+        return self.transport.run(self.list_op(user, namespace, kind, limit))
+
+    async def alist_memories(
+        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+    ) -> list[MemoryRecord]:
+        """Async version of `list_memories`."""
+        return await self.transport.arun(self.list_op(user, namespace, kind, limit))
+
+    def clear(self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None) -> int:
+        """Delete the memories of a user, of a kind, or of both together, indexed or not.
+
+        With neither given, every JSON document under the prefix is deleted. A round trip or two a
+        thousand keys of the whole database.
+
+        Returns:
+            How many were deleted.
+        """
+        return self.transport.run(self.clear_op(user, namespace, kind))
+
+    async def aclear(
+        self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None
+    ) -> int:
+        """Async version of `clear`."""
+        return await self.transport.arun(self.clear_op(user, namespace, kind))
+
+    def forget_user(self, user: str) -> int:
+        """Delete every memory of a user, indexed or not, and of nobody else.
+
+        Returns:
+            How many were deleted.
+        """
+        return self.clear(user=checks.scope("user", user))
+
+    async def aforget_user(self, user: str) -> int:
+        """Async version of `forget_user`."""
+        return await self.aclear(user=checks.scope("user", user))
+
+    def _store_batches(self, batches: Sequence[Batch], on_progress: Progress | None) -> list[RememberResult]:
+        total = sum(len(batch.drafts) for batch in batches)
+        results: list[RememberResult] = []
+        for batch in batches:
+            results += self.transport.run(self.store_op(batch))
+            if on_progress is not None:
+                on_progress(len(results), total)
+        return results
+
+    async def _astore_batches(
+        self, batches: Sequence[Batch], on_progress: Progress | None
+    ) -> list[RememberResult]:
+        total = sum(len(batch.drafts) for batch in batches)
+        results: list[RememberResult] = []
+        for batch in batches:
+            results += await self.transport.arun(self.store_op(batch))
+            if on_progress is not None:
+                on_progress(len(results), total)
+        return results
