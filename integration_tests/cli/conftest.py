@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import select
+import socket
 import struct
 import subprocess
 import sys
@@ -15,10 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 STUBS = Path(__file__).with_name("stubs")
+NO_MODEL = {"PYTHONPATH": str(STUBS / "no_model")}
+"""An environment in which the embedding model cannot be loaded."""
 # Makes its standard input the controlling terminal, so that Ctrl-C in it is a SIGINT.
 _ON_A_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from langchain_agentmem.cli import main; main()"
 
@@ -33,12 +37,17 @@ def environment(url: str, *, stubs: bool, **more: str) -> dict[str, str]:
     return {**ours, "AGENTMEM_URL": url, "TERM": "xterm-256color", **paths, **more}
 
 
-def run(
+def run(*arguments: str, url: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """`agentmem chat` in a pipe, to its end."""
+    return agentmem("chat", *arguments, url=url, **more)
+
+
+def agentmem(
     *arguments: str, url: str, stdin: str | bytes = "", stubs: bool = True, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """`agentmem chat` in a pipe, to its end."""
+    """A command in a pipe, to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "langchain_agentmem.cli", "chat", *arguments],
+        [sys.executable, "-m", "langchain_agentmem.cli", *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
         env=environment(url, stubs=stubs, **more),
@@ -52,11 +61,13 @@ def run(
 class Terminal:
     """A process on a terminal of its own; `screen` is what it wrote, without control sequences."""
 
-    def __init__(self, *arguments: str, env: dict[str, str], columns: int = 100) -> None:
+    def __init__(
+        self, *arguments: str, env: dict[str, str], columns: int = 100, command: str = "chat"
+    ) -> None:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _ON_A_TERMINAL, "chat", *arguments],
+            [sys.executable, "-c", _ON_A_TERMINAL, command, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -112,9 +123,20 @@ class Terminal:
 def terminal() -> Iterator[Callable[..., Terminal]]:
     with ExitStack() as stack:
 
-        def start(*arguments: str, url: str, stubs: bool = True, **more: str) -> Terminal:
-            found = Terminal(*arguments, env=environment(url, stubs=stubs, **more))
+        def start(
+            *arguments: str, url: str, stubs: bool = True, command: str = "chat", **more: str
+        ) -> Terminal:
+            found = Terminal(*arguments, env=environment(url, stubs=stubs, **more), command=command)
             stack.callback(found.close)
             return found
 
         yield start
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

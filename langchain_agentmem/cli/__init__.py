@@ -5,13 +5,24 @@ Importing this loads typer and rich, and nothing that takes longer: `--help` ans
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from langchain_agentmem.cli import chat
+from langchain_agentmem.cli import (
+    chat,
+    doctor,
+    events,
+    exporting,
+    forgetting,
+    importing,
+    memories,
+    private_redis,
+    sessions,
+)
 from langchain_agentmem.cli.failures import reported
 
 
@@ -48,7 +59,22 @@ def agentmem(
         typer.echo(ctx.get_help())
 
 
-app.command("chat", short_help="Talk to a memory, and see what it does.", help=chat.HELP)(chat.chat)
+def _add(name: str, run: Callable[..., None], short: str, help: str) -> None:
+    app.command(name, short_help=short, help=help)(run)
+
+
+_add("chat", chat.chat, "Talk to a memory, and see what it does.", chat.HELP)
+_add("recall", memories.recall, "Find what is remembered about something.", memories.RECALL_HELP)
+_add("remember", memories.remember, "Remember a text.", memories.REMEMBER_HELP)
+_add("memories", memories.memories, "List a user's memories, or delete one.", memories.MEMORIES_HELP)
+_add("sessions", sessions.sessions, "List the latest conversations.", sessions.SESSIONS_HELP)
+_add("session", sessions.session, "Show a conversation, or delete it.", sessions.SESSION_HELP)
+_add("events", events.events, "Show what happened in a conversation.", events.HELP)
+_add("import", importing.import_, "Import conversations and memories.", importing.HELP)
+_add("export", exporting.export, "Write what is stored as JSON lines.", exporting.HELP)
+_add("forget", forgetting.forget, "Remove everything of a user.", forgetting.HELP)
+_add("doctor", doctor.doctor, "Look at the server: is it fit for a memory?", doctor.HELP)
+_add("redis", private_redis.redis, "Run the private Redis, and print its URL.", private_redis.HELP)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -72,8 +71,6 @@ def chat(
     from langchain_agentmem.cli.screen import Screen
     from langchain_agentmem.cli.startup import Steps, open_memory
 
-    # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     screen = Screen()
     steps = Steps(screen)
     settings = {} if recall_threshold is None else {"recall_threshold": recall_threshold}

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.events import row
 from langchain_agentmem.core.checks import scope
 from langchain_agentmem.core.operations import gather
 from langchain_agentmem.errors import InvalidInputError
@@ -87,13 +88,9 @@ def _thread(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 
 def _threads(conversation: Conversation) -> None:
     """The threads of this store that were active last. The current one need not be stored yet."""
-    from langchain_agentmem.working import operations
-
     working = conversation.memory.working
     ids = working.list_threads(limit=_THREADS_READ)
-    found = conversation.memory.transport.run(
-        gather(operations.load(working.key(thread_id), thread_id) for thread_id in ids)
-    )
+    found = conversation.memory.transport.run(gather(working.load_op(thread_id) for thread_id in ids))
     states = sorted(
         (state for state in found if hasattr(state, "last_active_ts")),
         key=lambda state: -state.last_active_ts,
@@ -156,16 +153,7 @@ def _events(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     events = conversation.memory.events.recent(conversation.thread, number)
     if not events:
         return conversation.screen.facts([("events", "none in this thread")])
-    rows = [
-        (
-            time.strftime("%H:%M:%S", time.localtime(event.ts)),
-            text.one_line(event.action, 20),
-            text.one_line(event.name, 24),
-            "" if event.duration_seconds is None else text.milliseconds(event.duration_seconds),
-            text.one_line(event.detail, 120),
-        )
-        for event in reversed(events)
-    ]
+    rows = [row(event) for event in reversed(events)]
     return conversation.screen.table("event", ("time", "action", "name", "took", "detail"), rows, cut=True)
 
 

@@ -34,7 +34,13 @@ Redis = Annotated[
     ),
 ]
 User = Annotated[str | None, scope_option("user", "Whose memories. Without it: your login name.")]
+Owner = Annotated[str | None, scope_option("user", "Only this user's. Without it: everybody's.")]
 Namespace = Annotated[str, scope_option("namespace", "Which of the user's memories. Without it: default.")]
+
+AnyKind = Annotated[str | None, scope_option("kind", "Only memories of this kind.")]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Every namespace of the user.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output; times are epoch seconds.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def login_name() -> str:

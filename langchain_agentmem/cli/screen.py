@@ -62,6 +62,11 @@ class Screen:
         self._err = _console(stderr=True)
         self.is_terminal = self._out.is_terminal
 
+    @property
+    def progress_console(self) -> Console:
+        """Where progress is drawn: standard error."""
+        return self._err
+
     def line(self, text: str = "", style: str = "") -> None:
         """A line of output."""
         self._out.print(Text(text, style), soft_wrap=not self.is_terminal)

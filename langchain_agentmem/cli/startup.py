@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,13 +43,33 @@ def open_memory(url: str | None, steps: Steps, **settings: Any) -> AgentMemory:
     from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
 
+    # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     embeddings = MiniLMEmbeddings()
     memory = AgentMemory(url, embeddings=embeddings, **settings)
     try:
         with steps.step("Redis", f"{_reaching(memory)} …"):
             memory.long_term.create_index()
+        if memory.transport.rest:  # searches for words, and needs no model
+            return memory
         with steps.step("model", "loading the embedding model (a few seconds) …"):
             embeddings.embed_query("The first text takes longer than the others.")
+    except BaseException:
+        memory.close()
+        raise
+    return memory
+
+
+def open_store(url: str | None, screen: Screen) -> AgentMemory:
+    """A memory whose server answers; neither an index nor the embedding model is needed for it."""
+    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.core.operations import call
+
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    memory = AgentMemory(url)
+    try:
+        with screen.busy(f"{_reaching(memory)} …"):
+            memory.transport.run(call(("PING",)))
     except BaseException:
         memory.close()
         raise

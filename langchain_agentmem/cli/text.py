@@ -94,8 +94,8 @@ def milliseconds(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 memory`, `2 memories`."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    """`1 memory`, `2 memories`, `2 keys`."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeou" else noun + "s"
     return f"{number:,} {noun if number == 1 else plural}"
 
 

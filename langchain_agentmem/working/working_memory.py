@@ -243,8 +243,8 @@ class WorkingMemory(Connected):
     ) -> Op[int]:
         """The operation of `append`."""
         now = time.time()
-        turns = [self._encoded(message, now) for message in checked_messages(messages)]
-        return call(self._command(thread_id, user, agent, turns=turns, now=now))
+        turns = [self.encode(message, now) for message in checked_messages(messages)]
+        return call(self.write_command(thread_id, user, agent, turns=turns, now=now))
 
     def messages_op(self, thread_id: str) -> Op[list[BaseMessage]]:
         """The operation of `messages`."""
@@ -261,6 +261,38 @@ class WorkingMemory(Connected):
         """The operation of `forget_user`."""
         return operations.forget_user(self.key_prefix, scope("user", user), self.list_prefix)
 
+    def encode(self, message: BaseMessage, ts: float) -> bytes:
+        """A message as it is stored.
+
+        Raises:
+            MessageNotStorableError: It would not come back equal.
+        """
+        return encode_turn(message, ts) if self.list_prefix is None else encode_entry(message)
+
+    def write_command(
+        self,
+        thread_id: str,
+        user: str = "default",
+        agent: str = "default",
+        *,
+        turns: Sequence[bytes] = (),
+        fields: Sequence[str | int] = (),
+        now: float | None = None,
+    ) -> Command:
+        """The one command of every write: encoded turns, and fields of the Hash (names and values)."""
+        return operations.write_session(
+            self.key(thread_id),
+            thread_id,
+            turns,
+            now=time.time() if now is None else now,
+            ttl_seconds=self.ttl_seconds,
+            window=self.max_turns,
+            user=scope("user", user),
+            agent=scope("agent", agent),
+            fields=fields,
+            listed=self._listed(thread_id),
+        )
+
     def _start(self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl) -> Op[SessionState]:
         utf8("goal", goal)
         new = {"user": user, "agent": agent, "goal": goal}
@@ -270,18 +302,18 @@ class WorkingMemory(Connected):
             fields += [name, new[name]]
         if ttl_seconds is not ...:
             fields += ["ttl_seconds", checked_ttl("ttl_seconds", ttl_seconds) or 0]
-        return self._write(thread_id, self._command(thread_id, user, agent, fields=fields))
+        return self._write(thread_id, self.write_command(thread_id, user, agent, fields=fields))
 
     def _append_turn(
         self, thread_id: str, role: str, content: str, ts: float | None, user: str, agent: str
     ) -> Op[SessionState]:
         now = time.time()
-        turn = self._encoded(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
-        return self._write(thread_id, self._command(thread_id, user, agent, turns=[turn], now=now))
+        turn = self.encode(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
+        return self._write(thread_id, self.write_command(thread_id, user, agent, turns=[turn], now=now))
 
     def _set(self, name: str, thread_id: str, value: str) -> Op[SessionState]:
         utf8(name, value)
-        return self._write(thread_id, self._command(thread_id, fields=[name, value]))
+        return self._write(thread_id, self.write_command(thread_id, fields=[name, value]))
 
     def _list_threads(self, limit: int | None) -> Op[list[str]]:
         return operations.list_threads(self.key_prefix, None if limit is None else positive("limit", limit))
@@ -299,29 +331,3 @@ class WorkingMemory(Connected):
         if self.list_prefix is None:
             return None
         return operations.Listed(self.list_prefix + scope("thread_id", thread_id), self.max_turns)
-
-    def _encoded(self, message: BaseMessage, ts: float) -> bytes:
-        return encode_turn(message, ts) if self.list_prefix is None else encode_entry(message)
-
-    def _command(
-        self,
-        thread_id: str,
-        user: str = "default",
-        agent: str = "default",
-        *,
-        turns: Sequence[bytes] = (),
-        fields: Sequence[str | int] = (),
-        now: float | None = None,
-    ) -> Command:
-        return operations.write_session(
-            self.key(thread_id),
-            thread_id,
-            turns,
-            now=time.time() if now is None else now,
-            ttl_seconds=self.ttl_seconds,
-            window=self.max_turns,
-            user=scope("user", user),
-            agent=scope("agent", agent),
-            fields=fields,
-            listed=self._listed(thread_id),
-        )

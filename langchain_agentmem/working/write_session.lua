@@ -77,9 +77,10 @@ end
 
 local stored = call('HMGET', key, 'thread_id', 'ttl_seconds', 'recent_turns')
 local list = KEYS[2]
-if list then call('LLEN', list) end -- fails if it is no list, before anything is written
+local there = list and call('LLEN', list) or 0 -- fails if it is no list, before anything is written
+if stored[1] then there = 0 end -- counted already; else other programs wrote them
 local count = tonumber(ARGV[4])
-local turn_count = call('HINCRBY', key, 'turn_count', count) -- first, for it fails if that is no number
+local turn_count = call('HINCRBY', key, 'turn_count', there + count) -- first: it fails if that is no number
 if not stored[1] then
   local fields = {
     'thread_id', ARGV[6], 'user', ARGV[7], 'agent', ARGV[8], 'goal', '', 'scratchpad', '',

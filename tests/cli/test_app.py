@@ -13,6 +13,8 @@ from langchain_agentmem.cli import app
 from langchain_agentmem.cli.failures import message, reported
 from langchain_agentmem.errors import ConfigurationError
 
+COMMANDS = [command.name or "" for command in app.registered_commands]
+
 
 def test_alone_it_shows_its_help() -> None:
     result = CliRunner().invoke(app, [])
@@ -35,6 +37,14 @@ def test_help_is_enough_to_get_going() -> None:
         assert words in result.output
 
 
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("chat", "demo")])
+def test_every_command_helps_with_an_example(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"  agentmem {command}" in result.output
+    assert command == "redis" or "--redis URL" in result.output
+
+
 def test_version() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.output.split()[0]) == (0, "agentmem")
@@ -54,6 +64,26 @@ def test_version() -> None:
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, ["chat", *arguments]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["recall"],
+        ["recall", "x", "--k", "0"],
+        ["recall", "x", "--threshold", "-1"],
+        ["remember", "x", "--ttl", "0"],
+        ["memories", "--limit", "0"],
+        ["events", "t", "--count", "0"],
+        ["import", "f", "--batch-size", "0"],
+        ["import", "f", "--thread", ""],
+        ["export", "--what", "nothing"],
+        ["forget"],
+        ["redis", "--port", "70000"],
+    ],
+)
+def test_wrong_usage_of_a_command_is_exit_code_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def test_a_span_has_two_units(seconds: int, shown: str) -> None:
 
 def test_durations_and_counts() -> None:
     assert [milliseconds(s) for s in (0.0003, 0.0124, 1.24)] == ["0.3 ms", "12 ms", "1,240 ms"]
+    assert count(2, "key") == "2 keys"
     assert [count(1, "memory"), count(2, "memory"), count(1200, "event")] == [
         "1 memory",
         "2 memories",

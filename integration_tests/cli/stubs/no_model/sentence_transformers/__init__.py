@@ -1,0 +1,1 @@
+raise ImportError("this command needs no model")

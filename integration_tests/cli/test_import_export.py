@@ -1,0 +1,301 @@
+"""`agentmem import` and `export` as processes: exact, also when killed; what is exported comes back equal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+
+from integration_tests.cli.conftest import NO_MODEL, Terminal, agentmem, environment
+from integration_tests.waiting import wait_until
+from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.transport.embedded import EmbeddedRedis
+
+EVERY_TURN = {"AGENTMEM_MAX_TURNS": "none"}
+
+
+def written(path: Path, lines: list[Any]) -> str:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return str(path)
+
+
+def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def contents(url: str, thread: str) -> list[Any]:
+    with AgentMemory(url) as memory:
+        return [message.content for message in memory.working.messages(thread)]
+
+
+def kill_when(started: Callable[[], object], *arguments: str, url: str) -> None:
+    """Run an import and kill it in the middle."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "langchain_agentmem.cli", "import", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(url, stubs=True, **EVERY_TURN),
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or started(), 60)
+        assert process.poll() is None, "it was over before it could be killed"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_messages_of_a_killed_import_are_there_once_and_in_order(
+    url: str, bare: redis.Redis, tmp_path: Path
+) -> None:
+    said = [str(number % 7) for number in range(3000)]  # the same words again and again
+    file = written(
+        tmp_path / "f.jsonl",
+        [{"role": ("user", "assistant")[n % 2], "content": c} for n, c in enumerate(said)],
+    )
+    arguments = (file, "--thread", "t", "--user", "ada", "--batch-size", "3")
+    done = 0
+    for limit in (30, 600, 1200):
+        kill_when(
+            lambda limit=limit: int(bare.hget("agent:session:t", "turn_count") or 0) > limit,
+            *arguments,
+            url=url,
+        )
+        done = int(bare.hget("agent:session:t", "turn_count") or 0)
+        assert limit < done < 3000
+    last = agentmem("import", *arguments, "--json", url=url, **EVERY_TURN)
+    assert told(last)["messages"] == {"new": 3000 - done, "known": done}
+    assert contents(url, "t") == said
+    assert bare.hget("agent:session:t", "turn_count") == b"3000"
+    again = agentmem("import", *arguments, "--json", url=url, **EVERY_TURN)
+    assert told(again)["messages"] == {"new": 0, "known": 3000}
+    assert len(contents(url, "t")) == 3000
+
+
+def test_memories_of_a_killed_import_are_there_once(url: str, bare: redis.Redis, tmp_path: Path) -> None:
+    texts = [f"a{n} b{n} c{n} d{n} e{n}" for n in range(400)]
+    file = written(tmp_path / "f.jsonl", texts + texts[:50])
+    arguments = (file, "--user", "ada", "--batch-size", "2")
+    kill_when(lambda: len(list(bare.scan_iter("agent:mem:*"))) > 50, *arguments, url=url)
+    assert told(agentmem("import", *arguments, "--json", url=url))["memories"]["new"] > 0
+    with AgentMemory(url) as memory:
+        first = memory.long_term.list_memories(user="ada", limit=1000)
+    stored = [record.text for record in first]
+    assert len(stored) == len(set(stored))
+    # Known by their ids: nothing has to be embedded.
+    known = agentmem("import", *arguments, "--json", url=url, stubs=False, **NO_MODEL)
+    assert told(known)["memories"] == {"new": 0, "known": 450}
+    with AgentMemory(url) as memory:
+        again = memory.long_term.list_memories(user="ada", limit=1000)
+    assert [(one.id, one.hit_count, one.created_ts) for one in again] == [
+        (one.id, one.hit_count, one.created_ts) for one in first
+    ]
+
+
+def test_a_restated_memory_is_left_as_it_is(url: str) -> None:
+    lines = (
+        '"Ana lives in Lisbon"\n"ana lives in lisbon"\n{"text": "Ana lives in Lisbon", "kind": "semantic"}\n'
+    )
+    done = agentmem("import", "-", "--user", "ada", "--batch-size", "1", "--json", url=url, stdin=lines)
+    assert told(done)["memories"] == {"new": 2, "known": 1}
+    with AgentMemory(url) as memory:
+        found = memory.long_term.list_memories(user="ada")
+    assert sorted((one.kind, one.hit_count) for one in found) == [("episodic", 0), ("semantic", 0)]
+
+
+def test_bad_lines_are_told_with_their_numbers_and_the_rest_goes_on(url: str, tmp_path: Path) -> None:
+    good = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two", "ts": 5}, "a memory"]
+    bad = [
+        b"{not json",
+        b"[1]",
+        b'{"role": "tool", "content": "x"}',
+        b'{"text": "x", "weight": 1}',
+        b'{"action": "x"}',
+        b'"\xff"',
+        b'{"text": ""}',
+        b'{"role": "user", "content": "x", "ts": "noon"}',
+    ]
+    file = tmp_path / "f.jsonl"
+    lines = [json.dumps(good[0]).encode(), *bad, b"", *(json.dumps(line).encode() for line in good[1:])]
+    file.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
+    done = agentmem("import", str(file), "--user", "ada", "--thread", "t", "--json", url=url)
+    assert done.returncode == 1
+    assert [one["line"] for one in told(done)["bad_lines"]] == list(range(2, 10))
+    assert [line.partition(":")[0] for line in done.stderr.splitlines() if line.startswith("line ")] == [
+        f"line {number}" for number in range(2, 10)
+    ]
+    assert "line 5: unknown: weight; what belongs to a memory goes into" in done.stderr
+    assert contents(url, "t") == ["one", "two"]
+    with AgentMemory(url) as memory:
+        assert [one.text for one in memory.long_term.list_memories(user="ada")] == ["a memory"]
+
+    # The bad line is mended: only that one is new.
+    file.write_bytes(file.read_bytes().replace(b"[1]", b'{"role": "user", "content": "mended"}'))
+    mended = told(agentmem("import", str(file), "--user", "ada", "--thread", "t", "--json", url=url))
+    assert mended["messages"] == {"new": 1, "known": 2}
+    assert contents(url, "t") == ["one", "two", "mended"]
+
+
+def test_messages_keep_their_thread_user_and_time(url: str) -> None:
+    lines = [{"role": "user", "content": "hi", "ts": 12.5}, {"role": "system", "content": "yo"}]
+    stdin = "".join(json.dumps(line) + "\n" for line in lines)
+    done = agentmem("import", "-", url=url, stdin=stdin)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: line 1 is a message: say with --thread" in done.stderr
+    assert agentmem("import", "-", "--thread", "t", "--user", "ada", url=url, stdin=stdin).returncode == 0
+    with AgentMemory(url) as memory:
+        state = memory.working.load("t")
+    assert state is not None
+    assert (state.user, state.recent_turns[0].ts, state.ttl_seconds is None) == ("ada", 12.5, False)
+    done = agentmem("import", "-", "--thread", "t", "--user", "bob", url=url, stdin=stdin)
+    assert (done.returncode, "error: The thread t is ada's" in done.stderr) == (1, True)
+
+
+def test_the_same_word_in_another_file_is_another_message(url: str, tmp_path: Path) -> None:
+    one = written(tmp_path / "1", [{"role": "user", "content": c} for c in ("is it?", "yes")])
+    two = written(tmp_path / "2", [{"role": "user", "content": c} for c in ("really?", "yes", "yes")])
+    for _ in range(2):
+        for file in (one, two):
+            assert agentmem("import", file, "--thread", "t", "--user", "ada", url=url).returncode == 0
+    assert contents(url, "t") == ["is it?", "yes", "really?", "yes", "yes"]
+
+
+def test_a_file_of_texts_needs_no_json(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "facts.txt"
+    file.write_text('Ana lives in Lisbon\n\n"quoted" and more\n{"text": 1}\n', "utf-8")
+    done = agentmem("import", str(file), "--user", "ada", "--kind", "semantic", url=url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1] == "memories   3 new, 0 known already"
+    with AgentMemory(url) as memory:
+        texts = {one.text for one in memory.long_term.list_memories(user="ada", kind="semantic")}
+    assert texts == {"Ana lives in Lisbon", '"quoted" and more', '{"text": 1}'}
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    with EmbeddedRedis() as server:
+        yield server.url
+
+
+def fill(url: str) -> None:
+    with AgentMemory(url, max_turns=None, embeddings=None) as memory:
+        call = {"name": "look", "args": {"at": [1, {"x": None}]}, "id": "c1", "type": "tool_call"}
+        memory.working.append(
+            "t-1",
+            [
+                SystemMessage("be\nkind"),
+                HumanMessage([{"type": "text", "text": "ünö"}], id="m1"),
+                AIMessage("", tool_calls=[call]),
+                ToolMessage("r", tool_call_id="c1", artifact=Document("d", metadata={"n": 2**70})),
+            ],
+            user="ada",
+        )
+        memory.working.set_goal("t-1", "see it")
+        memory.working.set_scratchpad("t-1", "notes")
+        memory.working.append("t 2", [HumanMessage("yes"), HumanMessage("yes")], user="böb")
+        vector = [0.0] * 384
+        for number, (said, user, kind) in enumerate(
+            [("a, b", "ada", "episodic"), ("c\nd", "ada", "semantic"), ("e", "böb", "my kind")]
+        ):
+            vector[number] = 1.0
+            memory.long_term.remember(
+                said,
+                user=user,
+                kind=kind,
+                namespace="n s",
+                source_thread="t-1",
+                embedding=vector,
+                metadata={"n": [number, 1.5, None]},
+            )
+
+
+def stored(url: str) -> tuple[Any, ...]:
+    with AgentMemory(url) as memory:
+        sessions = {
+            thread: (state.user, state.agent, state.goal, state.scratchpad, state.recent_turns)
+            for thread in memory.working.list_threads()
+            if (state := memory.working.load(thread)) is not None
+        }
+        memories = {
+            one.id: (
+                one.text,
+                one.user,
+                one.namespace,
+                one.kind,
+                one.source_thread,
+                one.metadata,
+                one.ttl_seconds is None,
+            )
+            for user in ("ada", "böb")
+            for one in memory.long_term.list_memories(user=user, namespace=None)
+        }
+    return sessions, memories
+
+
+def test_what_is_exported_comes_back_equal(url: str, other: str, tmp_path: Path) -> None:
+    fill(url)
+    file = tmp_path / "all.jsonl"
+    assert agentmem("export", "--output", str(file), url=url).stdout == ""
+    done = agentmem("import", "-", "--json", url=other, stdin=file.read_bytes())
+    assert told(done) == {
+        "messages": {"new": 6, "known": 0},
+        "memories": {"new": 3, "known": 0},
+        "bad_lines": [],
+    }, done.stderr
+    assert stored(other) == stored(url)
+    assert len(stored(url)[1]) == 3
+
+    # Back into where it came from: memories are known by their ids.
+    back = told(agentmem("import", str(file), "--json", url=url))
+    assert back["memories"] == {"new": 0, "known": 3}
+    # To somebody else of the same store: other memories, for their ids are taken.
+    to_carl = ("import", str(file), "--user", "carl", "--thread", "t-3", "--json")
+    assert told(agentmem(*to_carl, url=url))["memories"] == {"new": 3, "known": 0}
+    assert told(agentmem(*to_carl, url=url))["memories"] == {"new": 0, "known": 3}
+    edited = file.read_bytes().replace(b'"ada"', b'"dan"').replace(b'"t-1"', b'"t-4"')
+    for new in (2, 0):
+        of_dan = told(agentmem("import", "-", "--json", url=url, stdin=edited))
+        assert of_dan["memories"] == {"new": new, "known": 3 - new}
+
+
+def test_what_is_exported_can_be_chosen(url: str) -> None:
+    fill(url)
+    with AgentMemory(url) as memory:
+        memory.events.record("t-1", "looked", user="ada")
+        memory.events.record("t-1", "came", user="böb")
+
+    def exported(*arguments: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in agentmem("export", *arguments, url=url).stdout.splitlines()]
+
+    assert {line["user"] for line in exported()} == {"ada", "böb"}
+    assert {line["user"] for line in exported("--user", "ada")} == {"ada"}
+    assert [line.get("content") for line in exported("--thread", "t 2")] == [None, "yes", "yes"]
+    assert {line["text"] for line in exported("--what", "memories")} == {"a, b", "c\nd", "e"}
+    events = exported("--what", "events", "--user", "ada")
+    assert [(one["thread"], one["action"]) for one in events] == [("t-1", "looked")]
+
+
+def test_what_cannot_be_exported_is_told_and_the_rest_goes_on(url: str, bare: redis.Redis) -> None:
+    fill(url)
+    bare.json().set("agent:mem:odd", "$", {"text": 5})
+    done = agentmem("export", url=url)
+    assert done.returncode == 1
+    assert "no memory" in done.stderr
+    assert len(done.stdout.splitlines()) == 3 + 2 + 6
+
+
+def test_a_terminal_sees_how_far_it_is(url: str, tmp_path: Path, terminal: Callable[..., Terminal]) -> None:
+    file = written(tmp_path / "f.jsonl", [{"role": "user", "content": str(n)} for n in range(500)])
+    shown = terminal(file, "--thread", "t", "--batch-size", "5", url=url, command="import")
+    shown.expect("lines, ")
+    shown.expect(" a second")
+    shown.expect("messages   500 new, 0 known already")
+    assert shown.end() == 0

@@ -1,0 +1,215 @@
+"""`agentmem sessions`, `session`, `events`, `doctor` and `redis` as processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import redis
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+
+from integration_tests.cli.conftest import NO_MODEL, Terminal, agentmem, environment
+from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.transport.embedded import EmbeddedRedis
+
+
+@pytest.fixture
+def filled(url: str) -> str:
+    with AgentMemory(url) as memory:
+        call = {"name": "look", "args": {}, "id": "c1"}
+        messages = [
+            HumanMessage("find\x1b[2J it"),
+            AIMessage("", tool_calls=[call]),
+            ToolMessage("r", tool_call_id="c1"),
+        ]
+        memory.working.append("t-1", messages, user="ada")
+        memory.working.set_goal("t-1", "find it")
+        memory.working.append_turn("t-2", "user", "hi", user="bob")
+        memory.events.record("t-1", "looked", "for it", name="look", duration_seconds=0.25)
+    return url
+
+
+def test_sessions_are_listed_the_latest_first(filled: str) -> None:
+    listed = json.loads(agentmem("sessions", "--json", url=filled).stdout)
+    assert [(one["thread_id"], one["user"], one["turn_count"]) for one in listed] == [
+        ("t-2", "bob", 1),
+        ("t-1", "ada", 3),
+    ]
+    done = agentmem("sessions", "--user", "ada", url=filled)
+    assert done.stdout.startswith("session    t-1  ada  3  ")
+    assert done.stdout.count("\n") == 1
+    assert len(json.loads(agentmem("sessions", "--limit", "1", "--json", url=filled).stdout)) == 1
+
+
+def test_a_session_shows_its_state_its_window_and_its_life(filled: str, bare: redis.Redis) -> None:
+    shown = agentmem("session", "t-1", url=filled).stdout
+    for words in ("goal       find it", "messages   3, of which the window holds 3", "lives for  59 min"):
+        assert words in shown
+    assert "assistant  calls look" in shown
+    assert "\x1b" not in shown
+    session = json.loads(agentmem("session", "t-1", "--json", url=filled).stdout)
+    assert [turn["role"] for turn in session["turns"]] == ["user", "assistant", "tool"]
+    assert session["turns"][1]["tool_calls"][0]["name"] == "look"
+    assert 3000 < session["ttl_seconds"] <= 3600
+    assert agentmem("session", "t-1", "--delete", "--yes", url=filled).returncode == 0
+    assert not bare.exists("agent:session:t-1")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sessions",),
+        ("session", "t-1"),
+        ("events", "t-1"),
+        ("memories",),
+        ("forget", "ada", "--yes"),
+        ("export",),
+        ("doctor",),
+    ],
+)
+def test_what_needs_no_model_loads_none(filled: str, arguments: tuple[str, ...]) -> None:
+    done = agentmem(*arguments, url=filled, stubs=False, **NO_MODEL)
+    assert done.returncode == 0, done.stderr
+    loads = agentmem("recall", "x", url=filled, stubs=False, **NO_MODEL)
+    assert (loads.returncode, loads.stdout) == (1, "")
+
+
+def test_events_are_shown_oldest_first(filled: str) -> None:
+    with AgentMemory(filled) as memory:
+        memory.events.record("t-1", "found")
+    lines = agentmem("events", "t-1", url=filled).stdout.splitlines()
+    assert [line.split()[2] for line in lines] == ["looked", "found"]
+    assert "look  250 ms  for it" in lines[0]
+    (last,) = json.loads(agentmem("events", "t-1", "--count", "1", "--json", url=filled).stdout)
+    assert (last["action"], last["detail"]) == ("found", "")
+    assert agentmem("events", "none", url=filled).stdout == "events     none in this thread\n"
+
+
+def test_following_shows_events_that_are_written_later(filled: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "langchain_agentmem.cli", "events", "t-1", "--follow", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(filled, stubs=True),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert json.loads(process.stdout.readline())["action"] == "looked"
+    with AgentMemory(filled) as memory:
+        for action in ("later", "last"):
+            memory.events.record("t-1", action)
+            assert json.loads(process.stdout.readline())["action"] == action
+    process.send_signal(signal.SIGINT)
+    with process:
+        said = process.stderr.read().decode()
+        assert process.stdout.read() == b""
+    assert process.returncode == 130
+    assert "Traceback" not in said
+
+
+def test_following_on_a_terminal_begins_before_the_first_event(
+    url: str, terminal: Callable[..., Terminal]
+) -> None:
+    shown = terminal("t-9", "--follow", url=url, command="events")
+    with AgentMemory(url) as memory:
+        memory.events.record("t-9", "begun")
+    shown.expect("begun")
+    shown.press("Ctrl-C")
+    assert shown.end() == 130
+
+
+def checks(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
+    found = json.loads(done.stdout)
+    assert found["ok"] == (done.returncode == 0)
+    return {check["name"]: (check["verdict"], check["says"]) for check in found["checks"]}
+
+
+def test_the_doctor_finds_a_fit_server_fit(filled: str) -> None:
+    assert agentmem("remember", "x y z", "--user", "ada", url=filled).returncode == 0
+    done = agentmem("doctor", "--json", url=filled)
+    found = checks(done)
+    assert done.returncode == 0
+    assert found["modules"][0] == "ok"
+    assert "search " in found["modules"][1]
+    assert "agentmem:idx, 1 document, $.embedding VECTOR HNSW FLOAT32 COSINE DIM 384" in found["index"][1]
+    assert found["working"][1].startswith("2 keys, ")
+    assert found["long-term"][1].startswith("1 key, 1")
+    assert "the worst of 21" in found["latency"][1]
+    assert found["persistence"][0] == "warning"  # a throw-away has none
+    shown = agentmem("doctor", url=filled).stdout
+    assert "✓ modules" in shown
+    assert "! persistence" in shown
+
+
+def test_the_doctor_says_what_is_missing_and_what_is_better() -> None:
+    options = {"maxmemory": "200mb", "save": "3600 1"}
+    with EmbeddedRedis(search=False, options=options) as server:
+        done = agentmem("doctor", "--json", url=server.url)
+        found = checks(done)
+        assert done.returncode == 1
+        assert found["modules"] == (
+            "broken",
+            "without Search and JSON, which long-term memory needs: use Redis 8, Redis Stack, or embedded://",
+        )
+        assert found["index"][0] == "broken"
+        assert found["eviction"][0] == "warning"
+        assert "a full server refuses every write. Volatile-lfu is recommended" in found["eviction"][1]
+        assert found["persistence"] == ("ok", "snapshots (RDB), save 3600 1")
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("maxmemory-policy", "allkeys-lfu")
+        assert checks(agentmem("doctor", "--json", url=server.url))["eviction"][0] == "ok"
+        assert "✗ modules" in agentmem("doctor", url=server.url).stdout
+
+
+def test_the_doctor_sees_an_index_of_another_shape(filled: str) -> None:
+    assert agentmem("remember", "x y z", url=filled).returncode == 0
+    done = agentmem("doctor", "--json", url=filled, AGENTMEM_ALGORITHM="flat")
+    verdict, says = checks(done)["index"]
+    assert (done.returncode, verdict) == (1, "broken")
+    assert "is $.embedding VECTOR HNSW FLOAT32 COSINE, wanted $.embedding VECTOR FLAT" in says
+
+
+def test_the_doctor_cannot_look_at_what_does_not_answer() -> None:
+    done = agentmem("doctor", url="redis://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: No connection to 127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize("port", [False, True])
+def test_the_private_redis_runs_until_ctrl_c(
+    tmp_path_factory: pytest.TempPathFactory, free_port: int, port: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("r") / "d"
+    arguments = ["--port", str(free_port)] if port else []
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "langchain_agentmem.cli",
+            "redis",
+            "--data-dir",
+            str(folder),
+            "--json",
+            *arguments,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment("", stubs=False),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    url = json.loads(process.stdout.readline())["url"]
+    assert url.endswith(f"@127.0.0.1:{free_port}/0") == port
+    with redis.Redis.from_url(url) as client:
+        assert client.ping()
+    if port:
+        with redis.Redis(port=free_port) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
+            stranger.ping()
+    process.send_signal(signal.SIGINT)
+    with process:
+        said = process.stderr.read().decode()
+    assert (process.returncode, "Traceback" in said) == (0, False)

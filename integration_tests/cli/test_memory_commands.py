@@ -1,0 +1,111 @@
+"""`agentmem recall`, `remember`, `memories` and `forget` as processes, with a model that loads at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from integration_tests.cli.conftest import Terminal, agentmem
+from langchain_agentmem.agent_memory import AgentMemory
+
+
+def test_what_is_remembered_is_recalled_and_listed_and_deleted(url: str, bare: redis.Redis) -> None:
+    done = agentmem("remember", "Ana lives in Lisbon", "--user", "ada", "--kind", "semantic", url=url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("memory     stored as new memory (")
+    done = agentmem(
+        "remember", "ana lives in lisbon", "--user", "ada", "--kind", "semantic", "--json", url=url
+    )
+    merged = json.loads(done.stdout)
+    assert merged["deduped"] is True
+
+    done = agentmem("recall", "where Ana lives in", "--user", "ada", url=url)
+    assert "recalled   1 within 0.55" in done.stdout
+    assert done.stdout.rstrip().endswith("semantic  Ana lives in Lisbon")
+    assert "\x1b" not in done.stdout + done.stderr
+    assert (
+        "recalled   nothing within 0.01"
+        in agentmem("recall", "where Ana lives in", "--user", "ada", "--threshold", "0.01", url=url).stdout
+    )
+    assert agentmem("recall", "Ana", "--user", "bob", "--json", url=url).stdout == "[]\n"
+
+    (listed,) = json.loads(agentmem("memories", "--user", "ada", "--json", url=url).stdout)
+    assert (listed["id"], listed["hit_count"], listed["ttl_seconds"]) == (merged["id"], 1, None)
+    assert "semantic  1  2" in agentmem("memories", "--user", "ada", url=url).stdout
+
+    others = agentmem("memories", "--user", "bob", "--delete", merged["id"], "--yes", url=url)
+    assert (others.returncode, others.stderr.splitlines()[-1][:24]) == (1, "error: bob has no memory")
+    assert agentmem("memories", "--user", "ada", "--delete", merged["id"], "--yes", url=url).returncode == 0
+    assert list(bare.scan_iter("agent:mem:*")) == []
+
+
+def test_everything_about_a_memory_can_be_said(url: str) -> None:
+    done = agentmem(
+        *("remember", "-", "--user", "ada", "--namespace", "work", "--ttl", "500", "--thread", "t-1"),
+        *("--metadata", '{"from": ["mail", 1]}'),
+        url=url,
+        stdin="one two ünö\n",
+    )
+    assert done.returncode == 0, done.stderr
+    with AgentMemory(url) as memory:
+        (record,) = memory.long_term.list_memories(user="ada", namespace="work")
+    assert (record.text, record.source_thread) == ("one two ünö", "t-1")
+    assert record.metadata == {"from": ["mail", 1]}
+    assert 490 <= (record.ttl_seconds or 0) <= 500
+    assert agentmem("recall", "one two ünö", "--user", "ada", "--json", url=url).stdout == "[]\n"
+    everywhere = agentmem("recall", "one two ünö", "--user", "ada", "--all-namespaces", "--json", url=url)
+    assert [one["namespace"] for one in json.loads(everywhere.stdout)] == ["work"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("remember", "x", "--metadata", "[1]"), "error: --metadata takes a JSON object"),
+        (("remember", "x", "--metadata", "{"), "error: --metadata is no JSON"),
+        (("remember", " "), "error: text is empty."),
+        (("session", "nobody"), "error: There is no session nobody"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(url: str, arguments: tuple[str, ...], said: str) -> None:
+    done = agentmem(*arguments, url=url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith(said)
+
+
+def _fill(url: str) -> None:
+    with AgentMemory(url) as memory:
+        memory.working.append_turn("t-1", "user", "hi", user="ada")
+        memory.working.append_turn("t-2", "user", "hi", user="bob")
+        memory.events.record("t-1", "greeted")
+
+
+def test_nobody_is_forgotten_unless_somebody_agrees(
+    url: str, bare: redis.Redis, terminal: Callable[..., Terminal]
+) -> None:
+    _fill(url)
+    for arguments in (("forget", "ada"), ("session", "t-1", "--delete"), ("memories", "--delete", "x")):
+        done = agentmem(*arguments, url=url)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "error: Nobody is there to confirm it: add --yes.\n"
+    asked = terminal("ada", url=url, command="forget")
+    asked.expect("Remove everything of ada, in every thread and namespace? [yes/no] ")
+    asked.send("no")
+    asked.expect("forgot     nothing")
+    assert asked.end() == 0
+    assert bare.exists("agent:session:t-1", "agent:events:t-1") == 2
+
+    asked = terminal("ada", url=url, command="forget")
+    asked.expect("[yes/no] ")
+    asked.send("yes")
+    asked.expect("forgot     ada: 1 thread, 0 memories, 1 event")
+    assert asked.end() == 0
+    assert [key for key in bare.scan_iter() if key.startswith(b"agent:")] == [b"agent:session:t-2"]
+
+
+def test_forgetting_without_a_question(url: str) -> None:
+    _fill(url)
+    done = agentmem("forget", "ada", "--yes", "--json", url=url)
+    assert json.loads(done.stdout) == {"user": "ada", "threads": ["t-1"], "memories": 0, "events": 1}

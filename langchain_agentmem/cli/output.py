@@ -1,0 +1,66 @@
+"""What a command answers with besides tables: JSON for programs, times, and whether a person agrees."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from langchain_agentmem.cli.failures import CommandError
+from langchain_agentmem.cli.screen import Screen
+
+USAGE = 2
+
+
+def show_json(value: Any) -> None:
+    """One JSON document on a line of standard output, at once."""
+    from langchain_agentmem.core import json
+
+    sys.stdout.flush()
+    sys.stdout.buffer.write(json.dumps(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def moment(ts: float) -> str:
+    """A time for a person: ISO 8601, in the local time zone."""
+    try:
+        return datetime.fromtimestamp(ts).astimezone().isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return f"{ts:g} s"
+
+
+def confirmed(screen: Screen, question: str, yes: bool) -> bool:
+    """Whether it may be done. Without `--yes` a person is asked; where there is none, it is refused.
+
+    Raises:
+        typer.Exit: With exit code 2: nobody is there to ask.
+    """
+    if yes:
+        return True
+    if not (screen.is_terminal and sys.stdin is not None and sys.stdin.isatty()):
+        typer.echo("error: Nobody is there to confirm it: add --yes.", err=True)
+        raise typer.Exit(USAGE)
+    from langchain_agentmem.cli.prompt import Prompt
+
+    return Prompt(screen).confirm(question)
+
+
+def json_object(name: str, value: str | None) -> dict[str, Any] | None:
+    """The value of an option that takes a JSON object.
+
+    Raises:
+        CommandError: It is none.
+    """
+    from langchain_agentmem.core import json
+
+    if value is None:
+        return None
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise CommandError(f"--{name} is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise CommandError(f'--{name} takes a JSON object, such as {{"source": "mail"}}.')
+    return found
