@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from integration_tests.upstash.emulator import Emulator
+from integration_tests.upstash.node import RestFront, require_javascript
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.embedded import EmbeddedRedis
@@ -58,14 +59,26 @@ def emulator(emulated: Emulator, url: str) -> Emulator:
     return emulated
 
 
-BOTH_BACKENDS = pytest.mark.parametrize("transport", ["redis", "upstash"], indirect=True)
-"""Runs tests that use the fixture `transport` on Redis, and over REST."""
+@pytest.fixture(scope="session")
+def front(server: EmbeddedRedis) -> Iterator[RestFront]:
+    """A real REST server in front of the same Redis, from npm: without base64, /multi-exec and search."""
+    require_javascript()
+    with RestFront(server.url) as front:
+        yield front
+
+
+BACKENDS = ("redis", "upstash", "front")
+ON_EVERY_BACKEND = pytest.mark.parametrize("transport", BACKENDS, indirect=True)
+"""Runs tests that use the fixture `transport` on Redis, and over REST with either server."""
 
 
 def connection_to(backend: str, request: pytest.FixtureRequest, url: str) -> SharedConnection:
     """A connection to the Redis of the fixture `url`, straight or over REST."""
     if backend == "redis":
         return SharedConnection(url)
+    if backend == "front":
+        front: RestFront = request.getfixturevalue("front")
+        return SharedConnection(f"{front.url}?rest_encoding=none", token=front.token)
     emulator: Emulator = request.getfixturevalue("emulator")
     return SharedConnection(emulator.url, token=emulator.token)
 

@@ -61,7 +61,8 @@ class AgentMemory(Connected):
         client: A sync client of yours instead of a URL, of `redis` or `upstash_redis`; it is neither
             changed nor closed.
         async_client: An async client of yours.
-        embeddings: Any LangChain embeddings; by default all-MiniLM-L6-v2, on this machine.
+        embeddings: Any LangChain embeddings; by default all-MiniLM-L6-v2, on this machine. Refused on
+            Upstash, which has no vectors.
         settings: Ready settings, instead of keywords.
         **options: The fields of `AgentMemorySettings`.
 
@@ -104,6 +105,9 @@ class AgentMemory(Connected):
         else:
             token = None if settings.token is None else settings.token.get_secret_value()
             self._connect(None, settings.url.get_secret_value(), None, None, seconds, token)
+        if embeddings is not None and self.transport.rest:
+            self.transport.close()
+            raise ConfigurationError("embeddings= is of no use here: Upstash finds memories by their words.")
         self._embeddings = embeddings
         self.failures = 0
         """How many failures chains passed over, because `on_error` is `continue`."""

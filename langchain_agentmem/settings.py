@@ -87,8 +87,11 @@ class AgentMemorySettings(BaseSettings):
     )
     dedup_threshold: Distance = Field(0.20, description="Up to this distance a memory is known already.")
     recall_threshold: Distance = Field(0.55, description="Up to this distance a memory is recalled.")
-    dedup_score: PositiveFloat | None = Field(
-        8.0, description="On Upstash: above this score of full-text search a memory is known already."
+    dedup_score: float | None = Field(
+        8.0,
+        ge=0,
+        description="On Upstash: above this score of full-text search, a memory that shares half of the "
+        "words is known already; with `None`, only the same text is.",
     )
     recency_per_day: float = Field(
         0.01, ge=0, le=1000, description="On Upstash: how much of its score a memory loses with a day of age."

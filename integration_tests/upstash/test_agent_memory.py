@@ -19,7 +19,13 @@ from langchain_core.runnables import Runnable, RunnableLambda
 
 from integration_tests.conftest import Do
 from integration_tests.upstash.emulator import Emulator
-from langchain_agentmem import AgentMemory, UpstashChatMessageHistory, UpstashLongTermMemory
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import (
+    AgentMemory,
+    MemoryVectorStore,
+    UpstashChatMessageHistory,
+    UpstashLongTermMemory,
+)
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -161,6 +167,14 @@ async def test_an_official_client_is_enough(emulator: Emulator, do: Do) -> None:
     with pytest.raises(ConfigurationError, match="not both"):
         AgentMemory(client=client, token="x")
     client.close()
+
+
+def test_what_has_no_use_on_upstash_is_refused(memory: AgentMemory, emulator: Emulator) -> None:
+    with pytest.raises(ConfigurationError, match="by their words"):
+        AgentMemory(emulator.url, token=emulator.token, embeddings=WordEmbeddings())
+    store: Any = memory.long_term
+    with pytest.raises(ConfigurationError, match="no vectors"):
+        MemoryVectorStore(store, user="alice")
 
 
 @pytest.mark.parametrize(

@@ -92,13 +92,6 @@ RICH: list[tuple[dict[str, Any], BaseMessage]] = [
 ]
 
 
-@pytest.fixture(scope="session")
-def front(server: EmbeddedRedis) -> Iterator[RestFront]:
-    require_javascript()
-    with RestFront(server.url) as front:
-        yield front
-
-
 @pytest.fixture
 def javascript_of(front: RestFront, url: str) -> JavaScriptOf:
     def javascript(session_id: str = "s1", session_ttl: int | None = None) -> JavaScriptHistory:

@@ -56,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "list": ("redis", RedisListChatMessageHistory),
     "upstash": ("upstash", UpstashChatMessageHistory),
     "upstash-hash": ("upstash", RedisHashChatMessageHistory),
+    "front": ("front", UpstashChatMessageHistory),
 }
 
 
@@ -209,7 +210,7 @@ async def test_it_serves_a_runnable_with_message_history(make: Make) -> None:
     assert [m.content for m in make("s9").messages] == ["a", "1 messages", "b", "3 messages"]
 
 
-@pytest.mark.parametrize("kind", ["list", "upstash"], indirect=True)
+@pytest.mark.parametrize("kind", ["list", "upstash", "front"], indirect=True)
 class TestList:
     def test_the_bytes_are_those_of_javascript_newest_first(self, make: Make, bare: redis.Redis) -> None:
         make("s1").add_messages([HumanMessage("hi"), AIMessage("yo é")])

@@ -10,7 +10,7 @@ import pytest
 import redis
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import CountingTransport, Do, connection_to
+from integration_tests.conftest import BACKENDS, CountingTransport, Do, connection_to
 from langchain_agentmem.errors import ConfigurationError, WrongKeyTypeError
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.histories import RedisListChatMessageHistory
@@ -24,7 +24,7 @@ CONVERSATION: list[BaseMessage] = [
 ]
 
 
-@pytest.fixture(params=["redis", "upstash"])
+@pytest.fixture(params=BACKENDS)
 async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
     connection = connection_to(request.param, request, url)
     yield connection
@@ -66,7 +66,7 @@ async def test_a_list_that_others_wrote_is_a_session(
     state = await do(working, "load", "t1")
     assert (state.thread_id, state.user, state.turn_count, state.messages) == ("t1", "", 4, CONVERSATION)
     assert 50 < state.ttl_seconds <= 60
-    await do(working, "append", "t1", [HumanMessage("more")])
+    assert await do(working, "append", "t1", [HumanMessage("more")]) == 5
     assert RedisListChatMessageHistory("t1", transport=transport).messages == [
         *CONVERSATION,
         HumanMessage("more"),

@@ -11,7 +11,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import CountingTransport, Do, connection_to
+from integration_tests.conftest import BACKENDS, CountingTransport, Do, connection_to
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -24,7 +24,7 @@ from langchain_agentmem.working.working_memory import WorkingMemory
 from tests.strategies import messages, scopes
 
 
-@pytest.fixture(params=["redis", "upstash"])
+@pytest.fixture(params=BACKENDS)
 async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
     connection = connection_to(request.param, request, url)
     yield connection

@@ -15,6 +15,7 @@ from typing_extensions import Self
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.operations import Op
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.longterm import operations
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_memory import LongTermMemory
@@ -41,6 +42,10 @@ class MemoryVectorStore(VectorStore):
         kind: Their kind.
         source_thread: The thread they come from.
         ttl_seconds: How long they live; `...` is the kind's default, `None` for ever.
+
+    Raises:
+        ConfigurationError: The memory has no vectors.
+        InvalidInputError: A name is not usable.
     """
 
     def __init__(
@@ -53,6 +58,11 @@ class MemoryVectorStore(VectorStore):
         source_thread: str = "",
         ttl_seconds: Ttl = ...,
     ) -> None:
+        if not isinstance(memory, LongTermMemory):
+            raise ConfigurationError(
+                f"A vector store needs a LongTermMemory, not {type(memory).__name__}; on Upstash there are "
+                "no vectors."
+            )
         self.memory = memory
         self.scope = Scope.of_user(user, checks.scope("namespace", namespace), checks.scope("kind", kind))
         self._about: dict[str, Any] = {
