@@ -24,8 +24,15 @@ PACKAGE = "langchain_agentmem."
 _INTERNAL = re.compile(
     r".*_op|a?store_batches|batches|draft|query|search|vector|buffer|count_dropped|put|on_\w+|run_inline|model_\w+"
 )
-# A default that is made, not stated.
-_DEFAULTS = {"url": "`REDIS_URL`, else `embedded://`"}
+# Defaults that are made, not stated.
+_DEFAULTS = {
+    "url": "`REDIS_URL`, `UPSTASH_REDIS_REST_URL`, else `embedded://`",
+    "token": "`UPSTASH_REDIS_REST_TOKEN` on Upstash, else `None`",
+    "session_storage": '`"hash"`; `"list"` on Upstash',
+    "session_ttl_seconds": "`3600`; `None` in a list",
+    "memory_prefix": '`"agent:mem:"`; `"memory:"` on Upstash',
+    "index_name": '`"agentmem:idx"`; `"memories"` on Upstash',
+}
 
 
 def rendered(page: str) -> str:
@@ -43,7 +50,7 @@ def rendered(page: str) -> str:
 def _settings() -> Iterator[str]:
     yield from ("| setting | type | default | environment | |", "|---|---|---|---|---|")
     for name, field in AgentMemorySettings.model_fields.items():
-        default = _DEFAULTS.get(name) or f"`{_literal(field.default)}`"
+        default = f"`{_literal(field.default)}`" if field.default_factory is None else _DEFAULTS[name]
         description = field.description
         kind, variable = _type(field.annotation), f"AGENTMEM_{name.upper()}"
         yield f"| `{name}` | {kind} | {default} | `{variable}` | {description} |"

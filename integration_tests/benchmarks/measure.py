@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from integration_tests.benchmarks.world import CountedConnection
+from integration_tests.benchmarks.world import Traffic, redis_traffic
 
 _PARTS = 5
 _TIDY_EVERY = 25
@@ -27,6 +27,7 @@ class Side:
         reach: How many times this side's time ours may take; `None` if it is shown only.
         each: How many single things a run does; the time is divided by it.
         times_itself: Whether `run` returns the seconds.
+        traffic: What went out so far.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Side:
     reach: float | None = None
     each: int = 1
     times_itself: bool = False
+    traffic: Callable[[], Traffic] = redis_traffic
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Compared:
     lowest: float
     highest: float
     round_trips: int | None
+    sent_bytes: int | None
     reach: float | None
     reached: bool | None
     judged: bool = False
@@ -85,13 +88,14 @@ class Measured:
     ours: str
     milliseconds: float
     round_trips: int | None
+    sent_bytes: int | None
     rounds: int
     others: list[Compared] = field(default_factory=list)
 
 
 def measure(row: Row, rounds: int, on_round: Callable[[], None] = lambda: None) -> Measured:
     """Run every side once a round, beginning with another one each round."""
-    trips = [_round_trips(side) for side in row.sides]
+    sent = [_sent(side) for side in row.sides]
     times: list[list[float]] = [[] for _ in row.sides]
     gc.collect()
     gc.disable()  # as timeit does: a collection would hit whoever is running
@@ -107,11 +111,11 @@ def measure(row: Row, rounds: int, on_round: Callable[[], None] = lambda: None) 
     finally:
         gc.enable()
     compared = [
-        _compare(side, times[0], other, trip)
-        for side, other, trip in zip(row.others, times[1:], trips[1:], strict=True)
+        _compare(side, times[0], other, traffic)
+        for side, other, traffic in zip(row.others, times[1:], sent[1:], strict=True)
     ]
     ours = median(times[0]) * 1000
-    return Measured(row.key, row.what, row.ours.name, ours, trips[0], rounds, judge(compared))
+    return Measured(row.key, row.what, row.ours.name, ours, *sent[0], rounds, judge(compared))
 
 
 def _time(side: Side, number: int) -> float:
@@ -122,19 +126,21 @@ def _time(side: Side, number: int) -> float:
     return (result if side.times_itself else took) / side.each
 
 
-def _round_trips(side: Side) -> int | None:
-    """Counted at the socket, the second time: the first loads scripts and looks at the index."""
+def _sent(side: Side) -> Traffic | tuple[None, None]:
+    """Counted the second time: the first loads scripts and looks at the index."""
     if side.times_itself:
-        return None
+        return None, None
     side.undo(side.run(0))
-    before = CountedConnection.writes
+    before = side.traffic()
     result = side.run(1)
-    counted = CountedConnection.writes - before
+    after = side.traffic()
     side.undo(result)
-    return counted
+    return Traffic(after.round_trips - before.round_trips, after.sent_bytes - before.sent_bytes)
 
 
-def _compare(side: Side, ours: Sequence[float], theirs: Sequence[float], trips: int | None) -> Compared:
+def _compare(
+    side: Side, ours: Sequence[float], theirs: Sequence[float], sent: Traffic | tuple[None, None]
+) -> Compared:
     ratio = median(ours) / median(theirs)
     step = max(1, len(ours) // _PARTS)
     parts = [
@@ -142,7 +148,7 @@ def _compare(side: Side, ours: Sequence[float], theirs: Sequence[float], trips: 
     ]
     reached = None if side.reach is None else ratio <= side.reach
     return Compared(
-        side.name, median(theirs) * 1000, ratio, min(parts), max(parts), trips, side.reach, reached
+        side.name, median(theirs) * 1000, ratio, min(parts), max(parts), *sent, side.reach, reached
     )
 
 

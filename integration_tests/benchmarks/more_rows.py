@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableLambda
 
 from integration_tests.benchmarks.measure import Row, Side
+from integration_tests.benchmarks.rest_rows import upstash_turn
 from integration_tests.benchmarks.rows import (
     RowOf,
     _recall,
@@ -229,4 +230,5 @@ ROWS: dict[str, RowOf] = {
     "recall-storages": recall_storages,
     "remember-storages": remember_storages,
     "remember-many": remember_many,
+    "upstash-turn": upstash_turn,
 }

@@ -19,7 +19,10 @@ from rich.table import Table
 from integration_tests.benchmarks.measure import Compared, Measured
 
 _MARKED = "<!-- {name} -->\n{text}\n<!-- end of {name} -->"
-_PACKAGES = ("redis", "hiredis", "langchain-core", "langchain-redis", "redisvl", "orjson", "numpy")
+_PACKAGES = (
+    *("redis", "hiredis", "langchain-core", "langchain-redis", "langchain-community", "upstash-redis"),
+    *("redisvl", "orjson", "numpy"),
+)
 
 
 def environment(client: redis.Redis) -> dict[str, str]:
@@ -68,6 +71,10 @@ def _milliseconds(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
+def _sent(one: Measured | Compared) -> list[str]:
+    return ["" if count is None else f"{count:,}" for count in (one.round_trips, one.sent_bytes)]
+
+
 def _verdict(one: Compared) -> str:
     if one.reached is None:
         return ""
@@ -88,18 +95,17 @@ def show(console: Console, rows: Sequence[Measured]) -> None:
     """The table on the screen."""
     table = Table(title="median times of both sides, interleaved")
     table.add_column("what, and against what", ratio=1)
-    for heading in ("ms", "trips", "ratio", "from-to", "target", ""):
+    for heading in ("ms", "trips", "bytes", "ratio", "from-to", "target", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        trips = "" if row.round_trips is None else str(row.round_trips)
         table.add_section()
-        table.add_row(f"[bold]{row.what}[/]\n  {row.ours}", _milliseconds(row.milliseconds), trips)
+        table.add_row(f"[bold]{row.what}[/]\n  {row.ours}", _milliseconds(row.milliseconds), *_sent(row))
         for one in row.others:
             style = "" if not one.judged else "green" if one.reached else "red"
             table.add_row(
                 f"  vs {one.name}",
                 _milliseconds(one.milliseconds),
-                "" if one.round_trips is None else str(one.round_trips),
+                *_sent(one),
                 f"[{style or 'default'}]{one.ratio:.2f}[/]",
                 f"{one.lowest:.2f}-{one.highest:.2f}",
                 "" if one.reach is None else f"<= {one.reach}",
@@ -111,20 +117,18 @@ def show(console: Console, rows: Sequence[Measured]) -> None:
 def markdown(rows: Sequence[Measured]) -> str:
     """The table of the documentation."""
     lines = [
-        "| what, and against what | ms | round trips | ratio | from–to | target | |",
-        "|---|---:|---:|---:|---:|---:|---|",
+        "| what, and against what | ms | round trips | bytes sent | ratio | from–to | target | |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
-        trips = "" if row.round_trips is None else row.round_trips
-        lines.append(
-            f"| **{row.what}**: `{row.ours}` | {_milliseconds(row.milliseconds)} | {trips} | | | | |"
-        )
+        sent = " | ".join(_sent(row))
+        lines.append(f"| **{row.what}**: `{row.ours}` | {_milliseconds(row.milliseconds)} | {sent} | | | | |")
         for one in row.others:
-            trips = "" if one.round_trips is None else one.round_trips
+            sent = " | ".join(_sent(one))
             target = "" if one.reach is None else f"≤ {one.reach}"
             mark = "**" if one.judged else ""
             lines.append(
-                f"| against {one.name} | {_milliseconds(one.milliseconds)} | {trips} | {mark}{one.ratio:.2f}{mark} "
+                f"| against {one.name} | {_milliseconds(one.milliseconds)} | {sent} | {mark}{one.ratio:.2f}{mark} "
                 f"| {one.lowest:.2f}–{one.highest:.2f} | {target} | {mark}{_verdict(one)}{mark} |"
             )
     return "\n".join(lines)

@@ -13,7 +13,7 @@ import pytest
 
 from integration_tests.benchmarks.measure import Compared, Row, Side, judge, measure
 from integration_tests.benchmarks.more_rows import ROWS
-from integration_tests.benchmarks.world import World
+from integration_tests.benchmarks.world import World, exchange
 from langchain_agentmem import EmbeddedRedis
 
 _ROOT = Path(__file__).parents[2]
@@ -75,6 +75,16 @@ def test_round_trips_are_counted(world: World, key: str, ours: int, others: list
     assert [one.round_trips for one in measured.others][: len(others)] == others
 
 
+@pytest.mark.filterwarnings("default")  # of langchain-community
+def test_requests_and_bytes_to_upstash_are_counted(world: World) -> None:
+    measured = measure(ROWS["upstash-turn"](world), 1)
+    (theirs,) = measured.others
+    assert (measured.round_trips, theirs.round_trips) == (2, 5)
+    bodies = sum(len(str(message.content)) for message in exchange(1))
+    assert bodies < (measured.sent_bytes or 0) < (theirs.sent_bytes or 0)
+    assert world.rest_client.llen("turn") == world.rest_client.llen("message_store:turn") == 20
+
+
 def test_sides_take_turns_and_each_begins_once() -> None:
     ran: list[tuple[str, int]] = []
 
@@ -95,7 +105,9 @@ def test_sides_take_turns_and_each_begins_once() -> None:
 
 def test_a_target_is_judged_by_the_strictest_side_that_reaches_it() -> None:
     def one(name: str, ratio: float, reach: float | None) -> Compared:
-        return Compared(name, 1.0, ratio, ratio, ratio, 1, reach, None if reach is None else ratio <= reach)
+        return Compared(
+            name, 1.0, ratio, ratio, ratio, 1, 1, reach, None if reach is None else ratio <= reach
+        )
 
     def judged(*compared: Compared) -> list[str]:
         return [found.name for found in judge(compared) if found.judged]

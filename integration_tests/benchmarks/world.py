@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import redis
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from langchain_agentmem import AgentMemory
+from integration_tests.upstash.emulator import Emulator
+from langchain_agentmem import AgentMemory, EmbeddedRedis
 
 USER = "bench"
 DIMENSIONS = 384
@@ -25,22 +26,37 @@ TOPIC_SIZE = 25
 _NOISE = (1 / 0.6 - 1) ** 0.5
 
 
+class Traffic(NamedTuple):
+    """What went out so far."""
+
+    round_trips: int
+    sent_bytes: int
+
+
 class CountedConnection(redis.UnixDomainSocketConnection):
     """A connection that counts its writes: whatever is written at once is one round trip.
 
     Attributes:
         writes: How many there were, on all connections.
+        sent_bytes: How many bytes they were.
         distance_seconds: How far away the server is made to seem: a wait at every write.
     """
 
     writes = 0
+    sent_bytes = 0
     distance_seconds = 0.0
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:
         CountedConnection.writes += 1
+        CountedConnection.sent_bytes += sum(map(len, [command] if isinstance(command, bytes) else command))
         if CountedConnection.distance_seconds:
             time.sleep(CountedConnection.distance_seconds)
         super().send_packed_command(command, check_health)
+
+
+def redis_traffic() -> Traffic:
+    """What went out on the connections to Redis."""
+    return Traffic(CountedConnection.writes, CountedConnection.sent_bytes)
 
 
 def open_client(url: str, **options: Any) -> redis.Redis:
@@ -111,6 +127,7 @@ class World:
         self.client.execute_command("FT.CONFIG", "SET", "FORK_GC_CLEAN_THRESHOLD", 0)
         self.facts = Facts(stored, new)
         self.memory = self.new_memory()
+        self.closing = ExitStack()
         self.store_facts(self.memory)
 
     def new_memory(self, **settings: Any) -> AgentMemory:
@@ -148,8 +165,31 @@ class World:
         """A client for langchain-redis, which cannot read RESP3, redis-py's default."""
         return open_client(self.url, protocol=2)
 
+    @cached_property
+    def rest_server(self) -> EmbeddedRedis:
+        """A Redis of its own behind the REST API, whose emulation needs notifications of every write."""
+        return self.closing.enter_context(EmbeddedRedis(search=False))
+
+    @cached_property
+    def emulator(self) -> Emulator:
+        """Upstash's REST API on this machine."""
+        return self.closing.enter_context(Emulator(self.rest_server.url))
+
+    @cached_property
+    def rest_client(self) -> redis.Redis:
+        """A client beside the REST API, on what is behind it."""
+        return self.closing.enter_context(redis.Redis.from_url(self.rest_server.url))
+
+    def rest_traffic(self) -> Traffic:
+        """What went out to the REST API: requests, with their headers."""
+        requests = self.emulator.requests
+        heads = (len(f"{name}: {value}\r\n") for one in requests for name, value in one.headers.items())
+        lines = (len(f"POST {one.path} HTTP/1.1\r\n\r\n") for one in requests)
+        return Traffic(len(requests), sum(heads) + sum(lines) + sum(one.size_bytes for one in requests))
+
     def close(self) -> None:
         """Close the clients."""
+        self.closing.close()
         self.memory.close()
         self.client.close()
         if "resp2_client" in self.__dict__:

@@ -1,7 +1,8 @@
 """The documents are programs: every ```python block runs, and prints what its `# ->` comments say.
 
 Blocks of a document run in order, in one namespace, against an empty throw-away server to which
-`AgentMemory()` is led by AGENTMEM_URL. A `…` in a comment stands for anything.
+`AgentMemory()` is led by AGENTMEM_URL; those that are about Upstash, against an emulation of its REST API,
+which UPSTASH_REDIS_REST_URL names. A `…` in a comment stands for anything.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from integration_tests.upstash.emulator import Emulator
+
 PROJECT = Path(__file__).parents[2]
 # What real measurements write is not run again here.
 DOCUMENTS = sorted(
@@ -27,6 +30,10 @@ DOCUMENTS = sorted(
 )
 # These two say that they use the default embeddings; one test, so that they are loaded once.
 WITH_MINILM = [PROJECT / "README.md", PROJECT / "docs" / "quickstart.md"]
+_HOW_TO = PROJECT / "docs" / "how-to"
+ON_UPSTASH = [
+    _HOW_TO / f"{name}.md" for name in ("coming-from-flowise", "coming-from-langchain-js", "upstash")
+]
 
 pytestmark = pytest.mark.filterwarnings("ignore:RunnableWithMessageHistory is deprecated")
 
@@ -68,12 +75,20 @@ def run(path: Path) -> int:
 @pytest.fixture(autouse=True)
 def surroundings(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A server of its own, and nothing of the person's who runs the tests."""
-    for name in [name for name in os.environ if name.startswith(("AGENTMEM_", "REDIS_"))]:
+    for name in [name for name in os.environ if name.startswith(("AGENTMEM_", "REDIS_", "UPSTASH_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AGENTMEM_URL", url)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(PROJECT / "examples")
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("This document uses the default embeddings without saying so in WITH_MINILM.")
+
+    monkeypatch.setattr("langchain_agentmem.longterm.minilm._loaded", refuse)
 
 
 def test_documents_with_the_default_embeddings() -> None:
@@ -82,14 +97,21 @@ def test_documents_with_the_default_embeddings() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in DOCUMENTS if path not in WITH_MINILM], ids=lambda path: path.name
+    "path", [path for path in DOCUMENTS if path not in WITH_MINILM + ON_UPSTASH], ids=lambda path: path.name
 )
-def test_documents(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
-        raise AssertionError("This document uses the default embeddings without saying so in WITH_MINILM.")
-
-    monkeypatch.setattr("langchain_agentmem.longterm.minilm._loaded", refuse)
+def test_documents(path: Path, no_model: None) -> None:
     run(path)
+
+
+@pytest.mark.parametrize("path", ON_UPSTASH, ids=lambda path: path.name)
+def test_documents_about_upstash(
+    path: Path, no_model: None, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AGENTMEM_URL")
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", emulator.url)
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", emulator.token)
+    assert run(path) > 0
+    assert emulator.requests
 
 
 def test_what_a_block_prints_must_be_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
