@@ -23,6 +23,7 @@ LAYERS = [
     ("working", "longterm", "events"),
     "settings",
     ("agent_memory", "turn", "chain"),
+    "demo",
     "cli",
 ]
 RANK = {

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from langchain_agentmem.cli import (
     chat,
+    demo,
     doctor,
     events,
     exporting,
@@ -63,6 +64,7 @@ def _add(name: str, run: Callable[..., None], short: str, help: str) -> None:
     app.command(name, short_help=short, help=help)(run)
 
 
+_add("demo", demo.demo, "Watch the memory work, in a browser.", demo.HELP)
 _add("chat", chat.chat, "Talk to a memory, and see what it does.", chat.HELP)
 _add("recall", memories.recall, "Find what is remembered about something.", memories.RECALL_HELP)
 _add("remember", memories.remember, "Remember a text.", memories.REMEMBER_HELP)

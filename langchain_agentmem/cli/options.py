@@ -28,9 +28,9 @@ Redis = Annotated[
     typer.Option(
         "--redis",
         metavar="URL",
-        help="Where the memory is: redis://, rediss://, unix://, redis+sentinel://, or embedded:// for a "
-        "private Redis. Without it: AGENTMEM_URL, REDIS_URL, else embedded:// with this user's own "
-        "durable folder.",
+        help="Where the memory is: redis://, rediss://, unix://, redis+sentinel://, https:// (Upstash; its "
+        "token is UPSTASH_REDIS_REST_TOKEN), or embedded:// for a private Redis. Without it: AGENTMEM_URL, "
+        "REDIS_URL, UPSTASH_REDIS_REST_URL, else embedded:// with this user's own durable folder.",
     ),
 ]
 User = Annotated[str | None, scope_option("user", "Whose memories. Without it: your login name.")]

@@ -1,0 +1,266 @@
+"""The page's API over HTTP, with the real model: what the walk-through shows, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from integration_tests.demo.conftest import Demo, StartDemo
+from integration_tests.waiting import wait_until
+from langchain_agentmem.demo.samples import SAMPLES
+
+QUESTION = "Which theme should my editor use?"
+THEME = "I use a dark theme in my editor."
+
+
+def say(client: httpx.Client, text: str, user: str = "alice", thread: str = "t1", **more: Any) -> Any:
+    answer = client.post("/turn", json={"user": user, "thread": thread, "text": text, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def state(client: httpx.Client, **asked: Any) -> Any:
+    return client.get("/state", params={"user": "alice", "thread": "t1", **asked}).raise_for_status().json()
+
+
+def recalled(recall: dict[str, Any]) -> dict[str, float]:
+    return {hit["text"]: hit["distance"] for hit in recall["hits"] if hit["recalled"]}
+
+
+def test_it_begins_with_five_semantic_and_three_episodic_memories(client: httpx.Client) -> None:
+    memories = state(client)["memories"]
+    assert {one["text"]: one["kind"] for one in memories} == {
+        text: kind for kind, texts in SAMPLES.items() for text in texts
+    }
+    assert sorted(one["kind"] for one in memories) == ["episodic"] * 3 + ["semantic"] * 5
+    assert all((one["ttl_seconds"] is None) == (one["kind"] == "semantic") for one in memories)
+
+
+def test_a_paraphrased_question_recalls_the_theme_and_shows_what_just_missed(client: httpx.Client) -> None:
+    turn = say(client, QUESTION)
+    assert list(recalled(turn["recall"])) == [THEME]
+    assert recalled(turn["recall"])[THEME] <= 0.45
+    distances = [hit["distance"] for hit in turn["recall"]["hits"]]
+    assert len(distances) == 8
+    assert distances == sorted(distances)
+    assert QUESTION not in [hit["text"] for hit in turn["recall"]["hits"]]
+    assert THEME in turn["answer"]
+
+
+def test_something_new_recalls_nothing_and_is_stored(client: httpx.Client) -> None:
+    turn = say(client, "My favorite color is teal.")
+    assert recalled(turn["recall"]) == {}
+    assert turn["fate"]["what"] == "stored"
+    assert "My favorite color is teal." in [one["text"] for one in state(client)["memories"]]
+
+
+def test_a_restated_preference_is_merged_and_its_hits_go_up(client: httpx.Client) -> None:
+    turn = say(client, "I like the dark theme in my editor.", kind="semantic")
+    fate = turn["fate"]
+    assert (fate["what"], fate["text"], fate["hits"]) == ("merged", THEME, 1)
+    assert fate["distance"] <= 0.20
+    memories = state(client)["memories"]
+    assert len(memories) == 8
+    assert [one["hits"] for one in memories if one["text"] == THEME] == [1]
+
+
+def test_another_user_recalls_nothing(client: httpx.Client) -> None:
+    turn = say(client, QUESTION, user="bob", thread="t2")
+    assert turn["recall"]["hits"] == []
+    assert state(client, namespace="other")["memories"] == []
+
+
+@pytest.mark.parametrize(("threshold", "found"), [(0.30, []), (0.55, [THEME]), (0.70, [THEME])])
+def test_the_threshold_decides_what_is_recalled(
+    client: httpx.Client, threshold: float, found: list[str]
+) -> None:
+    asked = {"user": "alice", "query": QUESTION, "threshold": threshold}
+    recall = client.post("/recall", json=asked).json()
+    assert list(recalled(recall)) == found
+    assert len(recall["hits"]) == 8
+    assert recall["cost"]["round_trips"] == 1
+    assert recalled(state(client, query=QUESTION, threshold=threshold)["recall"]).keys() == set(found)
+    assert list(recalled(say(client, QUESTION, threshold=threshold, kind="skip")["recall"])) == found
+
+
+def test_a_query_can_leave_out_what_its_turn_became(client: httpx.Client) -> None:
+    turn = say(client, QUESTION)
+    asked = {"user": "alice", "query": QUESTION}
+    own = client.post("/recall", json=asked).json()
+    without = client.post("/recall", json={**asked, "exclude": [turn["fate"]["id"]]}).json()
+    assert own["hits"][0]["text"] == QUESTION
+    assert recalled(without) == recalled(turn["recall"])
+
+
+def test_what_is_skipped_is_not_remembered(client: httpx.Client) -> None:
+    assert say(client, "My favorite color is teal.", kind="skip")["fate"] == {"what": "skipped"}
+    assert len(state(client)["memories"]) == 8
+
+
+def test_a_turn_costs_two_round_trips_however_many_run_at_once(client: httpx.Client) -> None:
+    say(client, "hello")  # the first turn sends the scripts too
+
+    def one(number: int) -> Any:
+        return say(client, f"Server number {number} is down.", user=f"user {number}", thread=f"t {number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        costs = [turn["cost"] for turn in pool.map(one, range(16))]
+    assert [cost["round_trips"] for cost in costs] == [2] * 16
+    assert all(cost["embedding_ms"] > 0.1 and cost["redis_ms"] > 0.01 for cost in costs)
+    assert all(cost["page_round_trips"] > 0 for cost in costs)
+
+
+def test_goal_and_scratchpad_can_be_set_alone(client: httpx.Client) -> None:
+    asked = {"user": "alice", "thread": "t1"}
+    client.post("/working", json={**asked, "goal": "ship it"}).raise_for_status()
+    client.post("/working", json={**asked, "scratchpad": "half done"}).raise_for_status()
+    session = state(client)["session"]
+    assert (session["goal"], session["scratchpad"], session["user"]) == ("ship it", "half done", "alice")
+    assert 3590 < session["ttl_seconds"] <= 3600
+
+
+def test_threads_are_one_users(client: httpx.Client) -> None:
+    mine = client.post("/new_thread", json={"user": "alice"}).json()["thread"]
+    say(client, "hello", thread=mine)
+    for method, path, body in (
+        ("POST", "/turn", {"text": "hi"}),
+        ("POST", "/working", {"goal": "mine"}),
+    ):
+        answer = client.request(method, path, json={"user": "bob", "thread": mine, **body})
+        assert (answer.status_code, "alice's" in answer.json()["error"]) == (403, True)
+    assert client.get("/state", params={"user": "bob", "thread": mine}).status_code == 403
+    assert [one["thread"] for one in client.get("/threads", params={"user": "alice"}).json()["threads"]] == [
+        mine
+    ]
+    assert client.get("/threads", params={"user": "bob"}).json()["threads"] == []
+
+
+def test_only_the_users_own_memory_can_be_dropped(client: httpx.Client) -> None:
+    id = state(client)["memories"][0]["id"]
+    assert client.post("/drop_memory", json={"user": "bob", "id": id}).json() == {"dropped": False}
+    assert client.post("/drop_memory", json={"user": "alice", "id": id}).json() == {"dropped": True}
+    assert len(state(client)["memories"]) == 7
+
+
+def test_reset_brings_back_the_samples_and_nothing_else(client: httpx.Client) -> None:
+    say(client, "My favorite color is teal.")
+    say(client, "Mine is red.", user="bob", thread="t2")
+    client.post("/reset", json={}).raise_for_status()
+    after = state(client)
+    assert (after["session"], after["events"], len(after["memories"])) == (None, [], 8)
+    assert state(client, user="bob", thread="t2")["memories"] == []
+
+
+@contextmanager
+def following(demo: Demo, thread: str, last_id: str = "") -> Iterator[list[dict[str, Any]]]:
+    """The events of a thread as they come."""
+    got: list[dict[str, Any]] = []
+    ready, ended = threading.Event(), threading.Event()
+
+    def listen() -> None:
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        with (
+            httpx.Client(base_url=demo.url, timeout=30) as client,
+            client.stream("GET", "/events", params={"thread": thread}, headers=headers) as answer,
+        ):
+            for line in answer.iter_lines():
+                ready.set()
+                if line.startswith("data: "):
+                    got.append(json.loads(line.removeprefix("data: ")))
+                if ended.is_set():
+                    return
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        assert ready.wait(10)
+        yield got
+    finally:
+        ended.set()
+        httpx.post(demo.url + "/turn", json={"user": "alice", "thread": thread, "text": "the end"})
+        listener.join()
+
+
+def test_events_are_followed_and_resumed_without_loss_or_repeats(served: Demo, client: httpx.Client) -> None:
+    say(client, "one")
+    with following(served, "t1") as first:
+        wait_until(lambda: len(first) >= 4)
+        say(client, "two")
+        wait_until(lambda: len(first) >= 8)
+        seen = list(first)
+        with following(served, "t1", seen[2]["id"]) as resumed:
+            wait_until(lambda: len(resumed) >= 5)
+            assert resumed[:5] == seen[3:8]
+    stored = [event["id"] for event in state(client)["events"]][::-1]
+    assert [event["id"] for event in seen] == stored[: len(seen)]
+    details = [event["detail"] for event in seen if event["action"] == "turn_start"]
+    assert details == ["one", "two"]
+
+
+@pytest.mark.parametrize("id", ["x", "1-2-3", f"{2**64}-0"])
+def test_an_impossible_event_id_is_refused(client: httpx.Client, id: str) -> None:
+    answer = client.get("/events", params={"thread": "t"}, headers={"Last-Event-ID": id})
+    assert (answer.status_code, "Last-Event-ID" in answer.json()["error"]) == (400, True)
+
+
+def test_refusals_are_json(client: httpx.Client) -> None:
+    body = b'{"user": "a", "thread": "t", "text": "%s"}' % (b"x" * 66_000)
+    kind = {"content-type": "application/json"}
+    for answer, status in (
+        (client.post("/turn", content=body, headers=kind), 413),
+        (client.post("/turn", content=iter([body]), headers=kind), 413),
+        (client.post("/turn", content=b"{", headers=kind), 400),
+        (client.post("/turn", content=b"{}"), 415),
+        (client.get("/turn"), 405),
+        (client.get("/etc/passwd"), 404),
+        (client.get("/../page.py"), 404),
+        (client.get("/%2e%2e/app.py"), 404),
+        (client.get("/state", headers={"host": "evil.example"}), 421),
+        (client.post("/reset", json={}, headers={"origin": "http://evil.example"}), 403),
+    ):
+        assert (answer.status_code, list(answer.json())) == (status, ["error"]), answer.text
+    assert len(state(client)["memories"]) == 8
+
+
+def stream(client: httpx.Client, text: str) -> list[tuple[str, Any]]:
+    asked = {"user": "alice", "thread": "t1", "text": text}
+    with client.stream("POST", "/turn", json=asked, headers={"accept": "text/event-stream"}) as answer:
+        lines = [line for line in answer.iter_lines() if line]
+    return [
+        (name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
+        for name, data in zip(lines[::2], lines[1::2], strict=True)
+    ]
+
+
+def test_a_models_answer_is_streamed_and_what_fails_is_told_without_secrets(start: StartDemo) -> None:
+    demo = start("--model", "stub:model")
+    with httpx.Client(base_url=demo.url, timeout=30) as client:
+        *deltas, (name, turn) = stream(client, "hello")
+        assert name == "turn"
+        assert len(deltas) > 3
+        assert "".join(part["text"] for _, part in deltas) == turn["answer"]
+        assert turn["answer"].endswith("of the model, in parts")
+        (name, failed) = stream(client, "please fail")[-1]
+        assert (name, failed["status"]) == ("error", 502)
+        assert "Incorrect API key" in failed["error"]
+        assert "sk-abc" not in failed["error"]
+        plain = client.post("/turn", json={"user": "alice", "thread": "t1", "text": "fail"})
+        assert (plain.status_code, "sk-abc" in plain.text) == (502, False)
+        assert len(state(client)["session"]["turns"]) == 2
+
+
+def test_a_reader_who_goes_abandons_the_turn(start: StartDemo) -> None:
+    demo = start("--model", "stub:model")
+    with httpx.Client(base_url=demo.url, timeout=30) as client:
+        asked = {"user": "alice", "thread": "t1", "text": "slow"}
+        with client.stream("POST", "/turn", json=asked, headers={"accept": "text/event-stream"}) as answer:
+            next(answer.iter_lines())
+        wait_until(lambda: "turn_error" in [one["action"] for one in state(client)["events"]])
+        assert state(client)["session"] is None

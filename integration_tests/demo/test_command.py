@@ -1,0 +1,133 @@
+"""`agentmem demo` as a process: how it starts, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx
+import pytest
+import redis
+
+from integration_tests.cli.conftest import environment
+from integration_tests.demo.conftest import StartDemo
+from integration_tests.waiting import wait_until
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import AgentMemory
+
+
+def refused(url: str, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "langchain_agentmem.cli", "demo", "--redis", url, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(url, stubs=True),
+        timeout=60,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_port_in_use_is_an_error_that_says_so(url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = refused(url, "--port", str(port))
+    assert code == 1
+    assert f"127.0.0.1:{port} is not to be had" in said
+    assert "--port" in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_others_are_let_in_with_a_token_only(url: str, host: str) -> None:
+    code, said = refused(url, "--host", host, "--port", "0")
+    assert (code, "--token" in said) == (1, True)
+
+
+def test_what_cannot_be_is_refused(url: str) -> None:
+    assert refused(url, "--reset", "--no-reset", "--port", "0")[0] == 2
+    assert refused("https://eu1.upstash.io", "--port", "0")[0] == 1
+    assert refused("redis://127.0.0.1:1", "--port", "0")[0] == 1
+    assert refused(url, "--host", "no such host", "--port", "0")[0] == 1
+
+
+def test_options_reach_the_memory(start: StartDemo) -> None:
+    demo = start("--session-ttl-seconds", "60", "--dedup-threshold", "0.1", "--recall-threshold", "0.4")
+    with httpx.Client(base_url=demo.url, timeout=30) as client:
+        about = client.get("/state", params={"user": "alice", "thread": "t"}).json()["about"]
+        assert (about["session_ttl_seconds"], about["dedup_threshold"], about["recall_threshold"]) == (
+            60,
+            0.1,
+            0.4,
+        )
+        thread = client.post("/new_thread", json={"user": "alice"}).json()["thread"]
+        session = client.get("/state", params={"user": "alice", "thread": thread}).json()["session"]
+        assert 55 < session["ttl_seconds"] <= 60
+
+
+def test_a_store_of_somebody_else_is_left_as_it_is_until_reset_is_given(
+    start: StartDemo, url: str, bare: redis.Redis
+) -> None:
+    with AgentMemory(url, embeddings=WordEmbeddings(384)) as memory:
+        memory.long_term.remember("I sing.", user="carol")
+    before = sorted(bare.keys())
+    demo = start()
+    assert "nothing was changed" in demo.said
+    assert httpx.post(f"{demo.url}/reset", json={}).status_code == 409
+    demo.end()
+    assert sorted(bare.keys()) == before
+    demo = start("--reset")
+    assert "sample memories" in demo.said
+    state = httpx.get(f"{demo.url}/state", params={"user": "carol", "thread": "t"}).json()
+    assert state["memories"] == []
+
+
+def test_no_reset_keeps_what_an_earlier_demo_left(start: StartDemo) -> None:
+    def memories(url: str) -> int:
+        return len(httpx.get(f"{url}/state", params={"user": "alice", "thread": "t"}).json()["memories"])
+
+    demo = start()
+    turn = {"user": "alice", "thread": "t", "text": "something entirely new"}
+    httpx.post(f"{demo.url}/turn", json=turn).raise_for_status()
+    assert memories(demo.url) == 9
+    demo.end()
+    demo = start("--no-reset")
+    assert memories(demo.url) == 9
+    demo.end()
+    assert memories(start().url) == 8
+
+
+@pytest.mark.parametrize("with_a_model_that_hangs", [False, True])
+def test_ctrl_c_ends_it_at_once_with_readers_connected(
+    start: StartDemo, with_a_model_that_hangs: bool
+) -> None:
+    demo = start("--model", "stub:model")
+    connected = threading.Event()
+
+    def read(method: str, path: str, **asked: object) -> None:
+        with (
+            httpx.Client(base_url=demo.url, timeout=30) as client,
+            client.stream(method, path, headers={"accept": "text/event-stream"}, **asked) as answer,
+        ):
+            for number, _ in enumerate(answer.iter_lines()):
+                if number >= 6 or path == "/events":  # the model hangs after its third part
+                    connected.set()
+
+    if with_a_model_that_hangs:
+        turn = {"user": "alice", "thread": "t", "text": "slow"}
+        reader = threading.Thread(target=read, args=("POST", "/turn"), kwargs={"json": turn})
+    else:
+        reader = threading.Thread(target=read, args=("GET", "/events"), kwargs={"params": {"thread": "t"}})
+    reader.start()
+    assert connected.wait(10)
+    ended: list[int] = []
+    ending = threading.Thread(target=lambda: ended.append(demo.end(signal.SIGINT)))
+    ending.start()
+    wait_until(lambda: ended, seconds=8)
+    ending.join()
+    reader.join()
+    assert ended == [130]
+    assert "Traceback" not in demo.said

@@ -1,0 +1,91 @@
+"""The API, asked all that its own description allows and much that it does not: never a failure of the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from integration_tests.demo.conftest import Demo, StartDemo
+
+PATHS = [
+    "/state",
+    "/threads",
+    "/turn",
+    "/recall",
+    "/new_thread",
+    "/working",
+    "/drop_memory",
+    "/reset",
+]
+QUICKLY = settings(
+    max_examples=80,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture
+def demo(start: StartDemo) -> Demo:
+    return start()
+
+
+def check(answer: Any) -> None:
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert list(answer.json()) == ["error"]
+        assert answer.json()["error"]
+
+
+def ask_all(cases: st.SearchStrategy[Any], statuses: set[int]) -> None:
+    @QUICKLY
+    @given(case=cases)
+    def ask(case: Any) -> None:
+        answer = case.call(timeout=30)
+        check(answer)
+        statuses.add(answer.status_code)
+
+    ask()
+
+
+@pytest.mark.timeout(300)
+def test_no_request_makes_the_server_fail(demo: Demo) -> None:
+    schema = schemathesis.openapi.from_url(f"{demo.url}/openapi.json")
+    fuzzed: dict[str, set[int]] = {}
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        statuses = fuzzed.setdefault(operation.path, set())
+        for mode in schemathesis.GenerationMode:
+            ask_all(operation.as_strategy(generation_mode=mode), statuses)
+    assert sorted(fuzzed) == sorted(PATHS)
+    # Both what is allowed and what is not was really asked.
+    assert all(200 in statuses for statuses in fuzzed.values()), fuzzed
+    assert all(400 in statuses for statuses in fuzzed.values()), fuzzed
+    assert "Traceback" not in demo.said
+
+
+def test_no_bytes_make_the_server_fail(demo: Demo) -> None:
+    bodies = st.binary(max_size=200) | st.text(max_size=50).map(lambda text: f'{{"user": "{text}"}}'.encode())
+    with httpx.Client(base_url=demo.url, timeout=30) as client:
+
+        @QUICKLY
+        @given(path=st.sampled_from([*PATHS, "/events", "/", "/x"]), body=bodies)
+        def ask(path: str, body: bytes) -> None:
+            check(client.post(path, content=body, headers={"content-type": "application/json"}))
+
+        @QUICKLY
+        @given(query=st.text(max_size=60), id=st.text(st.characters(min_codepoint=33, max_codepoint=126)))
+        def look(query: str, id: str) -> None:
+            params = {"user": query, "thread": query, "query": query, "threshold": id}
+            check(client.get("/state", params=params))
+            check(client.get("/events", params={"thread": ""}, headers={"last-event-id": id}))
+
+        ask()
+        look()
+    assert "Traceback" not in demo.said

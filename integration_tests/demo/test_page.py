@@ -1,0 +1,344 @@
+"""The page in a real browser: the guide's walk-through by clicking and typing, and what must hold around it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from integration_tests.demo.conftest import Demo, StartDemo
+
+QUESTION = "Which theme should my editor use?"
+THEME = "I use a dark theme in my editor."
+EVIL = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script> & 'quotes'"
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser, served: Demo) -> Iterator[Open]:
+    """Opens the page in a browser of its own, on a store with the samples only; fails on a script's error."""
+    httpx.post(f"{served.url}/reset", json={}, timeout=30).raise_for_status()
+    errors: list[str] = []
+    with ExitStack() as opened:
+
+        def open_one(url: str = served.url, live: bool = True, **how: Any) -> Page:
+            context = opened.enter_context(browser.new_context(**how))
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+            page.goto(url)
+            if live:
+                expect(page.locator("#live")).to_have_text("live")
+            return page
+
+        yield open_one
+    assert errors == []
+
+
+def say(page: Page, text: str, kind: str = "episodic") -> None:
+    page.get_by_role("radio", name=kind).check()
+    page.get_by_label("Your message").fill(text)
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#query q")).to_have_text(text)
+    expect(page.locator("#send")).to_be_enabled()
+
+
+def recalled(page: Page) -> list[str]:
+    return page.locator("#recalled .hit .text").all_text_contents()
+
+
+def row(page: Page, text: str) -> Any:
+    return page.locator("#memories tr").filter(has_text=text)
+
+
+def slide(page: Page, threshold: float) -> None:
+    with page.expect_response("**/recall"):
+        page.get_by_label("Recall threshold").fill(str(threshold))
+
+
+def become(page: Page, user: str) -> None:
+    before = page.locator("#thread").input_value()
+    page.get_by_label("User").fill(user)
+    page.get_by_label("User").press("Enter")
+    expect(page.locator("#thread")).not_to_have_value(before)
+    expect(page.locator("#live")).to_have_text("live")
+
+
+def test_the_walk_through(open_page: Open) -> None:
+    page = open_page()
+    expect(page.locator("#memories tr")).to_have_count(8)
+
+    say(page, QUESTION)
+    assert recalled(page) == [THEME]
+    assert float(page.locator("#recalled .hit .distance").text_content().split()[0]) <= 0.45
+    assert page.locator("#recalled .miss").count() == 7
+    assert page.locator("#chart .dot").count() == 8
+    assert page.locator("#chart .in").count() == 1
+    expect(page.locator("#window")).to_contain_text(f"You told me: “{THEME}”")
+
+    slide(page, 0.30)
+    expect(page.locator("#recalled .hit")).to_have_count(0)
+    expect(page.locator("#recalled")).to_contain_text("Nothing recalled within 0.30")
+    slide(page, 0.70)
+    expect(page.locator("#recalled .hit")).to_have_count(1)
+    assert recalled(page) == [THEME]
+    slide(page, 0.55)
+
+    say(page, "My favorite color is teal.")
+    assert recalled(page) == []
+    expect(page.locator("#fate")).to_contain_text("stored")
+    expect(row(page, "My favorite color is teal.")).to_have_count(1)
+
+    expect(row(page, THEME).locator(".hits")).to_have_text("0")
+    say(page, "I like the dark theme in my editor.", "semantic")
+    expect(page.locator("#fate")).to_contain_text(f"merged into “{THEME}”")
+    expect(row(page, THEME).locator(".hits")).to_have_text("1")
+
+    become(page, "bob")
+    expect(page.locator("#memories tr")).to_have_count(0)
+    say(page, QUESTION)
+    expect(page.locator("#recalled")).to_contain_text("Nothing recalled")
+    assert page.locator("#recalled .miss").count() == 0
+
+
+def test_a_turn_shows_what_it_cost_and_renews_the_session(open_page: Open) -> None:
+    page = open_page()
+    say(page, "hello")
+    assert re.match(r"expires in 59 min \d+ s|expires in 1 h", page.locator("#life").text_content())
+    before = page.locator("#life").text_content()
+    expect(page.locator("#life")).not_to_have_text(before)  # it counts down
+    assert page.locator("#cost dd").first.text_content().strip() == "2"
+    for name in ("Redis", "Embedding", "Model"):
+        told = page.locator("#cost div").filter(has_text=re.compile(f"^{name}")).locator("dd").text_content()
+        assert float(told.removesuffix(" ms")) > 0
+    expect(page.locator("#window-size")).to_have_text("2 of 20 messages")
+
+
+def test_two_browsers_do_not_disturb_each_other(open_page: Open) -> None:
+    one, other = open_page(), open_page()
+    become(other, "bob")
+    say(one, "I live in Lisbon.")
+    say(other, "I live in Oslo.")
+    expect(one.locator("#window")).not_to_contain_text("Oslo")
+    expect(one.locator("#events")).not_to_contain_text("Oslo")
+    expect(other.locator("#window")).not_to_contain_text("Lisbon")
+    expect(row(one, "Lisbon.")).to_have_count(1)
+    assert one.get_by_label("User").input_value() == "alice"
+    one.reload()
+    expect(one.locator("#window")).to_contain_text("I live in Lisbon.")
+    other.reload()
+    expect(other.locator("#window")).to_contain_text("I live in Oslo.")
+
+
+def test_events_come_live_from_elsewhere_too(open_page: Open, served: Demo) -> None:
+    page = open_page()
+    thread = page.locator("#thread").input_value()
+    asked = {"user": "alice", "thread": thread, "text": "said somewhere else", "kind": "skip"}
+    httpx.post(f"{served.url}/turn", json=asked, timeout=30).raise_for_status()
+    expect(page.locator("#events li").filter(has_text="turn_start")).to_contain_text("said somewhere else")
+    ids = page.locator("#events li").evaluate_all("rows => rows.map((row) => row.dataset.id)")
+    assert len(ids) == len(set(ids))
+    assert ids == sorted(ids, reverse=True)
+
+
+def test_whatever_is_written_is_shown_as_text(open_page: Open) -> None:
+    page = open_page(viewport={"width": 360, "height": 740})
+    title = page.title()
+    page.get_by_label("Goal").fill(EVIL)
+    page.get_by_label("Goal").press("Tab")
+    say(page, EVIL)
+    expect(row(page, "onerror").locator(".text")).to_have_text(EVIL)
+    expect(page.locator("#window .user")).to_contain_text(EVIL)
+    expect(page.locator("#events")).to_contain_text(EVIL[:40])
+    expect(page.locator("#thread option").first).to_contain_text("<img src=x")
+    slide(page, 0.9)
+    assert page.locator("main img, main script").count() == 0
+    assert page.title() == title
+    assert fits(page)
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing scrolls sideways."""
+    return page.evaluate(
+        "[document.documentElement, ...document.querySelectorAll('#window, .panel, .log')]"
+        ".every((one) => one.scrollWidth <= one.clientWidth)"
+    )
+
+
+@pytest.mark.parametrize("width", [320, 360, 700, 701, 1000, 1440])
+def test_the_page_fits_every_width(open_page: Open, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 740})
+    say(page, "x" * 300)
+    assert fits(page)
+    lefts = page.locator(".panel").evaluate_all("all => all.map((one) => one.getBoundingClientRect().left)")
+    assert (len(set(lefts)) == 1) == (width <= 700)
+
+
+def luminance(page: Page, selector: str, property: str) -> float:
+    color = page.locator(selector).first.evaluate(f"one => getComputedStyle(one).{property}")
+    channels = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(page: Page, text: str, ground: str) -> float:
+    pair = sorted([luminance(page, text, "color"), luminance(page, ground, "backgroundColor")])
+    return (pair[1] + 0.05) / (pair[0] + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_can_both_be_read(open_page: Open, scheme: Any) -> None:
+    page = open_page(color_scheme=scheme, reduced_motion="reduce")
+    say(page, QUESTION)
+    assert (luminance(page, "body", "backgroundColor") > 0.5) == (scheme == "light")
+    for text, ground in (
+        ("#recalled .hit .text", ".panel"),
+        ("#recalled .miss .text", ".panel"),
+        (".kind.semantic", ".kind.semantic"),
+        (".kind.episodic", ".kind.episodic"),
+        ("#place", "body"),
+        ("#send", "#send"),
+        ("#window .user", "#window .user"),
+        (".log .detail", ".panel"),
+        ("#threshold-value", ".panel"),
+    ):
+        assert contrast(page, text, ground) >= 4.5, (text, contrast(page, text, ground))
+
+
+def test_the_theme_can_be_switched_and_is_kept(open_page: Open) -> None:
+    page = open_page(color_scheme="light")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    assert luminance(page, "body", "backgroundColor") < 0.1
+    page.reload()
+    assert luminance(page, "body", "backgroundColor") < 0.1
+
+
+def test_everything_can_be_done_with_the_keyboard(open_page: Open) -> None:
+    page = open_page()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # the link past the controls
+    expect(page.get_by_label("Your message")).to_be_focused()
+    page.keyboard.type("first line")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("second line")
+    page.keyboard.press("Enter")
+    expect(page.locator("#window .user")).to_contain_text("first line\nsecond line")
+    expect(page.locator("#send")).to_be_enabled()
+    expect(page.get_by_label("Your message")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="semantic")).to_be_checked()
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id || document.activeElement.title"))
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none" or page.evaluate("document.activeElement === document.body")
+    assert {"send", "threshold", "mode", "Delete", "events", "theme", "reset", "user", "thread"} <= reached
+    page.get_by_label("Recall threshold").focus()
+    with page.expect_response("**/recall"):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("#threshold-value")).to_have_text("0.56")
+
+
+def test_goal_scratchpad_threads_and_reset(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_label("Goal").fill("ship it")
+    with page.expect_response("**/working"):
+        page.get_by_label("Scratchpad").fill("half done")
+    with page.expect_response("**/working"):
+        page.get_by_label("Scratchpad").blur()
+    say(page, "hello")
+    expect(page.get_by_label("Goal")).to_have_value("ship it")
+    first = page.locator("#thread").input_value()
+    page.get_by_role("button", name="New thread").click()
+    expect(page.locator("#thread")).not_to_have_value(first)
+    expect(page.locator("#window")).to_contain_text("Nothing said yet")
+    expect(page.get_by_label("Goal")).to_have_value("")
+    page.locator("#thread").select_option(first)
+    expect(page.locator("#window .user")).to_contain_text("hello")
+    expect(page.get_by_label("Scratchpad")).to_have_value("half done")
+    expect(page.locator("#events")).to_contain_text("turn_start")
+    page.get_by_role("button", name=f"Delete: {THEME}").click()
+    expect(page.locator("#memories tr")).to_have_count(8)
+    page.get_by_role("button", name="Reset").click()
+    expect(page.locator("#thread")).not_to_have_value(first)
+    expect(row(page, THEME)).to_have_count(1)
+    expect(page.locator("#thread option")).to_have_count(1)
+
+
+def test_a_namespace_has_its_own_memories_and_the_same_thread(open_page: Open) -> None:
+    page = open_page()
+    thread = page.locator("#thread").input_value()
+    page.get_by_label("Namespace").fill("work")
+    page.get_by_label("Namespace").press("Enter")
+    expect(page.locator("#memories tr")).to_have_count(0)
+    say(page, "The standup is at ten.")
+    expect(page.locator("#memories tr")).to_have_count(1)
+    assert page.locator("#thread").input_value() == thread
+
+
+def test_a_models_answer_comes_in_parts_and_its_failure_is_shown(browser: Browser, start: StartDemo) -> None:
+    demo = start("--model", "stub:model")
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(demo.url)
+        expect(page.locator("#live")).to_have_text("live")
+        page.get_by_label("Your message").fill("slow")
+        page.get_by_label("Your message").press("Enter")
+        expect(page.locator("#window .waiting")).to_contain_text("answer")
+        page.reload()
+        expect(page.locator("#live")).to_have_text("live")
+        page.get_by_label("Your message").fill("please fail")
+        page.get_by_label("Your message").press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("The model failed")
+        expect(page.get_by_label("Your message")).to_have_value("please fail")
+        say(page, "hello")
+        expect(page.get_by_role("alert")).to_be_hidden()
+        expect(page.locator("#window")).to_contain_text("of the model, in parts")
+
+
+def test_the_token_is_asked_for_and_travels_in_a_header_only(browser: Browser, start: StartDemo) -> None:
+    demo = start("--token", "sécret", "--host", "0.0.0.0")
+    with browser.new_context() as context:
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(demo.url)
+        page.get_by_role("textbox", name="Token").fill("wrong")
+        page.get_by_role("button", name="Open").click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.get_by_role("textbox", name="Token").fill("sécret")
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator("#live")).to_have_text("live")
+        say(page, "hello")
+        expect(page.locator("#events")).to_contain_text("turn_start")
+        assert not [url for url in asked if "cret" in url]
+    assert demo.end() == 130
+    assert "cret" not in demo.said.replace("--token", "")
+
+
+def test_the_page_goes_on_when_the_server_comes_back(browser: Browser, start: StartDemo) -> None:
+    demo = start()
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(demo.url)
+        expect(page.locator("#live")).to_have_text("live")
+        say(page, "hello")
+        expect(page.locator("#events")).to_contain_text("turn_start")
+        port = int(demo.url.rpartition(":")[2])
+        demo.end()
+        expect(page.locator("#live")).to_have_text("offline")
+        start("--no-reset", port=port)
+        expect(page.locator("#live")).to_have_text("live", timeout=15_000)
+        say(page, "still here?")
+        expect(page.locator("#events")).to_contain_text("still here?")
+        ids = page.locator("#events li").evaluate_all("rows => rows.map((row) => row.dataset.id)")
+        assert len(ids) == len(set(ids)) == 8

@@ -1,0 +1,124 @@
+"""Whose the store is: what the demo did not write stays, whatever is asked."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import redis
+
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import AgentMemory
+from langchain_agentmem.demo.store import MARKER, DemoStore, NotTheDemosError
+
+EMPTIED = {"alice": 8, "carol": 0}
+
+
+@pytest.fixture
+async def memory(url: str) -> AsyncIterator[AgentMemory]:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        yield memory
+
+
+async def counts(memory: AgentMemory) -> dict[str, int]:
+    return {
+        user: len(await memory.long_term.alist_memories(user=user, namespace=None))
+        for user in ("alice", "carol")
+    }
+
+
+async def opened(memory: AgentMemory, *, may_empty: bool = False, keep: bool = False) -> DemoStore:
+    store = DemoStore(memory, may_empty=may_empty)
+    await store.open(keep=keep)
+    return store
+
+
+async def test_an_empty_store_is_filled(memory: AgentMemory) -> None:
+    assert (await opened(memory)).is_own
+    assert await counts(memory) == EMPTIED
+
+
+async def test_its_own_store_is_emptied_and_filled_again(memory: AgentMemory) -> None:
+    store = await opened(memory)
+    (sample, *_) = await memory.long_term.alist_memories(user="alice")
+    told = await memory.long_term.aremember("I sing.", user="carol")
+    await store.note_memory(told.id)
+    await memory.working.astart("t1", user="carol")
+    await memory.events.arecord("t1", "hello")
+    await store.note_thread("t1")
+    assert (await opened(memory)).is_own
+    assert await counts(memory) == EMPTIED
+    assert await memory.long_term.aget(sample.id) is None
+    assert await memory.working.aload("t1") is None
+    assert await memory.events.alength("t1") == 0
+
+
+async def test_keep_leaves_what_the_demo_wrote(memory: AgentMemory) -> None:
+    store = await opened(memory)
+    told = await memory.long_term.aremember("I sing.", user="carol")
+    await store.note_memory(told.id)
+    assert (await opened(memory, keep=True)).is_own
+    assert await counts(memory) == {"alice": 8, "carol": 1}
+
+
+@pytest.mark.parametrize("tier", ["memory", "session", "events"])
+@pytest.mark.parametrize("when", ["before the demo", "after the demo filled it"])
+@pytest.mark.parametrize("keep", [False, True])
+async def test_what_others_wrote_keeps_the_whole_store_as_it_is(
+    memory: AgentMemory, bare: redis.Redis, tier: str, when: str, keep: bool
+) -> None:
+    if when == "after the demo filled it":
+        await opened(memory)
+    if tier == "memory":
+        await memory.long_term.aremember("I sing.", user="carol")
+    elif tier == "session":
+        await memory.working.astart("t1", user="carol")
+    else:
+        await memory.events.arecord("t1", "hello")
+    before = sorted(bare.keys())
+    store = await opened(memory, keep=keep)
+    assert not store.is_own
+    with pytest.raises(NotTheDemosError, match="--reset"):
+        await store.reset()
+    assert sorted(bare.keys()) == before
+
+
+async def test_reset_is_refused_once_others_wrote_into_the_store(memory: AgentMemory) -> None:
+    store = await opened(memory)
+    await memory.working.astart("t1", user="carol")
+    with pytest.raises(NotTheDemosError):
+        await store.reset()
+    assert await memory.working.aload("t1") is not None
+
+
+async def test_a_store_that_may_be_emptied_is(memory: AgentMemory, bare: redis.Redis) -> None:
+    await memory.long_term.aremember("I sing.", user="carol")
+    await memory.working.astart("t1", user="carol")
+    await memory.events.arecord("t1", "hello")
+    bare.set("another:program", "untouched")
+    store = await opened(memory, may_empty=True)
+    assert await counts(memory) == EMPTIED
+    assert bare.exists("agent:session:t1", "agent:events:t1") == 0
+    await memory.long_term.aremember("I sing.", user="carol")
+    await store.reset()
+    assert await counts(memory) == EMPTIED
+    assert bare.get("another:program") == b"untouched"
+
+
+async def test_a_marker_of_other_prefixes_gives_no_right_to_these(url: str, memory: AgentMemory) -> None:
+    await memory.long_term.aremember("I sing.", user="carol")
+    other = AgentMemory(
+        url,
+        embeddings=WordEmbeddings(),
+        **{f"{tier}_prefix": f"x:{tier}:" for tier in ("session", "memory", "events")},
+        index_name="x:idx",
+    )
+    async with other:
+        await opened(other)
+        assert not (await opened(memory)).is_own
+    assert await counts(memory) == {"alice": 0, "carol": 1}
+
+
+async def test_everything_the_demo_writes_is_noted(memory: AgentMemory, bare: redis.Redis) -> None:
+    await opened(memory)
+    assert {key for key in bare.scan_iter() if key != MARKER.encode()} == bare.smembers(MARKER)

@@ -1,0 +1,1 @@
+"""The demo: a page that shows the three tiers while they are used. Needs the extra `demo`."""

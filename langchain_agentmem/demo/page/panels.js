@@ -1,0 +1,229 @@
+// What the page shows. Whatever somebody wrote becomes text (textContent), never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+const byId = (id) => document.getElementById(id);
+
+export function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key === "class") made.className = value;
+    else if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function drawn(name, attributes, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+export function span(seconds) {
+  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  let left = Math.max(Math.floor(seconds), 0);
+  const at = Math.max(units.findIndex(([, size]) => left >= size), 0);
+  if (!left) return "0 s";
+  return units
+    .slice(at, at + 2)
+    .map(([unit, size]) => {
+      const whole = Math.floor(left / size);
+      left %= size;
+      return whole ? `${whole} ${unit}` : "";
+    })
+    .filter(Boolean)
+    .join(" ");
+}
+
+function kindBadge(kind) {
+  return element("span", { class: `kind ${["semantic", "episodic"].includes(kind) ? kind : ""}` }, kind);
+}
+
+// 1: working memory
+
+export function showWindow(session, limit) {
+  const turns = session?.turns ?? [];
+  const list = byId("window");
+  list.replaceChildren(...turns.map((turn) => bubble(turn.role, turn.content)));
+  if (!turns.length) {
+    list.append(element("li", { class: "empty" }, "Nothing said yet in this thread. Ask about the editor theme, or tell something new."));
+  }
+  const ever = session?.turn_count ?? 0;
+  byId("window-size").textContent =
+    `${turns.length}${limit ? ` of ${limit}` : ""} messages${ever > turns.length ? `, ${ever} ever` : ""}`;
+  list.scrollTop = list.scrollHeight;
+}
+
+export function bubble(role, content) {
+  const who = role === "user" ? "You: " : `${role}: `;
+  return element("li", { class: role === "user" ? "user" : "other" }, element("span", { class: "hidden" }, who), content);
+}
+
+export function addBubble(role, content, waiting = false) {
+  const list = byId("window");
+  list.querySelector(".empty")?.remove();
+  const made = bubble(role, content);
+  made.classList.toggle("waiting", waiting);
+  list.append(made);
+  list.scrollTop = list.scrollHeight;
+  return made;
+}
+
+export function showLife(session, until) {
+  const life = byId("life");
+  if (!session) life.textContent = "no session yet";
+  else if (until === null) life.textContent = "never expires";
+  else life.textContent = until > Date.now() ? `expires in ${span((until - Date.now()) / 1000)}` : "expired";
+}
+
+// The last turn
+
+export function showFate(fate, failures) {
+  const told = [];
+  const distance = fate.distance?.toFixed(3);
+  if (fate.what === "stored") {
+    told.push(element("b", {}, "stored"), " as a new memory");
+    if (distance) told.push(`, nearest known at ${distance}`);
+  } else if (fate.what === "merged") {
+    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}: ${fate.hits ?? "?"} hits`);
+  } else {
+    told.push(fate.what === "skipped" ? "not remembered: skip" : "not remembered: too long");
+  }
+  if (failures.length) told.push(`; ${failures.join("; ")}`);
+  byId("fate").replaceChildren(...told);
+}
+
+export function showCost(cost) {
+  const part = (name, value, unit, title) =>
+    element("div", { title }, element("dt", {}, name), element("dd", {}, value, element("small", {}, ` ${unit}`)));
+  const own = cost ? `${cost.page_round_trips} more were this page’s own, to show what happened.` : "";
+  const ms = (value) => (value === undefined ? "–" : value < 10 ? value.toFixed(1) : value.toFixed(0));
+  byId("cost").replaceChildren(
+    part("Round trips", cost ? String(cost.round_trips) : "–", "", own),
+    part("Redis", ms(cost?.redis_ms), "ms", "From sending a batch to having its replies"),
+    part("Embedding", ms(cost?.embedding_ms), "ms", "The text of a turn is embedded once"),
+    part("Model", ms(cost?.model_ms), "ms", "What answers"),
+  );
+}
+
+// 2: long-term memory
+
+export function showQuery(recall) {
+  if (!recall) return byId("query").replaceChildren("Say something to see what it recalls.");
+  byId("query").replaceChildren("for ", element("q", { title: recall.query }, recall.query));
+}
+
+export function showRecalled(recall, threshold) {
+  const hits = recall?.hits ?? [];
+  const within = hits.filter((hit) => hit.recalled);
+  const missed = hits.filter((hit) => !hit.recalled);
+  const rows = within.map((hit) => recalledRow(hit, hits.indexOf(hit), threshold));
+  if (recall && !within.length) {
+    rows.push(element("li", { class: "none" }, `Nothing recalled within ${threshold.toFixed(2)}.`));
+  }
+  if (missed.length) {
+    rows.push(element("li", { class: "divider" }, "Beyond the threshold: not recalled"));
+    rows.push(...missed.map((hit) => recalledRow(hit, hits.indexOf(hit), threshold)));
+  }
+  byId("recalled").replaceChildren(...rows);
+}
+
+function recalledRow(hit, index, threshold) {
+  const fill = element("span", { class: "fill" });
+  const mark = element("span", { class: "mark" });
+  fill.style.width = `${Math.min(Math.max(hit.distance ?? 0, 0), 1) * 100}%`;
+  mark.style.left = `${Math.min(threshold, 1) * 100}%`;
+  const state = element("span", { class: "hidden" }, hit.recalled ? " recalled" : " not recalled");
+  return element(
+    "li",
+    { class: hit.recalled ? "hit" : "miss", "data-id": hit.id },
+    element("span", { class: "rank" }, String(index + 1)),
+    element("span", { class: "text", title: hit.text }, hit.text),
+    kindBadge(hit.kind),
+    element("span", { class: "bar", "aria-hidden": "true" }, fill, mark),
+    element("span", { class: "distance" }, hit.distance === null ? "text" : hit.distance.toFixed(3), state),
+  );
+}
+
+export function showChart(recall, threshold) {
+  const chart = byId("chart");
+  const [width, left, right, base] = [chart.clientWidth || 400, 8, 8, 56];
+  const x = (distance) => left + Math.min(Math.max(distance, 0), 1) * (width - left - right);
+  const parts = [drawn("rect", { class: "zone", x: left, y: 4, width: Math.max(x(threshold) - left, 0), height: base - 4 })];
+  for (let at = 0; at <= 1.001; at += 0.25) {
+    parts.push(drawn("line", { class: "grid", x1: x(at), x2: x(at), y1: 4, y2: base }));
+    const anchor = at === 0 ? "start" : at > 0.99 ? "end" : "middle";
+    parts.push(drawn("text", { x: x(at), y: base + 15, "text-anchor": anchor }, at === 1 ? "1 and more" : String(at)));
+  }
+  parts.push(drawn("line", { class: "axis", x1: left, x2: width - right, y1: base, y2: base }));
+  parts.push(drawn("line", { class: "limit", x1: x(threshold), x2: x(threshold), y1: 0, y2: base }));
+  const lanes = [];
+  for (const [index, hit] of (recall?.hits ?? []).entries()) {
+    if (hit.distance === null) continue;
+    const at = x(hit.distance);
+    let lane = lanes.findIndex((last) => Math.abs(at - last) > 18);
+    if (lane < 0) lane = lanes.length;
+    lanes[lane] = at;
+    const dot = drawn("g", { class: hit.recalled ? "dot in" : "dot" });
+    const y = base - 12 - (lane % 3) * 17;
+    dot.append(
+      drawn("circle", { cx: at, cy: y, r: 8 }),
+      drawn("text", { x: at, y }, String(index + 1)),
+      drawn("title", {}, `${hit.distance.toFixed(3)} ${hit.text}`),
+    );
+    parts.push(dot);
+  }
+  chart.replaceChildren(...parts);
+}
+
+let known = null;
+
+export function showMemories(memories, { scope, onDrop }) {
+  const before = known?.scope === scope ? known.hits : null;
+  const rows = memories.map((memory) => {
+    const drop = element("button", { type: "button", title: "Delete", "aria-label": `Delete: ${memory.text}` }, "✕");
+    drop.addEventListener("click", () => onDrop(memory));
+    const fresh = before !== null && before.get(memory.id) !== memory.hits;
+    return element(
+      "tr",
+      { "data-id": memory.id, class: fresh ? "fresh" : "" },
+      element("td", {}, element("span", { class: "text", title: memory.text }, memory.text)),
+      element("td", {}, kindBadge(memory.kind)),
+      element("td", { class: "number hits" }, String(memory.hits)),
+      element("td", { class: "number" }, memory.ttl_seconds === null ? "for ever" : span(memory.ttl_seconds)),
+      element("td", {}, drop),
+    );
+  });
+  known = { scope, hits: new Map(memories.map((memory) => [memory.id, memory.hits])) };
+  byId("memories").replaceChildren(...rows);
+  byId("memory-count").textContent = `${memories.length} in scope`;
+}
+
+// 3: events
+
+export function clearEvents() {
+  byId("events").replaceChildren(element("li", { class: "empty" }, "Nothing happened yet in this thread."));
+}
+
+export function addEvent(event, { fresh = true, limit = 200 } = {}) {
+  const list = byId("events");
+  list.querySelector(".empty")?.remove();
+  const when = new Date(event.ts * 1000);
+  const took = event.duration_seconds === null ? "" : `${(event.duration_seconds * 1000).toFixed(1)} ms · `;
+  const row = element(
+    "li",
+    { class: fresh ? "fresh" : "", "data-id": event.id },
+    element("span", { class: event.action.endsWith("error") ? "action bad" : "action" }, [event.action, event.name].filter(Boolean).join(" ")),
+    element("span", { class: "took" }, took, element("time", { dateTime: when.toISOString(), title: event.id }, when.toLocaleTimeString([], { hour12: false }))),
+  );
+  if (event.detail) row.append(element("span", { class: "detail", title: event.detail }, event.detail));
+  list.prepend(row);
+  while (list.children.length > limit) list.lastChild.remove();
+}
+
+export function showLive(on) {
+  byId("live").dataset.state = on ? "on" : "off";
+  byId("live").textContent = on ? "live" : "offline";
+}

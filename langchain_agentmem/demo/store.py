@@ -1,0 +1,120 @@
+"""Whose the store is: the demo fills an empty one, and empties no other than its own.
+
+Every key the demo causes is noted in a set beside them. A key under the prefixes that is not in the set
+was written by somebody else, and the store is theirs.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.scan import scan
+from langchain_agentmem.demo.measuring import on_redis
+from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
+from langchain_agentmem.errors import AgentMemoryError
+from langchain_agentmem.longterm.documents import REDIS_TYPES
+
+MARKER = "agentmem:demo"
+_REFUSAL = (
+    "This store holds memories or sessions that the demo did not write, so it is not emptied. "
+    "To empty it all the same, start the demo with --reset."
+)
+_AT_ONCE = 1000
+
+
+class NotTheDemosError(AgentMemoryError):
+    """The store holds what the demo did not write."""
+
+
+class DemoStore:
+    """The store of a demo.
+
+    Args:
+        memory: What is in it.
+        may_empty: Whether everything under the prefixes may be deleted, whoever wrote it.
+    """
+
+    def __init__(self, memory: AgentMemory, *, may_empty: bool) -> None:
+        self._memory = memory
+        self._memories = on_redis(memory)
+        self._may_empty = may_empty
+        self.is_own = False
+
+    async def open(self, *, keep: bool) -> str:
+        """Make the store ready; what was done, for a person.
+
+        Args:
+            keep: Leave what the demo wrote before as it is.
+        """
+        noted, present = await self._noted(), await self._present()
+        if present - noted and not self._may_empty:
+            return f"not the demo's: {len(present - noted)} keys were there before; nothing was changed"
+        self.is_own = True
+        if keep and present:
+            return "kept as it was"
+        await self._delete([*(noted | present), MARKER.encode()])
+        await self._seed()
+        return "filled with sample memories"
+
+    @property
+    def may_reset(self) -> bool:
+        """Whether `reset` has a chance."""
+        return self.is_own or self._may_empty
+
+    async def reset(self) -> None:
+        """Empty the store and fill in the samples again.
+
+        Raises:
+            NotTheDemosError: Not everything in it is the demo's.
+        """
+        noted, present = await self._noted(), await self._present()
+        if not self._may_empty and (not self.is_own or present - noted):
+            raise NotTheDemosError(_REFUSAL)
+        # What was noted stays noted: a turn of another browser may write the same keys in a moment.
+        await self._delete([*(present if self._may_empty else noted)])
+        await self._seed()
+
+    async def note(self, *keys: str | bytes) -> None:
+        """Note that the demo wrote these keys. One round trip."""
+        if self.is_own and keys:
+            await self._memory.transport.arun(call(("SADD", MARKER, *keys)))
+
+    async def note_thread(self, thread_id: str) -> None:
+        """Note that the demo began this thread."""
+        await self.note(self._memory.working.key(thread_id), self._memory.events.key(thread_id))
+
+    async def note_memory(self, memory_id: str) -> None:
+        """Note that the demo stored this memory."""
+        await self.note(self._memories.store.keys.memory(memory_id))
+
+    async def _noted(self) -> set[bytes]:
+        return set(await self._memory.transport.arun(call(("SMEMBERS", MARKER))))
+
+    async def _present(self) -> set[bytes]:
+        return await self._memory.transport.arun(self._keys())
+
+    def _keys(self) -> Op[set[bytes]]:
+        found: set[bytes] = set()
+
+        def visit(page: list[bytes]) -> Op[bool]:
+            yield from ()
+            found.update(page)
+            return False
+
+        settings = self._memory.settings
+        yield from scan(settings.session_prefix, "hash", visit)
+        yield from scan(settings.memory_prefix, REDIS_TYPES[settings.storage], visit)
+        yield from scan(settings.events_prefix, "stream", visit)
+        return found
+
+    async def _delete(self, keys: list[bytes]) -> None:
+        for start in range(0, len(keys), _AT_ONCE):
+            await self._memory.transport.arun(call(("UNLINK", *keys[start : start + _AT_ONCE])))
+
+    async def _seed(self) -> None:
+        for kind, texts in SAMPLES.items():
+            ids = [uuid.uuid4().hex for _ in texts]
+            await self.note(*map(self._memories.store.keys.memory, ids))
+            await self._memories.aremember_many(texts, user=USER, namespace=NAMESPACE, kind=kind, ids=ids)
