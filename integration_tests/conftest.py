@@ -52,11 +52,12 @@ def emulated(server: EmbeddedRedis) -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def emulator(emulated: Emulator, url: str) -> Emulator:
+def emulator(emulated: Emulator, url: str) -> Iterator[Emulator]:
     """Upstash's REST API in front of the same Redis."""
     emulated.clear()
     emulated.indexing_delay_seconds = 0.02
-    return emulated
+    yield emulated
+    emulated.clear()
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,10 @@ ON_UPSTASH = [
     _HOW_TO / f"{name}.md" for name in ("coming-from-flowise", "coming-from-langchain-js", "upstash")
 ]
 
-pytestmark = pytest.mark.filterwarnings("ignore:RunnableWithMessageHistory is deprecated")
+pytestmark = [  # both are what readers have
+    pytest.mark.filterwarnings("ignore:RunnableWithMessageHistory is deprecated"),
+    pytest.mark.filterwarnings("ignore:The class `ConversationBufferMemory` was deprecated"),
+]
 
 
 def blocks(path: Path) -> Iterator[tuple[int, str]]:

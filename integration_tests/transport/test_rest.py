@@ -122,16 +122,16 @@ def test_a_write_whose_answer_is_lost_is_not_repeated(
 def test_a_read_whose_answer_is_lost_is_repeated(
     connection: SharedConnection, emulator: Emulator, run: Run, bare: redis.Redis
 ) -> None:
-    bare.set("k", "v")
+    bare.hset("k", "f", "v")
     emulator.hang_up_next(before=False)
-    assert run(connection, call(("GET", "k"))) == b"v"
+    assert run(connection, call(("HGET", "k", "f"))) == b"v"
 
 
 def test_a_gateway_that_fails_repeats_reads_only(
     connection: SharedConnection, emulator: Emulator, run: Run, bare: redis.Redis
 ) -> None:
     emulator.answer_next(503, b"<html>Service unavailable</html>")
-    assert run(connection, call(("GET", "k"))) is None
+    assert run(connection, call(("HGET", "k", "f"))) is None
     emulator.answer_next(503, b"<html>Service unavailable</html>")
     with pytest.raises(StoreConnectionError, match="503"):
         run(connection, call(("INCR", "n")))

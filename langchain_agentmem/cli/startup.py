@@ -41,16 +41,15 @@ def open_memory(url: str | None, steps: Steps, **settings: Any) -> AgentMemory:
     be told at once, not when the model has come.
     """
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
 
     # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    embeddings = MiniLMEmbeddings()
-    memory = AgentMemory(url, embeddings=embeddings, **settings)
+    memory = AgentMemory(url, **settings)
     try:
         with steps.step("Redis", f"{_reaching(memory)} …"):
             memory.long_term.create_index()
-        if memory.transport.rest:  # searches for words, and needs no model
+        embeddings = memory.long_term.embeddings
+        if embeddings is None:  # words are searched for
             return memory
         with steps.step("model", "loading the embedding model (a few seconds) …"):
             embeddings.embed_query("The first text takes longer than the others.")

@@ -41,6 +41,12 @@ def load(package: str, name: str, *, read_only: bool = False) -> Script:
     return Script(files(package).joinpath(f"{name}.lua").read_text("utf-8"), read_only=read_only)
 
 
+def together(package: str, *names: str) -> Script:
+    """A script of several files: functions first, and what uses them last."""
+    beside = files(package)
+    return Script("".join(beside.joinpath(f"{name}.lua").read_text("utf-8") for name in names))
+
+
 def with_source(command: Command) -> Command:
     """The same script call with its whole source in place of the digest."""
     verb, digest, *rest = command

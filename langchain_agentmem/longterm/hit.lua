@@ -18,14 +18,7 @@ local function hit(key, storage, ttl)
     if types[1] ~= 'number' and types[1] ~= 'integer' then return false end
     redis.call('JSON.NUMINCRBY', key, '$.hit_count', 1)
   end
-  local left = redis.call('PTTL', key)
-  if left >= 0 then
-    if ttl == '' then
-      redis.call('PERSIST', key)
-    elseif left < ttl * 1000 then
-      redis.call('EXPIRE', key, ttl)
-    end
-  end
+  prolong(key, ttl)
   return true
 end
 

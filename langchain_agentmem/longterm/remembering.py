@@ -7,12 +7,11 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import Any
 
 from langchain_agentmem.core.keys import filling, scope_lock
 from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
-from langchain_agentmem.core.scripts import Script, load
+from langchain_agentmem.core.scripts import load, together
 from langchain_agentmem.errors import (
     AgentMemoryError,
     InvalidInputError,
@@ -26,10 +25,8 @@ from langchain_agentmem.longterm.operations import Store, alive
 from langchain_agentmem.longterm.record import RememberResult
 from langchain_agentmem.longterm.replies import memory_id
 
-_SCRIPTS = files(__package__)
-_HIT = _SCRIPTS.joinpath("hit.lua").read_text("utf-8")
-_REMEMBER = Script(_HIT + _SCRIPTS.joinpath("remember.lua").read_text("utf-8"))
-_RENEW = Script(_HIT + _SCRIPTS.joinpath("renew.lua").read_text("utf-8"))
+_REMEMBER = together(__package__, "prolong", "hit", "remember")
+_RENEW = together(__package__, "prolong", "hit", "renew")
 _RELEASE = load(__package__, "release")
 # What servers answer that allow no search in a script: Redis on several shards, older RediSearch,
 # Dragonfly, managed services; and a cluster when the search names a key of another shard.

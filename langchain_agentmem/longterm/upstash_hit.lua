@@ -19,14 +19,7 @@ local function hit(key, ttl)
   else
     return false
   end
-  local left = redis.call('PTTL', key)
-  if left >= 0 then
-    if ttl == '' then
-      redis.call('PERSIST', key)
-    elseif left < ttl * 1000 then
-      redis.call('EXPIRE', key, ttl)
-    end
-  end
+  prolong(key, ttl)
   return true
 end
 

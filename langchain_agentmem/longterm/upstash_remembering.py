@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 from langchain_agentmem.core.operations import Argument, Command, Op, text
-from langchain_agentmem.core.scripts import Script
+from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import SearchUnavailableError, StoreError
 from langchain_agentmem.longterm.documents import Draft
 from langchain_agentmem.longterm.record import RememberResult
 from langchain_agentmem.longterm.upstash_documents import encode, memory_key
 from langchain_agentmem.longterm.upstash_operations import UpstashStore, condition
 
-_SCRIPTS = files(__package__)
-_HIT = _SCRIPTS.joinpath("upstash_hit.lua").read_text("utf-8")
-_REMEMBER = Script(_HIT + _SCRIPTS.joinpath("upstash_remember.lua").read_text("utf-8"))
-_STORE = Script(_HIT + _SCRIPTS.joinpath("upstash_store.lua").read_text("utf-8"))
+_REMEMBER = together(__package__, "prolong", "upstash_hit", "upstash_remember")
+_STORE = together(__package__, "prolong", "upstash_hit", "upstash_store")
 _REFUSED = re.compile("not (allowed|available|supported)|unknown (redis )?command", re.IGNORECASE)
 
 

@@ -7,7 +7,6 @@ atomic is a script in it: a command is atomic wherever it stands.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -163,7 +162,7 @@ def _decoded(value: Any, encoded: bool) -> Any:
             return value.encode()
         try:
             return base64.b64decode(value, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise StoreError(
                 f"An answer is not in base64, as was asked for: put ?{_OPTION}=none behind the URL."
             ) from error

@@ -96,17 +96,25 @@ class Search:
     def __init__(self, connection: Connection, redis_url: str) -> None:
         self.delay_seconds = 0.05
         self._connection = connection
-        self._changes = Changes(redis_url)
+        self._redis_url = redis_url
+        self._changes: Changes | None = None  # only while there are indexes: they cost every writer something
         self._indexes: dict[str, Index] = {}
 
     def close(self) -> None:
-        self._changes.close()
+        if self._changes is not None:
+            self._changes.close()
+            self._changes = None
 
     def clear(self) -> None:
         self._indexes.clear()
+        if self._changes is not None:
+            self.close()
+            self._connection.call("CONFIG", "SET", "notify-keyspace-events", "")
 
     def note_changes(self) -> None:
         """Give each index what has changed; from now on its delay runs."""
+        if self._changes is None:
+            return
         due = time.monotonic() + self.delay_seconds
         keys = self._changes.take()
         for index in self._indexes.values():
@@ -141,6 +149,7 @@ class Search:
             if existing.definition != definition:
                 raise ReplyError(f"ERR Index {definition.name} already exists with a different configuration")
             return 0
+        self._changes = self._changes or Changes(self._redis_url)
         index = self._indexes[definition.name] = Index(definition)
         if "SKIPINITIALSCAN" not in flags:
             index.note(self._connection.call("KEYS", "*"), time.monotonic() + self.delay_seconds)
