@@ -109,9 +109,9 @@ def _default(value: Any, factory: Any) -> Any:
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
     """Public members that this package defines, in their order; those of a twin are left out."""
     found: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
+    for base in cls.__mro__:  # what is the class's own comes first
         if base.__module__.startswith(PACKAGE):
-            found |= {name: value for name, value in vars(base).items() if not name.startswith("_")}
+            found = {**found, **{n: v for n, v in vars(base).items() if n[0] != "_" and n not in found}}
     for name, value in found.items():
         plain = getattr(value, "__func__", value)
         documented = inspect.isfunction(plain) or (hasattr(plain, "__get__") and plain.__doc__)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
     from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
+    from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.transport.embedded import EmbeddedRedis
@@ -49,7 +49,7 @@ _MODULES = {
     "Turn": "working.session",
     "TurnReport": "turn",
     "UpstashChatMessageHistory": "working.histories",
-    "UpstashLongTermMemory": "longterm.upstash_long_term_memory",
+    "UpstashLongTermMemory": "longterm.upstash.long_term_memory",
     "WorkingMemory": "working.working_memory",
 }
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
+    from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
     from langchain_agentmem.turn import Remember, TurnReport
     from langchain_agentmem.working.working_memory import WorkingMemory
 
@@ -170,7 +170,7 @@ class AgentMemory(Connected):
     def long_term(self) -> LongTermMemory | UpstashLongTermMemory:
         """Tier 2: facts and episodes. On Upstash, found by their words instead of their meaning."""
         if self.transport.rest:
-            from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
+            from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
 
             return UpstashLongTermMemory(
                 transport=self.transport,

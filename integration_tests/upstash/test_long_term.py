@@ -15,7 +15,7 @@ from integration_tests.conftest import Do
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError, WrongKeyTypeError
 from langchain_agentmem.longterm.retriever import MemoryRetriever
-from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
 from langchain_agentmem.transport.connections import SharedConnection
 
 WEEK = 604800

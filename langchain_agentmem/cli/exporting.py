@@ -80,7 +80,7 @@ def export(
 def _memories(memory: AgentMemory, user: str | None, thread: str | None) -> Iterator[Any]:
     """Every memory, from its own key: the index need not be there, and brings no million rows at once."""
     from langchain_agentmem.core.operations import gather
-    from langchain_agentmem.longterm.upstash_operations import MAX_LISTED
+    from langchain_agentmem.longterm.upstash.operations import MAX_LISTED
 
     ids = _memory_ids(memory, user)
     for page in _pages(iter(ids)):
@@ -99,7 +99,7 @@ def _memories(memory: AgentMemory, user: str | None, thread: str | None) -> Iter
 
 def _memory_ids(memory: AgentMemory, user: str | None) -> list[str]:
     from langchain_agentmem.longterm.documents import REDIS_TYPES
-    from langchain_agentmem.longterm.upstash_operations import MAX_LISTED
+    from langchain_agentmem.longterm.upstash.operations import MAX_LISTED
 
     settings = memory.settings
     if memory.transport.rest:

@@ -38,13 +38,16 @@ class Script:
 @cache
 def load(package: str, name: str, *, read_only: bool = False) -> Script:
     """The script in `name`.lua beside the modules of `package`."""
-    return Script(files(package).joinpath(f"{name}.lua").read_text("utf-8"), read_only=read_only)
+    return Script(_source(package, name), read_only=read_only)
 
 
-def together(package: str, *names: str) -> Script:
-    """A script of several files: functions first, and what uses them last."""
-    beside = files(package)
-    return Script("".join(beside.joinpath(f"{name}.lua").read_text("utf-8") for name in names))
+def together(*parts: tuple[str, str]) -> Script:
+    """A script of several files, each given as its package and name: functions first, their user last."""
+    return Script("".join(_source(package, name) for package, name in parts))
+
+
+def _source(package: str, name: str) -> str:
+    return files(package).joinpath(f"{name}.lua").read_text("utf-8")
 
 
 def with_source(command: Command) -> Command:

@@ -9,8 +9,8 @@ from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import IndexMissingError
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_operations import LongTermOperations
+from langchain_agentmem.longterm.memories import Memories
 from langchain_agentmem.longterm.record import RememberResult
-from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-class ConnectedMemory(Connected, LongTermOperations):
+class ConnectedMemory(LongTermOperations, Memories):
     """What `LongTermMemory` is built on: whatever is not about single memories."""
 
     def __init__(self, *, embeddings: Embeddings | None, **options: Any) -> None:
@@ -50,14 +50,6 @@ class ConnectedMemory(Connected, LongTermOperations):
         """Async version of `create_index`."""
         dimensions = self._known_dimensions() or len(await self.embeddings.aembed_query("dimensions"))
         await self.transport.arun(self.index.ensure(dimensions))
-
-    def drop_index(self, delete_documents: bool = False) -> None:
-        """Remove the search index, and with `delete_documents` every memory under the prefix."""
-        self.transport.run(self.drop_op(delete_documents))
-
-    async def adrop_index(self, delete_documents: bool = False) -> None:
-        """Async version of `drop_index`."""
-        await self.transport.arun(self.drop_op(delete_documents))
 
     def index_info(self) -> dict[str, Any]:
         """What the server says about the index: its fields, its documents, its memory. One round trip.

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal
 
-from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.longterm import operations
@@ -296,18 +295,6 @@ class LongTermMemory(ConnectedMemory):
             embedding = await self.embeddings.aembed_query(self.query(query))
         return await self.transport.arun(self.search_op(search, embedding))
 
-    def get(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
-        """A memory by its id, or `None`; with `user`, only if it is that user's. One round trip.
-
-        Raises:
-            StoreError: What is stored there is no memory.
-        """
-        return self.transport.run(self.get_op(id, user))
-
-    async def aget(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
-        """Async version of `get`."""
-        return await self.transport.arun(self.get_op(id, user))
-
     def list_memories(
         self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
     ) -> list[MemoryRecord]:
@@ -322,18 +309,6 @@ class LongTermMemory(ConnectedMemory):
     ) -> list[MemoryRecord]:
         """Async version of `list_memories`."""
         return await self._aindexed(self.list_op(user, namespace, kind, limit))
-
-    def delete_memory(self, id: str, *, user: str | None = None) -> bool:
-        """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
-
-        Returns:
-            Whether it was there.
-        """
-        return self.transport.run(self.delete_op(id, user))
-
-    async def adelete_memory(self, id: str, *, user: str | None = None) -> bool:
-        """Async version of `delete_memory`."""
-        return await self.transport.arun(self.delete_op(id, user))
 
     def clear(self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None) -> int:
         """Delete the memories of a user, a namespace, a kind, or of what is given of them together.
@@ -355,15 +330,3 @@ class LongTermMemory(ConnectedMemory):
         if user is namespace is kind is None:
             return await self.transport.arun(operations.clear_prefix(self.store))
         return await self._aindexed(self.clear_op(user, namespace, kind))
-
-    def forget_user(self, user: str) -> int:
-        """Delete every memory of a user, in all namespaces. In batches of 1,000, however many there are.
-
-        Returns:
-            How many were deleted.
-        """
-        return self.clear(user=checks.scope("user", user))
-
-    async def aforget_user(self, user: str) -> int:
-        """Async version of `forget_user`."""
-        return await self.aclear(user=checks.scope("user", user))

@@ -1,4 +1,4 @@
--- prolong: the function that `hit` and `upstash_hit` use. No script of its own.
+-- prolong: the function that every `hit` uses. No script of its own.
 
 -- Let a key live as long again, in seconds ('' for ever): its life is never shortened.
 local function prolong(key, ttl)

@@ -25,8 +25,9 @@ from langchain_agentmem.longterm.operations import Store, alive
 from langchain_agentmem.longterm.record import RememberResult
 from langchain_agentmem.longterm.replies import memory_id
 
-_REMEMBER = together(__package__, "prolong", "hit", "remember")
-_RENEW = together(__package__, "prolong", "hit", "renew")
+_HIT = ((__package__, "prolong"), (__package__, "hit"))
+_REMEMBER = together(*_HIT, (__package__, "remember"))
+_RENEW = together(*_HIT, (__package__, "renew"))
 _RELEASE = load(__package__, "release")
 # What servers answer that allow no search in a script: Redis on several shards, older RediSearch,
 # Dragonfly, managed services; and a cluster when the search names a key of another shard.

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
 
 
 class MemoryRetriever(BaseRetriever):

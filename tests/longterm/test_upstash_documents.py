@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem.longterm.documents import Draft, UnreadableDocument
-from langchain_agentmem.longterm.upstash_documents import (
+from langchain_agentmem.longterm.upstash.documents import (
     decode,
     document_of,
     encode,

@@ -23,8 +23,8 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.longterm.record import RememberResult
 from langchain_agentmem.longterm.scopes import Scope
-from langchain_agentmem.longterm.upstash_long_term_memory import UpstashLongTermMemory
-from langchain_agentmem.longterm.upstash_operations import condition
+from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.operations import condition
 from tests.strategies import scopes
 
 CREATE = (

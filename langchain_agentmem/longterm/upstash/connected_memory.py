@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_agentmem.core import checks
 from langchain_agentmem.longterm.connected_memory import Progress
 from langchain_agentmem.longterm.drafts import Batch
+from langchain_agentmem.longterm.memories import Memories
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
-from langchain_agentmem.longterm.upstash_memory_operations import UpstashOperations
-from langchain_agentmem.transport.connected import Connected
+from langchain_agentmem.longterm.upstash.memory_operations import UpstashOperations
 
 
-class UpstashConnectedMemory(Connected, UpstashOperations):
+class UpstashConnectedMemory(UpstashOperations, Memories):
     """What `UpstashLongTermMemory` is built on: whatever is not about storing or recalling."""
 
     def create_index(self) -> None:
@@ -30,14 +29,6 @@ class UpstashConnectedMemory(Connected, UpstashOperations):
     async def acreate_index(self) -> None:
         """Async version of `create_index`."""
         await self.transport.arun(self.store.index.ensure())
-
-    def drop_index(self, delete_documents: bool = False) -> None:
-        """Remove the search index, and with `delete_documents` every memory under the prefix."""
-        self.transport.run(self.drop_op(delete_documents))
-
-    async def adrop_index(self, delete_documents: bool = False) -> None:
-        """Async version of `drop_index`."""
-        await self.transport.arun(self.drop_op(delete_documents))
 
     def index_info(self) -> dict[str, Any]:
         """What the server says about the index: its name, documents and shape. One round trip.
@@ -94,18 +85,6 @@ class UpstashConnectedMemory(Connected, UpstashOperations):
     ) -> int:
         """Async version of `clear`."""
         return await self.transport.arun(self.clear_op(user, namespace, kind))
-
-    def forget_user(self, user: str) -> int:
-        """Delete every memory of a user, indexed or not, and of nobody else.
-
-        Returns:
-            How many were deleted.
-        """
-        return self.clear(user=checks.scope("user", user))
-
-    async def aforget_user(self, user: str) -> int:
-        """Async version of `forget_user`."""
-        return await self.aclear(user=checks.scope("user", user))
 
     def _store_batches(self, batches: Sequence[Batch], on_progress: Progress | None) -> list[RememberResult]:
         total = sum(len(batch.drafts) for batch in batches)

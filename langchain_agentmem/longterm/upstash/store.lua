@@ -1,4 +1,4 @@
--- upstash_store: store a memory unless it is there already, where the server allows no search in a script.
+-- store: store a memory unless it is there already, where the server allows no search in a script.
 --
 --   KEYS[1]  where the memory goes if it is new; its name comes of the text
 --   KEYS[2]  a memory that may be the same; may be left out

@@ -1,4 +1,4 @@
--- upstash_hit: the functions that `upstash_remember` and `upstash_store` begin with. No script of its own.
+-- hit: the functions that `remember` and `store` begin with. No script of its own.
 
 -- Whether the one value a path leads to looks like this, as JSON text in brackets.
 local function holds(key, name, pattern)

@@ -1,4 +1,4 @@
--- upstash_remember: store a memory, unless its user and kind know it already. One atomic step.
+-- remember: store a memory, unless its user and kind know it already. One atomic step.
 --
 --   KEYS[1]  where the memory goes if it is new; its name comes of the text
 --   ARGV[1]  time to live in seconds; '' for none

@@ -12,11 +12,12 @@ from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import SearchUnavailableError, StoreError
 from langchain_agentmem.longterm.documents import Draft
 from langchain_agentmem.longterm.record import RememberResult
-from langchain_agentmem.longterm.upstash_documents import encode, memory_key
-from langchain_agentmem.longterm.upstash_operations import UpstashStore, condition
+from langchain_agentmem.longterm.upstash.documents import encode, memory_key
+from langchain_agentmem.longterm.upstash.operations import UpstashStore, condition
 
-_REMEMBER = together(__package__, "prolong", "upstash_hit", "upstash_remember")
-_STORE = together(__package__, "prolong", "upstash_hit", "upstash_store")
+_HIT = (("langchain_agentmem.longterm", "prolong"), (__package__, "hit"))
+_REMEMBER = together(*_HIT, (__package__, "remember"))
+_STORE = together(*_HIT, (__package__, "store"))
 _REFUSED = re.compile("not (allowed|available|supported)|unknown (redis )?command", re.IGNORECASE)
 
 

@@ -14,17 +14,17 @@ from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.documents import UnreadableDocument
 from langchain_agentmem.longterm.record import MemoryRecord
 from langchain_agentmem.longterm.scopes import Scope
-from langchain_agentmem.longterm.upstash_documents import (
+from langchain_agentmem.longterm.upstash.documents import (
     decode,
     document_of,
     records,
     user_prefix,
 )
-from langchain_agentmem.longterm.upstash_index import UpstashIndex
+from langchain_agentmem.longterm.upstash.search_index import UpstashIndex
 
 PAGE = 1000  # what a query returns at most
 MAX_LISTED = 11_000  # a page, behind the largest offset
-_FORGET = load(__package__, "upstash_forget")
+_FORGET = load(__package__, "forget")
 _DAY_MS = 86_400_000
 
 

@@ -1,4 +1,4 @@
--- upstash_forget: delete the memories among some keys, only a user's and of a kind if these are given.
+-- forget: delete the memories among some keys, only a user's and of a kind if these are given.
 --
 --   KEYS[1…]  the keys; what is no JSON document stays
 --   ARGV[1]   the user; '' for any

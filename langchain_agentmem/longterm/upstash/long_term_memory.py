@@ -10,8 +10,8 @@ from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.longterm.connected_memory import Progress
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
-from langchain_agentmem.longterm.upstash_connected_memory import UpstashConnectedMemory
-from langchain_agentmem.longterm.upstash_memory_operations import none_given
+from langchain_agentmem.longterm.upstash.connected_memory import UpstashConnectedMemory
+from langchain_agentmem.longterm.upstash.memory_operations import none_given
 from langchain_agentmem.transport.connections import Transport
 
 
@@ -301,27 +301,3 @@ class UpstashLongTermMemory(UpstashConnectedMemory):
                 filter=filter,
             )
         )
-
-    def get(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
-        """A memory by its id, or `None`; with `user`, only if it is that user's. One round trip.
-
-        Raises:
-            StoreError: What is stored there is no memory.
-        """
-        return self.transport.run(self.get_op(id, user))
-
-    async def aget(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
-        """Async version of `get`."""
-        return await self.transport.arun(self.get_op(id, user))
-
-    def delete_memory(self, id: str, *, user: str | None = None) -> bool:
-        """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
-
-        Returns:
-            Whether it was there.
-        """
-        return self.transport.run(self.delete_op(id, user))
-
-    async def adelete_memory(self, id: str, *, user: str | None = None) -> bool:
-        """Async version of `delete_memory`."""
-        return await self.transport.arun(self.delete_op(id, user))

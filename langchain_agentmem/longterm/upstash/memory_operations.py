@@ -12,13 +12,13 @@ from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm import upstash_operations as operations
 from langchain_agentmem.longterm.drafts import Batch, Drafting
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.longterm.scopes import Scope
-from langchain_agentmem.longterm.upstash_documents import NAMESPACE
-from langchain_agentmem.longterm.upstash_index import UpstashIndex
-from langchain_agentmem.longterm.upstash_remembering import remember
+from langchain_agentmem.longterm.upstash import operations
+from langchain_agentmem.longterm.upstash.documents import NAMESPACE
+from langchain_agentmem.longterm.upstash.remembering import remember
+from langchain_agentmem.longterm.upstash.search_index import UpstashIndex
 
 
 class UpstashOperations:

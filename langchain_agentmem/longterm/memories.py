@@ -1,0 +1,80 @@
+"""What every long-term memory does in the same way, however it searches: single memories, and its end."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.longterm.record import MemoryRecord
+from langchain_agentmem.transport.connected import Connected
+
+
+class Memories(Connected):
+    """Memories behind a connection, by their ids and by their users."""
+
+    @abstractmethod
+    def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
+        """The operation of `get`."""
+
+    @abstractmethod
+    def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
+        """The operation of `delete_memory`."""
+
+    @abstractmethod
+    def drop_op(self, delete_documents: bool) -> Op[None]:
+        """The operation of `drop_index`."""
+
+    @abstractmethod
+    def clear(self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None) -> int:
+        """Delete memories; how many."""
+
+    @abstractmethod
+    async def aclear(
+        self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None
+    ) -> int:
+        """Async version of `clear`."""
+
+    def get(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
+        """A memory by its id, or `None`; with `user`, only if it is that user's. One round trip.
+
+        Raises:
+            StoreError: What is stored there is no memory.
+        """
+        return self.transport.run(self.get_op(id, user))
+
+    async def aget(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
+        """Async version of `get`."""
+        return await self.transport.arun(self.get_op(id, user))
+
+    def delete_memory(self, id: str, *, user: str | None = None) -> bool:
+        """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
+
+        Returns:
+            Whether it was there.
+        """
+        return self.transport.run(self.delete_op(id, user))
+
+    async def adelete_memory(self, id: str, *, user: str | None = None) -> bool:
+        """Async version of `delete_memory`."""
+        return await self.transport.arun(self.delete_op(id, user))
+
+    def forget_user(self, user: str) -> int:
+        """Delete every memory of a user, in all namespaces, and of nobody else.
+
+        Returns:
+            How many were deleted.
+        """
+        return self.clear(user=checks.scope("user", user))
+
+    async def aforget_user(self, user: str) -> int:
+        """Async version of `forget_user`."""
+        return await self.aclear(user=checks.scope("user", user))
+
+    def drop_index(self, delete_documents: bool = False) -> None:
+        """Remove the search index, and with `delete_documents` every memory under the prefix."""
+        self.transport.run(self.drop_op(delete_documents))
+
+    async def adrop_index(self, delete_documents: bool = False) -> None:
+        """Async version of `drop_index`."""
+        await self.transport.arun(self.drop_op(delete_documents))
