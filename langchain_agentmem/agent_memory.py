@@ -9,6 +9,7 @@ from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import SecretStr
 from typing_extensions import Self
 
 from langchain_agentmem.core.checks import positive, scope
@@ -88,15 +89,18 @@ class AgentMemory(Connected):
         handed = client if client is not None else async_client
         if handed is not None and (url is not None or options.get("token") is not None):
             raise ConfigurationError("Give a URL or clients, not both.")
-        if handed is not None and (address := address_of(handed)) is not None:
-            url, options["token"] = address  # what settings are not given depends on them
+        if handed is not None:  # settings that are not given depend on where it goes
+            url, token = address_of(handed) or ("redis://", None)
+            options |= {} if token is None else {"token": token}
         if url is not None:
             options["url"] = url
-        if settings is None:
+        if settings is not None and options:
+            given = {name: getattr(settings, name) for name in settings.model_fields_set}
+            if "token" not in options and given.get("url") != SecretStr(str(url)):
+                given.pop("token", None)  # it is for another URL
+            settings = AgentMemorySettings.load(**(given | options))
+        elif settings is None:
             settings = AgentMemorySettings.load(**options)
-        elif url is not None:
-            named = AgentMemorySettings.load(**options)
-            settings = settings.model_copy(update={"url": named.url, "token": named.token})
         self.settings = settings
         self.session_id: str | None = None
         seconds = settings.socket_timeout_seconds

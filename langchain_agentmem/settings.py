@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
 from langchain_agentmem.errors import ConfigurationError
-from langchain_agentmem.transport.urls import is_rest
+from langchain_agentmem.transport.urls import environment_token, is_rest
 
 Distance = Annotated[float, Field(ge=0, le=2)]
 
@@ -19,8 +19,9 @@ def _first_of(*variables: str) -> str | None:
     return next((value for name in variables if (value := os.environ.get(name))), None)
 
 
-def _token() -> SecretStr | None:
-    token = _first_of("UPSTASH_REDIS_REST_TOKEN")
+def _token(url: str) -> SecretStr | None:
+    """The environment's token, if it is meant for this URL."""
+    token = environment_token(url)
     return None if token is None else SecretStr(token)
 
 
@@ -51,7 +52,7 @@ class AgentMemorySettings(BaseSettings):
         "private Redis.",
     )
     token: SecretStr | None = Field(
-        default_factory=lambda data: _token() if _on_upstash(data) else None,
+        default_factory=lambda data: _token(data["url"].get_secret_value()) if _on_upstash(data) else None,
         description="The token of a REST database. Without AGENTMEM_TOKEN, and for a URL of https://: "
         "UPSTASH_REDIS_REST_TOKEN.",
     )
@@ -118,6 +119,17 @@ class AgentMemorySettings(BaseSettings):
         "raise", description="What a chain does when history or recall fails."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_the_environments_token(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """`AGENTMEM_TOKEN` stands beside other URLs than the one it is meant for."""
+        url = data.get("url") or cls.model_fields["url"].get_default(call_default_factory=True)
+        url = url.get_secret_value() if isinstance(url, SecretStr) else url
+        ours = os.environ.get("AGENTMEM_TOKEN")
+        if ours is not None and data.get("token") == ours and not is_rest(url):
+            return {name: value for name, value in data.items() if name != "token"}
+        return data
+
     @model_validator(mode="after")
     def _token_fits(self) -> Self:
         if self.token is not None and not is_rest(self.url.get_secret_value()):
@@ -127,6 +139,7 @@ class AgentMemorySettings(BaseSettings):
     @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:
         prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix]
+        prefixes += [self.session_list_prefix] if self.session_list_prefix else []
         for one in prefixes:
             if sum(other.startswith(one) for other in prefixes) > 1:
                 raise ValueError(f"the prefix {one!r} begins another tier's keys too; choose different ones")
@@ -150,5 +163,6 @@ class AgentMemorySettings(BaseSettings):
             said = "; ".join(
                 f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}"
                 for item in error.errors(include_input=False, include_url=False, include_context=False)
+                if item["type"] != "default_factory_not_called"  # what only follows from another error
             )
             raise ConfigurationError(f"Settings are not usable: {said}.") from None

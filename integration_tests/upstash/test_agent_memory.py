@@ -22,6 +22,7 @@ from integration_tests.upstash.emulator import Emulator
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import (
     AgentMemory,
+    AgentMemorySettings,
     MemoryVectorStore,
     UpstashChatMessageHistory,
     UpstashLongTermMemory,
@@ -156,6 +157,35 @@ def test_the_environment_names_the_database(emulator: Emulator, monkeypatch: pyt
         memory.working.append_turn("t1", "user", "hi")
         assert memory.settings.session_storage == "list"
     assert emulator.requests
+
+
+def test_a_handed_client_says_where_and_not_the_environment(
+    emulator: Emulator, url: str, bare: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", emulator.url)
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", emulator.token)
+    monkeypatch.setenv("AGENTMEM_TOKEN", emulator.token)
+    with AgentMemory(client=bare) as memory:
+        assert (memory.settings.session_storage, memory.settings.memory_prefix) == ("hash", "agent:mem:")
+        assert memory.settings.session_ttl_seconds == 3600
+    client = upstash_redis.Redis(emulator.url, emulator.token)
+    with AgentMemory(client=client, settings=AgentMemorySettings(url=url, max_turns=3)) as memory:  # type: ignore[arg-type]
+        assert (memory.settings.session_storage, memory.settings.max_turns) == ("list", 3)
+    client.close()
+
+
+def test_a_token_is_not_sent_to_another_host(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", emulator.url)
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", emulator.token)
+    with pytest.raises(ConfigurationError, match="needs a token"):
+        AgentMemory("https://other.example")
+    with pytest.raises(ConfigurationError, match="needs a token"):
+        UpstashChatMessageHistory("s", url="https://other.example")
+    settings = AgentMemorySettings(url=emulator.url, token=emulator.token)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="needs a token"):
+        AgentMemory("https://other.example", settings=settings)
+    with AgentMemory(emulator.url, settings=settings) as memory:
+        assert memory.working.messages("nobody") == []
 
 
 async def test_an_official_client_is_enough(emulator: Emulator, do: Do) -> None:

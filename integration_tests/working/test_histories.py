@@ -351,6 +351,11 @@ class TestNode:
             history.add_messages([HumanMessage("hi")])
         assert 50 < bare.ttl("s1") <= 60
 
+    def test_the_other_node_s_class_is_named(self, emulator: Emulator) -> None:
+        credential = {"upstashRestToken": emulator.token}
+        with pytest.raises(ConfigurationError, match="UpstashChatMessageHistory"):
+            RedisListChatMessageHistory.from_node({"baseURL": emulator.url}, credential)
+
     def test_the_redis_node_s_parameters(self, url: str, bare: redis.Redis) -> None:
         inputs = {"sessionId": "", "sessionTTL": "", "windowSize": "1"}
         with RedisListChatMessageHistory.from_node(inputs, {"redisUrl": url}) as history:

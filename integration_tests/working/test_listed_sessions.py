@@ -99,6 +99,55 @@ async def test_every_write_refreshes_both_lives(
         assert 45 < bare.ttl("agent:session:t1") <= 50
 
 
+async def test_a_session_s_own_life_is_its_list_s_too(
+    transport: SharedConnection, bare: redis.Redis, do: Do
+) -> None:
+    working = WorkingMemory(transport=transport, storage="list", ttl_seconds=50)
+    await do(working, "append", "t1", CONVERSATION)
+    assert (await do(working, "start", "t1", ttl_seconds=None)).ttl_seconds is None
+    await do(working, "append", "t1", CONVERSATION)
+    assert bare.ttl("t1") == bare.ttl("agent:session:t1") == -1
+    assert (await do(working, "start", "t1", ttl_seconds=7)).ttl_seconds in (6, 7)
+    assert bare.ttl("t1") in (6, 7)
+
+
+async def test_a_session_lives_no_longer_than_its_list(
+    working: WorkingMemory, bare: redis.Redis, do: Do
+) -> None:
+    await do(working, "append", "t1", CONVERSATION)
+    bare.expire("t1", 50)
+    assert 45 < (await do(working, "load", "t1")).ttl_seconds <= 50
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["nope", "[" * 100_000, '{"type":"human","data":' + '{"a":' * 9000],
+    ids=["no json", "deep list", "deep object"],
+)
+async def test_a_foreign_entry_is_named_by_its_place_in_the_list(
+    transport: SharedConnection, bare: redis.Redis, do: Do, entry: str
+) -> None:
+    working = WorkingMemory(transport=transport, storage="list", max_turns=3)
+    await do(working, "append", "t1", [HumanMessage(str(number)) for number in range(9)])
+    bare.lset("t1", 1, entry)
+    state = await do(working, "load", "t1")
+    assert [(bad.key, bad.position) for bad in state.unreadable] == [("t1", 1)]
+    assert [m.content for m in state.messages] == ["6", "8"]
+    assert bare.llen("t1") == 9
+
+
+async def test_what_others_own_is_not_forgotten_with_a_user(
+    working: WorkingMemory, transport: SharedConnection, bare: redis.Redis, do: Do
+) -> None:
+    await do(working, "append", "t1", CONVERSATION, user="alice")
+    await do(working, "append", "t2", CONVERSATION, user="alice")
+    bare.delete("t2")
+    bare.set("t2", "mine")
+    bare.hset(b"agent:session:\xff", "user", "bob")
+    assert sorted(await do(working, "forget_user", "alice")) == ["t1", "t2"]
+    assert sorted(bare.keys()) == [b"agent:session:\xff", b"t2"]
+
+
 async def test_deleting_and_forgetting_remove_both_keys(
     working: WorkingMemory, bare: redis.Redis, do: Do
 ) -> None:
@@ -143,3 +192,5 @@ def test_another_storage_is_refused() -> None:
     wrong: Any = "set"
     with pytest.raises(ConfigurationError, match="'hash' or 'list'"):
         WorkingMemory("redis://localhost", storage=wrong)
+    with pytest.raises(ConfigurationError, match="must differ"):
+        WorkingMemory("redis://localhost", storage="list", list_prefix="agent:session:")

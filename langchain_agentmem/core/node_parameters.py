@@ -104,9 +104,19 @@ def _address(given: Mapping[str, Any], secrets: Mapping[str, Any]) -> tuple[str,
             raise ConfigurationError(
                 f"The Upstash node needs baseURL and upstashRestToken: {missing} is missing."
             )
-        return _text("baseURL", given), _text("upstashRestToken", secrets)
+        url = _text("baseURL", given)
+        if not url.lower().startswith(("https://", "http://")):
+            raise ConfigurationError(
+                "baseURL must be the database's REST URL, such as https://name.upstash.io."
+            )
+        return url, _text("upstashRestToken", secrets)
     if "redisUrl" in secrets:
-        return _text("redisUrl", secrets), None
+        url = _text("redisUrl", secrets)
+        if url.lower().startswith(("https://", "http://")):
+            raise ConfigurationError(
+                "redisUrl must begin with redis://; a REST URL is the Upstash node's baseURL."
+            )
+        return url, None
     if "redisCacheHost" not in secrets:
         raise ConfigurationError(
             "It is not said where the sessions are: give baseURL and the credential upstashRestToken, "

@@ -10,7 +10,7 @@ from typing_extensions import Self
 
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connections import Transport, connect
-from langchain_agentmem.transport.urls import is_rest
+from langchain_agentmem.transport.urls import environment_token, is_rest
 
 
 class Connected:
@@ -54,14 +54,12 @@ class Connected:
         """
         if transport is client is async_client is None:
             url = url or os.environ.get("UPSTASH_REDIS_REST_URL")
-            token = token or os.environ.get("UPSTASH_REDIS_REST_TOKEN")
             if not url:
                 raise ConfigurationError(
                     f"{type(self).__name__} needs url= and token=, or the environment's "
                     "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN."
                 )
-            if not is_rest(url):
-                token = None  # the environment's is not meant for this URL
+            token = token or (environment_token(url) if is_rest(url) else None)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         if not self.transport.rest:
             self.close()

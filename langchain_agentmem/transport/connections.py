@@ -244,13 +244,15 @@ def connect(
     client: Any,
     async_client: Any,
     socket_timeout_seconds: float,
-    token: str | None = None,
+    token: Any = None,
 ) -> Transport:
     """The transport for what a caller gave: clients of its own, or a URL (and a token).
 
     Of an `upstash_redis` client, the address and the credentials are taken; it is not used itself, as it
     has no time limit and sends writes twice.
     """
+    if hasattr(token, "get_secret_value"):
+        token = token.get_secret_value()
     if client is None and async_client is None:
         return SharedConnection(url or "", socket_timeout_seconds, token)
     if url is not None or token is not None:

@@ -63,6 +63,8 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
         host = port = None
     if not host or re.search(r"[\s<>\"'\\]", parts.netloc):
         raise ConfigurationError(f"The REST URL is malformed: https://name.upstash.io is one. {_CONSOLE}")
+    if token is not None and not isinstance(token, str):
+        raise ConfigurationError(f"token must be a string, not {type(token).__name__}.")
     if token is None or not token.strip():
         raise ConfigurationError(
             f"A REST URL needs a token: token=, or UPSTASH_REDIS_REST_TOKEN in the environment. {_CONSOLE}"
@@ -129,6 +131,14 @@ def answers(status: int, content: bytes, database: RestDatabase) -> list[Any]:
         return [_reply(one, database.base64) for one in answer]
     said = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
     raise _refused(status, said, database.where)
+
+
+def addressable(command: Command, reply: Any) -> Any:
+    """A reply to `SCAN` without the keys that are no UTF-8: nothing could be done with them over REST."""
+    if command[0] != "SCAN" or not isinstance(reply, list):
+        return reply
+    cursor, keys = reply
+    return [cursor, [key for key in keys if key.decode("utf-8", "ignore").encode() == key]]
 
 
 def _refused(status: int, said: str, where: str) -> StoreError:

@@ -17,7 +17,7 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
 )
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.rest_api import RestDatabase, answers, body
+from langchain_agentmem.transport.rest_api import RestDatabase, addressable, answers, body
 from langchain_agentmem.transport.retries import NotRun, Sending
 
 try:
@@ -73,7 +73,7 @@ class _Conversation:
             raise sending.lost([], error) from error
         if len(replies) != len(sending.left):
             raise StoreError(f"{self.database.where} sent {len(replies)} replies for {len(sending.left)}.")
-        sending.settle(replies)
+        sending.settle([addressable(*one) for one in zip(sending.left.values(), replies, strict=True)])
 
     def failure(self, sending: Sending, error: httpx.HTTPError | httpx.InvalidURL) -> Exception:
         """What to raise when there was no answer. No message holds a header, and so the token."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -51,6 +52,14 @@ def is_rest(url: str) -> bool:
     return isinstance(url, str) and url.strip().lower().startswith(("https://", "http://"))
 
 
+def environment_token(url: str) -> str | None:
+    """The token in the environment, unless the environment has it for another URL."""
+    meant_for = os.environ.get("UPSTASH_REDIS_REST_URL", "").strip().rstrip("/")
+    if meant_for and url.strip().partition("?")[0].rstrip("/") != meant_for.partition("?")[0].rstrip("/"):
+        return None
+    return os.environ.get("UPSTASH_REDIS_REST_TOKEN") or None
+
+
 def open_source(url: str, socket_timeout_seconds: float, token: str | None = None) -> Source:
     """The source for a URL; `ConfigurationError` for one that is not understood.
 
@@ -86,9 +95,9 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         parts = None
     if parts is None or "\0" in unquote(url):
-        raise ConfigurationError(f"The Redis URL is malformed. {_ESCAPE}")
+        raise ConfigurationError(f"The URL is malformed. {_ESCAPE}")
     if parts.fragment or url.endswith("#"):
-        raise ConfigurationError(f"A # in the Redis URL has to be written %23. {_ESCAPE}")
+        raise ConfigurationError(f"A # in the URL has to be written %23. {_ESCAPE}")
     return parts
 
 

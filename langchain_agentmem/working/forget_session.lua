@@ -6,7 +6,9 @@
 --   result   1 if it was deleted, else 0
 
 if redis.call('HGET', KEYS[1], 'user') == ARGV[1] then
-  if KEYS[2] and redis.call('LLEN', KEYS[2]) > 0 then redis.call('UNLINK', KEYS[2]) end
+  local found = KEYS[2] and redis.call('TYPE', KEYS[2])
+  if type(found) == 'table' then found = found['ok'] end
+  if found == 'list' then redis.call('UNLINK', KEYS[2]) end
   return redis.call('UNLINK', KEYS[1])
 end
 return 0

@@ -20,6 +20,7 @@ from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.messages import checked_messages, encode_entry
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.core.operations import Op
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import operations
@@ -184,6 +185,10 @@ class _ListHistory(_History):
             ConfigurationError: A name is unknown, or a value is not usable.
         """
         node = NodeParameters.read(inputs, credential)
+        if node.token is not None and cls is RedisListChatMessageHistory:
+            raise ConfigurationError(
+                "These are the parameters of the Upstash node: use UpstashChatMessageHistory.from_node."
+            )
         options: dict[str, Any] = {"url": node.url} | ({"token": node.token} if node.token else {})
         return cls(
             node.session_id,

@@ -95,7 +95,8 @@ def _state(key: str, thread_id: str, listed: Listed | None, replies: Sequence[An
     else:
         entries, ttl_of_list = of_list
         turns = read_list(listed.key, entries, listed.window) if entries else None
-        state = read_state(key, thread_id, fields, ttl if fields else ttl_of_list, turns)
+        lives = [life for life in (ttl, ttl_of_list) if life >= 0]
+        state = read_state(key, thread_id, fields, min(lives, default=-1), turns)
     if state is not None:
         _report(state.unreadable)
     return state

@@ -14,6 +14,8 @@ from langchain_agentmem.core.messages import decode_entry, decode_turn, role_of
 from langchain_agentmem.core.operations import pairs, text
 
 _JSON = JSONDecoder()
+# What a foreign entry may cause.
+_UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class UnreadableEntry:
 
     Attributes:
         key: The Redis key.
-        position: Its index, oldest first.
+        position: Its index, oldest first; in a list its index there, which counts from the newest.
         reason: Why it could not be read.
     """
 
@@ -122,7 +124,7 @@ def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[Unreada
                 raise entry
             message = decode_turn(entry)
             turns.append(Turn(str(entry["role"]), message.content, float(entry.get("ts", 0)), message))
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except _UNREADABLE as error:
             unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
     return turns, unreadable
 
@@ -140,8 +142,9 @@ def read_list(
         try:
             message = decode_entry(json.loads(entry))
             turns.append(Turn(role_of(message), message.content, 0.0, message))
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
+        except _UNREADABLE as error:
+            index = len(entries) - 1 - position
+            unreadable.append(UnreadableEntry(key, index, f"{type(error).__name__}: {error}"))
     if len(entries) == window:
         while turns and turns[0].role == "tool":
             del turns[0]
@@ -155,7 +158,7 @@ def _entries(stored: bytes | None) -> Iterable[Any]:
         entries = json.loads(stored)
         if isinstance(entries, list):
             return entries
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     if stored.startswith(b"[ \n"):  # one entry a line: see write_session.lua
         return map(_entry, stored.removeprefix(b"[ \n").removesuffix(b"\n]").split(b"\n"))
@@ -165,7 +168,7 @@ def _entries(stored: bytes | None) -> Iterable[Any]:
 def _entry(line: bytes) -> Any:
     try:
         return json.loads(line.removesuffix(b","))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return error
 
 
@@ -181,7 +184,7 @@ def _salvaged(damaged: str) -> Iterator[Any]:
                 at += 1
             entry, at = _JSON.raw_decode(damaged, at)
             yield entry
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         yield error
 
 

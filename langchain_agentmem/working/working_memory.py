@@ -67,6 +67,8 @@ class WorkingMemory(Connected):
     ) -> None:
         if storage not in ("hash", "list"):
             raise ConfigurationError(f"storage must be 'hash' or 'list', not {storage!r}.")
+        if storage == "list" and list_prefix == key_prefix:
+            raise ConfigurationError("list_prefix and key_prefix must differ: a session has a key of each.")
         self.ttl_seconds = checked_ttl("ttl_seconds", ttl_seconds)
         self.max_turns = None if max_turns is None else positive("max_turns", max_turns)
         self.key_prefix = key_prefix

@@ -107,15 +107,17 @@ elseif count > 0 then
 else
   call('HSET', key, 'last_active_ts', ARGV[1])
 end
-local ttl = tonumber(stored[2] or '') or tonumber(ARGV[2])
+local own = tonumber(stored[2] or '')
 for i = 9, #ARGV, 2 do
   call('HSET', key, ARGV[i], ARGV[i + 1])
-  if ARGV[i] == 'ttl_seconds' then ttl = tonumber(ARGV[i + 1]) end
+  if ARGV[i] == 'ttl_seconds' then own = tonumber(ARGV[i + 1]) end
 end
-if ttl and ttl > 0 then
+local ttl = own or tonumber(ARGV[2])
+if ttl > 0 then
   call('EXPIRE', key, ttl)
   if list then call('EXPIRE', list, ttl) end
 else
   call('PERSIST', key)
+  if list and own then call('PERSIST', list) end -- else an expiry that somebody else gave it stays
 end
 return turn_count

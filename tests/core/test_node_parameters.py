@@ -67,6 +67,8 @@ def test_a_number_that_is_none_is_refused_by_name(name: str, value: Any) -> None
         (UPSTASH, {}, "upstashRestToken"),
         ({}, TOKEN, "baseURL is missing"),
         ({"baseURL": " "}, TOKEN, "baseURL is missing"),
+        ({"baseURL": "redis://h"}, TOKEN, "baseURL must be"),
+        ({}, {"redisUrl": "https://h"}, "redisUrl must begin"),
         ({}, {}, "redisCacheHost"),
         ({**UPSTASH, "sessionId": 7}, TOKEN, "sessionId"),
         ({**UPSTASH, "sessionId": "x" * 5000}, TOKEN, "sessionId"),

@@ -52,7 +52,7 @@ def test_a_memory_comes_back_equal(
     text: str, user: str, kind: str, thread: str, metadata: dict[str, Any]
 ) -> None:
     stored = draft(text, user, kind, source_thread=thread, metadata=json.dumps(metadata).encode())
-    record = decode("x", json.loads(encode(stored, 1.5)))
+    record = decode(f"{user}:x", json.loads(encode(stored, 1.5)))
     assert (record.text, record.user, record.kind, record.source_thread) == (text, user, kind, thread)
     assert (record.metadata, record.created_ts) == (metadata, 1.5)
 

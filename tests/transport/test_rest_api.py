@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from langchain_agentmem import errors
 from langchain_agentmem.transport.rest_api import RestDatabase, address_of, answers, body, database
-from langchain_agentmem.transport.urls import is_rest, open_source
+from langchain_agentmem.transport.urls import environment_token, is_rest, open_source
 
 TOKEN = "AbC-123_secret="
 
@@ -93,6 +93,29 @@ class TestAddress:
         assert address_of(plain) == (f"{url}?rest_encoding=none", TOKEN)
         assert address_of(upstash_redis.asyncio.Redis(url, TOKEN)) == (url, TOKEN)
         assert address_of(object()) is None
+
+    @pytest.mark.parametrize(
+        ("meant_for", "url", "found"),
+        [
+            (None, "https://a.upstash.io", TOKEN),
+            ("https://a.upstash.io/", "https://a.upstash.io", TOKEN),
+            ("https://a.upstash.io", "https://a.upstash.io?rest_encoding=none", TOKEN),
+            ("https://a.upstash.io", "https://b.example", None),
+        ],
+    )
+    def test_the_environment_s_token_goes_to_the_environment_s_url_only(
+        self, monkeypatch: pytest.MonkeyPatch, meant_for: str | None, url: str, found: str | None
+    ) -> None:
+        monkeypatch.delenv("UPSTASH_REDIS_REST_URL", raising=False)
+        if meant_for:
+            monkeypatch.setenv("UPSTASH_REDIS_REST_URL", meant_for)
+        monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN)
+        assert environment_token(url) == found
+
+    def test_a_token_of_another_type_is_refused(self) -> None:
+        token: Any = 7
+        with pytest.raises(errors.ConfigurationError, match="must be a string"):
+            made(token=token)
 
 
 class TestBody:

@@ -72,6 +72,8 @@ def decode(
     """
     if not isinstance(document, dict):
         raise UnreadableDocument("it is no JSON object")
+    if not memory_id.startswith(f"{_string(document, 'userId')}:"):
+        raise UnreadableDocument("its key does not name its userId")  # nor could it be forgotten
     created, hits = document.get("createdAt"), document.get("hitCount", 0)
     if isinstance(created, bool) or not isinstance(created, int | float):
         raise UnreadableDocument("its 'createdAt' is no number")
