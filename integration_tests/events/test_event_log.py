@@ -175,6 +175,16 @@ class TestContract:
         assert await do(ours, "forget_user", "bob") == 2
         assert bare.keys() == [b"ab:x:t"]
 
+    @pytest.mark.parametrize("ts", ["nan", "inf", "-1", "1e300", "soon", ""])
+    async def test_an_odd_time_is_that_of_the_entry(
+        self, log: EventLog, do: Do, bare: redis.Redis, ts: str
+    ) -> None:
+        bare.xadd(
+            "agent:events:t", {"action": "x", "ts": ts, "duration_seconds": "inf"}, id="1715990400100-0"
+        )
+        (event,) = await do(log, "recent", "t")
+        assert (event.ts, event.duration_seconds) == (1715990400.1, None)
+
     async def test_events_of_another_writer_are_read(self, log: EventLog, do: Do, bare: redis.Redis) -> None:
         bare.xadd(
             "agent:events:t", {"action": "tool_call", "detail": "x", "ts": "1715990400.1", "mood": "ok"}

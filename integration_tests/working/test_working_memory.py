@@ -331,6 +331,16 @@ async def test_a_key_of_another_type_is_left_alone(working: WorkingMemory, bare:
     assert bare.get("agent:session:t1") == b"mine"
 
 
+@pytest.mark.parametrize("number", ["inf", "nan", "1e300", "soon"])
+async def test_odd_numbers_are_none(working: WorkingMemory, bare: redis.Redis, do: Do, number: str) -> None:
+    await do(working, "append_turn", "t1", "user", "hi")
+    odd = {"turn_count": number, "created_ts": number, "last_active_ts": number}
+    bare.hset("agent:session:t1", mapping=odd)
+    state = await do(working, "load", "t1")
+    assert (state.turn_count, state.created_ts, state.last_active_ts) == (0, 0.0, 0.0)
+    assert [turn.content for turn in state.recent_turns] == ["hi"]
+
+
 async def test_a_session_another_program_wrote_is_taken_up(
     working: WorkingMemory, bare: redis.Redis, do: Do
 ) -> None:

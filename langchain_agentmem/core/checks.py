@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from langchain_agentmem.errors import InvalidInputError
 
 MAX_SCOPE_BYTES = 4096
+YEAR_10000 = 253_402_300_800  # epoch seconds; what is beyond is no date to most programs
 MAX_TTL_SECONDS = 2**31 - 1  # 68 years; what a server refuses, it must not refuse half-way through a write
 
 Ttl: TypeAlias = int | EllipsisType | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, TypeAlias
 
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import YEAR_10000, scope
 from langchain_agentmem.core.operations import text
 from langchain_agentmem.errors import InvalidInputError
 
@@ -86,11 +87,13 @@ def read_event(entry: Sequence[Any]) -> Event:
     entry_id, flat = text(entry[0]), [text(item) for item in entry[1] or ()]
     fields = dict(zip(flat[::2], flat[1::2], strict=False))
     ts = _float(fields.pop("ts", ""))
+    if ts is None or not 0 <= ts < YEAR_10000:
+        ts = min(int(entry_id.partition("-")[0]) / 1000, YEAR_10000 - 1)
     return Event(
         id=entry_id,
         action=fields.pop("action", ""),
         detail=fields.pop("detail", ""),
-        ts=int(entry_id.partition("-")[0]) / 1000 if ts is None else ts,
+        ts=ts,
         run_id=fields.pop("run_id", ""),
         parent_run_id=fields.pop("parent_run_id", ""),
         name=fields.pop("name", ""),
@@ -130,6 +133,7 @@ def _number(name: str, value: Any) -> float:
 
 def _float(value: str) -> float | None:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return None
+    return number if isfinite(number) else None

@@ -14,6 +14,7 @@ from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.working.session import (
+    FIELDS,
     SessionState,
     UnreadableEntry,
     read_list,
@@ -85,7 +86,7 @@ def write_and_load(
 
 def _reading(key: str, listed: Listed | None) -> list[Command]:
     of_list: list[Command] = [] if listed is None else [listed.read, ("TTL", listed.key)]
-    return [("HGETALL", key), ("TTL", key), *of_list]
+    return [("HMGET", key, *FIELDS), ("TTL", key), *of_list]
 
 
 def _state(key: str, thread_id: str, listed: Listed | None, replies: Sequence[Any]) -> SessionState | None:

@@ -10,9 +10,14 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core import json
+from langchain_agentmem.core.checks import YEAR_10000
 from langchain_agentmem.core.messages import decode_entry, decode_turn, role_of
-from langchain_agentmem.core.operations import pairs, text
+from langchain_agentmem.core.operations import text
 
+FIELDS = (
+    *("thread_id", "user", "agent", "goal", "scratchpad", "summary"),
+    *("turn_count", "created_ts", "last_active_ts", "recent_turns"),
+)
 _JSON = JSONDecoder()
 # What a foreign entry may cause.
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
@@ -90,11 +95,11 @@ def read_state(
     ttl: int,
     listed: tuple[list[Turn], list[UnreadableEntry]] | None = None,
 ) -> SessionState | None:
-    """The state in a HGETALL and a TTL reply; `None` if there is no such session.
+    """The state in the reply to a HMGET of `FIELDS` and to a TTL; `None` if there is no such session.
 
     `listed` are the turns if a list holds them; one that other programs wrote has no Hash beside it.
     """
-    fields = {text(name): value for name, value in pairs(reply)}
+    fields = {name: value for name, value in zip(FIELDS, reply, strict=True) if value is not None}
     if not fields and listed is None:
         return None
     turns, unreadable = listed or read_turns(key, fields.get("recent_turns"))
@@ -189,7 +194,9 @@ def _salvaged(damaged: str) -> Iterator[Any]:
 
 
 def _number(value: bytes | None) -> float:
+    """A stored number, 0 if it is none, or one that no clock and no count reaches."""
     try:
-        return float(value or 0)
+        number = float(value or 0)
     except ValueError:
         return 0.0
+    return number if abs(number) < YEAR_10000 else 0.0
