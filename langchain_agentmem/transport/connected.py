@@ -56,8 +56,8 @@ class Connected:
             url = url or os.environ.get("UPSTASH_REDIS_REST_URL")
             if not url:
                 raise ConfigurationError(
-                    f"{type(self).__name__} needs url= and token=, or the environment's "
-                    "UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN."
+                    f"{type(self).__name__} needs the arguments url and token, or UPSTASH_REDIS_REST_URL and "
+                    "UPSTASH_REDIS_REST_TOKEN in the environment."
                 )
             token = token or (environment_token(url) if is_rest(url) else None)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)

@@ -55,7 +55,7 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
         ConfigurationError: One of them is missing or malformed. No message repeats the token.
     """
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("A REST URL holds no password: give the token as token=.")
+        raise ConfigurationError("A REST URL holds no password. The token is an argument of its own.")
     host = parts.hostname
     try:
         port = parts.port
@@ -67,7 +67,8 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
         raise ConfigurationError(f"token must be a string, not {type(token).__name__}.")
     if token is None or not token.strip():
         raise ConfigurationError(
-            f"A REST URL needs a token: token=, or UPSTASH_REDIS_REST_TOKEN in the environment. {_CONSOLE}"
+            "A REST URL needs a token. Pass it as the argument token, or name it in the environment, as "
+            f"AGENTMEM_TOKEN or UPSTASH_REDIS_REST_TOKEN. {_CONSOLE}"
         )
     token = token.strip()
     if not re.fullmatch(r"[!-~]+", token):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem import errors
+from langchain_agentmem.events.redaction import redact
 from langchain_agentmem.transport.rest_api import RestDatabase, address_of, answers, body, database
 from langchain_agentmem.transport.urls import environment_token, is_rest, open_source
 
@@ -59,7 +60,7 @@ class TestAddress:
             ("https://", TOKEN, "URL is malformed"),
             ("https://a b.upstash.io", TOKEN, "URL is malformed"),
             ("https://x:notaport", TOKEN, "URL is malformed"),
-            ("https://user:pw-secret@x.upstash.io", TOKEN, "token="),
+            ("https://user:pw-secret@x.upstash.io", TOKEN, "argument of its own"),
             ("https://x.upstash.io?token=abc", TOKEN, "rest_encoding"),
             ("https://x.upstash.io?rest_encoding=gzip", TOKEN, "base64 or none"),
         ],
@@ -71,6 +72,7 @@ class TestAddress:
             open_source(url, 5.0, token)
         assert "secret" not in str(caught.value)
         assert "words" not in str(caught.value)
+        assert "[redacted]" not in redact(str(caught.value))  # as the command line shows it
 
     def test_a_token_for_a_redis_url_is_refused(self) -> None:
         with pytest.raises(errors.ConfigurationError, match="https://") as caught:
