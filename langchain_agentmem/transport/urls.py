@@ -76,7 +76,7 @@ def open_source(url: str, socket_timeout_seconds: float, token: str | None = Non
         return RestSource(database(parts, token), socket_timeout_seconds)
     if token is not None:
         raise ConfigurationError(
-            "token= goes with the https:// URL of a REST API; a Redis URL has a password."
+            "A token goes with the https:// URL of a REST API; a Redis URL has a password."
         )
     match parts.scheme:
         case "redis" | "rediss" | "unix":
