@@ -1,23 +1,19 @@
-"""`agentmem import` and `export` as processes: exact, also when killed; what is exported comes back equal."""
+"""`agentmem import` as a process: exact, also when killed."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
-from langchain_core.documents import Document
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
 from integration_tests.cli.conftest import NO_MODEL, Terminal, agentmem, environment
 from integration_tests.waiting import wait_until
 from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 EVERY_TURN = {"AGENTMEM_MAX_TURNS": "none"}
 
@@ -148,15 +144,57 @@ def test_messages_keep_their_thread_user_and_time(url: str) -> None:
     lines = [{"role": "user", "content": "hi", "ts": 12.5}, {"role": "system", "content": "yo"}]
     stdin = "".join(json.dumps(line) + "\n" for line in lines)
     done = agentmem("import", "-", url=url, stdin=stdin)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "error: line 1 is a message: say with --thread" in done.stderr
+    assert done.returncode == 1
+    assert "line 1: a message: say with --thread" in done.stderr
     assert agentmem("import", "-", "--thread", "t", "--user", "ada", url=url, stdin=stdin).returncode == 0
     with AgentMemory(url) as memory:
         state = memory.working.load("t")
     assert state is not None
     assert (state.user, state.recent_turns[0].ts, state.ttl_seconds is None) == ("ada", 12.5, False)
     done = agentmem("import", "-", "--thread", "t", "--user", "bob", url=url, stdin=stdin)
-    assert (done.returncode, "error: The thread t is ada's" in done.stderr) == (1, True)
+    assert (done.returncode, "line 1: the thread t is ada's, not bob's" in done.stderr) == (1, True)
+    assert contents(url, "t") == ["hi", "yo"]
+
+
+def test_lines_that_have_no_thread_or_anothers_do_not_keep_the_rest(url: str, bare: redis.Redis) -> None:
+    with AgentMemory(url) as memory:
+        memory.working.append_turn("adas", "user", "mine", user="ada")
+    bare.set("agent:session:odd", "no session")
+    lines: list[Any] = [
+        "alpha one",
+        {"role": "user", "content": "x"},
+        {"role": "user", "content": "x", "thread": "adas", "user": "bob"},
+        {"thread": "adas", "user": "bob", "goal": "take it"},
+        {"role": "user", "content": "x", "thread": "odd", "user": "bob"},
+        {"role": "user", "content": "one", "thread": "new", "user": "bob"},
+        {"role": "user", "content": "two", "thread": "new", "user": "carl"},
+        {"role": "user", "content": "three", "thread": "new", "user": "bob"},
+        "beta two",
+    ]
+    stdin = "".join(json.dumps(line) + "\n" for line in lines)
+    for size, new in (("64", 2), ("1", 0)):
+        done = agentmem("import", "-", "--batch-size", size, "--json", url=url, stdin=stdin)
+        found = told(done)
+        assert done.returncode == 1
+        assert [bad["line"] for bad in found["bad_lines"]] == [2, 3, 4, 5, 7]
+        assert found["memories"] == {"new": new, "known": 2 - new}
+        assert found["messages"] == {"new": new, "known": 2 - new}
+    assert "the thread new is bob's, not carl's" in found["bad_lines"][-1]["error"]
+    assert (contents(url, "adas"), contents(url, "new")) == (["mine"], ["one", "three"])
+    assert bare.hget("agent:session:new", "user") == b"bob"
+
+
+def test_what_a_window_does_not_keep_is_told(url: str, tmp_path: Path) -> None:
+    lines = [{"role": "user", "content": str(n), "thread": "long"} for n in range(100)]
+    file = written(tmp_path / "f.jsonl", [*lines, {"role": "user", "content": "x", "thread": "short"}])
+    said = "thread     long keeps the last 20 of 100 (AGENTMEM_MAX_TURNS=none keeps all)"
+    for _ in range(2):  # the second time, all of them are known
+        assert said in agentmem("import", file, url=url).stdout.splitlines()
+    windows = told(agentmem("import", file, "--json", url=url))["windows"]
+    assert windows == [{"thread": "long", "kept": 20, "messages": 100}]
+    assert len(contents(url, "long")) == 20
+    for more in (EVERY_TURN, {"AGENTMEM_SESSION_STORAGE": "list"}):
+        assert told(agentmem("import", file, "--json", url=url, **more))["windows"] == []
 
 
 def test_the_same_word_in_another_file_is_another_message(url: str, tmp_path: Path) -> None:
@@ -179,117 +217,17 @@ def test_a_file_of_texts_needs_no_json(url: str, tmp_path: Path) -> None:
     assert texts == {"Ana lives in Lisbon", '"quoted" and more', '{"text": 1}'}
 
 
-@pytest.fixture
-def other() -> Iterator[str]:
-    with EmbeddedRedis() as server:
-        yield server.url
-
-
-def fill(url: str) -> None:
-    with AgentMemory(url, max_turns=None, embeddings=None) as memory:
-        call = {"name": "look", "args": {"at": [1, {"x": None}]}, "id": "c1", "type": "tool_call"}
-        memory.working.append(
-            "t-1",
-            [
-                SystemMessage("be\nkind"),
-                HumanMessage([{"type": "text", "text": "ünö"}], id="m1"),
-                AIMessage("", tool_calls=[call]),
-                ToolMessage("r", tool_call_id="c1", artifact=Document("d", metadata={"n": 2**70})),
-            ],
-            user="ada",
-        )
-        memory.working.set_goal("t-1", "see it")
-        memory.working.set_scratchpad("t-1", "notes")
-        memory.working.append("t 2", [HumanMessage("yes"), HumanMessage("yes")], user="böb")
-        vector = [0.0] * 384
-        for number, (said, user, kind) in enumerate(
-            [("a, b", "ada", "episodic"), ("c\nd", "ada", "semantic"), ("e", "böb", "my kind")]
-        ):
-            vector[number] = 1.0
-            memory.long_term.remember(
-                said,
-                user=user,
-                kind=kind,
-                namespace="n s",
-                source_thread="t-1",
-                embedding=vector,
-                metadata={"n": [number, 1.5, None]},
-            )
-
-
-def stored(url: str) -> tuple[Any, ...]:
+def test_near_texts_of_one_batch_are_stored_once_and_not_counted_as_hits(url: str) -> None:
+    texts = ["I like tea", "i like TEA", "I like tea very", "I like coffee", "my dog is old"]
+    with AgentMemory(url, embeddings=None) as memory:
+        assert memory.long_term.dedup_threshold == 0.20
+    stdin = "".join(json.dumps(said) + "\n" for said in texts)
+    stdin += json.dumps({"text": "i LIKE tea", "kind": "semantic"}) + "\n"
+    done = agentmem("import", "-", "--user", "ada", "--json", url=url, stdin=stdin)
+    assert told(done)["memories"] == {"new": 4, "known": 2}
     with AgentMemory(url) as memory:
-        sessions = {
-            thread: (state.user, state.agent, state.goal, state.scratchpad, state.recent_turns)
-            for thread in memory.working.list_threads()
-            if (state := memory.working.load(thread)) is not None
-        }
-        memories = {
-            one.id: (
-                one.text,
-                one.user,
-                one.namespace,
-                one.kind,
-                one.source_thread,
-                one.metadata,
-                one.ttl_seconds is None,
-            )
-            for user in ("ada", "böb")
-            for one in memory.long_term.list_memories(user=user, namespace=None)
-        }
-    return sessions, memories
-
-
-def test_what_is_exported_comes_back_equal(url: str, other: str, tmp_path: Path) -> None:
-    fill(url)
-    file = tmp_path / "all.jsonl"
-    assert agentmem("export", "--output", str(file), url=url).stdout == ""
-    done = agentmem("import", "-", "--json", url=other, stdin=file.read_bytes())
-    assert told(done) == {
-        "messages": {"new": 6, "known": 0},
-        "memories": {"new": 3, "known": 0},
-        "bad_lines": [],
-    }, done.stderr
-    assert stored(other) == stored(url)
-    assert len(stored(url)[1]) == 3
-
-    # Back into where it came from: memories are known by their ids.
-    back = told(agentmem("import", str(file), "--json", url=url))
-    assert back["memories"] == {"new": 0, "known": 3}
-    # To somebody else of the same store: other memories, for their ids are taken.
-    to_carl = ("import", str(file), "--user", "carl", "--thread", "t-3", "--json")
-    assert told(agentmem(*to_carl, url=url))["memories"] == {"new": 3, "known": 0}
-    assert told(agentmem(*to_carl, url=url))["memories"] == {"new": 0, "known": 3}
-    edited = file.read_bytes().replace(b'"ada"', b'"dan"').replace(b'"t-1"', b'"t-4"')
-    for new in (2, 0):
-        of_dan = told(agentmem("import", "-", "--json", url=url, stdin=edited))
-        assert of_dan["memories"] == {"new": new, "known": 3 - new}
-
-
-def test_what_is_exported_can_be_chosen(url: str) -> None:
-    fill(url)
-    with AgentMemory(url) as memory:
-        memory.events.record("t-1", "looked", user="ada")
-        memory.events.record("t-1", "came", user="böb")
-
-    def exported(*arguments: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in agentmem("export", *arguments, url=url).stdout.splitlines()]
-
-    assert {line["user"] for line in exported()} == {"ada", "böb"}
-    assert {line["user"] for line in exported("--user", "ada")} == {"ada"}
-    assert [line.get("content") for line in exported("--thread", "t 2")] == [None, "yes", "yes"]
-    assert {line["text"] for line in exported("--what", "memories")} == {"a, b", "c\nd", "e"}
-    events = exported("--what", "events", "--user", "ada")
-    assert [(one["thread"], one["action"]) for one in events] == [("t-1", "looked")]
-
-
-def test_what_cannot_be_exported_is_told_and_the_rest_goes_on(url: str, bare: redis.Redis) -> None:
-    fill(url)
-    bare.json().set("agent:mem:odd", "$", {"text": 5})
-    done = agentmem("export", url=url)
-    assert done.returncode == 1
-    assert "no memory" in done.stderr
-    assert len(done.stdout.splitlines()) == 3 + 2 + 6
+        found = {one.text: one.hit_count for one in memory.long_term.list_memories(user="ada")}
+    assert found == {"I like tea": 0, "I like coffee": 0, "my dog is old": 0, "i LIKE tea": 0}
 
 
 def test_a_terminal_sees_how_far_it_is(url: str, tmp_path: Path, terminal: Callable[..., Terminal]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
@@ -122,6 +123,46 @@ def test_following_on_a_terminal_begins_before_the_first_event(
     assert shown.end() == 130
 
 
+def test_times_that_are_none_do_not_keep_the_rest_from_being_shown(filled: str, bare: redis.Redis) -> None:
+    bare.hset("agent:session:t-2", "last_active_ts", "inf")
+    (thread,) = (key for key in bare.scan_iter("agent:events:*"))
+    _, entry = bare.xrevrange(thread, count=1)[0]
+    bare.xadd(thread, {**entry, b"ts": b"1e300"})
+    listed = agentmem("sessions", url=filled)
+    assert (listed.returncode, listed.stdout.count("\n")) == (0, 2)
+    assert agentmem("session", "t-2", url=filled).returncode == 0
+    shown = agentmem("events", "t-1", url=filled)
+    assert (shown.returncode, shown.stdout.count("looked")) == (0, 2), shown.stderr
+    for command in (("sessions", "--json"), ("events", "t-1", "--json"), ("export",)):
+        assert agentmem(*command, url=filled).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "closed"),
+    [
+        (("import", "-"), "<&-"),
+        (("remember", "-"), "<&-"),
+        (("export",), ">&-"),
+        (("session", "t-1", "--json"), ">&-"),
+        (("sessions", "--json"), ">&-"),
+    ],
+)
+def test_a_closed_stream_is_an_error_of_one_line(
+    filled: str, arguments: tuple[str, ...], closed: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-m", "langchain_agentmem.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(filled, stubs=True),
+        timeout=90,
+    )
+    said = done.stderr.splitlines()
+    which = "input" if closed == "<&-" else "output"
+    assert (done.returncode, said[-1]) == (1, f"error: Standard {which} is closed: give it a file or a pipe.")
+    assert "Traceback" not in done.stderr
+
+
 def checks(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str]]:
     found = json.loads(done.stdout)
     assert found["ok"] == (done.returncode == 0)
@@ -171,6 +212,43 @@ def test_the_doctor_sees_an_index_of_another_shape(filled: str) -> None:
     verdict, says = checks(done)["index"]
     assert (done.returncode, verdict) == (1, "broken")
     assert "is $.embedding VECTOR HNSW FLOAT32 COSINE, wanted $.embedding VECTOR FLAT" in says
+
+
+@pytest.fixture
+def limited(filled: str, bare: redis.Redis) -> Iterator[Callable[[str], str]]:
+    """Makes the URL of a user without permission for some commands."""
+
+    def url_without(refused: str) -> str:
+        bare.execute_command("ACL", "SETUSER", "bob", "on", ">secret", "~*", "&*", "+@all", *refused.split())
+        return re.sub(r"//[^@]*@", "//bob:secret@", filled)
+
+    yield url_without
+    bare.acl_deluser("bob")
+
+
+def test_what_the_doctor_may_not_look_at_is_unknown(limited: Callable[[str], str]) -> None:
+    done = agentmem("doctor", "--json", url=limited("-info -scan -ft.info -config -memory|usage"))
+    found = checks(done)
+    assert done.returncode == 0, done.stderr
+    refused = ("server", "replication", "eviction", "persistence", "index", "working", "long-term", "events")
+    for name in refused:
+        verdict, says = found[name]
+        assert (verdict, says[:9]) == ("warning", "unknown: "), name
+        assert "ACL does not allow it" in says
+    assert (found["modules"][0], found["latency"][0]) == ("ok", "ok")
+    sized = checks(agentmem("doctor", "--json", url=limited("reset on >secret ~* &* +@all -memory|usage")))
+    assert "unknown size" in sized["working"][1]
+    assert sized["server"][0] == "ok"
+
+
+def test_the_doctor_finds_a_replica_unfit() -> None:
+    with EmbeddedRedis() as server, redis.Redis.from_url(server.url) as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        done = agentmem("doctor", "--json", url=server.url)
+        verdict, says = checks(done)["replication"]
+        assert (done.returncode, verdict) == (1, "broken")
+        assert "a replica of 127.0.0.1:1, to which its link is down" in says
+        assert "Connect to the primary" in says
 
 
 def test_the_doctor_cannot_look_at_what_does_not_answer() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from integration_tests.cli.conftest import Terminal, agentmem
+from integration_tests.cli.conftest import NO_MODEL, Terminal, agentmem
 from langchain_agentmem.agent_memory import AgentMemory
 
 
@@ -73,6 +73,12 @@ def test_what_cannot_be_done_is_one_line(url: str, arguments: tuple[str, ...], s
     done = agentmem(*arguments, url=url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1].startswith(said)
+
+
+def test_an_empty_text_is_refused_before_anything_is_loaded() -> None:
+    for arguments in (("remember", ""), ("remember", "-")):
+        done = agentmem(*arguments, url="redis://127.0.0.1:1", stdin="\n", stubs=False, **NO_MODEL)
+        assert (done.returncode, done.stderr) == (1, "error: text is empty.\n")
 
 
 def _fill(url: str) -> None:

@@ -36,6 +36,7 @@ def test_the_commands_serve_an_upstash_database(command: Any) -> None:
         assert json.loads(done.stdout) == {
             "messages": {"new": 2 * new, "known": 2 - 2 * new},
             "memories": {"new": new, "known": 1 - new},
+            "windows": [],
             "bad_lines": [],
         }
     (found,) = json.loads(command("recall", "where in Lisbon", "--user", "ada", "--k", "1", "--json").stdout)

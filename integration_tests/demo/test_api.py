@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from integration_tests.demo.conftest import Demo, StartDemo
 from integration_tests.waiting import wait_until
 from langchain_agentmem.demo.samples import SAMPLES
+from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 QUESTION = "Which theme should my editor use?"
 THEME = "I use a dark theme in my editor."
@@ -135,7 +138,8 @@ def test_threads_are_one_users(client: httpx.Client) -> None:
     ):
         answer = client.request(method, path, json={"user": "bob", "thread": mine, **body})
         assert (answer.status_code, "alice's" in answer.json()["error"]) == (403, True)
-    assert client.get("/state", params={"user": "bob", "thread": mine}).status_code == 403
+    for path in ("/state", "/events"):
+        assert client.get(path, params={"user": "bob", "thread": mine}).status_code == 403
     assert [one["thread"] for one in client.get("/threads", params={"user": "alice"}).json()["threads"]] == [
         mine
     ]
@@ -159,7 +163,9 @@ def test_reset_brings_back_the_samples_and_nothing_else(client: httpx.Client) ->
 
 
 @contextmanager
-def following(demo: Demo, thread: str, last_id: str = "") -> Iterator[list[dict[str, Any]]]:
+def following(
+    demo: Demo, thread: str, last_id: str = "", user: str = "alice"
+) -> Iterator[list[dict[str, Any]]]:
     """The events of a thread as they come."""
     got: list[dict[str, Any]] = []
     ready, ended = threading.Event(), threading.Event()
@@ -168,7 +174,9 @@ def following(demo: Demo, thread: str, last_id: str = "") -> Iterator[list[dict[
         headers = {"Last-Event-ID": last_id} if last_id else {}
         with (
             httpx.Client(base_url=demo.url, timeout=30) as client,
-            client.stream("GET", "/events", params={"thread": thread}, headers=headers) as answer,
+            client.stream(
+                "GET", "/events", params={"user": user, "thread": thread}, headers=headers
+            ) as answer,
         ):
             for line in answer.iter_lines():
                 ready.set()
@@ -184,7 +192,7 @@ def following(demo: Demo, thread: str, last_id: str = "") -> Iterator[list[dict[
         yield got
     finally:
         ended.set()
-        httpx.post(demo.url + "/turn", json={"user": "alice", "thread": thread, "text": "the end"})
+        httpx.post(demo.url + "/turn", json={"user": user, "thread": thread, "text": "the end"})
         listener.join()
 
 
@@ -206,8 +214,28 @@ def test_events_are_followed_and_resumed_without_loss_or_repeats(served: Demo, c
 
 @pytest.mark.parametrize("id", ["x", "1-2-3", f"{2**64}-0"])
 def test_an_impossible_event_id_is_refused(client: httpx.Client, id: str) -> None:
-    answer = client.get("/events", params={"thread": "t"}, headers={"Last-Event-ID": id})
+    answer = client.get("/events", params={"user": "a", "thread": "t"}, headers={"Last-Event-ID": id})
     assert (answer.status_code, "Last-Event-ID" in answer.json()["error"]) == (400, True)
+
+
+def test_nothing_is_behind_the_last_possible_event_id(served: Demo, client: httpx.Client) -> None:
+    last = f"{2**64 - 1}-{2**64 - 1}"
+    asked = {"user": "alice", "thread": "t1"}
+    with client.stream("GET", "/events", params=asked, headers={"Last-Event-ID": last}) as answer:
+        assert answer.status_code == 200
+        assert next(answer.iter_lines()).startswith(":")
+
+
+def test_a_body_that_breaks_off_is_no_failure_of_the_server(start: StartDemo) -> None:
+    demo = start()
+    host, port = demo.url.removeprefix("http://").split(":")
+    head = f"POST /turn HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    for _ in range(3):
+        with socket.create_connection((host, int(port))) as broken:
+            broken.sendall(f'{head}Content-Length: 100\r\n\r\n{{"user"'.encode())
+    httpx.get(f"{demo.url}/state", params={"user": "alice", "thread": "t"}).raise_for_status()
+    demo.end()
+    assert "Traceback" not in demo.said
 
 
 def test_refusals_are_json(client: httpx.Client) -> None:
@@ -264,3 +292,84 @@ def test_a_reader_who_goes_abandons_the_turn(start: StartDemo) -> None:
             next(answer.iter_lines())
         wait_until(lambda: "turn_error" in [one["action"] for one in state(client)["events"]])
         assert state(client)["session"] is None
+
+
+def test_turns_that_failed_or_were_abandoned_leave_the_store_the_demos(start: StartDemo) -> None:
+    demo = start("--model", "stub:model")
+    with httpx.Client(base_url=demo.url, timeout=30) as client:
+        asked = {"user": "alice", "thread": "failed", "text": "please fail"}
+        assert client.post("/turn", json=asked).status_code == 502
+        asked = {"user": "alice", "thread": "abandoned", "text": "slow"}
+        with client.stream("POST", "/turn", json=asked, headers={"accept": "text/event-stream"}) as answer:
+            next(answer.iter_lines())
+        wait_until(lambda: len(state(client, thread="abandoned")["events"]) > 1)
+        assert client.post("/reset", json={}).status_code == 200
+        client.post("/turn", json={**asked, "text": "please fail"})
+    demo.end()
+    again = start()
+    wait_until(lambda: "sample memories" in again.said)  # it comes by another pipe than the URL
+
+
+def test_resets_while_others_take_turns_are_never_refused(served: Demo, client: httpx.Client) -> None:
+    ended = threading.Event()
+
+    def talk(number: int) -> int:
+        with httpx.Client(base_url=served.url, timeout=30) as other:
+            turns = 0
+            while not ended.is_set() or not turns:
+                user, thread = f"user {number}", f"t {number} {turns}"
+                say(other, f"Server {number}{turns} is down.", user=user, thread=thread)
+                other.post("/new_thread", json={"user": user}).raise_for_status()
+                turns += 1
+            return turns
+
+    with ThreadPoolExecutor(4) as pool:
+        talking = [pool.submit(talk, number) for number in range(4)]
+        statuses = [client.post("/reset", json={}).status_code for _ in range(25)]
+        ended.set()
+        assert all(one.result() for one in talking)
+    assert statuses == [200] * 25
+    client.post("/reset", json={}).raise_for_status()
+    assert len(state(client)["memories"]) == 8
+
+
+@pytest.fixture
+def bare(server: EmbeddedRedis) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+
+
+def test_events_are_their_users_after_the_session_has_expired_too(
+    served: Demo, client: httpx.Client, bare: redis.Redis
+) -> None:
+    say(client, "my secret")
+    bare.xadd("agent:events:t1", {"action": "note", "detail": "of nobody"})
+    own = [event["detail"] for event in state(client)["events"]]
+    assert own[0] == "of nobody"
+    assert "my secret" in own
+    assert bare.delete("agent:session:t1") == 1
+    assert [event["detail"] for event in state(client)["events"]] == own[1:]
+    assert state(client, user="bob")["events"] == []
+    with following(served, "t1", user="bob") as got:
+        say(client, "my last word", user="bob", thread="elsewhere")
+        say(client, "bob is here", user="bob")
+        wait_until(lambda: "bob is here" in [event["detail"] for event in got])
+        assert {event["user"] for event in got} <= {"bob", ""}
+    assert not [event for event in state(client, user="bob")["events"] if "secret" in event["detail"]]
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999", "9" * 400])
+def test_numbers_that_json_has_not_hide_nothing(
+    served: Demo, client: httpx.Client, bare: redis.Redis, number: str
+) -> None:
+    say(client, "hello")
+    bare.xadd("agent:events:t1", {"action": "odd", "ts": number, "duration_seconds": number})
+    bare.hset("agent:session:t1", "last_active_ts", number)
+    odd = state(client)["events"][0]
+    assert (odd["action"], odd["duration_seconds"]) == ("odd", None)
+    assert "t1" in [
+        one["thread"] for one in client.get("/threads", params={"user": "alice"}).json()["threads"]
+    ]
+    with following(served, "t1") as got:
+        wait_until(lambda: "odd" in [event["action"] for event in got])
+    assert json.dumps(got, allow_nan=False)

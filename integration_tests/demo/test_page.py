@@ -141,6 +141,15 @@ def test_events_come_live_from_elsewhere_too(open_page: Open, served: Demo) -> N
     assert ids == sorted(ids, reverse=True)
 
 
+def test_a_turn_from_elsewhere_in_the_thread_shows_in_every_tier(open_page: Open, served: Demo) -> None:
+    page = open_page()
+    asked = {"user": "alice", "thread": page.locator("#thread").input_value(), "text": "The zoo is shut."}
+    httpx.post(f"{served.url}/turn", json=asked, timeout=30).raise_for_status()
+    expect(page.locator("#window .user")).to_contain_text("The zoo is shut.")
+    expect(row(page, "The zoo is shut.")).to_have_count(1)
+    expect(page.locator("#window-size")).to_have_text("2 of 20 messages")
+
+
 def test_whatever_is_written_is_shown_as_text(open_page: Open) -> None:
     page = open_page(viewport={"width": 360, "height": 740})
     title = page.title()
@@ -276,3 +285,24 @@ def test_a_namespace_has_its_own_memories_and_the_same_thread(open_page: Open) -
     say(page, "The standup is at ten.")
     expect(page.locator("#memories tr")).to_have_count(1)
     assert page.locator("#thread").input_value() == thread
+
+
+def test_the_chart_s_limit_is_the_slider_s_from_the_start(open_page: Open) -> None:
+    page = open_page()
+    limit = page.locator("#chart .limit")
+    before = limit.get_attribute("x1")
+    page.get_by_label("Recall threshold").fill("0.56")
+    page.get_by_label("Recall threshold").fill("0.55")
+    expect(limit).to_have_attribute("x1", str(before))
+
+
+def test_a_long_conversation_scrolls_inside_its_panel(open_page: Open) -> None:
+    page = open_page()
+    page.set_viewport_size({"width": 1280, "height": 900})
+    for number in range(3):
+        say(page, f"{number} " + "many words " * 60, "skip")
+    empty = page.evaluate(
+        "document.documentElement.scrollHeight - Math.max(innerHeight, ...[...document.querySelectorAll('section')]"
+        ".map((panel) => panel.getBoundingClientRect().bottom + scrollY))"
+    )
+    assert empty < 60

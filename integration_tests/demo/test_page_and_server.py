@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import redis
 from playwright.sync_api import Browser, expect
 
 from integration_tests.demo.clicking import say
 from integration_tests.demo.conftest import StartDemo
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import AgentMemory
 
 
 def test_a_models_answer_comes_in_parts_and_its_failure_is_shown(browser: Browser, start: StartDemo) -> None:
@@ -48,7 +51,7 @@ def test_the_token_is_asked_for_and_travels_in_a_header_only(browser: Browser, s
     assert "cret" not in demo.said.replace("--token", "")
 
 
-def test_the_page_goes_on_when_the_server_comes_back(browser: Browser, start: StartDemo) -> None:
+def test_the_page_goes_on_when_the_server_comes_back(browser: Browser, start: StartDemo, url: str) -> None:
     demo = start()
     with browser.new_context() as context:
         page = context.new_page()
@@ -57,11 +60,52 @@ def test_the_page_goes_on_when_the_server_comes_back(browser: Browser, start: St
         say(page, "hello")
         expect(page.locator("#events")).to_contain_text("turn_start")
         port = int(demo.url.rpartition(":")[2])
+        thread = page.locator("#thread").input_value()
         demo.end()
         expect(page.locator("#live")).to_have_text("offline")
+        with AgentMemory(url, embeddings=WordEmbeddings(384)) as memory:
+            memory.working.set_goal(thread, "changed meanwhile")
         start("--no-reset", port=port)
         expect(page.locator("#live")).to_have_text("live", timeout=15_000)
+        expect(page.get_by_label("Goal")).to_have_value("changed meanwhile")
         say(page, "still here?")
         expect(page.locator("#events")).to_contain_text("still here?")
         ids = page.locator("#events li").evaluate_all("rows => rows.map((row) => row.dataset.id)")
         assert len(ids) == len(set(ids)) == 8
+
+
+def test_what_expires_goes_from_the_page(browser: Browser, start: StartDemo, bare: redis.Redis) -> None:
+    demo = start("--session-ttl-seconds", "3")
+    first, second, *_ = sorted(key for key in bare.scan_iter(_type="ReJSON-RL"))
+    bare.expire(first, 90)
+    bare.expire(second, 3)
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(demo.url)
+        expect(page.locator("#live")).to_have_text("live")
+        page.get_by_label("Goal").fill("ship it")
+        page.get_by_label("Goal").press("Tab")
+        expect(page.locator("#life")).to_contain_text("expires in")
+        life = page.locator(f"tr[data-id='{first.decode().rpartition(':')[2]}'] .life")
+        before = life.text_content()
+        expect(page.locator("#memories tr")).to_have_count(7)
+        expect(page.get_by_label("Goal")).to_have_value("")
+        expect(page.locator("#life")).to_have_text("no session yet")
+        expect(life).not_to_have_text(before)
+        expect(life).to_contain_text("1 min")
+
+
+def test_the_count_says_when_there_may_be_more(browser: Browser, start: StartDemo, url: str) -> None:
+    vectors = [[float(at == n) for at in range(384)] for n in range(201)]
+    with AgentMemory(url, embeddings=WordEmbeddings(384)) as memory:
+        memory.long_term.remember_many(
+            [f"word{n}" for n in range(199)], user="alice", embeddings=vectors[:199]
+        )
+        demo = start()
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(demo.url)
+            expect(page.locator("#memory-count")).to_have_text("199 in scope")
+            memory.long_term.remember_many(["another", "one more"], user="alice", embeddings=vectors[199:])
+            page.reload()
+            expect(page.locator("#memory-count")).to_have_text("the newest 200")

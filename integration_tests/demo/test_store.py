@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import redis
@@ -42,10 +44,9 @@ async def test_its_own_store_is_emptied_and_filled_again(memory: AgentMemory) ->
     store = await opened(memory)
     (sample, *_) = await memory.long_term.alist_memories(user="alice")
     told = await memory.long_term.aremember("I sing.", user="carol")
-    await store.note_memory(told.id)
+    await store.note_turn("t1", told.id, begins=True)
     await memory.working.astart("t1", user="carol")
     await memory.events.arecord("t1", "hello")
-    await store.note_thread("t1")
     assert (await opened(memory)).is_own
     assert await counts(memory) == EMPTIED
     assert await memory.long_term.aget(sample.id) is None
@@ -56,7 +57,7 @@ async def test_its_own_store_is_emptied_and_filled_again(memory: AgentMemory) ->
 async def test_keep_leaves_what_the_demo_wrote(memory: AgentMemory) -> None:
     store = await opened(memory)
     told = await memory.long_term.aremember("I sing.", user="carol")
-    await store.note_memory(told.id)
+    await store.note_turn("t1", told.id, begins=False)
     assert (await opened(memory, keep=True)).is_own
     assert await counts(memory) == {"alice": 8, "carol": 1}
 
@@ -89,6 +90,43 @@ async def test_reset_is_refused_once_others_wrote_into_the_store(memory: AgentMe
     with pytest.raises(NotTheDemosError):
         await store.reset()
     assert await memory.working.aload("t1") is not None
+
+
+async def test_resets_at_once_fill_in_the_samples_once(memory: AgentMemory) -> None:
+    store = await opened(memory)
+    await asyncio.gather(*(store.reset() for _ in range(4)))
+    samples = await memory.long_term.alist_memories(user="alice")
+    assert [one.hit_count for one in samples] == [0] * 8
+
+
+async def test_a_thread_noted_and_not_yet_written_is_nobody_elses(memory: AgentMemory) -> None:
+    store = await opened(memory)
+    await store.note_turn("t1", "m1", begins=True)
+    await store.reset()  # forgets no note: the turn still goes on
+    await memory.working.astart("t1", user="carol")
+    await memory.long_term.aremember_many(["I sing."], user="carol", ids=["m1"])
+    await store.reset()
+    assert await counts(memory) == EMPTIED
+    assert await memory.working.aload("t1") is None
+
+
+async def test_what_is_noted_and_written_while_a_reset_looks_is_nobody_elses(memory: AgentMemory) -> None:
+    store = await opened(memory)
+    looking, busy = memory.transport.arun, False
+
+    async def arun(op: Any) -> Any:
+        nonlocal busy
+        result = await looking(op)
+        if not busy:  # after each look, a turn begins another thread
+            busy = True
+            thread = memory.working.new_thread_id()
+            await store.note_turn(thread, thread, begins=True)
+            await memory.working.astart(thread, user="carol")
+            busy = False
+        return result
+
+    memory.transport.arun = arun  # type: ignore[method-assign]
+    await store.reset()
 
 
 async def test_a_store_that_may_be_emptied_is(memory: AgentMemory, bare: redis.Redis) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -23,6 +25,7 @@ LFU = (
     "volatile-lfu is recommended: what is used least goes first, and what has no expiry (semantic memories) "
     "stays; allkeys-lfu where even those may go"
 )
+_OLDEST = (6, 2)
 _PINGS = 21
 _SLOW_SECONDS = 0.05
 _SAMPLED = 100
@@ -45,20 +48,41 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     """Look at everything, one thing after the other.
 
     Raises:
-        AgentMemoryError: The server does not answer, or not for these credentials.
+        AgentMemoryError: The server does not answer.
     """
     if memory.transport.rest:
         yield Finding("server", "ok", "Upstash over REST: what runs there is not told")
         yield from latency(memory)
         return
-    info = _info(string(memory.transport.run(call(("INFO",)))))
-    yield Finding("server", "ok", server(info))
-    yield modules(memory)
-    yield eviction(info)
-    yield from persistence(info, _saves(memory))
-    yield index(memory)
-    yield from sizes(memory)
-    yield from latency(memory)
+    info: Info = {}
+
+    def told() -> Info:
+        if not info:
+            info.update(_info(string(memory.transport.run(call(("INFO",))))))
+        return info
+
+    looks: dict[str, Callable[[], Iterable[Finding]]] = {
+        "server": lambda: [server(told())],
+        "replication": lambda: replication(told()),
+        "modules": lambda: [modules(memory)],
+        "eviction": lambda: [eviction(told())],
+        "persistence": lambda: persistence(told(), _saves(memory)),
+        "index": lambda: [index(memory)],
+        **{name: partial(size, memory, name) for name in ("working", "long-term", "events")},
+        "latency": lambda: latency(memory),
+    }
+    for name, look in looks.items():
+        yield from _looked(name, look)
+
+
+def _looked(name: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    """What a look finds; one that the server refuses does not keep the others."""
+    try:
+        return list(look())
+    except StoreError as error:
+        if isinstance(error, ConnectionError):
+            raise
+        return [Finding(name, "warning", f"unknown: {text.one_line(str(error), 600)}")]
 
 
 def _info(reply: str) -> Info:
@@ -66,12 +90,26 @@ def _info(reply: str) -> Info:
     return {name: value for name, colon, value in lines if colon}
 
 
-def server(info: Info) -> str:
+def server(info: Info) -> Finding:
     """Version, mode, uptime, memory."""
     used, most = info.get("used_memory_human", "?"), int(info.get("maxmemory", 0))
     limit = f"of {info.get('maxmemory_human')}" if most else "without a limit (maxmemory)"
     up = text.span(int(info.get("uptime_in_seconds", 0)))
-    return f"Redis {info.get('redis_version', '?')}, {info.get('redis_mode', '?')}, up {up}, {used} {limit}"
+    version = info.get("redis_version", "?")
+    says = f"Redis {version}, {info.get('redis_mode', '?')}, up {up}, {used} {limit}"
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2] or [99]) < _OLDEST:
+        return Finding("server", "warning", f"{says}; older than Redis 6.2, which is needed: upgrade it")
+    return Finding("server", "ok", says)
+
+
+def replication(info: Info) -> Iterator[Finding]:
+    """Whether it is a replica, which takes no writes."""
+    if info.get("role") in ("slave", "replica"):
+        primary = f"{info.get('master_host', '?')}:{info.get('master_port', '?')}"
+        link = info.get("master_link_status", "?")
+        lost = "" if link == "up" else f", to which its link is {link}, so that it may be behind"
+        says = f"a replica of {primary}{lost}: it takes no writes. Connect to the primary, or with "
+        yield Finding("replication", "broken", f"{says}redis+sentinel://, which follows it")
 
 
 def modules(memory: AgentMemory) -> Finding:
@@ -176,16 +214,16 @@ def index(memory: AgentMemory) -> Finding:
     return Finding("index", "ok", about)
 
 
-def sizes(memory: AgentMemory) -> Iterator[Finding]:
-    """How much each tier holds: keys are counted, their memory is that of a sample."""
+def size(memory: AgentMemory, tier: str) -> Iterator[Finding]:
+    """How much a tier holds: keys are counted, their memory is that of a sample."""
     settings = memory.settings
     kinds = {"json": "ReJSON-RL", "hash": "hash"}
-    for name, prefix, kind in (
-        ("working", settings.session_prefix, "hash"),
-        ("long-term", settings.memory_prefix, kinds[settings.storage]),
-        ("events", settings.events_prefix, "stream"),
-    ):
-        yield Finding(name, "ok", memory.transport.run(_size(prefix, kind)))
+    prefix, kind = {
+        "working": (settings.session_prefix, "hash"),
+        "long-term": (settings.memory_prefix, kinds[settings.storage]),
+        "events": (settings.events_prefix, "stream"),
+    }[tier]
+    yield Finding(tier, "ok", memory.transport.run(_size(prefix, kind)))
 
 
 def _size(prefix: str, kind: str) -> Op[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.demo.turns import Answering
 
 _LAST_SECONDS = 3.0
+_MAX_SECONDS = 2**31 - 1
 
 HELP = """Watch the memory work: a page that shows the three tiers live.
 
@@ -52,7 +53,13 @@ def demo(
     ] = False,
     session_ttl_seconds: Annotated[
         int | None,
-        typer.Option("--session-ttl-seconds", min=1, metavar="SECONDS", help="How long a session lives."),
+        typer.Option(
+            "--session-ttl-seconds",
+            min=1,
+            max=_MAX_SECONDS,
+            metavar="SECONDS",
+            help="How long a session lives.",
+        ),
     ] = None,
     dedup_threshold: Annotated[
         float | None,
@@ -69,7 +76,7 @@ def demo(
         typer.Option(
             "--recall-threshold",
             min=0,
-            max=2,
+            max=1,
             metavar="DISTANCE",
             help="The farthest that is recalled. Without it: AGENTMEM_RECALL_THRESHOLD, else 0.55.",
         ),
@@ -96,6 +103,8 @@ def demo(
 
     if reset and no_reset:
         raise typer.BadParameter("--reset and --no-reset contradict each other.")
+    if token == "":
+        raise typer.BadParameter("--token must not be empty.")
     if redis is not None and is_rest(redis):
         raise CommandError("The demo needs Redis with Search and JSON; a REST API will not do.")
     settings = {

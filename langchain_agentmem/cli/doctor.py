@@ -13,7 +13,7 @@ from langchain_agentmem.cli.screen import Screen
 HELP = """Look at the server: version, modules, eviction, persistence, the search index, what each tier takes
 (memory is estimated from a sample of keys), latency. Changes nothing.
 
-✓ is fine, ! could be better, ✗ is broken: exit code 1.
+✓ is fine, ! could be better, or is unknown for want of permission, ✗ is broken: exit code 1.
 
 \b
   agentmem doctor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -74,7 +73,7 @@ def _show(screen: Screen, found: Sequence[Event], as_json: bool) -> None:
 def row(event: Event) -> tuple[str, ...]:
     """An event in columns."""
     return (
-        time.strftime("%H:%M:%S", time.localtime(event.ts)),
+        text.clock(event.ts),
         text.one_line(event.action, 20),
         text.one_line(event.name, 24),
         "" if event.duration_seconds is None else text.milliseconds(event.duration_seconds),

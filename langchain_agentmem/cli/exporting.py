@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from langchain_agentmem.cli.failures import message
 from langchain_agentmem.cli.options import Owner, Redis, scope_option
 from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.streams import standard_output
 from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def export(
         typer.Option("--what", help="May be given again. Without it: memories and sessions."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Instead of standard output.")
+        Path | None, typer.Option("--output", metavar="FILE", help="Instead of standard output, which is -.")
     ] = None,
 ) -> None:
     """Run `agentmem export`."""
@@ -62,9 +63,7 @@ def export(
     from langchain_agentmem.core import json
 
     screen, failed = Screen(), False
-    with open_store(redis, screen) as memory, ExitStack() as stack:
-        # Opened once the server has answered, so that a wrong URL does not empty an older export.
-        out = sys.stdout.buffer if output is None else stack.enter_context(output.open("wb"))
+    with open_store(redis, screen) as memory, _written(output) as out:
         for each in what or [What.memories, What.sessions]:
             for line in _LINES[each](memory, user, thread):
                 if isinstance(line, AgentMemoryError):
@@ -72,9 +71,32 @@ def export(
                     failed = True
                 else:
                     out.write(json.dumps(line) + b"\n")
-        out.flush()
     if failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[BinaryIO]:
+    """Where to write; a file takes its name once it is whole, so that no older export is lost."""
+    if output is None or str(output) == "-":
+        out = standard_output()
+        yield out
+        out.flush()
+        return
+    if output.exists() and not output.is_file():  # a pipe, /dev/null; a folder is refused
+        with output.open("wb") as stream:
+            yield stream
+        return
+    whole = output.resolve()  # a link stays one
+    part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            yield stream
+        if whole.exists():
+            part.chmod(whole.stat().st_mode & 0o777)
+        part.replace(whole)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _memories(memory: AgentMemory, user: str | None, thread: str | None) -> Iterator[Any]:

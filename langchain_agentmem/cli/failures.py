@@ -35,7 +35,8 @@ def reported() -> Iterator[None]:
         raise typer.Exit(OUTPUT_CLOSED) from None
     except OSError as error:
         _discard_output()
-        typer.echo(f"error: {error.strerror or error}", err=True)
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        typer.echo(printable(f"error: {place}{error.strerror or error}"), err=True)
         raise typer.Exit(1) from error
 
 
@@ -48,6 +49,8 @@ def message(error: AgentMemoryError, where: str = "") -> str:
 
 def _discard_output() -> None:
     """Python flushes stdout once more when it ends, and would complain again."""
+    if sys.stdout is None:  # closed by whoever runs this
+        return
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeAlias
 
@@ -17,9 +17,11 @@ from langchain_agentmem.cli.options import AsJson, Redis, login_name, scope_opti
 from langchain_agentmem.cli.output import show_json
 from langchain_agentmem.cli.progress import Progress
 from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.streams import standard_input
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from langchain_agentmem.cli.imported_sessions import Window
     from langchain_agentmem.cli.importer import Importer, Tally
     from langchain_agentmem.cli.lines import Line
 
@@ -35,12 +37,15 @@ file whose name ends with .txt, every line is a memory as it stands.
 
 A second run stores nothing twice, also if the first was ended in the middle. A memory that is known already,
 or nearly the same, is left as it is. A line that cannot be imported is reported with its number, the rest
-goes on, and the exit code is 1. A session keeps as many messages as AGENTMEM_MAX_TURNS says (20; none: all).
+goes on, and the exit code is 1. A session keeps as many messages as AGENTMEM_MAX_TURNS says (20; none: all);
+the report names those that do not hold all of theirs.
 
 \b
   agentmem import chat.jsonl --thread 4f0c9a --user alice
   agentmem import facts.txt --user alice --kind semantic
   agentmem export --user alice | agentmem import - --redis redis://other:6379"""
+
+_WINDOWS_NAMED = 20
 
 _Raw: TypeAlias = tuple[int, bytes]
 
@@ -74,7 +79,8 @@ def import_(
         importer = Importer(memory, Defaults(user, namespace, kind, thread, login_name()))
         with Progress(screen, size) as progress:
             _import(importer, stream, progress, plain=file.endswith(".txt"), batch_size=batch_size)
-    _tell(screen, importer.tally, as_json)
+        windows = importer.windows()
+    _tell(screen, importer.tally, windows, as_json)
     if importer.tally.bad:
         raise typer.Exit(1)
 
@@ -83,7 +89,7 @@ def import_(
 def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """The file and its size, which standard input does not have."""
     if file == "-":
-        yield sys.stdin.buffer, None
+        yield standard_input(), None
         return
     if not Path(file).exists():
         raise CommandError(f"There is no file {file}.")
@@ -126,12 +132,13 @@ def _batches(stream: Iterable[bytes], size: int) -> Iterator[list[_Raw]]:
         yield batch
 
 
-def _tell(screen: Screen, tally: Tally, as_json: bool) -> None:
+def _tell(screen: Screen, tally: Tally, windows: Sequence[Window], as_json: bool) -> None:
     if as_json:
         return show_json(
             {
                 "messages": {"new": tally.new_messages, "known": tally.known_messages},
                 "memories": {"new": tally.new_memories, "known": tally.known_memories},
+                "windows": [asdict(window) for window in windows],
                 "bad_lines": [{"line": number, "error": why} for number, why in tally.bad],
             }
         )
@@ -139,6 +146,14 @@ def _tell(screen: Screen, tally: Tally, as_json: bool) -> None:
         ("messages", f"{tally.new_messages:,} new, {tally.known_messages:,} known already"),
         ("memories", f"{tally.new_memories:,} new, {tally.known_memories:,} known already"),
     ]
+    for window in windows[:_WINDOWS_NAMED]:
+        kept = f"keeps the last {window.kept:,} of {window.messages:,}"
+        facts.append(
+            ("thread", f"{text.one_line(window.thread, 60)} {kept} (AGENTMEM_MAX_TURNS=none keeps all)")
+        )
+    if len(windows) > _WINDOWS_NAMED:
+        more = text.count(len(windows) - _WINDOWS_NAMED, "thread")
+        facts.append(("and", f"{more} more, likewise (--json names each)"))
     if tally.bad:
-        facts.append(("not read", text.count(len(tally.bad), "line")))
+        facts.append(("refused", text.count(len(tally.bad), "line")))
     return screen.facts(facts)

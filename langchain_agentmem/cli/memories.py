@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +22,7 @@ from langchain_agentmem.cli.options import (
 )
 from langchain_agentmem.cli.output import confirmed, json_object, moment, show_json
 from langchain_agentmem.cli.screen import Listing, Screen
+from langchain_agentmem.cli.streams import standard_input
 
 if TYPE_CHECKING:
     from langchain_agentmem.longterm.record import MemoryRecord
@@ -127,6 +127,8 @@ def remember(
 
     about = json_object("metadata", metadata)
     said = _standard_input() if words == "-" else words
+    if not said.strip():  # told at once, not when the model has come
+        raise CommandError("text is empty.")
     screen = Screen()
     with open_memory(redis, Steps(screen)) as memory:
         result = memory.long_term.remember(
@@ -147,7 +149,7 @@ def remember(
 
 def _standard_input() -> str:
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+        return standard_input().read().decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise CommandError(f"The input is not UTF-8 (at byte {error.start + 1}).") from error
 

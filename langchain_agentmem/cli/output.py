@@ -10,6 +10,7 @@ import typer
 
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.streams import standard_output
 
 USAGE = 2
 
@@ -18,9 +19,9 @@ def show_json(value: Any) -> None:
     """One JSON document on a line of standard output, at once."""
     from langchain_agentmem.core import json
 
-    sys.stdout.flush()
-    sys.stdout.buffer.write(json.dumps(value) + b"\n")
-    sys.stdout.buffer.flush()
+    out = standard_output()
+    out.write(json.dumps(value) + b"\n")
+    out.flush()
 
 
 def moment(ts: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import unicodedata
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 # Characters that reorder the line they stand in: a text could pretend to be another one.
 _REORDERING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_LONGEST_SECONDS = 1e12  # 30,000 years; what is stored may be anything
 _FULL, _EMPTY = "█", "░"
 
 
@@ -76,6 +78,8 @@ def bar(distance: float, threshold: float, width: int = 10) -> str:
 
 def span(seconds: float) -> str:
     """A time to live or an age in its two largest units: `6 d 23 h`, `59 min 3 s`."""
+    if not abs(seconds) < _LONGEST_SECONDS:  # NaN neither
+        return "an unknown time"
     left = max(int(seconds), 0)
     parts: list[str] = []
     for unit, size in _UNITS:
@@ -85,6 +89,14 @@ def span(seconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(part for part in parts if part) or "0 s"
+
+
+def clock(ts: float) -> str:
+    """The time of day, in the local time zone; `?` for what is no time."""
+    try:
+        return time.strftime("%H:%M:%S", time.localtime(ts))
+    except (ValueError, OverflowError, OSError):
+        return "?"
 
 
 def milliseconds(seconds: float) -> str:

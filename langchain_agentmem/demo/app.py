@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from langchain_agentmem.demo import asked as ask
 from langchain_agentmem.demo.endpoints import Endpoints
-from langchain_agentmem.demo.following import first_events, follow, sse
+from langchain_agentmem.demo.following import sse
 from langchain_agentmem.demo.guards import Guard, Guarded, RefusedError, body
 from langchain_agentmem.demo.openapi import document
 from langchain_agentmem.demo.store import NotTheDemosError
@@ -150,11 +150,9 @@ async def _streamed(
 
 def _events(endpoints: Endpoints) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        thread = ask.read(ask.EventsAsked, dict(request.query_params)).thread
+        asked = ask.read(ask.EventsAsked, dict(request.query_params))
         last_id = ask.event_id(request.headers.get("last-event-id", ""))
-        log = endpoints.memory.events
-        first = await first_events(log, thread, last_id)
-        lines = follow(log, thread, last_id, first, endpoints.stopping)
+        lines = await endpoints.following(asked, last_id)
         return StreamingResponse(lines, media_type=_EVENT_STREAM)
 
     return answer

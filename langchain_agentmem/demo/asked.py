@@ -110,8 +110,8 @@ class WorkingAsked(OfUser):
     scratchpad: Text | None = None
 
 
-class EventsAsked(Asked):
-    """A thread to be followed."""
+class EventsAsked(OfUser):
+    """A thread to be followed, and by whom."""
 
     thread: Scope
 

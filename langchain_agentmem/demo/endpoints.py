@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from langchain_agentmem.agent_memory import AgentMemory
@@ -13,6 +14,7 @@ from langchain_agentmem.demo.asked import (
     KINDS,
     SKIP,
     DropAsked,
+    EventsAsked,
     NothingAsked,
     OfUser,
     RecallAsked,
@@ -21,6 +23,7 @@ from langchain_agentmem.demo.asked import (
     WorkingAsked,
     modes,
 )
+from langchain_agentmem.demo.following import follow, next_events
 from langchain_agentmem.demo.store import DemoStore
 from langchain_agentmem.demo.turns import Answering, Turns
 from langchain_agentmem.working import operations
@@ -69,11 +72,21 @@ class Endpoints:
             recall = await self._turns.recall(RecallAsked(**about))
         return {
             "session": views.session(session),
-            "events": [views.event(event) for event in events],
+            "events": [
+                views.event(event) for event in await self._turns.own_events(asked.thread, asked.user, events)
+            ],
             "memories": [views.memory(record) for record in memories],
             "recall": recall,
             "about": self._settings(),
         }
+
+    async def following(self, asked: EventsAsked, last_id: str) -> AsyncIterator[str]:
+        """The thread's events behind an id as they come; what fails at once is raised here."""
+        await self._turns.session(asked.thread, asked.user)
+        log = self.memory.events
+        first = await next_events(log, asked.thread, last_id)
+        shown = partial(self._turns.own_events, asked.thread, asked.user)
+        return follow(log, asked.thread, last_id, first, shown, self.stopping)
 
     def _settings(self) -> dict[str, Any]:
         settings = self.memory.settings
@@ -85,6 +98,7 @@ class Endpoints:
             "dedup_threshold": settings.dedup_threshold,
             "session_ttl_seconds": settings.session_ttl_seconds,
             "max_turns": settings.max_turns,
+            "memories_shown": _MEMORIES_SHOWN,
             "may_reset": self._store.may_reset,
         }
 
@@ -98,7 +112,7 @@ class Endpoints:
         sessions = [
             one for one in found if isinstance(one, SessionState) and one.user in ("", "default", asked.user)
         ]
-        sessions.sort(key=lambda session: session.last_active_ts, reverse=True)
+        sessions.sort(key=lambda session: views.finite(session.last_active_ts) or 0, reverse=True)
         return {"threads": [views.thread(session) for session in sessions[:_THREADS_SHOWN]]}
 
     async def turn(self, asked: TurnAsked) -> dict[str, Any]:
@@ -120,8 +134,8 @@ class Endpoints:
     async def new_thread(self, asked: OfUser) -> dict[str, Any]:
         """Begin a thread; its id."""
         thread = self.memory.working.new_thread_id()
-        await self.memory.working.astart(thread, user=asked.user)
         await self._store.note_thread(thread)
+        await self.memory.working.astart(thread, user=asked.user)
         return {"thread": thread}
 
     async def working(self, asked: WorkingAsked) -> dict[str, Any]:

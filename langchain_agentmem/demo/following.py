@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from langchain_agentmem.demo import views
@@ -15,6 +15,7 @@ from langchain_agentmem.events.event_log import EventLog
 _POLL_SECONDS = 0.5
 _HEARTBEAT_POLLS = 30
 _AT_ONCE = 200
+_LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
 HEARTBEAT = ": still here\n\n"
 
 
@@ -25,7 +26,12 @@ def sse(name: str, data: Any, id: str = "") -> str:
 
 
 async def follow(
-    log: EventLog, thread: str, last_id: str, first: list[Event], stopping: Callable[[], bool]
+    log: EventLog,
+    thread: str,
+    last_id: str,
+    first: list[Event],
+    shown: Callable[[list[Event]], Awaitable[list[Event]]],
+    stopping: Callable[[], bool],
 ) -> AsyncIterator[str]:
     """A thread's events as they come, until the server stops or the reader goes.
 
@@ -34,27 +40,35 @@ async def follow(
         thread: Whose they are.
         last_id: What the reader has seen.
         first: The events behind it that were read already.
+        shown: Which of some events the reader may see.
         stopping: Whether the server is about to end.
     """
-    events, quiet = first, 0
+    read, quiet = first, 0
     yield HEARTBEAT  # so that the reader knows that it is connected
     while not stopping():
+        try:
+            events = await shown(read)
+        except AgentMemoryError as error:  # the reader comes again, from where it was
+            yield sse("error", {"error": str(error)})
+            return
         for event in events:
-            last_id = event.id
             yield sse("event", views.event(event), id=event.id)
         quiet = 0 if events else quiet + 1
         if quiet >= _HEARTBEAT_POLLS:
             quiet = 0
             yield HEARTBEAT
-        if len(events) < _AT_ONCE:
+        if len(read) < _AT_ONCE:
             await asyncio.sleep(_POLL_SECONDS)
+        last_id = read[-1].id if read else last_id
         try:
-            events = await log.aafter(thread, last_id, _AT_ONCE)
-        except AgentMemoryError as error:  # the reader comes again, from where it was
+            read = await next_events(log, thread, last_id)
+        except AgentMemoryError as error:
             yield sse("error", {"error": str(error)})
             return
 
 
-async def first_events(log: EventLog, thread: str, last_id: str) -> list[Event]:
-    """The first events behind an id, read before an answer is begun: a failure can still be told."""
+async def next_events(log: EventLog, thread: str, last_id: str) -> list[Event]:
+    """The next events behind an id."""
+    if last_id == _LAST_ID:  # Redis takes no range that begins behind it
+        return []
     return await log.aafter(thread, last_id, _AT_ONCE)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 if TYPE_CHECKING:
@@ -138,11 +139,14 @@ async def body(request: Request) -> bytes:
     """The request's body.
 
     Raises:
-        RefusedError: It is too long, whatever its headers say.
+        RefusedError: It is too long, whatever its headers say, or broke off.
     """
     read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > MAX_BODY_BYTES:
-            raise RefusedError(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.")
+    try:
+        async for part in request.stream():
+            read += part
+            if len(read) > MAX_BODY_BYTES:
+                raise RefusedError(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.")
+    except ClientDisconnect as error:
+        raise RefusedError(400, "The body broke off.") from error
     return bytes(read)

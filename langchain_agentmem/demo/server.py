@@ -24,7 +24,7 @@ def listen(host: str, port: int, token: str | None) -> socket.socket:
     """
     if not is_loopback(host) and not token:
         raise ConfigurationError(
-            f"--host {host} can be reached by others: it needs --token SECRET, which the page asks for."
+            f"--host {host} can be reached by others: it needs a token for the page to ask for: give --token"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -1,11 +1,13 @@
 """Whose the store is: the demo fills an empty one, and empties no other than its own.
 
-Every key the demo causes is noted in a set beside them. A key under the prefixes that is not in the set
-was written by somebody else, and the store is theirs.
+Every key the demo causes is noted in a set beside them, before it is written: whatever becomes of a turn,
+and whenever one looks, a key under the prefixes that is not in the set was written by somebody else, and the
+store is theirs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 from langchain_agentmem.agent_memory import AgentMemory
@@ -40,6 +42,7 @@ class DemoStore:
         self._memory = memory
         self._memories = on_redis(memory)
         self._may_empty = may_empty
+        self._resetting = asyncio.Lock()  # two at once would fill in the samples twice
         self.is_own = False
 
     async def open(self, *, keep: bool) -> str:
@@ -48,7 +51,7 @@ class DemoStore:
         Args:
             keep: Leave what the demo wrote before as it is.
         """
-        noted, present = await self._noted(), await self._present()
+        present, noted = await self._looked()
         if present - noted and not self._may_empty:
             return f"not the demo's: {len(present - noted)} keys were there before; nothing was changed"
         self.is_own = True
@@ -69,12 +72,13 @@ class DemoStore:
         Raises:
             NotTheDemosError: Not everything in it is the demo's.
         """
-        noted, present = await self._noted(), await self._present()
-        if not self._may_empty and (not self.is_own or present - noted):
-            raise NotTheDemosError(_REFUSAL)
-        # What was noted stays noted: a turn of another browser may write the same keys in a moment.
-        await self._delete([*(present if self._may_empty else noted)])
-        await self._seed()
+        async with self._resetting:
+            present, noted = await self._looked()
+            if not self._may_empty and (not self.is_own or present - noted):
+                raise NotTheDemosError(_REFUSAL)
+            # What was noted stays noted: a turn of another browser may write the same keys in a moment.
+            await self._delete([*(present if self._may_empty else noted)])
+            await self._seed()
 
     async def note(self, *keys: str | bytes) -> None:
         """Note that the demo wrote these keys. One round trip."""
@@ -82,18 +86,22 @@ class DemoStore:
             await self._memory.transport.arun(call(("SADD", MARKER, *keys)))
 
     async def note_thread(self, thread_id: str) -> None:
-        """Note that the demo began this thread."""
-        await self.note(self._memory.working.key(thread_id), self._memory.events.key(thread_id))
+        """Note that the demo is about to begin this thread."""
+        await self.note(*self._keys_of(thread_id))
 
-    async def note_memory(self, memory_id: str) -> None:
-        """Note that the demo stored this memory."""
-        await self.note(self._memories.store.keys.memory(memory_id))
+    async def note_turn(self, thread_id: str, memory_id: str, *, begins: bool) -> None:
+        """Note what a turn is about to write: this memory, and the thread if it begins it."""
+        await self.note(
+            self._memories.store.keys.memory(memory_id), *(self._keys_of(thread_id) if begins else ())
+        )
 
-    async def _noted(self) -> set[bytes]:
-        return set(await self._memory.transport.arun(call(("SMEMBERS", MARKER))))
+    def _keys_of(self, thread_id: str) -> tuple[str, str]:
+        return self._memory.working.key(thread_id), self._memory.events.key(thread_id)
 
-    async def _present(self) -> set[bytes]:
-        return await self._memory.transport.arun(self._keys())
+    async def _looked(self) -> tuple[set[bytes], set[bytes]]:
+        """The keys that are there, and then, so that what is written meanwhile is known, those noted."""
+        present = await self._memory.transport.arun(self._keys())
+        return present, set(await self._memory.transport.arun(call(("SMEMBERS", MARKER))))
 
     def _keys(self) -> Op[set[bytes]]:
         found: set[bytes] = set()

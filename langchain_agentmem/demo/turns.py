@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import Runnable
@@ -12,15 +13,20 @@ from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core.operations import gather, ok
 from langchain_agentmem.demo import views
 from langchain_agentmem.demo.asked import NEAREST, SKIP, RecallAsked, TurnAsked
+from langchain_agentmem.demo.drafting import ChosenIds
 from langchain_agentmem.demo.measuring import Meter, measure, on_redis
 from langchain_agentmem.demo.store import DemoStore
 from langchain_agentmem.errors import AgentMemoryError
+from langchain_agentmem.events.event import Event
 from langchain_agentmem.events.redaction import redact
 from langchain_agentmem.turn import TurnReport
 from langchain_agentmem.working.session import SessionState
 
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
 """What answers, given whether the turn will be remembered."""
+
+
+_NOBODY = ("", "default")
 
 
 class ModelError(AgentMemoryError):
@@ -37,6 +43,8 @@ class Turns:
     def __init__(self, memory: AgentMemory, store: DemoStore, answering: Answering) -> None:
         self._memory = memory
         self._memories = on_redis(memory)
+        self._ids = ChosenIds(self._memories.drafting)
+        self._memories.drafting = self._ids
         self._store = store
         self._answering = answering
 
@@ -47,9 +55,21 @@ class Turns:
             ForeignThreadError: It is another user's.
         """
         state = await self._memory.working.aload(thread)
-        if state is not None and state.user not in ("", "default", user):
+        if state is not None and state.user not in (*_NOBODY, user):
             raise ForeignThreadError(f"The thread {thread} is {state.user}'s; begin one of your own.")
         return state
+
+    async def own_events(self, thread: str, user: str, found: list[Event]) -> list[Event]:
+        """Those of a thread's events that are this user's to see.
+
+        Events that name nobody are, as long as the session is: only then they are looked up by it.
+        """
+        session = None
+        if any(event.user in _NOBODY for event in found):
+            with suppress(ForeignThreadError):
+                session = await self.session(thread, user)
+        may_see = {user} if session is None else {user, *_NOBODY}
+        return [event for event in found if event.user in may_see]
 
     async def take(self, asked: TurnAsked) -> AsyncIterator[str | dict[str, Any]]:
         """A turn: the answer in parts, and then what happened.
@@ -60,6 +80,9 @@ class Turns:
         """
         pages_own = measure()
         state = await self.session(asked.thread, asked.user)
+        memory_id = uuid.uuid4().hex
+        await self._store.note_turn(asked.thread, memory_id, begins=state is None)
+        self._ids.next = memory_id
         reports: list[TurnReport] = []
         chain = self._memory.wrap(
             self._answering(asked.kind != SKIP),
@@ -89,17 +112,13 @@ class Turns:
         except Exception as error:
             raise ModelError(f"The model failed: {type(error).__name__}: {redact(str(error))}") from error
         shown = measure()
-        happened = await self._happened(asked, reports.pop(), meter, begun=state is None)
+        happened = await self._happened(asked, reports.pop(), meter)
         happened["answer"] = answer
         happened["cost"]["page_round_trips"] = pages_own.round_trips + shown.round_trips
         yield happened
 
-    async def _happened(
-        self, asked: TurnAsked, report: TurnReport, meter: Meter, *, begun: bool
-    ) -> dict[str, Any]:
+    async def _happened(self, asked: TurnAsked, report: TurnReport, meter: Meter) -> dict[str, Any]:
         """What became of the words, and what was near them before."""
-        if begun:
-            await self._store.note_thread(asked.thread)
         remembered = report.remembered
         fate: dict[str, Any] = {"what": "skipped" if asked.kind == SKIP else "too long"}
         own = None
@@ -111,7 +130,6 @@ class Turns:
                 fate |= {"text": known.text, "hits": known.hit_count} if known else {}
             else:
                 own = remembered.id
-                await self._store.note_memory(own)
         hits = report.recalled
         if meter.vector is not None:
             near = await self._memory.transport.arun(

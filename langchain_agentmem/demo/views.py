@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import isfinite
 from typing import Any
 
 from langchain_agentmem.events.event import Event, cut
@@ -12,6 +13,11 @@ from langchain_agentmem.working.session import SessionState, Turn
 _MEMORY_BYTES = 1_000
 _TURN_BYTES = 8_000
 _TITLE_BYTES = 120
+
+
+def finite(number: float | None) -> float | None:
+    """A number that JSON has; `None` for what it has not, whoever stored it."""
+    return number if number is not None and isfinite(number) else None
 
 
 def session(state: SessionState | None) -> dict[str, Any] | None:
@@ -37,12 +43,12 @@ def thread(state: SessionState) -> dict[str, Any]:
         "thread": state.thread_id,
         "title": cut(state.goal or first, _TITLE_BYTES),
         "turn_count": state.turn_count,
-        "last_active_ts": state.last_active_ts,
+        "last_active_ts": finite(state.last_active_ts),
     }
 
 
 def _turn(turn: Turn) -> dict[str, Any]:
-    return {"role": turn.role, "content": cut(str(turn.message.text), _TURN_BYTES), "ts": turn.ts}
+    return {"role": turn.role, "content": cut(str(turn.message.text), _TURN_BYTES), "ts": finite(turn.ts)}
 
 
 def memory(record: MemoryRecord) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def nearest(near: Sequence[MemoryRecord], recalled: Collection[str]) -> list[dic
             "id": record.id,
             "text": cut(record.text, _MEMORY_BYTES),
             "kind": record.kind,
-            "distance": record.distance,
+            "distance": finite(record.distance),
             "recalled": record.id in recalled,
         }
         for record in near
@@ -77,7 +83,7 @@ def event(found: Event) -> dict[str, Any]:
         "action": found.action,
         "name": found.name,
         "detail": found.detail,
-        "ts": found.ts,
-        "duration_seconds": found.duration_seconds,
+        "ts": finite(found.ts),
+        "duration_seconds": finite(found.duration_seconds),
         "user": found.user,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_agentmem.cli.checkup import eviction, persistence, server
+from langchain_agentmem.cli.checkup import Finding, eviction, persistence, replication, server
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,23 @@ def test_what_a_restart_would_forget_is_told(
 
 
 def test_a_server_that_tells_little_is_described_nonetheless() -> None:
-    assert server({"redis_version": "7.4.0", "maxmemory": "0"}) == (
-        "Redis 7.4.0, ?, up 0 s, ? without a limit (maxmemory)"
+    says = "Redis 7.4.0, ?, up 0 s, ? without a limit (maxmemory)"
+    assert server({"redis_version": "7.4.0", "maxmemory": "0"}) == Finding("server", "ok", says)
+    assert server({}).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"),
+    [("6.0.16", "warning"), ("5.0", "warning"), ("6.2.0", "ok"), ("8.2.1", "ok"), ("255.255.255", "ok")],
+)
+def test_a_server_that_is_too_old_is_told(version: str, verdict: str) -> None:
+    found = server({"redis_version": version})
+    assert (found.verdict, "Redis 6.2, which is needed" in found.says) == (verdict, verdict == "warning")
+
+
+def test_only_a_replica_has_something_said_of_its_replication() -> None:
+    assert list(replication({"role": "master"})) == []
+    (found,) = replication(
+        {"role": "slave", "master_host": "h", "master_port": "1", "master_link_status": "up"}
     )
+    assert (found.verdict, found.says[:29]) == ("broken", "a replica of h:1: it takes no")

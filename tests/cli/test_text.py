@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from itertools import pairwise
 
@@ -9,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_agentmem.cli.text import Wrapping, bar, count, milliseconds, one_line, place, printable, span
+from langchain_agentmem.cli.text import (
+    Wrapping,
+    bar,
+    clock,
+    count,
+    milliseconds,
+    one_line,
+    place,
+    printable,
+    span,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +66,11 @@ def test_one_line_is_one_and_short() -> None:
 )
 def test_a_span_has_two_units(seconds: int, shown: str) -> None:
     assert span(seconds) == shown
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1e300])
+def test_what_is_no_time_is_shown_nonetheless(number: float) -> None:
+    assert (span(number), clock(number)) == ("an unknown time", "?")
 
 
 def test_durations_and_counts() -> None:

@@ -12,6 +12,7 @@ let session = null;
 let sessionEnds = null;
 let recall = null; // what the last query found
 let exclude = []; // the memory the last turn itself became: a turn does not recall itself
+let refreshing = null; // the timer of a refresh to come
 let following = new AbortController();
 let recalling = new AbortController();
 
@@ -52,9 +53,30 @@ async function refresh() {
   if (asked.thread !== scope.thread || asked.user !== scope.user) return state;
   if (!about) introduce(state.about);
   takeSession(state.session);
-  panels.showMemories(state.memories, { scope: `${scope.user}\n${scope.namespace}`, onDrop: drop });
+  panels.showMemories(state.memories, {
+    scope: `${scope.user}\n${scope.namespace}`,
+    limit: state.about.memories_shown,
+    onDrop: drop,
+  });
   byId("reset").disabled = !state.about.may_reset;
   return state;
+}
+
+// What others did is shown in a moment; not during a turn of ours, whose end shows it anyway.
+function refreshSoon() {
+  refreshing ??= setTimeout(() => {
+    refreshing = null;
+    if (byId("send").disabled) return refreshSoon();
+    refresh().catch((error) => {
+      if (error.status !== 0) problem(error); // without a server, the page says offline already
+    });
+  }, 300);
+}
+
+function tick() {
+  panels.showLife(session, sessionEnds);
+  const over = session && sessionEnds !== null && Date.now() >= sessionEnds;
+  if ((panels.showLives() || over) && byId("live").dataset.state === "on") refreshSoon();
 }
 
 function introduce(settings) {
@@ -76,6 +98,7 @@ function introduce(settings) {
   byId("notice").hidden = about.may_reset;
   byId("notice").textContent = "This store holds what the demo did not write: nothing was changed, and Reset is off.";
   showThreshold();
+  showRecall();
 }
 
 function takeSession(found) {
@@ -119,7 +142,17 @@ async function enterNow(thread) {
   panels.clearEvents();
   for (const event of state.events.toReversed()) panels.addEvent(event, { fresh: false });
   await listThreads();
-  follow(scope.thread, state.events[0]?.id ?? "", { signal, onEvent: panels.addEvent, onState: panels.showLive }).catch(problem);
+  let wasLive = true;
+  const onEvent = (event) => {
+    panels.addEvent(event);
+    refreshSoon();
+  };
+  const onState = (live) => {
+    panels.showLive(live);
+    if (live && !wasLive) refreshSoon();
+    wasLive = live;
+  };
+  follow({ user: scope.user, thread: scope.thread }, state.events[0]?.id ?? "", { signal, onEvent, onState }).catch(problem);
 }
 
 function forgetQuery() {
@@ -262,6 +295,6 @@ byId("token-form").addEventListener("submit", doing(async () => {
   byId("ask-token").close();
   await start();
 }));
-setInterval(() => panels.showLife(session, sessionEnds), 1000);
+setInterval(tick, 1000);
 addEventListener("resize", () => panels.showChart(recall, threshold()));
 doing(start)();

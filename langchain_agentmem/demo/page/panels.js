@@ -179,8 +179,12 @@ export function showChart(recall, threshold) {
 }
 
 let known = null;
+let lives = new Map();
 
-export function showMemories(memories, { scope, onDrop }) {
+export function showMemories(memories, { scope, limit, onDrop }) {
+  lives = new Map(memories.filter((one) => one.ttl_seconds !== null).map((one) => [one.id, Date.now() + one.ttl_seconds * 1000]));
+  const shown = JSON.stringify([scope, memories.map(({ ttl_seconds, ...one }) => one)]);
+  if (known?.shown === shown) return showLives(); // rows that stay keep their focus
   const before = known?.scope === scope ? known.hits : null;
   const rows = memories.map((memory) => {
     const drop = element("button", { type: "button", title: "Delete", "aria-label": `Delete: ${memory.text}` }, "✕");
@@ -192,13 +196,26 @@ export function showMemories(memories, { scope, onDrop }) {
       element("td", {}, element("span", { class: "text", title: memory.text }, memory.text)),
       element("td", {}, kindBadge(memory.kind)),
       element("td", { class: "number hits" }, String(memory.hits)),
-      element("td", { class: "number" }, memory.ttl_seconds === null ? "for ever" : span(memory.ttl_seconds)),
+      element("td", { class: "number life" }, "for ever"),
       element("td", {}, drop),
     );
   });
-  known = { scope, hits: new Map(memories.map((memory) => [memory.id, memory.hits])) };
+  known = { scope, shown, hits: new Map(memories.map((memory) => [memory.id, memory.hits])) };
   byId("memories").replaceChildren(...rows);
-  byId("memory-count").textContent = `${memories.length} in scope`;
+  byId("memory-count").textContent = memories.length < limit ? `${memories.length} in scope` : `the newest ${memories.length}`;
+  showLives();
+}
+
+// How long each memory will live; whether one is over.
+export function showLives() {
+  let over = false;
+  for (const row of byId("memories").children) {
+    const until = lives.get(row.dataset.id);
+    if (until === undefined) continue;
+    over ||= until <= Date.now();
+    row.querySelector(".life").textContent = span((until - Date.now()) / 1000);
+  }
+  return over;
 }
 
 // 3: events
@@ -210,13 +227,14 @@ export function clearEvents() {
 export function addEvent(event, { fresh = true, limit = 200 } = {}) {
   const list = byId("events");
   list.querySelector(".empty")?.remove();
-  const when = new Date(event.ts * 1000);
+  const when = new Date((event.ts ?? NaN) * 1000); // whoever wrote it, it may be no date
+  const dated = !Number.isNaN(when.getTime());
   const took = event.duration_seconds === null ? "" : `${(event.duration_seconds * 1000).toFixed(1)} ms · `;
   const row = element(
     "li",
     { class: fresh ? "fresh" : "", "data-id": event.id },
     element("span", { class: event.action.endsWith("error") ? "action bad" : "action" }, [event.action, event.name].filter(Boolean).join(" ")),
-    element("span", { class: "took" }, took, element("time", { dateTime: when.toISOString(), title: event.id }, when.toLocaleTimeString([], { hour12: false }))),
+    element("span", { class: "took" }, took, element("time", { dateTime: dated ? when.toISOString() : "", title: event.id }, dated ? when.toLocaleTimeString([], { hour12: false }) : "–")),
   );
   if (event.detail) row.append(element("span", { class: "detail", title: event.detail }, event.detail));
   list.prepend(row);

@@ -65,12 +65,12 @@ export async function turn(body, onDelta) {
   throw new Refused(0, "The answer broke off. Is agentmem demo still running?");
 }
 
-// A thread's events, for as long as the signal allows; after an interruption it goes on behind the last one.
-export async function follow(thread, lastId, { onEvent, onState, signal }) {
+// The events of a user's thread, for as long as the signal allows; after an interruption it goes on behind the last one.
+export async function follow(asked, lastId, { onEvent, onState, signal }) {
   while (!signal.aborted) {
     try {
       const headers = lastId ? { "Last-Event-ID": lastId } : {};
-      const answer = await ask(`/events?${new URLSearchParams({ thread })}`, { headers, signal });
+      const answer = await ask(`/events?${new URLSearchParams(asked)}`, { headers, signal });
       onState(true);
       for await (const { name, data, id } of events(answer)) {
         if (name !== "event") continue;
