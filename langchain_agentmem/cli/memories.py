@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RECALL_HELP = """Find what is remembered about something, nearest first.
 
 \b
-  agentmem recall "where does she live" --user alice
+  agentmem recall "Where do I live?" --user alice
   agentmem recall food --k 20 --threshold 0.8 --json"""
 
 REMEMBER_HELP = """Remember a text, unless the user knows nearly the same one already.

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
@@ -21,6 +22,7 @@ from langchain_agentmem.cli.text import Wrapping, printable
 
 _LABEL_WIDTH = 10
 _NARROW = 60
+_LEAST_LAST = 24  # columns for the text at the end of a table's row
 
 
 class _Console(Console):
@@ -117,7 +119,8 @@ class Screen:
                 self.line(f"{label:<{_LABEL_WIDTH}} {'  '.join(cell or '-' for cell in row)}")
             return
         how = {"no_wrap": True, "overflow": "ellipsis"} if cut else {"overflow": "fold"}
-        if self._out.width < _NARROW:
+        taken = [max(map(cell_len, cells)) + 2 for cells in zip(columns, *rows, strict=True)][:-1]
+        if self._out.width - sum(taken) < _LEAST_LAST:  # else the last column, which says most, has no room
             lines = [Text(" · ".join(filter(str.strip, row)), **how) for row in rows]
             self._out.print(_Ruled(Group(*lines), "dim cyan"))
             return
