@@ -138,6 +138,32 @@ def test_a_gateway_that_fails_repeats_reads_only(
     assert bare.get("n") is None
 
 
+@pytest.mark.parametrize("status", [200, 301, 400, 502])
+def test_a_token_that_a_proxy_repeats_is_not_shown(
+    connection: SharedConnection, emulator: Emulator, run: Run, status: int
+) -> None:
+    said = {"error": f"bad header Bearer {emulator.token}"}
+    emulator.answer_next(status, [said] if status == 200 else said)
+    with pytest.raises(StoreError) as caught:
+        run(connection, call(("INCR", "n")))
+    error: BaseException | None = caught.value
+    seen = []
+    while error is not None:
+        assert emulator.token not in str(error)
+        assert error not in seen, "an error that is its own cause"
+        seen.append(error)
+        error = error.__cause__
+
+
+def test_a_driver_that_is_closed_meanwhile_says_so(emulator: Emulator) -> None:
+    connection = SharedConnection(emulator.url, 1.0, emulator.token)
+    connection.run(call(("PING",)))
+    driver = connection._open().driver()
+    connection.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        driver.run(call(("PING",)))
+
+
 def test_a_late_answer_is_an_error_in_time(emulator: Emulator, run: Run, bare: redis.Redis) -> None:
     connection = SharedConnection(emulator.url, 0.3, emulator.token)
     emulator.stall_next(1.0)

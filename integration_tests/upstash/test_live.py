@@ -31,6 +31,8 @@ def memory(request: pytest.FixtureRequest) -> Iterator[AgentMemory]:
         url, token = emulator.url, emulator.token
     elif not request.config.getoption("--upstash-live"):
         pytest.skip("needs --upstash-live")
+    elif not {"UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"} <= os.environ.keys():
+        pytest.fail("--upstash-live needs UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN", pytrace=False)
     else:
         url, token = os.environ["UPSTASH_REDIS_REST_URL"], os.environ["UPSTASH_REDIS_REST_TOKEN"]
     own = f"agentmem-test:{uuid.uuid4().hex}:"

@@ -87,7 +87,7 @@ class TestEveryServer:
         assert isinstance(document.pop("createdAt"), int)
         assert document == {"text": "Likes tea", "userId": "alice", "kind": "fact"}
         await do(memory, "remember", "likes  TEA.", user="alice", kind="fact")
-        await do(memory, "remember", "Likes tea!", user="alice", kind="fact")
+        await do(memory, "remember", "Likes tea...", user="alice", kind="fact")
         assert bare.json().get(f"memory:{result.id}")["hitCount"] == 2
 
     async def test_the_same_text_is_known_at_once_in_its_own_scope_only(

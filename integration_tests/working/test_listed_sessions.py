@@ -11,7 +11,7 @@ import redis
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
 
 from integration_tests.conftest import BACKENDS, CountingTransport, Do, connection_to
-from langchain_agentmem.errors import ConfigurationError, WrongKeyTypeError
+from langchain_agentmem.errors import ConfigurationError, InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.histories import RedisListChatMessageHistory
 from langchain_agentmem.working.working_memory import WorkingMemory
@@ -117,6 +117,16 @@ async def test_a_session_lives_no_longer_than_its_list(
     await do(working, "append", "t1", CONVERSATION)
     bare.expire("t1", 50)
     assert 45 < (await do(working, "load", "t1")).ttl_seconds <= 50
+    await do(working, "append", "t1", [HumanMessage("more")])
+    assert 45 < bare.ttl("agent:session:t1") <= bare.ttl("t1") <= 50
+
+
+async def test_a_thread_that_is_named_like_another_s_key_is_refused(
+    working: WorkingMemory, bare: redis.Redis, do: Do
+) -> None:
+    with pytest.raises(InvalidInputError, match="thread_id begins with"):
+        await do(working, "append", "agent:session:bob", CONVERSATION)
+    assert bare.dbsize() == 0
 
 
 @pytest.mark.parametrize(

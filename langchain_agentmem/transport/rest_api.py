@@ -59,7 +59,8 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
     host = parts.hostname
     try:
         port = parts.port
-    except ValueError:
+        (host or "").encode("idna")
+    except ValueError:  # of which a UnicodeError is one
         host = port = None
     if not host or re.search(r"[\s<>\"'\\]", parts.netloc):
         raise ConfigurationError(f"The REST URL is malformed: https://name.upstash.io is one. {_CONSOLE}")
@@ -115,6 +116,11 @@ def _argument(value: Argument) -> str:
     return value if isinstance(value, str) else repr(value)  # large integers are no JSON numbers everywhere
 
 
+def without_token(said: str, database: RestDatabase) -> str:
+    """What somebody on the way says, without the token: some repeat the headers they dislike."""
+    return said.replace(database.headers["Authorization"].removeprefix("Bearer "), "[token]")
+
+
 def answers(status: int, content: bytes, database: RestDatabase) -> list[Any]:
     """The replies to a batch, one a command; errors are among them.
 
@@ -129,9 +135,12 @@ def answers(status: int, content: bytes, database: RestDatabase) -> list[Any]:
     except orjson.JSONDecodeError as error:
         raise _refused(status, "", database.where) from error
     if status == 200 and isinstance(answer, list):
-        return [_reply(one, database.base64) for one in answer]
+        try:
+            return [_reply(one, database) for one in answer]
+        except RecursionError as error:
+            raise StoreError(f"An answer of {database.where} is nested too deeply.") from error
     said = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
-    raise _refused(status, said, database.where)
+    raise _refused(status, without_token(said, database), database.where)
 
 
 def addressable(command: Command, reply: Any) -> Any:
@@ -156,10 +165,11 @@ def _refused(status: int, said: str, where: str) -> StoreError:
     )
 
 
-def _reply(answer: Any, encoded: bool) -> Any:
+def _reply(answer: Any, database: RestDatabase) -> Any:
     if not isinstance(answer, dict) or answer.get("error") is not None:
-        return _error(str(answer["error"]) if isinstance(answer, dict) else f"no reply: {answer!r}")
-    return _decoded(answer.get("result"), encoded)
+        said = str(answer["error"]) if isinstance(answer, dict) else f"no reply: {answer!r}"
+        return _error(without_token(said, database))
+    return _decoded(answer.get("result"), database.base64)
 
 
 def _error(said: str) -> StoreError:

@@ -17,7 +17,7 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
 )
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.rest_api import RestDatabase, addressable, answers, body
+from langchain_agentmem.transport.rest_api import RestDatabase, addressable, answers, body, without_token
 from langchain_agentmem.transport.retries import NotRun, Sending
 
 try:
@@ -36,7 +36,13 @@ class RestSource:
 
     def __init__(self, database: RestDatabase, timeout_seconds: float) -> None:
         self._database = database
-        self._options: dict[str, Any] = {"headers": database.headers, "timeout": timeout_seconds}
+        # A model may take longer to answer than httpx by itself keeps a connection: 5 s.
+        limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
+        self._options: dict[str, Any] = {
+            "headers": database.headers,
+            "timeout": timeout_seconds,
+            "limits": limits,
+        }
 
     def driver(self) -> RestDriver:
         """A new driver on a client of its own."""
@@ -70,7 +76,10 @@ class _Conversation:
         except StoreRateLimitError as error:
             raise NotRun(error) from error
         except StoreConnectionError as error:
-            raise sending.lost([], error) from error
+            failed = sending.lost([], error)
+            if failed is error:
+                raise
+            raise failed from error
         if len(replies) != len(sending.left):
             raise StoreError(f"{self.database.where} sent {len(replies)} replies for {len(sending.left)}.")
         sending.settle([addressable(*one) for one in zip(sending.left.values(), replies, strict=True)])
@@ -84,7 +93,7 @@ class _Conversation:
         if isinstance(error, httpx.TimeoutException):
             mapped = StoreTimeoutError(f"No answer from {where} in time.")
         else:
-            said = str(error).rstrip(". ") or type(error).__name__
+            said = without_token(str(error).rstrip(". ") or type(error).__name__, self.database)
             mapped = StoreConnectionError(f"No connection to {where}: {said}. Is the URL right?")
         mapped.__cause__ = error
         return sending.unsent(mapped) if isinstance(error, _UNSENT) else sending.lost([], mapped)
@@ -103,6 +112,8 @@ class RestDriver(Driver):
             response = self._client.post(**request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._talk.failure(sending, error) from error
+        except RuntimeError as error:  # what httpx raises on a closed client
+            raise ConfigurationError("This memory is closed; make a new one.") from error
         self._talk.settle(sending, response)
 
     def close(self) -> None:
@@ -123,6 +134,8 @@ class AsyncRestDriver(AsyncDriver):
             response = await self._client.post(**request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._talk.failure(sending, error) from error
+        except RuntimeError as error:  # what httpx raises on a closed client
+            raise ConfigurationError("This memory is closed; make a new one.") from error
         self._talk.settle(sending, response)
 
     async def aclose(self) -> None:

@@ -14,7 +14,7 @@ from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
 from langchain_agentmem.core.operations import Command, Op, call, gather, ok
-from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import operations
@@ -332,4 +332,9 @@ class WorkingMemory(Connected):
     def _listed(self, thread_id: str) -> operations.Listed | None:
         if self.list_prefix is None:
             return None
-        return operations.Listed(self.list_prefix + scope("thread_id", thread_id), self.max_turns)
+        key = self.list_prefix + scope("thread_id", thread_id)
+        if key.startswith(self.key_prefix):
+            raise InvalidInputError(
+                f"thread_id begins with {self.key_prefix!r}, where sessions are kept; choose another."
+            )
+        return operations.Listed(key, self.max_turns)

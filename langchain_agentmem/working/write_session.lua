@@ -118,6 +118,11 @@ if ttl > 0 then
   if list then call('EXPIRE', list, ttl) end
 else
   call('PERSIST', key)
-  if list and own then call('PERSIST', list) end -- else an expiry that somebody else gave it stays
+  if list and own then
+    call('PERSIST', list)
+  elseif list then -- an expiry that somebody else gave it stays, and is the session's
+    local left = call('PTTL', list)
+    if left > 0 then call('PEXPIRE', key, left) end
+  end
 end
 return turn_count

@@ -59,7 +59,7 @@ def test_a_memory_comes_back_equal(
 
 @pytest.mark.parametrize(
     "same",
-    ["alice likes tea", "Alice  likes\ttea", " alice likes tea\n", "Alice likes tea.", "ALICE LIKES TEA!!", "alice likes ｔｅａ"],
+    ["alice likes tea", "Alice  likes\ttea", " alice likes tea\n", "Alice likes tea.", "ALICE LIKES TEA..."],
 )  # fmt: skip
 def test_what_makes_no_difference_leads_to_the_same_key(same: str) -> None:
     assert memory_key("memory:", draft(same)) == memory_key("memory:", draft("Alice likes tea"))
@@ -67,10 +67,23 @@ def test_what_makes_no_difference_leads_to_the_same_key(same: str) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    ["alice likes teas", "alice likes tea?", "alice dislikes tea", "alice likes t ea", "alicelikes tea", "!"],
+    [
+        "alice likes teas",
+        "alice likes tea?",
+        "alice dislikes tea",
+        "alice likes t ea",
+        "alicelikes tea",
+        "!",
+        "alice likes tea!",
+    ],
 )
 def test_another_text_leads_to_another_key(other: str) -> None:
     assert memory_key("memory:", draft(other)) != memory_key("memory:", draft("Alice likes tea"))
+
+
+def test_what_a_sign_changes_is_not_lost() -> None:
+    assert normalized("The limit is 10⁵") != normalized("The limit is 105")
+    assert normalized("caf\u0065\u0301") == normalized("Café")
 
 
 def test_a_text_of_signs_alone_is_still_a_text() -> None:

@@ -60,6 +60,7 @@ class TestAddress:
             ("https://", TOKEN, "URL is malformed"),
             ("https://a b.upstash.io", TOKEN, "URL is malformed"),
             ("https://x:notaport", TOKEN, "URL is malformed"),
+            ("https://a..b", TOKEN, "URL is malformed"),
             ("https://user:pw-secret@x.upstash.io", TOKEN, "argument of its own"),
             ("https://x.upstash.io?token=abc", TOKEN, "rest_encoding"),
             ("https://x.upstash.io?rest_encoding=gzip", TOKEN, "base64 or none"),

@@ -28,12 +28,12 @@ _ID_DIGITS = 32
 def normalized(memory: str) -> str:
     """A text without what makes no difference to its meaning.
 
-    Upper and lower case, Unicode's compatible forms (full width, ligatures, accents apart), runs of
-    white space, and full stops and exclamation marks at the end.
+    Upper and lower case, accents written apart, runs of white space, and full stops at the end. Not
+    more: 10⁵ is another number than 105.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", memory).casefold())
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", memory).casefold())
     collapsed = " ".join(folded.split())
-    return collapsed.rstrip(".! ") or collapsed
+    return collapsed.rstrip(". ") or collapsed
 
 
 def memory_key(prefix: str, draft: Draft) -> str:

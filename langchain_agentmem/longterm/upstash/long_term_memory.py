@@ -24,8 +24,8 @@ class UpstashLongTermMemory(UpstashConnectedMemory):
     first operation that finds it missing.
 
     Upstash indexes a moment after a write: until then a memory is not recalled, and only the same text
-    is known. What counts as the same text: upper and lower case, white space, Unicode's compatible
-    forms and full stops or exclamation marks at the end make no difference.
+    is known. What counts as the same text: upper and lower case, white space, accents written apart and
+    full stops at the end make no difference.
 
     Args:
         url: The database's REST URL; without it, `UPSTASH_REDIS_REST_URL`.
