@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import redis
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import BACKENDS, CountingTransport, Do, connection_to
+from integration_tests.conftest import CountingTransport, Do
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.histories import RedisListChatMessageHistory
@@ -22,13 +21,6 @@ CONVERSATION: list[BaseMessage] = [
     ToolMessage("42,\nor so", tool_call_id="c1", name="look"),
     ChatMessage("hm", role="critic"),
 ]
-
-
-@pytest.fixture(params=BACKENDS)
-async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
-    connection = connection_to(request.param, request, url)
-    yield connection
-    await connection.aclose()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import BACKENDS, CountingTransport, Do, connection_to
+from integration_tests.conftest import CountingTransport, Do
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -22,13 +21,6 @@ from langchain_agentmem.errors import (
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.working_memory import WorkingMemory
 from tests.strategies import messages, scopes
-
-
-@pytest.fixture(params=BACKENDS)
-async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
-    connection = connection_to(request.param, request, url)
-    yield connection
-    await connection.aclose()
 
 
 @pytest.fixture

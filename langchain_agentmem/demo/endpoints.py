@@ -26,7 +26,6 @@ from langchain_agentmem.demo.asked import (
 from langchain_agentmem.demo.following import follow, next_events
 from langchain_agentmem.demo.store import DemoStore
 from langchain_agentmem.demo.turns import Answering, Turns
-from langchain_agentmem.working import operations
 from langchain_agentmem.working.session import SessionState
 
 _MEMORIES_SHOWN = 200
@@ -106,9 +105,7 @@ class Endpoints:
         """A user's threads, the last active first."""
         working = self.memory.working
         ids = await working.alist_threads(limit=_THREADS_READ)
-        found = await self.memory.transport.arun(
-            gather([operations.load(working.key(thread), thread) for thread in ids])
-        )
+        found = await self.memory.transport.arun(gather([working.load_op(thread) for thread in ids]))
         sessions = [
             one for one in found if isinstance(one, SessionState) and one.user in ("", "default", asked.user)
         ]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import IndexMissingError
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_operations import LongTermOperations
-from langchain_agentmem.longterm.memories import Memories
+from langchain_agentmem.longterm.memories import Memories, Progress
 from langchain_agentmem.longterm.record import RememberResult
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
-
-Progress: TypeAlias = Callable[[int, int], None]
 
 
 class ConnectedMemory(LongTermOperations, Memories):
@@ -67,31 +65,27 @@ class ConnectedMemory(LongTermOperations, Memories):
         self, batches: Sequence[Batch], threshold: float | None, on_progress: Progress | None = None
     ) -> list[RememberResult]:
         """Embed and store what is checked already; a threshold of `None` overwrites by id."""
-        total = sum(len(batch.drafts) for batch in batches)
-        results: list[RememberResult] = []
-        for batch in batches:
+
+        def store(batch: Batch) -> list[RememberResult]:
             embeddings = batch.embeddings
             if embeddings is None:
                 embeddings = self.embeddings.embed_documents(batch.texts)
-            results += self.transport.run(self.store_op(batch.drafts, embeddings, threshold))
-            if on_progress is not None:
-                on_progress(len(results), total)
-        return results
+            return self.transport.run(self.store_op(batch.drafts, embeddings, threshold))
+
+        return self._in_batches(batches, store, on_progress)
 
     async def astore_batches(
         self, batches: Sequence[Batch], threshold: float | None, on_progress: Progress | None = None
     ) -> list[RememberResult]:
         """Async version of `store_batches`."""
-        total = sum(len(batch.drafts) for batch in batches)
-        results: list[RememberResult] = []
-        for batch in batches:
+
+        async def store(batch: Batch) -> list[RememberResult]:
             embeddings = batch.embeddings
             if embeddings is None:
                 embeddings = await self.embeddings.aembed_documents(batch.texts)
-            results += await self.transport.arun(self.store_op(batch.drafts, embeddings, threshold))
-            if on_progress is not None:
-                on_progress(len(results), total)
-        return results
+            return await self.transport.arun(self.store_op(batch.drafts, embeddings, threshold))
+
+        return await self._ain_batches(batches, store, on_progress)
 
     def _known_dimensions(self) -> int | None:
         declared = getattr(self.embeddings, "dimensions", None)

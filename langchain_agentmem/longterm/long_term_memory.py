@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.longterm import operations
-from langchain_agentmem.longterm.connected_memory import ConnectedMemory, Progress
+from langchain_agentmem.longterm.connected_memory import ConnectedMemory
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
+from langchain_agentmem.longterm.memories import Progress
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.transport.connections import Transport
 

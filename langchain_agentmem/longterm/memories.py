@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op
-from langchain_agentmem.longterm.record import MemoryRecord
+from langchain_agentmem.longterm.drafts import Batch
+from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.transport.connected import Connected
+
+Progress: TypeAlias = Callable[[int, int], None]
 
 
 class Memories(Connected):
@@ -78,3 +83,32 @@ class Memories(Connected):
     async def adrop_index(self, delete_documents: bool = False) -> None:
         """Async version of `drop_index`."""
         await self.transport.arun(self.drop_op(delete_documents))
+
+    def _in_batches(
+        self,
+        batches: Sequence[Batch],
+        store: Callable[[Batch], list[RememberResult]],
+        on_progress: Progress | None,
+    ) -> list[RememberResult]:
+        """Store batches one after the other, and tell after each how many are done."""
+        total = sum(len(batch.drafts) for batch in batches)
+        results: list[RememberResult] = []
+        for batch in batches:
+            results += store(batch)
+            if on_progress is not None:
+                on_progress(len(results), total)
+        return results
+
+    async def _ain_batches(
+        self,
+        batches: Sequence[Batch],
+        store: Callable[[Batch], Awaitable[list[RememberResult]]],
+        on_progress: Progress | None,
+    ) -> list[RememberResult]:
+        total = sum(len(batch.drafts) for batch in batches)
+        results: list[RememberResult] = []
+        for batch in batches:
+            results += await store(batch)
+            if on_progress is not None:
+                on_progress(len(results), total)
+        return results

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_agentmem.longterm.connected_memory import Progress
 from langchain_agentmem.longterm.drafts import Batch
-from langchain_agentmem.longterm.memories import Memories
+from langchain_agentmem.longterm.memories import Memories, Progress
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.longterm.upstash.memory_operations import UpstashOperations
 
@@ -87,21 +86,11 @@ class UpstashConnectedMemory(UpstashOperations, Memories):
         return await self.transport.arun(self.clear_op(user, namespace, kind))
 
     def _store_batches(self, batches: Sequence[Batch], on_progress: Progress | None) -> list[RememberResult]:
-        total = sum(len(batch.drafts) for batch in batches)
-        results: list[RememberResult] = []
-        for batch in batches:
-            results += self.transport.run(self.store_op(batch))
-            if on_progress is not None:
-                on_progress(len(results), total)
-        return results
+        return self._in_batches(batches, lambda batch: self.transport.run(self.store_op(batch)), on_progress)
 
     async def _astore_batches(
         self, batches: Sequence[Batch], on_progress: Progress | None
     ) -> list[RememberResult]:
-        total = sum(len(batch.drafts) for batch in batches)
-        results: list[RememberResult] = []
-        for batch in batches:
-            results += await self.transport.arun(self.store_op(batch))
-            if on_progress is not None:
-                on_progress(len(results), total)
-        return results
+        return await self._ain_batches(
+            batches, lambda batch: self.transport.arun(self.store_op(batch)), on_progress
+        )

@@ -7,8 +7,8 @@ from types import EllipsisType
 from typing import Any, Literal
 
 from langchain_agentmem.core.checks import Ttl
-from langchain_agentmem.longterm.connected_memory import Progress
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
+from langchain_agentmem.longterm.memories import Progress
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.longterm.upstash.connected_memory import UpstashConnectedMemory
 from langchain_agentmem.longterm.upstash.memory_operations import none_given
