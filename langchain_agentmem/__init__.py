@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory, Forgotten
+    from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.chain import MemoryChain
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.transport.embedded import EmbeddedRedis
     from langchain_agentmem.turn import TurnReport
+    from langchain_agentmem.user_data import Forgotten
     from langchain_agentmem.working.histories import (
         RedisHashChatMessageHistory,
         RedisListChatMessageHistory,
         UpstashChatMessageHistory,
     )
+    from langchain_agentmem.working.listing import SessionPage, SessionSummary
     from langchain_agentmem.working.session import SessionState, Turn
     from langchain_agentmem.working.working_memory import WorkingMemory
 
@@ -36,7 +38,7 @@ _MODULES = {
     "Event": "events.event",
     "EventLog": "events.event_log",
     "EventLogHandler": "events.handlers",
-    "Forgotten": "agent_memory",
+    "Forgotten": "user_data",
     "LongTermMemory": "longterm.long_term_memory",
     "MemoryChain": "chain",
     "MemoryRecord": "longterm.record",
@@ -45,7 +47,9 @@ _MODULES = {
     "RedisHashChatMessageHistory": "working.histories",
     "RedisListChatMessageHistory": "working.histories",
     "RememberResult": "longterm.record",
+    "SessionPage": "working.listing",
     "SessionState": "working.session",
+    "SessionSummary": "working.listing",
     "Turn": "working.session",
     "TurnReport": "turn",
     "UpstashChatMessageHistory": "working.histories",
@@ -70,7 +74,9 @@ __all__ = [
     "RedisHashChatMessageHistory",
     "RedisListChatMessageHistory",
     "RememberResult",
+    "SessionPage",
     "SessionState",
+    "SessionSummary",
     "Turn",
     "TurnReport",
     "UpstashChatMessageHistory",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import SecretStr
 from typing_extensions import Self
 
+from langchain_agentmem import user_data
 from langchain_agentmem.core.checks import positive, scope
 from langchain_agentmem.core.node_parameters import NodeParameters
-from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
+from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.rest_api import address_of
+from langchain_agentmem.user_data import Forgotten
 
 if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
@@ -32,22 +33,9 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.retriever import MemoryRetriever
     from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
     from langchain_agentmem.turn import Remember, TurnReport
+    from langchain_agentmem.user_data import Tier
+    from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.working_memory import WorkingMemory
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What `forget_user` removed.
-
-    Attributes:
-        threads: The ids of the user's sessions.
-        memories: How many memories.
-        events: How many events: all of those threads, and the user's own in any other.
-    """
-
-    threads: list[str]
-    memories: int
-    events: int
 
 
 class AgentMemory(Connected):
@@ -168,6 +156,7 @@ class AgentMemory(Connected):
             key_prefix=self.settings.session_prefix,
             storage=self.settings.session_storage,
             list_prefix=self.settings.session_list_prefix,
+            threads_prefix=self.settings.threads_prefix,
         )
 
     @cached_property
@@ -212,6 +201,7 @@ class AgentMemory(Connected):
             max_len=self.settings.events_max_len,
             ttl_seconds=self.settings.events_ttl_seconds,
             key_prefix=self.settings.events_prefix,
+            threads_prefix=self.settings.threads_prefix,
         )
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
@@ -232,6 +222,7 @@ class AgentMemory(Connected):
                 memory_key=settings.memory_key,
                 max_messages=settings.max_turns,
                 key_prefix=settings.session_prefix,
+                threads_prefix=settings.threads_prefix,
                 user=user,
                 transport=self.transport,
             )
@@ -356,30 +347,116 @@ class AgentMemory(Connected):
         )
         return MemoryChain(self, runnable, options)
 
-    def forget_user(self, user: str) -> Forgotten:
+    def list_sessions(self, *, user: str, limit: int = 20, cursor: str | None = None) -> SessionPage:
+        """Return a user's sessions without their messages, those active last first.
+
+        The same as `working.list_sessions`: from the user's record of threads, in two round trips.
+
+        Args:
+            user: Whose sessions.
+            limit: How many at most.
+            cursor: The `cursor` of the page before; `None` for the first page.
+        """
+        return self.working.list_sessions(user=user, limit=limit, cursor=cursor)
+
+    async def alist_sessions(self, *, user: str, limit: int = 20, cursor: str | None = None) -> SessionPage:
+        """Async version of `list_sessions`."""
+        return await self.working.alist_sessions(user=user, limit=limit, cursor=cursor)
+
+    def forget_user(self, user: str, *, thorough: bool = False) -> Forgotten:
         """Remove a user from every tier: sessions the user began, memories in every namespace, events.
 
         A session belongs to the user it was begun for (`user=`; through `wrap`, the `user_id`). What the
         user said in somebody else's session stays there, and so does a list that only other programs or
-        a chat history wrote, for it names no user. SCANs the database.
-        """
-        threads = self.working.forget_user(user)
-        events = self.events.forget_user(user, threads)
-        try:
-            memories = self.long_term.forget_user(user)
-        except SearchUnavailableError:  # a server that cannot hold memories holds none
-            memories = 0
-        return Forgotten(threads=threads, memories=memories, events=events)
+        a chat history wrote, for it names no user.
 
-    async def aforget_user(self, user: str) -> Forgotten:
+        Sessions and events are found by the user's record of threads, memories by the search index: a few
+        round trips, and one more per 500 threads and per 1,000 memories. The keys of the database are looked
+        at only for memories, where the index may not name them all. After a failure, call it again: a
+        thread leaves the record when nothing is left of it.
+
+        Args:
+            user: The user.
+            thorough: Also SCAN the database for sessions, events and memories that the record and the index
+                do not name, because another program or an older version wrote them.
+
+        Returns:
+            What was removed, and in `unreached` what could not be.
+
+        Raises:
+            StoreConnectionError: The server cannot be reached.
+        """
+        checked = scope("user", user)
+        self.events.sink.settle()
+        return self.transport.run(user_data.forget_user(self._tiers, checked, thorough=thorough))
+
+    async def aforget_user(self, user: str, *, thorough: bool = False) -> Forgotten:
         """Async version of `forget_user`."""
-        threads = await self.working.aforget_user(user)
-        events = await self.events.aforget_user(user, threads)
-        try:
-            memories = await self.long_term.aforget_user(user)
-        except SearchUnavailableError:
-            memories = 0
-        return Forgotten(threads=threads, memories=memories, events=events)
+        checked = scope("user", user)
+        await self.events.sink.asettle()
+        return await self.transport.arun(user_data.forget_user(self._tiers, checked, thorough=thorough))
+
+    def export_user(
+        self,
+        user: str,
+        *,
+        tiers: Iterable[Tier] = user_data.TIERS,
+        thread_id: str | None = None,
+        thorough: bool = False,
+        on_unreadable: Callable[[AgentMemoryError], None] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield everything of a user as plain dicts, in the form that `agentmem import` reads.
+
+        A session comes as `{"thread", "user", "agent", "goal", "scratchpad"}`, followed by its messages:
+        `{"thread", "user", "role", "content", "ts", …}`. A memory is `{"id", "text", "user", "namespace",
+        "kind", "thread", "created_ts", "hit_count", "metadata", "ttl_seconds", …}`, without its embedding; an
+        event `{"thread", "id", "action", "detail", "ts", …}`. Reads a page of 500 in a round trip, as it is
+        iterated over.
+
+        Args:
+            user: Whose.
+            tiers: Which of `sessions`, `memories` and `events`, in this order.
+            thread_id: Only what is of this thread.
+            thorough: Also SCAN the database for sessions and events that the user's record does not name.
+            on_unreadable: Called with an error for each stored thing that cannot be read; else it is logged.
+
+        Raises:
+            InvalidInputError: The user or a tier is not one.
+        """
+        steps = self._export(scope("user", user), tiers, thread_id, thorough)
+        self.events.sink.settle()
+        return user_data.readable(user_data.run(steps, self.transport), on_unreadable)
+
+    async def aexport_user(
+        self,
+        user: str,
+        *,
+        tiers: Iterable[Tier] = user_data.TIERS,
+        thread_id: str | None = None,
+        thorough: bool = False,
+        on_unreadable: Callable[[AgentMemoryError], None] | None = None,
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Async version of `export_user`."""
+        steps = self._export(scope("user", user), tiers, thread_id, thorough)
+        await self.events.sink.asettle()
+        async for page in user_data.arun(steps, self.transport):
+            for line in user_data.readable([page], on_unreadable):
+                yield line
+
+    def _export(
+        self, user: str | None, tiers: Iterable[Tier], thread_id: str | None, thorough: bool
+    ) -> user_data.Steps:
+        return user_data.export(
+            self._tiers,
+            user,
+            wanted=user_data.checked_tiers(tiers),
+            thread_id=None if thread_id is None else scope("thread_id", thread_id),
+            thorough=thorough,
+        )
+
+    @property
+    def _tiers(self) -> user_data.Tiers:
+        return user_data.Tiers(self.working, self.long_term, self.events)
 
     def close(self) -> None:
         """Write what events are waiting and close the connection, if this object opened it."""

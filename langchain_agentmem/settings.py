@@ -81,6 +81,12 @@ class AgentMemorySettings(BaseSettings):
     events_prefix: str = Field(
         "agent:events:", min_length=1, description="Stands before the thread id in the key of a stream."
     )
+    threads_prefix: str = Field(
+        "agent:threads:",
+        min_length=1,
+        description="Stands before the user in the key of a user's record of threads. Applications that "
+        "share a database and differ in the other prefixes need one each.",
+    )
     index_name: str = Field(
         default_factory=lambda data: "memories" if _on_upstash(data) else "agentmem:idx",
         min_length=1,
@@ -138,7 +144,7 @@ class AgentMemorySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:
-        prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix]
+        prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix]
         prefixes += [self.session_list_prefix] if self.session_list_prefix else []
         for one in prefixes:
             if sum(other.startswith(one) for other in prefixes) > 1:

@@ -22,6 +22,7 @@ LAYERS = [
     "transport",
     ("working", "longterm", "events"),
     "settings",
+    "user_data",
     ("agent_memory", "turn", "chain"),
     "demo",
     "cli",

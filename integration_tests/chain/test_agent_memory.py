@@ -62,6 +62,7 @@ def test_settings_reach_every_tier(url: str, bare: redis.Redis) -> None:
         "session_prefix": "s:",
         "memory_prefix": "m:",
         "events_prefix": "e:",
+        "threads_prefix": "u:",
         "index_name": "i",
         "ttl_by_kind": {"episodic": 50},
         "storage": "hash",
@@ -73,9 +74,9 @@ def test_settings_reach_every_tier(url: str, bare: redis.Redis) -> None:
         memory.wrap(RunnableLambda(lambda _: "ok")).invoke("hello", CONFIG)
         assert memory.history("t1").messages == memory.working.messages("t1")
     kinds = {key.decode().split(":")[0] + ":": key for key in bare.keys("*")}
-    assert set(kinds) == {"s:", "m:", "e:"}
+    assert set(kinds) == {"s:", "m:", "e:", "u:"}
     assert bare.type(kinds["m:"]) == b"hash"
-    for prefix, most in (("s:", 100), ("m:", 50), ("e:", 30)):
+    for prefix, most in (("s:", 100), ("m:", 50), ("e:", 30), ("u:", 100)):
         assert most - 5 < bare.ttl(kinds[prefix]) <= most
     assert bare.execute_command("FT._LIST") in ([b"i"], {b"i"})
 
@@ -101,7 +102,8 @@ async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis,
         assert sorted(gone.threads) == ["alice-0", "alice-1"]
         assert gone.memories == 4
         assert gone.events > 4
-        assert bare.dbsize() == before - 2 - 4 - 2
+        assert gone.unreached == []
+        assert bare.dbsize() == before - 2 - 4 - 2 - 1  # sessions, memories, streams, the record of threads
         assert [event.detail for event in memory.events.recent("shared")] == ["b"]
         assert len(memory.long_term.list_memories(user="bob", namespace=None)) == 4
         everything = b" ".join(bare.dump(key) or b"" for key in bare.keys("*"))

@@ -155,7 +155,7 @@ class TestContract:
         bare.hset("agent:events:no-stream", "user", "bob")
         assert await do(log, "forget_user", "bob", ["whole", "absent"]) == 1 + 2500 + 50 + 3
         assert {event.user for event in await do(log, "recent", "mixed")} == {"Bob", "bob ", "bobby", ""}
-        assert set(bare.keys()) == {
+        assert set(bare.keys("agent:events:*")) == {
             b"agent:events:mixed",
             b"agent:events:named",
             b"agent:events:no-stream",
@@ -172,8 +172,8 @@ class TestContract:
         for log in (ours, others):
             await do(log, "record", "t", "a", user="bob")
         bare.xadd("a[b]*:é" if transport.rest else b"a[b]*:\xff", {"user": "bob"})  # JSON carries UTF-8 only
-        assert await do(ours, "forget_user", "bob") == 2
-        assert bare.keys() == [b"ab:x:t"]
+        assert await do(ours, "forget_user", "bob", thorough=True) == 2
+        assert bare.keys("a[^g]*") == [b"ab:x:t"]
 
     @pytest.mark.parametrize("ts", ["nan", "inf", "-1", "1e300", "soon", ""])
     async def test_an_odd_time_is_that_of_the_entry(

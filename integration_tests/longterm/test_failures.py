@@ -156,7 +156,7 @@ async def test_an_expired_memory_is_no_longer_known(
 async def test_expired_memories_do_not_save_others_from_being_cleared(
     make: Make, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("langchain_agentmem.longterm.operations._PAGE", 3)
+    monkeypatch.setattr("langchain_agentmem.longterm.clearing._PAGE", 3)
     memory = make(dedup_threshold=0)
     ids = [(await do(memory, "remember", f"tea x{n} y{n}", user="alice")).id for n in range(14)]
     expire_unnoticed(bare, ids[:2] + ids[5:6])

@@ -219,7 +219,8 @@ async def test_rows_of_another_scope_are_dropped_whatever_the_search_says(
     everything = "(@user:{alice|bob})"
     monkeypatch.setattr("langchain_agentmem.longterm.long_term_operations.condition", lambda *_: everything)
     monkeypatch.setattr("langchain_agentmem.longterm.operations.condition", lambda *_: everything)
-    monkeypatch.setattr("langchain_agentmem.longterm.operations._PAGE", 1)
+    monkeypatch.setattr("langchain_agentmem.longterm.clearing.condition", lambda *_: everything)
+    monkeypatch.setattr("langchain_agentmem.longterm.clearing._PAGE", 1)
     found = await do(memory, "recall", "tea", user="alice", kind="semantic")
     assert [one.text for one in found] == ["tea alice semantic"]
     listed = await do(memory, "list_memories", user="bob", kind="episodic")

@@ -20,6 +20,7 @@ class Keys:
     session_prefix: str = "agent:session:"
     memory_prefix: str = "agent:mem:"
     events_prefix: str = "agent:events:"
+    threads_prefix: str = "agent:threads:"
 
     def session(self, thread_id: str) -> str:
         """The Hash of a thread's working memory."""
@@ -32,6 +33,10 @@ class Keys:
     def events(self, thread_id: str) -> str:
         """The Stream of a thread's events."""
         return self.events_prefix + scope("thread_id", thread_id)
+
+    def threads(self, user: str) -> str:
+        """The sorted set of a user's threads."""
+        return self.threads_prefix + scope("user", user)
 
 
 def scope_lock(index_name: str, *tags: str) -> str:

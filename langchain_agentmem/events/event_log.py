@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from langchain_agentmem.core import threads
 from langchain_agentmem.core.checks import positive, scope, ttl, utf8
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.events import operations
 from langchain_agentmem.events.event import MAX_DETAIL_BYTES, Entry, Event, event_fields
 from langchain_agentmem.events.losses import Losses
@@ -38,6 +40,7 @@ class EventLog(Connected):
         ttl_seconds: How long a thread's events live after the last one; `None` for ever.
         max_detail_bytes: Longer details are cut.
         key_prefix: What stands before the thread id in a key.
+        threads_prefix: What stands before the user in the key of a user's record of threads.
         token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -57,6 +60,7 @@ class EventLog(Connected):
         ttl_seconds: int | None = None,
         max_detail_bytes: int = MAX_DETAIL_BYTES,
         key_prefix: str = "agent:events:",
+        threads_prefix: str = "agent:threads:",
         token: str | None = None,
         socket_timeout_seconds: float = 5.0,
     ) -> None:
@@ -64,8 +68,9 @@ class EventLog(Connected):
         self.ttl_seconds = ttl("ttl_seconds", ttl_seconds)
         self.max_detail_bytes = positive("max_detail_bytes", max_detail_bytes)
         utf8("key_prefix", key_prefix)
+        utf8("threads_prefix", threads_prefix)
         self.key_prefix = key_prefix
-        self._keys = Keys(events_prefix=key_prefix)
+        self._keys = Keys(events_prefix=key_prefix, threads_prefix=threads_prefix)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         self._losses = Losses()
         recording = partial(
@@ -186,23 +191,70 @@ class EventLog(Connected):
         await self.sink.asettle()
         return await self.transport.arun(operations.clear(self._keys, thread_id))
 
-    def forget_user(self, user: str, thread_ids: Iterable[str] = ()) -> int:
-        """Delete a user's events from every thread, and all events of some threads; how many."""
-        self.sink.settle()
-        return self.transport.run(self.forget_user_op(user, thread_ids))
+    def forget_user(self, user: str, thread_ids: Iterable[str] = (), *, thorough: bool = False) -> int:
+        """Delete a user's events.
 
-    async def aforget_user(self, user: str, thread_ids: Iterable[str] = ()) -> int:
+        Those that name the user go from every thread in the user's record; all events go from the streams
+        of `thread_ids`.
+
+        Args:
+            user: The user.
+            thread_ids: Threads that are the user's own.
+            thorough: Also look through every other stream under the prefix. SCANs the database.
+
+        Returns:
+            How many events were deleted.
+
+        Raises:
+            StoreError: A stream could not be dealt with; the others were. Call it again.
+        """
+        self.sink.settle()
+        return self.transport.run(self._forget(user, thread_ids, thorough))
+
+    async def aforget_user(self, user: str, thread_ids: Iterable[str] = (), *, thorough: bool = False) -> int:
         """Async version of `forget_user`."""
         await self.sink.asettle()
-        return await self.transport.arun(self.forget_user_op(user, thread_ids))
+        return await self.transport.arun(self._forget(user, thread_ids, thorough))
 
     def record_op(self, entries: Sequence[Entry]) -> Op[list[str]]:
         """The operation that appends events a buffer kept, to be run beside others."""
         return operations.record(self._keys, entries, max_len=self.max_len, ttl_seconds=self.ttl_seconds)
 
-    def forget_user_op(self, user: str, thread_ids: Iterable[str] = ()) -> Op[int]:
-        """The operation of `forget_user`."""
-        return operations.forget(self._keys, scope("user", user), thread_ids)
+    def forget_op(
+        self,
+        user: str,
+        removed: Removed,
+        *,
+        own: Iterable[str] = (),
+        unowned: Iterable[str] = (),
+        others: Iterable[str] = (),
+        thorough: bool = False,
+    ) -> Op[None]:
+        """Delete a user's events from threads that are known; see `operations.forget`."""
+        return operations.forget(
+            self._keys,
+            scope("user", user),
+            removed,
+            own=own,
+            unowned=unowned,
+            others=others,
+            thorough=thorough,
+        )
+
+    def after_op(self, thread_id: str, last_id: str, count: int) -> Op[list[Event]]:
+        """The operation of `after`."""
+        return operations.after(self._keys, thread_id, last_id, count)
+
+    def list_threads_op(self) -> Op[list[str]]:
+        """The threads that have events, in no order. SCANs the database."""
+        return operations.list_threads(self._keys)
+
+    def _forget(self, user: str, thread_ids: Iterable[str], thorough: bool) -> Op[int]:
+        removed, own = Removed(), list(dict.fromkeys(thread_ids))
+        noted = yield from threads.every(self._keys, scope("user", user))
+        rest = [one.thread_id for one in noted if one.thread_id not in own]
+        yield from self.forget_op(user, removed, own=own, others=rest, thorough=thorough)
+        return removed.all()
 
     def put(
         self, thread_id: str, action: str, detail: object = "", *, user: str = "", sink: Sink | None = None

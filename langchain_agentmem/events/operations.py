@@ -9,8 +9,10 @@ from typing import Any
 from langchain_agentmem.core import scripts
 from langchain_agentmem.core.checks import positive
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, text
+from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, text
+from langchain_agentmem.core.removal import K, Removed
 from langchain_agentmem.core.scan import scan
+from langchain_agentmem.core.threads import note
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Entry, Event, Fields, read_event
 
@@ -19,6 +21,7 @@ _clear = scripts.load(__package__, "clear_events")
 _forget = scripts.load(__package__, "forget_events")
 
 EVENTS_A_CALL = 500  # some milliseconds of the server's time
+_PAGE = 1000
 _ENTRY_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 
@@ -38,9 +41,15 @@ def record_each(
     """As `record`, but an event that was refused has its `StoreError` in place of its id."""
     results: list[Any] = [None] * len(entries)
     threads: dict[str, list[int]] = {}
-    for place, (thread_id, _) in enumerate(entries):
+    noted: dict[tuple[str, str], float] = {}
+    for place, (thread_id, fields) in enumerate(entries):
         threads.setdefault(thread_id, []).append(place)
-    commands: list[Command] = []
+        if "user" in fields:
+            noted[thread_id, fields["user"]] = float(fields["ts"])
+    commands: list[Command] = [
+        note(keys, user, thread_id, now=ts, ttl_seconds=ttl_seconds)
+        for (thread_id, user), ts in noted.items()
+    ]
     asked: list[list[int]] = []
     for thread_id, places in threads.items():
         for start in range(0, len(places), EVENTS_A_CALL):
@@ -50,10 +59,14 @@ def record_each(
             # Of two calls on one stream, neither may be sent again later for want of its source.
             commands.append(command if len(places) <= EVENTS_A_CALL else scripts.with_source(command))
     replies = (yield commands) if commands else []
-    for places, reply in zip(asked, replies, strict=True):
+    for places, reply in zip(asked, replies[len(noted) :], strict=True):
         refused = isinstance(reply, Exception)
         for index, place in enumerate(places):
             results[place] = reply if refused else text(reply[index])
+    unnoted = {one: reply for one, reply in zip(noted, replies, strict=False) if isinstance(reply, Exception)}
+    if unnoted:  # written, but a user's data must not be out of reach without a word
+        for place, (thread_id, fields) in enumerate(entries):
+            results[place] = unnoted.get((thread_id, fields.get("user", "")), results[place])
     return results
 
 
@@ -82,6 +95,19 @@ def after(keys: Keys, thread_id: str, last_id: str, count: int) -> Op[list[Event
     return [read_event(entry) for entry in reply]
 
 
+def list_threads(keys: Keys) -> Op[list[str]]:
+    """The threads that have a stream, in no order. A round trip per page of about 1,000 keys."""
+    found: list[str] = []
+
+    def visit(page: list[bytes]) -> Op[bool]:
+        yield from ()
+        found.extend(text(key)[len(keys.events_prefix) :] for key in page)
+        return False
+
+    yield from scan(keys.events_prefix, "stream", visit)
+    return found
+
+
 def length(keys: Keys, thread_id: str) -> Op[int]:
     """How many events the thread's stream holds."""
     return int((yield from call(("XLEN", keys.events(thread_id)))))
@@ -92,26 +118,65 @@ def clear(keys: Keys, thread_id: str) -> Op[int]:
     return int((yield from call(_clear.call([keys.events(thread_id)]))))
 
 
-def forget(keys: Keys, user: str, thread_ids: Iterable[str] = ()) -> Op[int]:
-    """Delete a user's events from every stream, and whole streams; how many events were deleted.
+def forget(
+    keys: Keys,
+    user: str,
+    removed: Removed,
+    *,
+    own: Iterable[str] = (),
+    unowned: Iterable[str] = (),
+    others: Iterable[str] = (),
+    thorough: bool = False,
+) -> Op[None]:
+    """Delete a user's events. One round trip, and further ones for streams of more than 1,000 entries.
 
-    One round trip for the whole streams; then two a page of about 1,000 keys of the database, and
-    further ones for streams of more than 1,000 entries.
+    Args:
+        keys: The key names.
+        user: The user.
+        removed: Where to count.
+        own: The user's threads: their streams go as a whole.
+        unowned: Threads of which nobody knows any more whose they were: the user's events go, and if no
+            event names anybody else, those that name nobody.
+        others: Other threads: the user's events go.
+        thorough: Also look at every other stream under the prefix. Two round trips per page of about
+            1,000 keys of the database.
     """
-    removed = 0
-    whole = [_clear.call([keys.events(thread_id)]) for thread_id in dict.fromkeys(thread_ids)]
-    if whole:
-        removed += sum(int(ok(reply)) for reply in (yield whole))
+    unowned = list(unowned)
+    _, named = yield from gather(
+        [
+            _clear_streams([keys.events(one) for one in own], removed),
+            _forget_entries([keys.events(one) for one in (*unowned, *others)], user, removed),
+        ]
+    )
+    nobody_else = [key for key in map(keys.events, unowned) if ok(named).get(key) == 0]
+    yield from _forget_entries(nobody_else, "", removed)
+    if thorough:
 
-    def visit(page: list[bytes]) -> Op[bool]:
-        nonlocal removed
-        waiting: list[tuple[Any, Any]] = [(key, "-") for key in page]
-        while waiting:
-            replies = yield [_forget.call([key], user, start, 1000) for key, start in waiting]
-            answers = [ok(reply) for reply in replies]
-            removed += sum(int(deleted) for deleted, _ in answers)
-            waiting = [(key, nxt) for (key, _), (_, nxt) in zip(waiting, answers, strict=True) if nxt]
-        return False
+        def visit(page: list[bytes]) -> Op[bool]:
+            yield from _forget_entries(page, user, removed)
+            return False
 
-    yield from scan(keys.events_prefix, "stream", visit)
-    return removed
+        yield from scan(keys.events_prefix, "stream", visit)
+
+
+def _clear_streams(streams: list[str], removed: Removed) -> Op[None]:
+    replies = (yield [_clear.call([key]) for key in streams]) if streams else []
+    removed.count += sum(int(length) for _, length in removed.answered(streams, replies))
+
+
+def _forget_entries(streams: list[K], user: str, removed: Removed) -> Op[dict[K, int]]:
+    """Delete a user's entries (`""`: nobody's); how many other entries of a stream name somebody."""
+    others = dict.fromkeys(streams, 0)
+    waiting: dict[K, Any] = dict.fromkeys(streams, "-")
+    while waiting:
+        replies = yield [_forget.call([key], user, start, _PAGE) for key, start in waiting.items()]
+        answers = dict(removed.answered(waiting, replies))
+        for key in waiting.keys() - answers.keys():
+            del others[key]
+        waiting = {}
+        for key, (deleted, behind, named) in answers.items():
+            removed.count += int(deleted)
+            others[key] += int(named)
+            if behind:
+                waiting[key] = behind
+    return others

@@ -1,19 +1,26 @@
 -- forget: delete a memory if it is in a scope.
 --
 --   KEYS[1]    the memory
---   ARGV[1]    'json' or 'hash'
+--   ARGV[1]    'json' or 'hash'; '' for whichever it is, and then a key of another type is no error
 --   ARGV[2…4]  tags of user, namespace and kind; '' for any
---   result     1 if it was deleted, else 0
+--   result     1 if it was deleted, else 0; -1 if it does not say whose it is
 
-local key = KEYS[1]
+local key, storage = KEYS[1], ARGV[1]
+if storage == '' then
+  local found = redis.call('TYPE', key)
+  if type(found) == 'table' then found = found['ok'] end
+  if found ~= 'hash' and found ~= 'ReJSON-RL' then return 0 end
+  storage = found == 'hash' and 'hash' or 'json'
+end
 for i, name in ipairs({'user', 'namespace', 'kind'}) do
   -- Also read when any value will do: a key of another type is an error, and stays.
   local value
-  if ARGV[1] == 'hash' then
+  if storage == 'hash' then
     value = redis.call('HGET', key, name)
   else
     value = string.match(redis.call('JSON.GET', key, '$.' .. name) or '', '^%["(.*)"%]$')
   end
+  if ARGV[i + 1] ~= '' and not value and ARGV[1] == '' then return -1 end
   if ARGV[i + 1] ~= '' and value ~= ARGV[i + 1] then return 0 end
 end
 return redis.call('UNLINK', key)

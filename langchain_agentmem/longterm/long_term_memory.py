@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import ConfigurationError
-from langchain_agentmem.longterm import operations
+from langchain_agentmem.longterm import clearing
 from langchain_agentmem.longterm.connected_memory import ConnectedMemory
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
@@ -315,19 +315,23 @@ class LongTermMemory(ConnectedMemory):
         """Delete the memories of a user, a namespace, a kind, or of what is given of them together.
 
         With nothing given, every document under the prefix is deleted. In batches of 1,000, however
-        many there are.
+        many there are. Where the index may not name every memory (it is missing, is being filled, has
+        refused documents), the keys of the database are looked at besides.
 
         Returns:
             How many were deleted.
+
+        Raises:
+            StoreError: Some could not be deleted; the others were.
         """
         if user is namespace is kind is None:
-            return self.transport.run(operations.clear_prefix(self.store))
-        return self._indexed(self.clear_op(user, namespace, kind))
+            return self.transport.run(clearing.clear_prefix(self.store))
+        return self.transport.run(self.clear_op(user, namespace, kind)).all()
 
     async def aclear(
         self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None
     ) -> int:
         """Async version of `clear`."""
         if user is namespace is kind is None:
-            return await self.transport.arun(operations.clear_prefix(self.store))
-        return await self._aindexed(self.clear_op(user, namespace, kind))
+            return await self.transport.arun(clearing.clear_prefix(self.store))
+        return (await self.transport.arun(self.clear_op(user, namespace, kind))).all()

@@ -11,8 +11,9 @@ from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
-from langchain_agentmem.longterm import operations, remembering
+from langchain_agentmem.longterm import clearing, operations, remembering
 from langchain_agentmem.longterm.documents import Draft, Storage
 from langchain_agentmem.longterm.drafts import Batch, Drafting
 from langchain_agentmem.longterm.filters import condition
@@ -207,16 +208,24 @@ class LongTermOperations:
         """The operation of `delete_memory`."""
         return _deleted(operations.delete(self.store, [memory_id], Scope.of_any(user, None, None)))
 
-    def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Callable[[], Op[int]]:
-        """The operation of `clear` for a scope, which needs the index."""
-        scope = Scope.of_any(user, namespace, kind)
-        return lambda: operations.clear_scope(self.store, scope)
+    def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
+        """The operation of `clear` for a scope."""
+        return clearing.clear_scope(self.store, self.index.settings, Scope.of_any(user, namespace, kind))
+
+    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
+        """The operation of `forget_user`."""
+        scope = Scope.of_user(user, None, None)
+        return clearing.clear_scope(self.store, self.index.settings, scope, thorough=thorough)
+
+    def ids_op(self, user: str | None) -> Op[list[str]]:
+        """The ids of a user's memories, or of everybody's; others' may be among a user's."""
+        return clearing.scope_ids(self.store, self.index.settings, Scope.of_any(user, None, None))
 
     def drop_op(self, delete_documents: bool) -> Op[None]:
         """The operation of `drop_index`."""
         yield from self.index.drop()
         if delete_documents:
-            yield from operations.clear_prefix(self.store)
+            yield from clearing.clear_prefix(self.store)
 
     def info_op(self) -> Op[dict[str, Any]]:
         """The operation of `index_info`."""

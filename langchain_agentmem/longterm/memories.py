@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.transport.connected import Connected
@@ -25,6 +25,14 @@ class Memories(Connected):
     @abstractmethod
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """The operation of `delete_memory`."""
+
+    @abstractmethod
+    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
+        """The operation of `forget_user`."""
+
+    @abstractmethod
+    def ids_op(self, user: str | None) -> Op[list[str]]:
+        """The ids of a user's memories, or of everybody's; others' may be among a user's."""
 
     @abstractmethod
     def drop_op(self, delete_documents: bool) -> Op[None]:
@@ -64,17 +72,25 @@ class Memories(Connected):
         """Async version of `delete_memory`."""
         return await self.transport.arun(self.delete_op(id, user))
 
-    def forget_user(self, user: str) -> int:
-        """Delete every memory of a user, in all namespaces, and of nobody else.
+    def forget_user(self, user: str, *, thorough: bool = False) -> int:
+        """Delete every memory of a user, in all namespaces, indexed or not, and of nobody else.
+
+        Args:
+            user: The user.
+            thorough: Look at every key under the prefix even if the index names every memory. SCANs the
+                database.
 
         Returns:
             How many were deleted.
-        """
-        return self.clear(user=checks.scope("user", user))
 
-    async def aforget_user(self, user: str) -> int:
+        Raises:
+            StoreError: Some could not be deleted; the others were. Call it again.
+        """
+        return self.transport.run(self.forget_op(user, thorough)).all()
+
+    async def aforget_user(self, user: str, *, thorough: bool = False) -> int:
         """Async version of `forget_user`."""
-        return await self.aclear(user=checks.scope("user", user))
+        return (await self.transport.arun(self.forget_op(user, thorough))).all()
 
     def drop_index(self, delete_documents: bool = False) -> None:
         """Remove the search index, and with `delete_documents` every memory under the prefix."""

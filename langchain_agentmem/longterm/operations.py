@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from langchain_agentmem.core.keys import Keys, filling
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
-from langchain_agentmem.core.scan import scan
+from langchain_agentmem.core.operations import Argument, Command, Op, ok
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.documents import (
     FIELDS,
-    REDIS_TYPES,
     SEARCH_FIELDS,
     Storage,
     UnreadableDocument,
@@ -23,13 +21,12 @@ from langchain_agentmem.longterm.documents import (
 from langchain_agentmem.longterm.filters import condition
 from langchain_agentmem.longterm.memory_index import IndexFillingError
 from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.replies import Row, memory_id, records, row_keys, rows
+from langchain_agentmem.longterm.replies import Row, memory_id, records, rows
 from langchain_agentmem.longterm.scopes import Scope
 
-_PAGE = 1000
-_MAX_ROWS = 1_000_000  # what a server returns at most (MAXSEARCHRESULTS); asking for more is an error
+MAX_ROWS = 1_000_000  # what a server returns at most (MAXSEARCHRESULTS); asking for more is an error
 _MAX_REPEATS = 10
-_FORGET = load(__package__, "forget")
+FORGET = load(__package__, "forget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Store:
         """A search for the k nearest, nearest first."""
         return self.search(
             f"{condition}=>[KNN $k @embedding $vector AS distance]",
-            *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, _MAX_ROWS)),
+            *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, MAX_ROWS)),
             also=("distance",),
         )
 
@@ -95,7 +92,7 @@ def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
 
     def newest(count: int) -> Command:
         return store.search(
-            condition(scope), "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, _MAX_ROWS)
+            condition(scope), "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, MAX_ROWS)
         )
 
     found = yield from _readable(store, newest, limit)
@@ -153,50 +150,8 @@ def _life(ttl: int) -> int | None:
 def delete(store: Store, ids: list[str], scope: Scope) -> Op[int]:
     """Delete memories by id, those in the scope only. One round trip; the number of deleted ones."""
     tags = scope.tags()
-    replies = yield [_FORGET.call([store.keys.memory(one)], store.storage, *tags) for one in ids]
+    replies = yield [FORGET.call([store.keys.memory(one)], store.storage, *tags) for one in ids]
     return sum(int(ok(reply)) for reply in replies)
-
-
-def clear_scope(store: Store, scope: Scope) -> Op[int]:
-    """Delete every memory of a scope, a page of 1,000 a round trip; the number of deleted ones."""
-    prefix, tags, removed = store.keys.memory_prefix, scope.tags(), 0
-    page: list[bytes] = []
-    left: set[bytes] = set()  # found, but not deleted: expired meanwhile, or of another scope after all
-    stuck = 0
-    while True:
-        limit = _PAGE + stuck
-        search: Command = (
-            *("FT.SEARCH", store.index_name, condition(scope), "NOCONTENT", "LIMIT", 0, limit),
-            *("TIMEOUT", store.patience_ms, "DIALECT", 2),
-        )
-        deletions = [
-            _FORGET.call([store.keys.memory(memory_id(key, prefix))], store.storage, *tags) for key in page
-        ]
-        *replies, reply = yield [*deletions, search]
-        deleted = [int(ok(one)) for one in replies]
-        removed += sum(deleted)
-        left.update(key for key, gone in zip(page, deleted, strict=True) if not gone)
-        found = row_keys(ok(reply))
-        page = [key for key in found if key not in left]
-        if not page and len(found) < limit:
-            return removed
-        stuck = len(found) - len(page)
-
-
-def clear_prefix(store: Store) -> Op[int]:
-    """Delete every document under the prefix, indexed or not; the number of deleted ones.
-
-    Two round trips a page of about 1,000 keys of the whole database.
-    """
-    removed = 0
-
-    def delete_page(keys: list[bytes]) -> Op[bool]:
-        nonlocal removed
-        removed += int((yield from call(("UNLINK", *keys))))
-        return False
-
-    yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
-    return removed
 
 
 def _readable(store: Store, search: Callable[[int], Command], count: int) -> Op[list[MemoryRecord]]:

@@ -102,6 +102,7 @@ class RedisHashChatMessageHistory(_History):
         memory_key: The chain's variable for the history; it is no part of the key.
         max_messages: The window; `None` keeps all.
         key_prefix: What stands before the session id in the key.
+        threads_prefix: What stands before the user in the key of a user's record of threads.
         user: Whose session it is, if this history begins it.
         url: A Redis URL, or `embedded://`; or hand in clients.
         client: A sync client of yours; it is neither changed nor closed.
@@ -118,6 +119,7 @@ class RedisHashChatMessageHistory(_History):
         max_messages: int | None = 20,
         key_prefix: str = "agent:session:",
         *,
+        threads_prefix: str = "agent:threads:",
         user: str = "default",
         url: str | None = None,
         client: redis.Redis | None = None,
@@ -136,6 +138,7 @@ class RedisHashChatMessageHistory(_History):
             ttl_seconds=given(session_ttl, 3600),
             max_turns=max_messages,
             key_prefix=key_prefix,
+            threads_prefix=threads_prefix,
             socket_timeout_seconds=socket_timeout_seconds,
         )
         self.transport, self._owned = self._working.transport, transport is None

@@ -10,7 +10,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core import scripts
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
+from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, text
+from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.working.session import (
@@ -72,11 +73,19 @@ def load(key: str, thread_id: str, listed: Listed | None = None) -> Op[SessionSt
     return _state(key, thread_id, listed, replies)
 
 
+def write(note: Command, command: Command) -> Op[int]:
+    """Note the thread, then write; return the write's result. One round trip."""
+    noted, written = yield [note, command]
+    ok(noted)
+    return int(ok(written))
+
+
 def write_and_load(
-    key: str, thread_id: str, write: Command, listed: Listed | None = None
+    key: str, thread_id: str, note: Command, command: Command, listed: Listed | None = None
 ) -> Op[SessionState]:
-    """The session after a write, in the write's own round trip."""
-    written, *replies = yield [write, *_reading(key, listed)]
+    """Note the thread, write, and return the session after it. One round trip."""
+    noted, written, *replies = yield [note, command, *_reading(key, listed)]
+    ok(noted)
     ok(written)
     state = _state(key, thread_id, listed, replies)
     if state is None:
@@ -143,19 +152,31 @@ def list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
     return threads[:limit]
 
 
-def forget_user(prefix: str, user: str, list_prefix: str | None = None) -> Op[list[str]]:
-    """Delete every session of a user; the thread ids. Two round trips a page of the database."""
-    gone: list[str] = []
+def owners(keys: Sequence[str], removed: Removed) -> Op[list[str | None]]:
+    """Return whose the sessions behind these keys are. One round trip.
 
-    def visit(keys: list[bytes]) -> Op[bool]:
-        threads = [key.decode("utf-8", "replace")[len(prefix) :] for key in keys]
-        lists = [[] if list_prefix is None else [list_prefix + thread] for thread in threads]
-        replies = yield [_forget.call([key, *of_it], user) for key, of_it in zip(keys, lists, strict=True)]
-        gone.extend(thread for thread, reply in zip(threads, replies, strict=True) if ok(reply))
-        return False
+    `None` for one that is not there; nobody (`""`) for one that cannot be read, which is noted as unreached.
+    """
+    replies = (yield [("HMGET", key, "user", "turn_count") for key in keys]) if keys else []
+    found: dict[str, str | None] = {
+        key: None if fields == [None, None] else text(fields[0] or "")
+        for key, fields in removed.answered(keys, replies)
+    }
+    return [found.get(key, "") for key in keys]
 
-    yield from scan(prefix, "hash", visit)
-    return gone
+
+def forget_sessions(keys: Sequence[Sequence[str]], user: str, removed: Removed) -> Op[list[bool]]:
+    """Delete the user's sessions among these; whether each was. One round trip.
+
+    Args:
+        keys: The key of each session, with the key of its list if it has one.
+        user: The user.
+        removed: Where to count.
+    """
+    replies = (yield [_forget.call(list(of_session), user) for of_session in keys]) if keys else []
+    gone = {key for key, reply in removed.answered([one[0] for one in keys], replies) if reply}
+    removed.count += len(gone)
+    return [one[0] in gone for one in keys]
 
 
 def _report(unreadable: list[UnreadableEntry]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from json import JSONDecoder
 from typing import Any
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import YEAR_10000
@@ -18,6 +18,7 @@ FIELDS = (
     *("thread_id", "user", "agent", "goal", "scratchpad", "summary"),
     *("turn_count", "created_ts", "last_active_ts", "recent_turns"),
 )
+_TITLE_CHARACTERS = 80
 _JSON = JSONDecoder()
 # What a foreign entry may cause.
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
@@ -86,6 +87,16 @@ class SessionState:
     def messages(self) -> list[BaseMessage]:
         """The window as LangChain messages, oldest first."""
         return [turn.message for turn in self.recent_turns]
+
+    @property
+    def title(self) -> str:
+        """The goal if there is one, else the first thing the user says in the window.
+
+        On one line of at most 80 characters; empty if there is neither.
+        """
+        said = (message.text for message in self.messages if isinstance(message, HumanMessage))
+        title = " ".join((self.goal or next(said, "")).split())
+        return title if len(title) <= _TITLE_CHARACTERS else title[: _TITLE_CHARACTERS - 1] + "…"
 
 
 def read_state(

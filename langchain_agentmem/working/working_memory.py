@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Literal
 
 from langchain_core.messages import BaseMessage
 
-from langchain_agentmem.core.checks import Ttl, epoch_seconds, positive, scope, utf8
+from langchain_agentmem.core import threads
+from langchain_agentmem.core.checks import Ttl, epoch_seconds, given, positive, scope, utf8
 from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
-from langchain_agentmem.core.operations import Command, Op, call, gather, ok
+from langchain_agentmem.core.operations import Command, Op, gather, ok
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.core.threads import NotedThread
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
-from langchain_agentmem.working import operations
+from langchain_agentmem.working import listing, operations
+from langchain_agentmem.working.listing import SessionPage
 from langchain_agentmem.working.session import SessionState
 
 if TYPE_CHECKING:
     import redis
     import redis.asyncio
+
+_PAGE = 500  # sessions that are looked at in one round trip
 
 
 class WorkingMemory(Connected):
@@ -42,6 +48,7 @@ class WorkingMemory(Connected):
         storage: `hash` keeps the turns in the session's Hash, and `max_turns` of them. `list` keeps all of
             them in a list beside it, as the Flowise node and LangChain.js do, and reads `max_turns`.
         list_prefix: What stands before the thread id in the key of such a list.
+        threads_prefix: What stands before the user in the key of a user's record of threads.
         token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -62,6 +69,7 @@ class WorkingMemory(Connected):
         key_prefix: str = "agent:session:",
         storage: Literal["hash", "list"] = "hash",
         list_prefix: str = "",
+        threads_prefix: str = "agent:threads:",
         token: str | None = None,
         socket_timeout_seconds: float = 5.0,
     ) -> None:
@@ -73,7 +81,7 @@ class WorkingMemory(Connected):
         self.max_turns = None if max_turns is None else positive("max_turns", max_turns)
         self.key_prefix = key_prefix
         self.list_prefix = list_prefix if storage == "list" else None
-        self._keys = Keys(session_prefix=key_prefix)
+        self._keys = Keys(session_prefix=key_prefix, threads_prefix=threads_prefix)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
 
     def new_thread_id(self) -> str:
@@ -219,19 +227,53 @@ class WorkingMemory(Connected):
 
         SCANs: a round trip a thousand keys of the database, and nothing is blocked meanwhile.
         """
-        return self.transport.run(self._list_threads(limit))
+        return self.transport.run(self.list_threads_op(limit))
 
     async def alist_threads(self, limit: int | None = 100) -> list[str]:
         """Async version of `list_threads`."""
-        return await self.transport.arun(self._list_threads(limit))
+        return await self.transport.arun(self.list_threads_op(limit))
 
-    def forget_user(self, user: str) -> list[str]:
-        """Delete every session of a user; the ids of their threads. SCANs the database."""
-        return self.transport.run(self.forget_user_op(user))
+    def list_sessions(self, *, user: str, limit: int = 20, cursor: str | None = None) -> SessionPage:
+        """Return a user's sessions without their messages, those active last first.
 
-    async def aforget_user(self, user: str) -> list[str]:
+        Reads the user's record of threads, so it finds only what this package wrote for the user, and looks
+        at nobody else's. Two round trips; more if many of the user's sessions have expired.
+
+        Args:
+            user: Whose sessions.
+            limit: How many at most.
+            cursor: The `cursor` of the page before; `None` for the first page.
+
+        Raises:
+            InvalidInputError: An argument is not usable.
+        """
+        return self.transport.run(self.list_sessions_op(user, limit, cursor))
+
+    async def alist_sessions(self, *, user: str, limit: int = 20, cursor: str | None = None) -> SessionPage:
+        """Async version of `list_sessions`."""
+        return await self.transport.arun(self.list_sessions_op(user, limit, cursor))
+
+    def forget_user(self, user: str, *, thorough: bool = False) -> list[str]:
+        """Delete every session of a user.
+
+        The user's record of threads stays, for the events: `AgentMemory.forget_user` removes it last.
+
+        Args:
+            user: The user.
+            thorough: Also look at every other session under the prefix, which an older version or another
+                program may have written. SCANs the database.
+
+        Returns:
+            The ids of the threads whose sessions were deleted.
+
+        Raises:
+            StoreError: A session could not be deleted; the others were. Call it again.
+        """
+        return self.transport.run(self._forget_user(user, thorough))
+
+    async def aforget_user(self, user: str, *, thorough: bool = False) -> list[str]:
         """Async version of `forget_user`."""
-        return await self.transport.arun(self.forget_user_op(user))
+        return await self.transport.arun(self._forget_user(user, thorough))
 
     # The operations, checked before they are run; those without underscore also run beside others.
 
@@ -246,7 +288,7 @@ class WorkingMemory(Connected):
         """The operation of `append`."""
         now = time.time()
         turns = [self.encode(message, now) for message in checked_messages(messages)]
-        return call(self.write_command(thread_id, user, agent, turns=turns, now=now))
+        return operations.write(*self.write_commands(thread_id, user, agent, turns=turns, now=now))
 
     def messages_op(self, thread_id: str) -> Op[list[BaseMessage]]:
         """The operation of `messages`."""
@@ -259,9 +301,48 @@ class WorkingMemory(Connected):
         """The operation of `load`."""
         return operations.load(self.key(thread_id), thread_id, self._listed(thread_id))
 
-    def forget_user_op(self, user: str) -> Op[list[str]]:
-        """The operation of `forget_user`."""
-        return operations.forget_user(self.key_prefix, scope("user", user), self.list_prefix)
+    def list_sessions_op(self, user: str, limit: int, cursor: str | None) -> Op[SessionPage]:
+        """The operation of `list_sessions`."""
+        return listing.sessions_of(
+            self._keys, scope("user", user), positive("limit", limit), cursor, self.load_op
+        )
+
+    def list_threads_op(self, limit: int | None) -> Op[list[str]]:
+        """The operation of `list_threads`."""
+        return operations.list_threads(self.key_prefix, None if limit is None else positive("limit", limit))
+
+    def threads_op(self, user: str) -> Op[list[NotedThread]]:
+        """The threads in a user's record, those written to last first. One round trip per thousand."""
+        return threads.every(self._keys, scope("user", user))
+
+    def drop_threads_op(self, user: str, noted: Sequence[NotedThread], own: Sequence[str]) -> Op[None]:
+        """Take threads out of a user's record, except those written to meanwhile. One round trip.
+
+        Args:
+            user: The user.
+            noted: The threads, as they were read.
+            own: Those that were the user's: whoever wrote there without a name has them in a record too.
+        """
+        nobodys = [NotedThread(one, "+inf") for one in own]
+        dropped = yield from gather(
+            [
+                threads.drop(self._keys, scope("user", user), noted),
+                threads.drop(self._keys, "default", nobodys),
+            ]
+        )
+        for one in dropped:
+            ok(one)
+
+    def owners_op(self, thread_ids: Sequence[str], removed: Removed) -> Op[dict[str, str | None]]:
+        """Whose the sessions of these threads are; see `operations.owners`. One round trip."""
+        found = yield from operations.owners([self.key(one) for one in thread_ids], removed)
+        return dict(zip(thread_ids, found, strict=True))
+
+    def forget_op(self, user: str, thread_ids: Sequence[str], removed: Removed) -> Op[list[str]]:
+        """Delete the user's sessions among these threads; the ids of those deleted. One round trip."""
+        keys = [[self.key(one), *self._list_key(one)] for one in thread_ids]
+        gone = yield from operations.forget_sessions(keys, scope("user", user), removed)
+        return [one for one, deleted in zip(thread_ids, gone, strict=True) if deleted]
 
     def encode(self, message: BaseMessage, ts: float) -> bytes:
         """A message as it is stored.
@@ -271,7 +352,7 @@ class WorkingMemory(Connected):
         """
         return encode_turn(message, ts) if self.list_prefix is None else encode_entry(message)
 
-    def write_command(
+    def write_commands(
         self,
         thread_id: str,
         user: str = "default",
@@ -280,13 +361,27 @@ class WorkingMemory(Connected):
         turns: Sequence[bytes] = (),
         fields: Sequence[str | int] = (),
         now: float | None = None,
-    ) -> Command:
-        """The one command of every write: encoded turns, and fields of the Hash (names and values)."""
-        return operations.write_session(
+        ttl_seconds: Ttl = ...,
+    ) -> tuple[Command, Command]:
+        """The two commands of every write: note the thread in the user's record; write the session.
+
+        Args:
+            thread_id: The thread.
+            user: Who writes.
+            agent: Which agent.
+            turns: Encoded turns to append.
+            fields: Names and values of the Hash, alternating.
+            now: Epoch seconds.
+            ttl_seconds: How long the session lives, if that is among the fields.
+        """
+        now = time.time() if now is None else now
+        life = given(ttl_seconds, self.ttl_seconds)
+        note = threads.note(self._keys, user, thread_id, now=now, ttl_seconds=life)
+        return note, operations.write_session(
             self.key(thread_id),
             thread_id,
             turns,
-            now=time.time() if now is None else now,
+            now=now,
             ttl_seconds=self.ttl_seconds,
             window=self.max_turns,
             user=scope("user", user),
@@ -304,30 +399,46 @@ class WorkingMemory(Connected):
             fields += [name, new[name]]
         if ttl_seconds is not ...:
             fields += ["ttl_seconds", checked_ttl("ttl_seconds", ttl_seconds) or 0]
-        return self._write(thread_id, self.write_command(thread_id, user, agent, fields=fields))
+        return self._write(
+            thread_id, self.write_commands(thread_id, user, agent, fields=fields, ttl_seconds=ttl_seconds)
+        )
 
     def _append_turn(
         self, thread_id: str, role: str, content: str, ts: float | None, user: str, agent: str
     ) -> Op[SessionState]:
         now = time.time()
         turn = self.encode(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
-        return self._write(thread_id, self.write_command(thread_id, user, agent, turns=[turn], now=now))
+        return self._write(thread_id, self.write_commands(thread_id, user, agent, turns=[turn], now=now))
 
     def _set(self, name: str, thread_id: str, value: str) -> Op[SessionState]:
         utf8(name, value)
-        return self._write(thread_id, self.write_command(thread_id, fields=[name, value]))
+        return self._write(thread_id, self.write_commands(thread_id, fields=[name, value]))
 
-    def _list_threads(self, limit: int | None) -> Op[list[str]]:
-        return operations.list_threads(self.key_prefix, None if limit is None else positive("limit", limit))
+    def _forget_user(self, user: str, thorough: bool) -> Op[list[str]]:
+        removed, gone = Removed(), list[str]()
+        noted = yield from self.threads_op(user)
+        ids = [one.thread_id for one in noted]
+        if thorough:
+            ids = list(dict.fromkeys([*ids, *(yield from self.list_threads_op(None))]))
+        for at in range(0, len(ids), _PAGE):
+            gone += yield from self.forget_op(user, ids[at : at + _PAGE], removed)
+        removed.all()
+        return gone
 
-    def _write(self, thread_id: str, command: Command) -> Op[SessionState]:
-        return operations.write_and_load(self.key(thread_id), thread_id, command, self._listed(thread_id))
+    def _write(self, thread_id: str, commands: tuple[Command, Command]) -> Op[SessionState]:
+        return operations.write_and_load(
+            self.key(thread_id), thread_id, *commands, listed=self._listed(thread_id)
+        )
 
     def _delete(self, thread_id: str) -> Op[bool]:
         listed = self._listed(thread_id)
         of_list = [] if listed is None else [operations.delete(listed.key, "list")]
         deleted = yield from gather([operations.delete(self.key(thread_id), "hash"), *of_list])
         return True in {bool(ok(one)) for one in deleted}
+
+    def _list_key(self, thread_id: str) -> list[str]:
+        listed = self._listed(thread_id)
+        return [] if listed is None else [listed.key]
 
     def _listed(self, thread_id: str) -> operations.Listed | None:
         if self.list_prefix is None:

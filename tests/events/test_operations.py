@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.errors import InvalidInputError, StoreFullError, WrongKeyTypeError
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.errors import InvalidInputError, StoreError, StoreFullError, WrongKeyTypeError
 from langchain_agentmem.events import operations
 from langchain_agentmem.events.event import Event, cut, event_fields, read_event
 
@@ -75,18 +76,53 @@ def test_what_is_no_id_is_refused(last_id: Any) -> None:
 
 
 def test_forgetting_goes_on_where_a_long_stream_was_left() -> None:
-    op = operations.forget(KEYS, "bob", ["t1", "t1", "t2"])
-    assert [command[3:] for command in next(op)] == [("ev:t1",), ("ev:t2",)]
-    (scan,) = op.send([3, 4])
+    removed = Removed()
+    op = operations.forget(KEYS, "bob", removed, own=["t1"], unowned=["t2"], others=["t3"], thorough=True)
+    assert [command[3:] for command in next(op)] == [
+        ("ev:t1",),
+        ("ev:t2", "bob", "-", 1000),
+        ("ev:t3", "bob", "-", 1000),
+    ]
+    (again,) = op.send([3, [10, b"", 0], [20, b"(5-0", 7]])
+    assert again[3:] == ("ev:t3", "bob", b"(5-0", 1000)
+    (nobodys,) = op.send([[1, b"", 0]])
+    assert nobodys[3:] == ("ev:t2", "", "-", 1000)
+    (scan,) = op.send([[4, b"", 0]])
     assert scan[:4] == ("SCAN", 0, "MATCH", "ev:*")
     assert scan[-2:] == ("TYPE", "stream")
     batch = op.send([[b"9", [b"ev:a", b"ev:b"]]])
     assert [command[3:] for command in batch] == [(b"ev:a", "bob", "-", 1000), (b"ev:b", "bob", "-", 1000)]
-    (again,) = op.send([[10, b""], [20, b"(5-0"]])
-    assert again[3:] == (b"ev:b", "bob", b"(5-0", 1000)
-    (scan,) = op.send([[1, b""]])
+    (scan,) = op.send([[100, b"", 0], [200, b"", 0]])
     assert scan[1] == 9
-    assert finish(op, [[b"0", []]]) == 38
+    finish(op, [[b"0", []]])
+    assert (removed.count, removed.unreached) == (338, [])
+
+
+def test_forgetting_passes_over_a_stream_that_is_refused() -> None:
+    removed = Removed()
+    op = operations.forget(KEYS, "bob", removed, own=["t1"], unowned=["t2", "t3"])
+    next(op)
+    (nobodys,) = op.send([WrongKeyTypeError("no stream"), StoreFullError("full"), [5, b"", 0]])
+    assert nobodys[3:] == ("ev:t3", "", "-", 1000)
+    finish(op, [[0, b"", 0]])
+    assert removed.count == 5
+    assert removed.unreached == ["'ev:t1': no stream", "'ev:t2': full"]
+    with pytest.raises(StoreError, match="5 deleted, but 2 not reached"):
+        removed.all()
+
+
+def test_an_event_of_a_user_is_noted_before_it_is_written() -> None:
+    entries = [("t", event_fields("a", ts=1.0, user="bob")), ("t", event_fields("b", ts=2.0, user="bob"))]
+    entries.append(("t", event_fields("c", ts=3.0)))
+    op = operations.record(KEYS, entries, max_len=10, ttl_seconds=None)
+    note, write = next(op)
+    assert note[2:] == (1, "agent:threads:bob", "2.0", "t", "")
+    assert write[3] == "ev:t"
+    assert finish(op, [1, [b"1-0", b"2-0", b"3-0"]]) == ["1-0", "2-0", "3-0"]
+    failing = operations.record(KEYS, entries, max_len=10, ttl_seconds=None)
+    next(failing)
+    with pytest.raises(WrongKeyTypeError):  # written, but out of reach when the user is forgotten
+        failing.send([WrongKeyTypeError("no sorted set"), [b"1-0", b"2-0", b"3-0"]])
 
 
 def test_a_refusal_is_raised() -> None:

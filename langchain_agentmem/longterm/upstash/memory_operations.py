@@ -11,6 +11,7 @@ from typing import Any
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.drafts import Batch, Drafting
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
@@ -175,6 +176,15 @@ class UpstashOperations:
         _only_namespace(NAMESPACE if namespace is None else namespace)
         scope = Scope.of_any(user, None, kind)
         return operations.clear(self.store, scope.user, scope.kind)
+
+    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
+        """The operation of `forget_user`, which reaches every memory in any case."""
+        scope = Scope.of_user(user, None, None)
+        return Removed((yield from operations.clear(self.store, scope.user, None)))
+
+    def ids_op(self, user: str | None) -> Op[list[str]]:
+        """The ids of a user's memories, or of everybody's; others' may be among a user's."""
+        return operations.ids(self.store, _user(user))
 
     def drop_op(self, delete_documents: bool) -> Op[None]:
         """The operation of `drop_index`."""

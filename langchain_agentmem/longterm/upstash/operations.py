@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
+from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, text
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
@@ -186,3 +186,21 @@ def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[int]:
     # Of whatever type: servers name the type of a JSON document differently.
     yield from scan(store.prefix if user is None else user_prefix(store.prefix, user), None, delete_page)
     return removed
+
+
+def ids(store: UpstashStore, user: str | None) -> Op[list[str]]:
+    """Return the ids of a user's memories, or of everybody's, indexed or not.
+
+    Ids of users of longer names may be among a user's.
+
+    One round trip per page of about 1,000 keys of the whole database.
+    """
+    found: list[str] = []
+
+    def visit(page: list[bytes]) -> Op[bool]:
+        yield from ()
+        found.extend(text(key)[len(store.prefix) :] for key in page)
+        return False
+
+    yield from scan(store.prefix if user is None else user_prefix(store.prefix, user), None, visit)
+    return found

@@ -1,0 +1,240 @@
+"""Forgetting a user is complete, touches nobody else, and can be repeated after any failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import redis
+from langchain_core.messages import HumanMessage
+from langchain_core.runnables import RunnableLambda
+
+from integration_tests.conftest import Do
+from integration_tests.waiting import wait_until
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import AgentMemory, LongTermMemory
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.errors import StoreConnectionError, StoreError
+from langchain_agentmem.longterm.schema import IndexSettings
+
+HELLO = [HumanMessage("hello")]
+
+
+@pytest.fixture
+async def memory(url: str) -> AsyncIterator[AgentMemory]:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        yield memory
+
+
+def left_of(bare: redis.Redis, *prefixes: str) -> list[bytes]:
+    return sorted(key for prefix in prefixes or ("agent:",) for key in bare.scan_iter(f"{prefix}*"))
+
+
+def store_raw(bare: redis.Redis, user: str, count: int, dimensions: int, prefix: str = "agent:mem:") -> None:
+    """Documents as the package writes them, written past it."""
+    with bare.pipeline(transaction=False) as pipe:
+        for number in range(count):
+            document = {
+                "id": f"{user}{dimensions}x{number}",
+                **{"user": user, "namespace": "default", "kind": "semantic", "source_thread": ""},
+                **{"text": f"fact {number}", "hit_count": 0, "created_ts": 1.5},
+                "embedding": [1.0, *[0.5] * (dimensions - 1)],
+            }
+            pipe.execute_command("JSON.SET", f"{prefix}{document['id']}", "$", json.dumps(document))
+        pipe.execute()
+
+
+def create_index(bare: redis.Redis, dimensions: int) -> None:
+    settings = IndexSettings("agentmem:idx", "agent:mem:", "json", "hnsw", "float32")
+    bare.execute_command(*settings.create(dimensions))
+
+
+async def test_memories_are_forgotten_while_the_index_is_being_filled(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    memory.long_term.remember("it has used the index", user="alice")
+    memory.long_term.drop_index()
+    store_raw(bare, "alice", 6000, 64)
+    store_raw(bare, "bob", 5, 64)
+    memory.long_term.recall("fact", user="bob")  # makes it again, and knows it from then on
+    bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+    create_index(bare, 64)  # by somebody else
+    assert (await do(memory, "forget_user", "alice")).memories == 6001
+    assert len(left_of(bare, "agent:mem:")) == 5
+
+
+@pytest.mark.parametrize("method", ["forget_user", "clear"])
+async def test_memories_that_the_index_refused_are_forgotten(
+    memory: AgentMemory, bare: redis.Redis, do: Do, method: str
+) -> None:
+    store_raw(bare, "alice", 5, 64)
+    store_raw(bare, "bob", 5, 64)
+    create_index(bare, 32)  # after a change of model
+    store_raw(bare, "alice", 1, 32)
+    wait_until(lambda: b"hash_indexing_failures" in b" ".join(map(bytes, _flat(bare))))
+    long_term = LongTermMemory(transport=memory.transport, embeddings=WordEmbeddings(32))
+    arguments: dict[str, Any] = {"user": "alice"}
+    assert await do(long_term, method, **arguments) == 6
+    assert len(left_of(bare, "agent:mem:")) == 5
+
+
+def _flat(bare: redis.Redis) -> list[bytes]:
+    info = bare.execute_command("FT.INFO", "agentmem:idx")
+    items = info.items() if isinstance(info, dict) else zip(info[::2], info[1::2], strict=True)
+    return [name if isinstance(name, bytes) else str(name).encode() for name, _ in items]
+
+
+async def test_memories_are_forgotten_without_an_index(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    store_raw(bare, "alice", 3, 64)
+    assert (await do(memory, "forget_user", "alice")).memories == 3
+    assert left_of(bare) == []
+
+
+async def test_what_does_not_say_whose_it_is_is_reported(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    bare.execute_command("JSON.SET", "agent:mem:x", "$", '{"text": "whose?", "user": 5}')
+    bare.hset("agent:mem:y", "text", "whose?")
+    bare.set("agent:mem:z", "no memory")
+    gone = await do(memory, "forget_user", "alice")
+    assert gone.unreached == ["2 documents under 'agent:mem:' do not say whose they are"]
+    assert len(left_of(bare, "agent:mem:")) == 3
+
+
+@pytest.mark.parametrize("expired", [False, True])
+async def test_events_are_reached_though_the_session_has_expired(
+    memory: AgentMemory, bare: redis.Redis, do: Do, expired: bool
+) -> None:
+    await do(memory.working, "append", "t1", HELLO, user="alice")
+    await do(memory.events, "record", "t1", "note", "it names nobody")
+    await do(memory.events, "record", "t1", "note", "it names her", user="alice")
+    if expired:
+        bare.delete("agent:session:t1")
+    gone = await do(memory, "forget_user", "alice")
+    assert (gone.threads, gone.events, gone.unreached) == ([] if expired else ["t1"], 2, [])
+    assert left_of(bare) == []
+
+
+async def test_a_second_call_finishes_what_a_first_began(
+    memory: AgentMemory, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await do(memory.working, "append", "t1", HELLO, user="alice")
+    await do(memory.events, "record", "t1", "note", "it names nobody")
+
+    def broken(*_: Any, **__: Any) -> Op[None]:
+        yield from ()
+        raise StoreConnectionError("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(memory.events, "forget_op", broken)
+        gone = await do(memory, "forget_user", "alice")
+        assert gone.unreached == ["cut"]
+        assert left_of(bare, "agent:threads:") == [b"agent:threads:alice"]
+    assert (await do(memory, "forget_user", "alice")).events == 1
+    assert left_of(bare) == []
+
+
+async def test_a_key_of_another_type_hides_nothing_else(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    for thread in ("a", "b", "c", "d"):
+        await do(memory.working, "append", thread, HELLO, user="alice")
+        await do(memory.events, "record", thread, "note", user="alice")
+    for key in ("agent:session:b", "agent:events:c"):
+        bare.delete(key)
+        bare.set(key, "another program's")
+    gone = await do(memory, "forget_user", "alice")
+    assert (sorted(gone.threads), gone.events, len(gone.unreached)) == (["a", "c", "d"], 3, 2)
+    assert all("WRONGTYPE" in sentence for sentence in gone.unreached)
+    bare.delete("agent:session:b", "agent:events:c")
+    bare.xadd("agent:events:c", {"action": "note"})  # as it was, past the record
+    again = await do(memory, "forget_user", "alice")
+    assert (again.events, again.unreached) == (1, [])
+    assert left_of(bare) == []
+
+
+async def test_what_others_own_stays(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
+    await do(memory.working, "append", "bobs", HELLO, user="bob")
+    await do(memory.working, "append", "bobs", HELLO, user="alice")
+    for user in ("alice", "bob", ""):
+        await do(memory.events, "record", "bobs", "note", user=user)
+        await do(memory.events, "record", "nobodys", "note", user=user)
+    gone = await do(memory, "forget_user", "alice")
+    assert (gone.threads, gone.events) == ([], 2)
+    assert len(await do(memory.working, "messages", "bobs")) == 2
+    for thread in ("bobs", "nobodys"):
+        assert {event.user for event in await do(memory.events, "recent", thread)} == {"bob", ""}
+    assert left_of(bare, "agent:threads:") == [b"agent:threads:bob"]
+
+
+async def test_what_the_record_does_not_name_is_found_by_a_thorough_search(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    bare.hset("agent:session:old", mapping={"user": "alice", "turn_count": 1, "recent_turns": "[]"})
+    bare.hset("agent:session:bobs", mapping={"user": "bob", "turn_count": 1, "recent_turns": "[]"})
+    for thread in ("old", "bobs", "other"):
+        bare.xadd(f"agent:events:{thread}", {"action": "a", "user": "alice"})
+        bare.xadd(f"agent:events:{thread}", {"action": "a"})
+    assert (await do(memory, "forget_user", "alice")).threads == []
+    gone = await do(memory, "forget_user", "alice", thorough=True)
+    assert (gone.threads, gone.events, gone.unreached) == (["old"], 4, [])
+    assert left_of(bare) == [b"agent:events:bobs", b"agent:events:other", b"agent:session:bobs"]
+
+
+async def test_a_thread_leaves_the_record_of_those_without_a_name_too(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    await do(memory.working, "append", "t1", HELLO, user="alice")
+    await do(memory.working, "append", "t1", HELLO)
+    await do(memory.working, "append", "t2", HELLO)
+    await do(memory, "forget_user", "alice")
+    assert left_of(bare) == [b"agent:session:t2", b"agent:threads:default"]
+    assert bare.zrangebyscore("agent:threads:default", 0, "+inf") == [b"t2"]
+
+
+async def test_nothing_is_scanned_where_the_index_is_sound(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    chain = memory.wrap(RunnableLambda(lambda _: "ok"))
+    for number in range(3):
+        ids = {"session_id": f"t{number}", "user_id": "alice"}
+        chain.invoke(f"fact {number}", {"configurable": ids})
+    before = bare.info("commandstats").get("cmdstat_scan", {}).get("calls", 0)
+    gone = await do(memory, "forget_user", "alice")
+    assert (len(gone.threads), gone.memories) == (3, 3)
+    assert bare.info("commandstats").get("cmdstat_scan", {}).get("calls", 0) == before
+    assert left_of(bare) == []
+
+
+async def test_a_thread_that_is_written_to_meanwhile_stays_in_the_record(
+    memory: AgentMemory, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await do(memory.working, "append", "t1", HELLO, user="alice")
+    forget = memory.working.forget_op
+
+    def slowly(user: str, threads: Any, removed: Removed) -> Op[list[str]]:
+        gone = yield from forget(user, threads, removed)
+        memory.working.append("t1", HELLO, user="alice")
+        return gone
+
+    monkeypatch.setattr(memory.working, "forget_op", slowly)
+    await do(memory, "forget_user", "alice")
+    assert [one.thread_id for one in (await do(memory, "list_sessions", user="alice")).sessions] == ["t1"]
+
+
+async def test_a_tier_says_what_it_could_not_reach(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
+    for thread in ("a", "b"):
+        await do(memory.working, "append", thread, HELLO, user="alice")
+        await do(memory.events, "record", thread, "note", user="alice")
+    for tier in ("session", "events"):
+        bare.delete(f"agent:{tier}:a")
+        bare.set(f"agent:{tier}:a", "another program's")
+    for tier in (memory.working, memory.events):
+        with pytest.raises(StoreError, match="1 deleted, but 1 not reached"):
+            await do(tier, "forget_user", "alice")
+    assert len(left_of(bare, "agent:session:", "agent:events:")) == 2

@@ -1,0 +1,160 @@
+"""A user's sessions as a list: in order, page by page, with titles, and nobody else's."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from langchain_core.messages import AIMessage, HumanMessage
+
+from integration_tests.conftest import ON_EVERY_BACKEND, CountingTransport, Do
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.events.event_log import EventLog
+from langchain_agentmem.transport.connections import SharedConnection
+from langchain_agentmem.working.working_memory import WorkingMemory
+from tests.strategies import scopes
+
+
+async def pages(working: WorkingMemory, do: Do, user: str, limit: int) -> list[list[str]]:
+    found: list[list[str]] = []
+    cursor: str | None = None
+    while True:
+        page = await do(working, "list_sessions", user=user, limit=limit, cursor=cursor)
+        found.append([one.thread_id for one in page.sessions])
+        if page.cursor is None:
+            return found
+        cursor = page.cursor
+
+
+@ON_EVERY_BACKEND
+@pytest.mark.parametrize("storage", ["hash", "list"])
+async def test_those_active_last_come_first(transport: SharedConnection, do: Do, storage: Any) -> None:
+    working = WorkingMemory(transport=transport, storage=storage)
+    for thread in ("a", "b", "c"):
+        await do(working, "append_turn", thread, "user", f"  The {thread}\nof\tit ", user="alice")
+    await do(working, "append_turn", "bobs", "user", "his", user="bob")
+    await do(working, "append_turn", "a", "assistant", "yes", user="alice")
+    page = await do(working, "list_sessions", user="alice")
+    assert [one.thread_id for one in page.sessions] == ["a", "c", "b"]
+    assert page.cursor is None
+    first = page.sessions[0]
+    assert (first.user, first.title, first.goal, first.turn_count) == ("alice", "The a of it", "", 2)
+    assert first.created_ts < first.last_active_ts
+    assert await pages(working, do, "bob", 5) == [["bobs"]]
+    assert await pages(working, do, "nobody", 5) == [[]]
+
+
+async def test_pages_name_each_session_once(transport: SharedConnection, bare: redis.Redis, do: Do) -> None:
+    working = WorkingMemory(transport=transport)
+    threads = [f"t{number:02}" for number in range(50)]
+    for thread in threads:
+        await do(working, "start", thread, user="alice")
+    key = Keys().threads("alice")
+    bare.zadd(key, dict.fromkeys(threads[:45], 1000.5))  # at the same time
+    for limit in (1, 7, 50, 100):
+        found = await pages(working, do, "alice", limit)
+        assert sorted(thread for page in found for thread in page) == threads
+        assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
+        assert found[-1]
+    assert (await pages(working, do, "alice", 5))[0] == ["t49", "t48", "t47", "t46", "t45"]
+
+
+async def test_a_title_is_the_goal_or_what_was_said_first(transport: SharedConnection, do: Do) -> None:
+    working = WorkingMemory(transport=transport)
+    await do(working, "append", "t1", [AIMessage("Welcome"), HumanMessage("x" * 81), HumanMessage("later")])
+    await do(working, "start", "t2", goal="book\na trip")
+    await do(working, "start", "t3")
+    await do(
+        working, "append", "t4", [HumanMessage([{"type": "text", "text": "what is"}, {"type": "image_url"}])]
+    )
+    page = await do(working, "list_sessions", user="default")
+    assert {one.thread_id: one.title for one in page.sessions} == {
+        "t1": "x" * 79 + "…",
+        "t2": "book a trip",
+        "t3": "",
+        "t4": "what is",
+    }
+    assert (await do(working, "load", "t2")).title == "book a trip"
+
+
+async def test_expired_and_foreign_sessions_take_no_place(
+    transport: SharedConnection, bare: redis.Redis, do: Do, caplog: pytest.LogCaptureFixture
+) -> None:
+    working = WorkingMemory(transport=transport)
+    for number in range(60):
+        await do(working, "start", f"t{number:02}", user="alice")
+    await do(working, "start", "bobs", user="bob")
+    await do(working, "append", "bobs", [HumanMessage("from her")], user="alice")
+    for number in range(10, 60):
+        bare.delete(f"agent:session:t{number:02}")
+    bare.delete("agent:session:t09")
+    bare.set("agent:session:t09", "another program's")
+    with caplog.at_level(logging.WARNING, "langchain_agentmem"):
+        assert await pages(working, do, "alice", 4) == [
+            ["t08", "t07", "t06", "t05"],
+            ["t04", "t03", "t02", "t01"],
+            ["t00"],
+        ]
+    assert "The session of thread 't09' cannot be read" in caplog.text
+
+
+async def test_a_page_costs_two_round_trips(counting: CountingTransport, do: Do) -> None:
+    working = WorkingMemory(transport=counting)
+    for number in range(5):
+        await do(working, "start", f"t{number}", user="alice")
+    before = counting.round_trips
+    await do(working, "list_sessions", user="alice", limit=3)
+    assert counting.round_trips == before + 2
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1:", ":t", "nan:t", "-1:t", 5, "\ud800:t"])
+async def test_what_is_no_cursor_is_refused(transport: SharedConnection, do: Do, cursor: Any) -> None:
+    with pytest.raises(InvalidInputError, match="cursor"):
+        await do(WorkingMemory(transport=transport), "list_sessions", user="alice", cursor=cursor)
+    with pytest.raises(InvalidInputError, match="user"):
+        await do(WorkingMemory(transport=transport), "list_sessions", user="")
+    with pytest.raises(InvalidInputError, match="limit"):
+        await do(WorkingMemory(transport=transport), "list_sessions", user="alice", limit=0)
+
+
+@given(first=scopes, second=scopes, thread=scopes)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_user_matches_itself_alone(url: str, first: str, second: str, thread: str) -> None:
+    with WorkingMemory(url) as working:
+        working.start(thread, user=first)
+        for user in (first, second):
+            found = [one.thread_id for one in working.list_sessions(user=user).sessions]
+            assert found == ([thread] if user == first else [])
+        assert working.forget_user(second) == ([thread] if second == first else [])
+        working.forget_user(first)
+
+
+class TestTheRecordLivesAsLongAsWhatItNames:
+    """However lives are mixed, the record goes when the last thing it names does, and not before."""
+
+    async def life(self, bare: redis.Redis) -> int:
+        return int(bare.ttl(Keys().threads("alice")))
+
+    async def test_of_sessions(self, transport: SharedConnection, bare: redis.Redis, do: Do) -> None:
+        working = WorkingMemory(transport=transport, ttl_seconds=100)
+        await do(working, "append", "t1", [HumanMessage("x")], user="alice")
+        assert await self.life(bare) == 100
+        await do(working, "start", "t2", user="alice", ttl_seconds=5000)
+        bare.expire(Keys().threads("alice"), 10)
+        await do(working, "append", "t2", [HumanMessage("x")], user="alice")  # which lives 5,000 s more
+        assert await self.life(bare) == bare.ttl("agent:session:t2") == 5000
+        await do(working, "start", "t3", user="alice", ttl_seconds=None)
+        await do(working, "append", "t1", [HumanMessage("x")], user="alice")
+        assert await self.life(bare) == -1
+
+    async def test_of_events(self, transport: SharedConnection, bare: redis.Redis, do: Do) -> None:
+        await do(EventLog(transport=transport, ttl_seconds=70), "record", "t1", "note", user="alice")
+        assert await self.life(bare) == 70
+        await do(EventLog(transport=transport), "record", "t1", "note", user="alice")
+        assert await self.life(bare) == -1
+        await do(EventLog(transport=transport), "record", "t1", "note")
+        assert bare.keys("agent:threads:*") == [b"agent:threads:alice"]

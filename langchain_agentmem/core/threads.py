@@ -1,0 +1,84 @@
+"""The record of each user's threads, so that they can be listed, exported and forgotten without a scan.
+
+Working memory and the event log note a thread in the same round trip as, and before, whatever they write in
+it for a user. A thread stays in the record when its session has expired, because its events may not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from langchain_agentmem.core import scripts
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.operations import Command, Op, call, ok, text
+
+_note = scripts.load(__package__, "note_thread")
+_drop = scripts.load(__package__, "drop_threads")
+_PAGE = 1000
+
+
+class NotedThread(NamedTuple):
+    """A thread of a user and when it was last written to.
+
+    Attributes:
+        last_ts: Epoch seconds, as the server writes them: no digit is lost.
+    """
+
+    thread_id: str
+    last_ts: str
+
+
+def note(keys: Keys, user: str, thread_id: str, *, now: float, ttl_seconds: int | None) -> Command:
+    """Return the command that notes a thread; `ttl_seconds` is how long what follows it lives."""
+    return _note.call([keys.threads(user)], repr(now), thread_id, "" if ttl_seconds is None else ttl_seconds)
+
+
+def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) -> Op[list[NotedThread]]:
+    """Return a user's threads, those written to last first; with `after`, the ones behind that thread.
+
+    One round trip, and one more per `count` threads that share the time of `after`.
+    """
+    found: list[NotedThread] = []
+    offset, most = 0, "+inf" if after is None else after.last_ts
+    while True:
+        reply = yield from call(
+            ("ZREVRANGEBYSCORE", keys.threads(user), most, 0, "WITHSCORES", "LIMIT", offset, count)
+        )
+        page = list(_noted(reply))
+        # Threads of the same time come in descending order of their bytes.
+        found += [one for one in page if after is None or _order(one) < _order(after)]
+        if len(found) >= count or len(page) < count:
+            return found[:count]
+        offset += count
+
+
+def every(keys: Keys, user: str) -> Op[list[NotedThread]]:
+    """Return all threads of a user, those written to last first. One round trip per thousand."""
+    found: list[NotedThread] = []
+    while page := (yield from newest(keys, user, _PAGE, found[-1] if found else None)):
+        found += page
+    return found
+
+
+def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
+    """Take threads out of the record, except those that were written to meanwhile. One round trip."""
+    rest = list(noted)
+    commands = [
+        _drop.call([keys.threads(user)], *(part for one in rest[at : at + _PAGE] for part in one[::-1]))
+        for at in range(0, len(rest), _PAGE)
+    ]
+    for reply in (yield commands) if commands else ():
+        ok(reply)
+
+
+def _noted(reply: Any) -> Iterator[NotedThread]:
+    pairs = (
+        reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
+    )
+    for member, score in pairs:
+        yield NotedThread(text(member), repr(score) if isinstance(score, float) else text(score))
+
+
+def _order(noted: NotedThread) -> tuple[float, bytes]:
+    return float(noted.last_ts), noted.thread_id.encode("utf-8", "surrogateescape")

@@ -1,0 +1,305 @@
+"""Everything of one user, across the tiers: forgotten, or exported as plain dicts.
+
+Both begin with the user's record of threads (`core.threads`), so neither looks through the database; with
+`thorough` they do, for what other programs wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from langchain_agentmem.core import json
+from langchain_agentmem.core.messages import encode_turn
+from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.errors import (
+    AgentMemoryError,
+    InvalidInputError,
+    SearchUnavailableError,
+    StoreError,
+    WrongKeyTypeError,
+)
+
+if TYPE_CHECKING:
+    from langchain_agentmem.events.event import Event
+    from langchain_agentmem.events.event_log import EventLog
+    from langchain_agentmem.longterm.memories import Memories
+    from langchain_agentmem.longterm.record import MemoryRecord
+    from langchain_agentmem.transport.connections import Transport
+    from langchain_agentmem.working.session import SessionState, Turn
+    from langchain_agentmem.working.working_memory import WorkingMemory
+
+logger = logging.getLogger("langchain_agentmem")
+
+Tier: TypeAlias = Literal["sessions", "memories", "events"]
+Line: TypeAlias = "dict[str, Any] | AgentMemoryError"
+"""A thing that is exported, or why it cannot be."""
+
+Steps: TypeAlias = "Generator[Op[Any] | list[Line], Any, None]"
+"""An export in progress: yields operations, whose results are sent in, and pages of lines."""
+
+TIERS: tuple[Tier, ...] = ("sessions", "memories", "events")
+_PAGE = 500  # threads, memories or events of a round trip
+
+
+class Tiers(NamedTuple):
+    """The three tiers over one connection."""
+
+    working: WorkingMemory
+    long_term: Memories
+    events: EventLog
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What `forget_user` removed.
+
+    Attributes:
+        threads: The ids of the user's sessions.
+        memories: How many memories.
+        events: How many events: all of those threads, and the user's own in any other.
+        unreached: A sentence for each thing that could not be removed, or of which it is not known whose it
+            is. If there are any, find the cause and call `forget_user` again.
+    """
+
+    threads: list[str]
+    memories: int
+    events: int
+    unreached: list[str] = field(default_factory=list)
+
+
+def forget_user(tiers: Tiers, user: str, *, thorough: bool = False) -> Op[Forgotten]:
+    """Remove a user from every tier. What fails is reported, and does not keep the rest from being removed.
+
+    A thread leaves the user's record last, when its session and its events are gone, so that after any
+    failure a second call finds what is left.
+    """
+    sessions, events = Removed(), Removed()
+    threads: list[str] = []
+    of_threads, of_memories = yield from gather(
+        [
+            _forget_threads(tiers, user, thorough, sessions, events, threads),
+            tiers.long_term.forget_op(user, thorough),
+        ]
+    )
+    memories = of_memories if isinstance(of_memories, Removed) else Removed()
+    failed = [one for one in (of_threads, of_memories) if isinstance(one, Exception)]
+    # A server that cannot hold memories holds none.
+    unreached = [str(one) for one in failed if not isinstance(one, SearchUnavailableError)]
+    unreached += [*sessions.unreached, *events.unreached, *memories.unreached]
+    return Forgotten(threads, memories.count, events.count, unreached)
+
+
+def _forget_threads(
+    tiers: Tiers, user: str, thorough: bool, sessions: Removed, events: Removed, threads: list[str]
+) -> Op[None]:
+    working, log = tiers.working, tiers.events
+    noted = {one.thread_id: one for one in (yield from working.threads_op(user))}
+    found = dict.fromkeys(noted)
+    if thorough:
+        found |= dict.fromkeys((yield from working.list_threads_op(None)))
+    for page in _pages(found):
+        unreached = len(sessions.unreached) + len(events.unreached)
+        owners = yield from working.owners_op(page, sessions)
+        own = [one for one in page if owners.get(one, "") == user]
+        unowned = [one for one in page if one in noted and one in owners and owners[one] is None]
+        others = [one for one in page if one in noted and one not in own and one not in unowned]
+        # A thread's events go first, as long as its session says whose they are.
+        forgotten = yield from gather(
+            [
+                log.forget_op(user, events, own=own, unowned=unowned, others=others),
+                working.forget_op(user, own, sessions),
+            ]
+        )
+        threads += ok(forgotten[1])
+        ok(forgotten[0])
+        if unreached == len(sessions.unreached) + len(events.unreached):
+            yield from working.drop_threads_op(user, [noted[one] for one in page if one in noted], own)
+    if thorough:
+        yield from log.forget_op(user, events, thorough=True)
+
+
+def export(
+    tiers: Tiers, user: str | None, *, wanted: Iterable[Tier], thread_id: str | None, thorough: bool
+) -> Steps:
+    """Yield operations to run, whose results are to be sent in, and pages of what is exported.
+
+    Args:
+        tiers: The tiers.
+        user: Whose; `None` for everybody's, which is thorough in any case.
+        wanted: Which tiers, in order.
+        thread_id: Only what is of this thread.
+        thorough: Also look for sessions and streams that are not in the user's record.
+    """
+    for tier in wanted:
+        yield from _EXPORTS[tier](tiers, user, thread_id, thorough)
+
+
+def run(steps: Steps, transport: Transport) -> Iterator[list[Line]]:
+    """Run an export; yield its pages."""
+    result = None
+    with suppress(StopIteration):
+        while True:
+            step = steps.send(result)
+            if isinstance(step, list):
+                yield step
+                result = None
+            else:
+                result = transport.run(step)
+
+
+async def arun(steps: Steps, transport: Transport) -> AsyncIterator[list[Line]]:
+    """Async version of `run`."""
+    result = None
+    with suppress(StopIteration):
+        while True:
+            step = steps.send(result)
+            if isinstance(step, list):
+                yield step
+                result = None
+            else:
+                result = await transport.arun(step)
+
+
+def readable(
+    pages: Iterable[list[Line]], on_unreadable: Callable[[AgentMemoryError], None] | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the lines of an export that could be read, and hand the errors on, or log them."""
+    for page in pages:
+        for line in page:
+            if not isinstance(line, AgentMemoryError):
+                yield line
+            elif on_unreadable is not None:
+                on_unreadable(line)
+            else:
+                logger.warning("Left out of an export: %s", line)
+
+
+def checked_tiers(tiers: Iterable[str]) -> list[Tier]:
+    """The tiers, if that is what they are.
+
+    Raises:
+        InvalidInputError: One is not.
+    """
+    found: list[Tier] = []
+    for tier in [tiers] if isinstance(tiers, str) else tiers:
+        if tier not in TIERS:
+            raise InvalidInputError(f"tiers must be of {', '.join(TIERS)}, not {tier!r}.")
+        found.append(tier)
+    return found
+
+
+def _export_sessions(tiers: Tiers, user: str | None, thread_id: str | None, thorough: bool) -> Steps:
+    ids = [thread_id] if thread_id is not None else (yield _threads(tiers, user, thorough))
+    for page in _pages(ids):
+        states = yield gather([tiers.working.load_op(one) for one in page])
+        yield [
+            line
+            for state in states
+            if state is not None
+            for line in ([_unreadable(state)] if isinstance(state, Exception) else session_lines(state, user))
+        ]
+
+
+def _export_memories(tiers: Tiers, user: str | None, thread_id: str | None, thorough: bool) -> Steps:
+    ids = yield _memory_ids(tiers, user)
+    for page in _pages(ids):
+        records = yield gather([tiers.long_term.get_op(one, user) for one in page])
+        yield [
+            _unreadable(record) if isinstance(record, Exception) else memory_line(record)
+            for record in records
+            if isinstance(record, Exception)
+            or (record is not None and thread_id in (None, record.source_thread))
+        ]
+
+
+def _memory_ids(tiers: Tiers, user: str | None) -> Op[list[str]]:
+    try:
+        return (yield from tiers.long_term.ids_op(user))
+    except SearchUnavailableError:  # a server that cannot hold memories holds none
+        return []
+
+
+def _export_events(tiers: Tiers, user: str | None, thread_id: str | None, thorough: bool) -> Steps:
+    if thread_id is not None:
+        ids = [thread_id]
+    else:
+        ids = yield _threads(tiers, user, thorough)
+        if thorough or user is None:
+            ids = list(dict.fromkeys([*ids, *(yield tiers.events.list_threads_op())]))
+    for page in _pages(ids):
+        owners = {} if user is None else (yield tiers.working.owners_op(page, Removed()))
+        for one in page:
+            stream: list[Event] = []
+            while more := (yield tiers.events.after_op(one, stream[-1].id if stream else "", _PAGE)):
+                stream += more
+            yield [event_line(one, event) for event in _of_user(stream, user, owners.get(one, ""))]
+
+
+def _of_user(stream: list[Event], user: str | None, owner: str | None) -> list[Event]:
+    """The events of a thread that are the user's; as in `forget_user`, those of nobody go with the thread."""
+    if user is None:
+        return stream
+    owned = owner == user or (owner is None and not {event.user for event in stream} - {user, ""})
+    return [event for event in stream if event.user == user or (owned and not event.user)]
+
+
+_EXPORTS = {"sessions": _export_sessions, "memories": _export_memories, "events": _export_events}
+
+
+def _unreadable(error: Exception) -> AgentMemoryError:
+    """The error if it is about one stored thing; raise any other, which would be about all of them."""
+    if isinstance(error, WrongKeyTypeError) or type(error) is StoreError:
+        return error
+    raise error
+
+
+def _threads(tiers: Tiers, user: str | None, thorough: bool) -> Op[list[str]]:
+    noted = [] if user is None else (yield from tiers.working.threads_op(user))
+    ids = [one.thread_id for one in noted]
+    if thorough or user is None:
+        ids = list(dict.fromkeys([*ids, *(yield from tiers.working.list_threads_op(None))]))
+    return ids
+
+
+def session_lines(state: SessionState, user: str | None = None) -> Iterator[Line]:
+    """Yield a session's notes and then its messages, as `agentmem import` reads them; nothing of others'."""
+    if user not in (None, state.user):
+        return
+    whose = {"thread": state.thread_id, "user": state.user or "default"}
+    yield whose | {"agent": state.agent or "default", "goal": state.goal, "scratchpad": state.scratchpad}
+    for turn in state.recent_turns:
+        yield whose | turn_object(turn)
+    for entry in state.unreadable:
+        yield StoreError(
+            f"The message at position {entry.position} of {entry.key!r} cannot be read: {entry.reason}"
+        )
+
+
+def turn_object(turn: Turn) -> dict[str, Any]:
+    """Return a message as the session holds it."""
+    found: dict[str, Any] = json.loads(encode_turn(turn.message, turn.ts))
+    return found
+
+
+def memory_line(record: MemoryRecord) -> dict[str, Any]:
+    """Return a memory as `agentmem import` reads it: without what only a search says of it."""
+    about = asdict(record)
+    about["thread"] = about.pop("source_thread")
+    return {name: value for name, value in about.items() if name not in ("distance", "score")}
+
+
+def event_line(thread_id: str, event: Event) -> dict[str, Any]:
+    """Return an event with its thread."""
+    return {"thread": thread_id, **asdict(event)}
+
+
+def _pages(ids: Iterable[str]) -> Iterator[list[str]]:
+    rest = iter(ids)
+    while page := list(islice(rest, _PAGE)):
+        yield page
