@@ -108,10 +108,25 @@ def test_nobody_is_forgotten_unless_somebody_agrees(
     asked.send("yes")
     asked.expect("forgot     ada: 1 thread, 0 memories, 1 event")
     assert asked.end() == 0
-    assert [key for key in bare.scan_iter() if key.startswith(b"agent:")] == [b"agent:session:t-2"]
+    left = sorted(key for key in bare.scan_iter() if key.startswith(b"agent:"))
+    assert left == [b"agent:session:t-2", b"agent:threads:bob"]
 
 
 def test_forgetting_without_a_question(url: str) -> None:
     _fill(url)
     done = agentmem("forget", "ada", "--yes", "--json", url=url)
-    assert json.loads(done.stdout) == {"user": "ada", "threads": ["t-1"], "memories": 0, "events": 1}
+    forgot = {"user": "ada", "threads": ["t-1"], "memories": 0, "events": 1, "unreached": []}
+    assert json.loads(done.stdout) == forgot
+
+
+def test_forgetting_says_what_it_could_not_reach(url: str, bare: redis.Redis) -> None:
+    _fill(url)
+    bare.delete("agent:session:t-1")
+    bare.set("agent:session:t-1", "another program's")
+    done = agentmem("forget", "ada", "--yes", url=url)
+    assert (done.returncode, "0 threads" in done.stdout) == (1, True)
+    assert "not reached: 'agent:session:t-1': The server answered: WRONGTYPE" in done.stderr
+    bare.delete("agent:session:t-1")
+    bare.hset("agent:session:old", mapping={"user": "ada", "turn_count": 1})
+    again = agentmem("forget", "ada", "--yes", "--thorough", "--json", url=url)
+    assert (again.returncode, json.loads(again.stdout)["threads"]) == (0, ["old"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from langchain_agentmem.cli import text
 from langchain_agentmem.cli.events import row
+from langchain_agentmem.cli.forgetting import removed
 from langchain_agentmem.core.checks import scope
 from langchain_agentmem.core.operations import gather
 from langchain_agentmem.errors import InvalidInputError
@@ -168,14 +169,9 @@ def _forget(conversation: Conversation, rest: str, confirm: Confirm) -> None:
             return conversation.screen.facts([("forgot", "nothing")])
     gone = conversation.memory.forget_user(conversation.user)
     conversation.switch(None)
-    counts = (
-        text.count(len(gone.threads), "thread"),
-        text.count(gone.memories, "memory"),
-        text.count(gone.events, "event"),
-    )
-    return conversation.screen.facts(
-        [("forgot", f"{user}: {', '.join(counts)}"), ("thread", f"{conversation.thread} (new)")]
-    )
+    facts = [("forgot", f"{user}: {removed(gone)}"), ("thread", f"{conversation.thread} (new)")]
+    facts += [("not reached", text.one_line(sentence)) for sentence in gone.unreached]
+    return conversation.screen.facts(facts)
 
 
 def _help(conversation: Conversation, rest: str, confirm: Confirm) -> None:

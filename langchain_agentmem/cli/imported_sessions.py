@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from langchain_agentmem.cli.lines import MessageLine, NotesLine
 from langchain_agentmem.core.operations import call, pairs, text
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.working.operations import write
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
@@ -118,8 +119,8 @@ class ImportedSessions:
         if not turns:
             return
         fields = [_MARKS + marks[0], "".join(marks)]
-        command = working.write_command(thread, session.owner, turns=turns, fields=fields, now=now)
-        self._memory.transport.run(call(command))
+        commands = working.write_commands(thread, session.owner, turns=turns, fields=fields, now=now)
+        self._memory.transport.run(write(*commands))
         session.marks.update(marks)
         session.messages += len(turns)
         self._tally.new_messages += len(turns)

@@ -40,6 +40,10 @@ Namespace = Annotated[str, scope_option("namespace", "Which of the user's memori
 AnyKind = Annotated[str | None, scope_option("kind", "Only memories of this kind.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Every namespace of the user.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output; times are epoch seconds.")]
+Thorough = Annotated[
+    bool,
+    typer.Option("--thorough", help="Look through the whole database, for what other programs wrote too."),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 

@@ -11,7 +11,7 @@ import typer
 
 from langchain_agentmem.cli import text
 from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.options import AsJson, Owner, Redis, Yes
+from langchain_agentmem.cli.options import AsJson, Owner, Redis, Thorough, Yes
 from langchain_agentmem.cli.output import confirmed, moment, show_json
 from langchain_agentmem.cli.screen import Screen
 
@@ -33,7 +33,7 @@ SESSION_HELP = """Show a conversation: its goal, its notes, its last messages an
   agentmem session 4f0c9a --delete --yes"""
 
 _DESCRIBED = (
-    *("thread_id", "user", "agent", "goal", "scratchpad", "summary"),
+    *("thread_id", "user", "agent", "title", "goal", "scratchpad", "summary"),
     *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
 )
 _PAGE = 200  # how many sessions are read in a round trip
@@ -54,6 +54,7 @@ def sessions(
     redis: Redis = None,
     user: Owner = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 20,
+    thorough: Thorough = False,
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem sessions`."""
@@ -61,8 +62,9 @@ def sessions(
 
     screen = Screen()
     with open_store(redis, screen) as memory:
+        threads = None if user is None or thorough else _recorded(memory, user, limit)
         states = sorted(
-            (state for state in each(memory) if user in (None, state.user)),
+            (state for state in each(memory, threads) if user in (None, state.user)),
             key=lambda state: -state.last_active_ts,
         )[:limit]
     if as_json:
@@ -77,11 +79,15 @@ def sessions(
             str(state.turn_count),
             f"{text.span(now - state.last_active_ts)} ago",
             _life(state),
-            text.one_line(state.goal, 60),
+            text.one_line(state.title, 60),
         )
         for state in states
     ]
-    return screen.table("session", ("thread", "user", "messages", "active", "lives for", "goal"), rows)
+    return screen.table("session", ("thread", "user", "messages", "active", "lives for", "title"), rows)
+
+
+def _recorded(memory: AgentMemory, user: str, limit: int) -> list[str]:
+    return [found.thread_id for found in memory.list_sessions(user=user, limit=limit).sessions]
 
 
 def described(state: SessionState) -> dict[str, Any]:
@@ -110,18 +116,11 @@ def session(
             memory.working.delete(thread)
             return show_json({"deleted": thread}) if as_json else screen.facts([("deleted", thread)])
     if as_json:
+        from langchain_agentmem.user_data import turn_object
+
         turns = [turn_object(turn) for turn in state.recent_turns]
         return show_json({**described(state), "turns": turns, "unreadable": len(state.unreadable)})
     return _show(screen, state)
-
-
-def turn_object(turn: Turn) -> dict[str, Any]:
-    """A message as the session holds it."""
-    from langchain_agentmem.core import json
-    from langchain_agentmem.core.messages import encode_turn
-
-    found: dict[str, Any] = json.loads(encode_turn(turn.message, turn.ts))
-    return found
 
 
 def _show(screen: Screen, state: SessionState) -> None:
