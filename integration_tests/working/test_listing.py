@@ -102,6 +102,17 @@ async def test_expired_and_foreign_sessions_take_no_place(
     assert "The session of thread 't09' cannot be read" in caplog.text
 
 
+async def test_odd_members_of_another_writer_do_no_harm(
+    transport: SharedConnection, bare: redis.Redis, do: Do
+) -> None:
+    working = WorkingMemory(transport=transport)
+    for thread in ("a", "b", "c"):
+        await do(working, "start", thread, user="alice")
+    bare.zadd(Keys().threads("alice"), {"c": float("inf"), "b": 1e300, b"\xff\xfe": 5, b"\xff": 1e300})
+    assert await pages(working, do, "alice", 1) == [["c"], ["b"], ["a"]]
+    assert await do(working, "forget_user", "alice") == ["c", "b", "a"]
+
+
 async def test_a_page_costs_two_round_trips(counting: CountingTransport, do: Do) -> None:
     working = WorkingMemory(transport=counting)
     for number in range(5):

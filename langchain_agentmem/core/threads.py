@@ -47,7 +47,7 @@ def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) 
         )
         page = list(_noted(reply))
         # Threads of the same time come in descending order of their bytes.
-        found += [one for one in page if after is None or _order(one) < _order(after)]
+        found += [one for one in page if one and (after is None or _order(one) < _order(after))]
         if len(found) >= count or len(page) < count:
             return found[:count]
         offset += count
@@ -72,13 +72,19 @@ def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
         ok(reply)
 
 
-def _noted(reply: Any) -> Iterator[NotedThread]:
+def _noted(reply: Any) -> Iterator[NotedThread | None]:
+    """The members with their scores; `None` for one that is no UTF-8, and so no thread of this package."""
     pairs = (
         reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
     )
     for member, score in pairs:
-        yield NotedThread(text(member), repr(score) if isinstance(score, float) else text(score))
+        try:
+            thread_id = member.decode()
+        except UnicodeDecodeError:
+            yield None
+        else:
+            yield NotedThread(thread_id, repr(score) if isinstance(score, float) else text(score))
 
 
 def _order(noted: NotedThread) -> tuple[float, bytes]:
-    return float(noted.last_ts), noted.thread_id.encode("utf-8", "surrogateescape")
+    return float(noted.last_ts), noted.thread_id.encode()

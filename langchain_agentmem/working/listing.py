@@ -18,7 +18,7 @@ from langchain_agentmem.working.session import SessionState
 logger = logging.getLogger("langchain_agentmem")
 
 _LEAST = 20  # threads that are looked at in one round trip
-_CURSOR = re.compile(r"([0-9][0-9.e+]{0,30}):(.+)", re.DOTALL)
+_CURSOR = re.compile(r"([0-9][0-9.e+]{0,30}|inf):(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
