@@ -109,7 +109,8 @@ async def test_odd_members_of_another_writer_do_no_harm(
     for thread in ("a", "b", "c"):
         await do(working, "start", thread, user="alice")
     bare.zadd(Keys().threads("alice"), {"c": float("inf"), "b": 1e300, b"\xff\xfe": 5, b"\xff": 1e300})
-    assert await pages(working, do, "alice", 1) == [["c"], ["b"], ["a"]]
+    found = [page for page in await pages(working, do, "alice", 1) if page]
+    assert found == [["c"], ["b"], ["a"]]
     assert await do(working, "forget_user", "alice") == ["c", "b", "a"]
 
 
