@@ -18,7 +18,7 @@ from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import operations
-from langchain_agentmem.working.session import SessionState
+from langchain_agentmem.working.session import SessionState, Window
 
 if TYPE_CHECKING:
     import redis
@@ -110,13 +110,17 @@ class WorkingMemory(Connected):
         """Async version of `start`."""
         return await self.transport.arun(self._start(thread_id, user, agent, goal, ttl_seconds))
 
-    def load(self, thread_id: str) -> SessionState | None:
-        """The session, or `None` if there is none. One round trip; does not refresh its life."""
-        return self.transport.run(self.load_op(thread_id))
+    def load(self, thread_id: str, *, user: str | None = None) -> SessionState | None:
+        """The session, or `None` if there is none. One round trip; does not refresh its life.
 
-    async def aload(self, thread_id: str) -> SessionState | None:
+        Raises:
+            WrongOwnerError: It belongs to another user than `user`.
+        """
+        return self.transport.run(self.load_op(thread_id, user))
+
+    async def aload(self, thread_id: str, *, user: str | None = None) -> SessionState | None:
         """Async version of `load`."""
-        return await self.transport.arun(self.load_op(thread_id))
+        return await self.transport.arun(self.load_op(thread_id, user))
 
     def append_turn(
         self,
@@ -182,13 +186,17 @@ class WorkingMemory(Connected):
         """Async version of `append`."""
         return await self.transport.arun(self.append_op(thread_id, messages, user=user, agent=agent))
 
-    def messages(self, thread_id: str) -> list[BaseMessage]:
-        """The window as LangChain messages, oldest first; empty for an unknown thread. One round trip."""
-        return self.transport.run(self.messages_op(thread_id))
+    def messages(self, thread_id: str, *, user: str | None = None) -> list[BaseMessage]:
+        """The window as LangChain messages, oldest first; empty for an unknown thread. One round trip.
 
-    async def amessages(self, thread_id: str) -> list[BaseMessage]:
+        Raises:
+            WrongOwnerError: The session belongs to another user than `user`.
+        """
+        return self.transport.run(self.messages_op(thread_id, user))
+
+    async def amessages(self, thread_id: str, *, user: str | None = None) -> list[BaseMessage]:
         """Async version of `messages`."""
-        return await self.transport.arun(self.messages_op(thread_id))
+        return await self.transport.arun(self.messages_op(thread_id, user))
 
     def set_goal(self, thread_id: str, text: str) -> SessionState:
         """Set what the session is for. One round trip; begins the session if there is none."""
@@ -248,16 +256,47 @@ class WorkingMemory(Connected):
         turns = [self.encode(message, now) for message in checked_messages(messages)]
         return call(self.write_command(thread_id, user, agent, turns=turns, now=now))
 
-    def messages_op(self, thread_id: str) -> Op[list[BaseMessage]]:
-        """The operation of `messages`."""
-        listed = self._listed(thread_id)
-        if listed is not None:
-            return operations.list_messages(listed)
-        return operations.session_messages(self.key(thread_id))
+    def write_turns_op(
+        self,
+        thread_id: str,
+        turns: Sequence[bytes],
+        *,
+        user: str,
+        replaces: Sequence[bytes] = (),
+        only_replacing: bool = False,
+        check_owner: bool = False,
+    ) -> Op[int | None]:
+        """Append encoded turns, in place of the last ones if the session still ends with these.
 
-    def load_op(self, thread_id: str) -> Op[SessionState | None]:
+        Returns:
+            The session's `turn_count`; `None` if nothing was written, for it was to be written only in
+            place of what has changed meanwhile.
+
+        Raises:
+            WrongOwnerError: With `check_owner`, the session belongs to another user; nothing was written.
+        """
+        command = self.write_command(
+            thread_id,
+            user,
+            turns=turns,
+            replaces=replaces,
+            only_replacing=only_replacing,
+            owner=user if check_owner else "",
+        )
+        (reply,) = yield [command]
+        return operations.written(reply)
+
+    def messages_op(self, thread_id: str, user: str | None = None) -> Op[list[BaseMessage]]:
+        """The operation of `messages`."""
+        return operations.messages(self.key(thread_id), self._listed(thread_id), _named(user))
+
+    def window_op(self, thread_id: str, user: str | None = None) -> Op[Window]:
+        """Read the turns as `messages` does, with what is stored of those that are unanswered."""
+        return operations.window(self.key(thread_id), self._listed(thread_id), _named(user))
+
+    def load_op(self, thread_id: str, user: str | None = None) -> Op[SessionState | None]:
         """The operation of `load`."""
-        return operations.load(self.key(thread_id), thread_id, self._listed(thread_id))
+        return operations.load(self.key(thread_id), thread_id, self._listed(thread_id), _named(user))
 
     def forget_user_op(self, user: str) -> Op[list[str]]:
         """The operation of `forget_user`."""
@@ -280,6 +319,9 @@ class WorkingMemory(Connected):
         turns: Sequence[bytes] = (),
         fields: Sequence[str | int] = (),
         now: float | None = None,
+        replaces: Sequence[bytes] = (),
+        only_replacing: bool = False,
+        owner: str = "",
     ) -> Command:
         """The one command of every write: encoded turns, and fields of the Hash (names and values)."""
         return operations.write_session(
@@ -293,6 +335,9 @@ class WorkingMemory(Connected):
             agent=scope("agent", agent),
             fields=fields,
             listed=self._listed(thread_id),
+            replaces=replaces,
+            only_replacing=only_replacing,
+            owner=owner,
         )
 
     def _start(self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl) -> Op[SessionState]:
@@ -338,3 +383,7 @@ class WorkingMemory(Connected):
                 f"thread_id begins with {self.key_prefix!r}, where sessions are kept; choose another."
             )
         return operations.Listed(key, self.max_turns)
+
+
+def _named(user: str | None) -> str | None:
+    return None if user is None else scope("user", user)
