@@ -101,7 +101,7 @@ def _written(output: Path | None) -> Iterator[BinaryIO]:
 
 def _memories(memory: AgentMemory, user: str | None, thread: str | None) -> Iterator[Any]:
     """Every memory, from its own key: the index need not be there, and brings no million rows at once."""
-    from langchain_agentmem.core.operations import gather
+    from langchain_agentmem.core.operations import gather, ok
     from langchain_agentmem.longterm.upstash.operations import MAX_LISTED
 
     ids = _memory_ids(memory, user)
@@ -110,7 +110,7 @@ def _memories(memory: AgentMemory, user: str | None, thread: str | None) -> Iter
         for record in found:
             if isinstance(record, AgentMemoryError):
                 yield record
-            elif record is not None and thread in (None, record.source_thread):
+            elif ok(record) is not None and thread in (None, record.source_thread):
                 about = asdict(record)
                 about["thread"] = about.pop("source_thread")
                 searched = ("distance", "score")
