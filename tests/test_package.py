@@ -22,6 +22,7 @@ LAYERS = [
     "transport",
     ("working", "longterm", "events"),
     "settings",
+    ("turn_messages", "wrapping"),
     ("agent_memory", "turn", "chain"),
     "demo",
     "cli",
