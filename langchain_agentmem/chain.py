@@ -55,8 +55,8 @@ class MemoryChain(Runnable[Any, Any]):
         if any(isinstance(part, MemoryChain) and part.memory is memory for part in every_part(self.runnable)):
             raise InvalidInputError(
                 "This chain has a chain inside that the same memory is wrapped around already, so every turn "
-                "would be stored twice. Wrap only the outer one, or bind the inner one to a session of its "
-                'own: .with_config(configurable={"session_id": "…"}).'
+                "would be stored twice. Wrap only the outer one, or call the inner one from a function, with "
+                "a session of its own."
             )
 
     @property

@@ -160,7 +160,7 @@ class ChainTurn:
             if outer._under_way and outer.memory is self.memory and outer.thread_id == self.thread_id:
                 raise InvalidInputError(
                     f"A turn of the session {self.thread_id!r} runs inside another turn of it, and would be "
-                    "stored twice: wrap only the outer chain, or give the inner one a session of its own."
+                    "stored twice. Wrap only the outer chain, or call the inner one with a session of its own."
                 )
 
     # Before the chain.

@@ -18,7 +18,6 @@ from langchain_core.runnables.base import RunnableBindingBase, RunnableEachBase
 
 from langchain_agentmem.errors import InvalidInputError
 
-_SESSION = ("session_id", "thread_id")
 _USE_OF_AGENTS = (
     "wrap() is for chains; an agent keeps its own messages, and would ignore the history and the memories. "
     "Put them into a prompt yourself, or hand the agent the memory's retriever as a tool: "
@@ -93,9 +92,10 @@ def refuse_stream_mode(runnable: Runnable[Any, Any], given: Mapping[str, Any], *
 
 
 def every_part(runnable: Runnable[Any, Any]) -> Iterator[Runnable[Any, Any]]:
-    """The runnable, and whatever runs as part of it in the same session.
+    """The runnable, and whatever runs as part of it: with its config, and so in the same session.
 
-    What a function calls cannot be seen, and what is bound to a session of its own is left out.
+    (What is bound with `with_config` is no exception: the config of the call goes before it.) What a
+    function calls cannot be seen.
     """
     yield runnable
     for part in _parts(runnable):
@@ -103,9 +103,6 @@ def every_part(runnable: Runnable[Any, Any]) -> Iterator[Runnable[Any, Any]]:
 
 
 def _parts(runnable: Any) -> list[Runnable[Any, Any]]:
-    if isinstance(runnable, RunnableBindingBase):
-        configurable = runnable.config.get("configurable", {})
-        return [] if any(name in configurable for name in _SESSION) else [runnable.bound]
     if isinstance(runnable, RunnableSequence):
         return runnable.steps
     if isinstance(runnable, RunnableParallel):
@@ -116,7 +113,7 @@ def _parts(runnable: Any) -> list[Runnable[Any, Any]]:
         return [*(part for branch in runnable.branches for part in branch), runnable.default]
     if isinstance(runnable, RunnableAssign):
         return [runnable.mapper]
-    if isinstance(runnable, RunnableEachBase):
+    if isinstance(runnable, RunnableBindingBase | RunnableEachBase):
         return [runnable.bound]
     inner = getattr(runnable, "runnable", None)  # of another memory's chain
     return [inner] if isinstance(inner, Runnable) else []
