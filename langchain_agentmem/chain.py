@@ -132,25 +132,25 @@ class MemoryChain(Runnable[Any, Any]):
     # Around the chain. Each pair runs the same operation of the turn.
 
     def _begin(self, turn: ChainTurn) -> dict[str, Any]:
-        with turn.tolerating("recall"):
+        with turn.failures.tolerating("recall"):
             if (embeddings := turn.embeddings) is not None:
                 turn.embedded(embeddings.embed_query(turn.text))
-        with turn.tolerating("reading"):
+        with turn.failures.tolerating("reading"):
             self.memory.transport.run(turn.read())
         return turn.chain_inputs()
 
     async def _abegin(self, turn: ChainTurn) -> dict[str, Any]:
-        with turn.tolerating("recall"):
+        with turn.failures.tolerating("recall"):
             if (embeddings := turn.embeddings) is not None:
                 turn.embedded(await embeddings.aembed_query(turn.text))
-        with turn.tolerating("reading"):
+        with turn.failures.tolerating("reading"):
             await self.memory.transport.arun(turn.read())
         return turn.chain_inputs()
 
     def _end(self, turn: ChainTurn, output: Any) -> None:
         turn.finish(output)
         try:
-            with turn.tolerating("writing"), turn.delivering():
+            with turn.failures.tolerating("writing"), turn.delivering():
                 self.memory.transport.run(turn.write())
         except BaseException as error:
             self._clear_up(turn, turn.take_back(error))
@@ -160,7 +160,7 @@ class MemoryChain(Runnable[Any, Any]):
     async def _aend(self, turn: ChainTurn, output: Any) -> None:
         turn.finish(output)
         try:
-            with turn.tolerating("writing"), turn.delivering():
+            with turn.failures.tolerating("writing"), turn.delivering():
                 await self.memory.transport.arun(turn.write())
         except BaseException as error:
             await self._aclear_up(turn, turn.take_back(error))

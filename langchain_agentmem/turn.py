@@ -19,6 +19,7 @@ from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.errors import (
     AgentMemoryError,
+    EmbeddingError,
     InvalidInputError,
     StoreError,
     StoreTimeoutError,
@@ -27,6 +28,7 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.events.handlers import EventLogHandler
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
+from langchain_agentmem.turn_failures import Failures, said
 from langchain_agentmem.turn_messages import answer_messages, input_messages, is_interrupted, text_of
 
 if TYPE_CHECKING:
@@ -128,9 +130,9 @@ class ChainTurn:
         self._inputs = value if isinstance(value, dict) else {options.input_key: value}
         self._asked = input_messages(self._inputs, options.input_key)
         self.text = text_of(self._asked)
-        self._failures: list[str] = []
+        self.failures = Failures(memory, self.thread_id, self.user)
         self._question: list[bytes] | None = None  # as it is stored; `None` if it cannot be
-        with self.tolerating("append"):
+        with self.failures.tolerating("append"):
             self._question = self._encoded(self._asked)
         self._kind = self._choose_kind()
         self._events = memory.events.buffer()
@@ -160,7 +162,7 @@ class ChainTurn:
             if outer._under_way and outer.memory is self.memory and outer.thread_id == self.thread_id:
                 raise InvalidInputError(
                     f"A turn of the session {self.thread_id!r} runs inside another turn of it, and would be "
-                    "stored twice. Wrap only the outer chain, or call the inner one with a session of its own."
+                    "stored twice. Wrap only the outer one, or call the inner one with a session of its own."
                 )
 
     # Before the chain.
@@ -195,14 +197,14 @@ class ChainTurn:
 
     def _choose_kind(self) -> str | None:
         if self._unusable:
-            self._passed_over("memory", f"{self._unusable} is neither looked up nor kept")
+            self.failures.note("memory", f"{self._unusable} is neither looked up nor kept")
         if self._unusable or not self.text:
             return None
         remember = self._options.remember
         if not callable(remember):
             return remember
         kind: str | None = None
-        with self._passing_over("remember"):
+        with self.failures.passing_over("remember"):
             chosen = remember(self.text)
             kind = None if chosen is None else scope("kind", chosen)
         return kind
@@ -217,10 +219,10 @@ class ChainTurn:
         if self._options.memories_key is not None and self._has_query:
             operations.append(late(self._recall))
         history, *recalled = yield from gather(operations)
-        with self.tolerating("history"):
+        with self.failures.tolerating("history"):
             ok(history)
         if recalled:
-            with self.tolerating("recall"):
+            with self.failures.tolerating("recall"):
                 self._recalled.extend(ok(recalled[0]))
             hits = "; ".join(f"{_nearness(hit):.3f} {hit.text}" for hit in self._recalled)
             self._note("recall", hits or "nothing")
@@ -283,10 +285,10 @@ class ChainTurn:
             self._sent = []  # it surely was not
         else:
             self._turn_count = appended
-        with self.tolerating("append"):
+        with self.failures.tolerating("append"):
             ok(self._unstorable)
             ok(appended)
-        with self.tolerating("remember"):
+        with self.failures.tolerating("remember"):
             self._remembered = ok(results.get("remember"))
 
     def take_back(self, error: BaseException) -> Op[None]:
@@ -308,12 +310,17 @@ class ChainTurn:
     def abandon(self, error: BaseException) -> Op[None]:
         """Keep what the user said to a chain that gave no answer, and record the events.
 
-        One round trip; one more if the session has not been read. Nothing is done if it cannot be.
+        One round trip; one more if the session has not been read. Nothing is done if it cannot be, or if
+        the call itself was refused.
         """
         self._under_way = False
-        if not self._was_read and isinstance(error, StoreError | WrongOwnerError):
+        began = len(self._times) > 1
+        refused = isinstance(error, InvalidInputError) and not isinstance(error, EmbeddingError)
+        if (refused and not began) or (
+            isinstance(error, StoreError | WrongOwnerError) and not self._was_read
+        ):
             return
-        self._note("turn_error", _said(error))
+        self._note("turn_error", said(error))
         events, kept = self._drain(), self._kept()
         if kept and not self._was_read:
             yield from self._window()
@@ -334,7 +341,7 @@ class ChainTurn:
             try:
                 kept += self._encoded_answer(self.streamed)
             except Exception as error:  # noqa: BLE001 - half an answer may be anything; the question is kept
-                self._passed_over("append", error)
+                self.failures.note("append", error)
         return [mark_unanswered(turn) for turn in kept]
 
     def _encoded(self, messages: list[BaseMessage]) -> list[bytes]:
@@ -391,7 +398,7 @@ class ChainTurn:
         began, read, answered = self._times
         if self._options.on_turn is None:
             return
-        with self._passing_over("on_turn"):
+        with self.failures.passing_over("on_turn"):
             self._options.on_turn(
                 TurnReport(
                     thread_id=self.thread_id,
@@ -400,7 +407,7 @@ class ChainTurn:
                     recalled=list(self._recalled),
                     remembered=self._remembered,
                     turn_count=self._turn_count,
-                    failures=self._failures,
+                    failures=self.failures.noted,
                     read_seconds=read - began,
                     chain_seconds=answered - read,
                     write_seconds=time.perf_counter() - answered,
@@ -408,34 +415,6 @@ class ChainTurn:
             )
 
     # What fails.
-
-    @contextmanager
-    def tolerating(self, what: str) -> Iterator[None]:
-        """Pass over a failure if `on_error` is `continue`: log it, count it, show it as an event."""
-        try:
-            yield
-        except WrongOwnerError:
-            raise
-        except Exception as error:
-            if self.memory.settings.on_error == "raise":
-                raise
-            self.memory.failures += 1
-            self._passed_over(what, error)
-
-    @contextmanager
-    def _passing_over(self, what: str) -> Iterator[None]:
-        """Pass over what a callback of the user's raises, whatever `on_error` is."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - what a callback raises never costs the answer
-            self.memory.failures += 1
-            self._passed_over(what, error)
-
-    def _passed_over(self, what: str, reason: object) -> None:
-        said = _said(reason) if isinstance(reason, Exception) else str(reason)
-        self._failures.append(f"{what}: {said}")
-        logger.warning("%s failed in thread %r and the chain goes on: %s", what, self.thread_id, said)
-        self.memory.events.put(self.thread_id, "memory_error", self._failures[-1], user=self.user)
 
     @contextmanager
     def delivering(self) -> Iterator[None]:
@@ -449,7 +428,7 @@ class ChainTurn:
         except Exception as error:
             self._lost_events(error)
             failed = TurnNotStoredError(
-                f"The chain has answered (see .output), and the turn could not be stored: {_said(error)}"
+                f"The chain has answered (see .output), and the turn could not be stored: {said(error)}"
             )
             failed.output = self._output
             raise failed from error
@@ -461,7 +440,7 @@ class ChainTurn:
             yield
         except Exception as error:  # noqa: BLE001 - it would hide why the turn failed
             self._lost_events(error)
-            logger.warning("What was said in thread %r may not be kept: %s", self.thread_id, _said(error))
+            logger.warning("What was said in thread %r may not be kept: %s", self.thread_id, said(error))
 
     def _drain(self) -> list[Any]:
         events = self._events.drain()
@@ -492,12 +471,3 @@ def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -
 
 def _nearness(hit: MemoryRecord) -> float:
     return (hit.score or 0.0) if hit.distance is None else hit.distance
-
-
-def _said(error: BaseException) -> str:
-    """The kind of an error and its message, which may fail to be made."""
-    try:
-        said = str(error)
-    except Exception:  # noqa: BLE001 - any code may stand behind it
-        said = "?"
-    return said if isinstance(error, AgentMemoryError) else f"{type(error).__name__}: {said}"

@@ -23,7 +23,7 @@ LAYERS = [
     ("working", "longterm", "events"),
     "settings",
     ("turn_messages", "wrapping"),
-    ("agent_memory", "turn", "chain"),
+    ("agent_memory", "turn_failures", "turn", "chain"),
     "demo",
     "cli",
 ]

@@ -142,6 +142,16 @@ async def test_two_that_are_unanswered_are_replaced_from_the_one_that_is_said_ag
     assert count(memory) == 3
 
 
+async def test_what_is_not_said_right_after_is_not_replaced(memory: AgentMemory) -> None:
+    chain = memory.wrap(Failing(2).runnable)
+    for said in ("a", "b"):
+        with pytest.raises(ZeroDivisionError):
+            chain.invoke(said, config())
+    chain.invoke("a", config())
+    assert turns(memory) == [("a", True), ("b", True), ("a", False), ("ok", False)]
+    assert count(memory) == 4
+
+
 async def test_threads_are_apart(memory: AgentMemory) -> None:
     chain = memory.wrap(Failing(1).runnable)
     with pytest.raises(ZeroDivisionError):
