@@ -271,9 +271,9 @@ class ChainTurn:
         nothing is remembered.
         """
         answered = not self._interrupted and self._unstorable is None
-        turns = [*(self._question or ()), *self._answer] if answered else self._kept()
+        turns = self._kept() if not answered else [*(self._question or ()), *self._answer]
         operations: dict[str, Op[Any]] = {}
-        if self._question is not None:
+        if turns and self._question is not None:
             operations["append"] = late(partial(self._append, turns))
         operations["events"] = self.memory.events.record_op(self._drain())
         if answered and self._kind is not None and self._has_query:

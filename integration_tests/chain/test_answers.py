@@ -282,6 +282,22 @@ class TestWhatIsNoAnswer:
         assert caught.value.output == output
         assert turns(memory) == [("hi", True)]
 
+    async def test_who_says_nothing_takes_nothing_away(self, memory: AgentMemory, run: Run) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await run(memory.wrap(RunnableLambda(fail)), "hi", config())
+        seen: list[Any] = []
+        chain = memory.wrap(RunnableLambda(lambda inputs: seen.append(inputs["chat_history"]) or "dear"))
+        assert await run(chain, {"input": None}, config()) == "dear"
+        assert seen == [[HumanMessage("hi")]]
+        assert turns(memory) == [("hi", True), ("dear", False)]
+
+    async def test_what_is_dropped_leaves_all_as_it_was(self, memory: AgentMemory, run: Run) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await run(memory.wrap(RunnableLambda(fail)), "hi", config())
+        waiting = memory.wrap(Model({"__interrupt__": ["may I?"]}).runnable, on_abandon="drop")
+        await run(waiting, "hi", config())
+        assert turns(memory) == [("hi", True)]
+
     @pytest.mark.parametrize("state", [{"messages": [HumanMessage("hi"), AIMessage("half")]}, {}], ids=str)
     async def test_a_graph_that_waits_for_somebody_has_not_answered(
         self, memory: AgentMemory, run: Run, state: dict[str, list[BaseMessage]]

@@ -124,7 +124,7 @@ class Window:
         """
         messages = self.messages
         wanted = [(message.type, message.content) for message in asked]
-        for length in range(len(wanted), len(self.tail) + 1):
+        for length in range(len(wanted), len(self.tail) + 1) if wanted else ():
             again = [(message.type, message.content) for message in messages[-length:]]
             if any(kind == "human" for kind, _ in again[len(wanted) :]):
                 break
