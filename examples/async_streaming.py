@@ -3,7 +3,7 @@
 Prints:
     I | have | heard | you.
     ['Hello!', 'I have heard you.']
-    stored by a stream that was left: False
+    stored by a stream that was left: [('Hello?', True)]
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ async def main(url: str) -> None:
 
         stream = chain.astream({"input": "Hello?"}, config("t2"))
         await anext(stream)
-        await stream.aclose()  # nobody has read the answer, so it is no turn
-        print("stored by a stream that was left:", await memory.working.aload("t2") is not None)
+        await stream.aclose()  # nobody has read the answer, so what was said is kept without one
+        state = await memory.working.aload("t2")
+        kept = [(turn.content, turn.unanswered) for turn in state.recent_turns]
+        print("stored by a stream that was left:", kept)
 
 
 with EmbeddedRedis() as server:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import SecretStr
 from typing_extensions import Self
@@ -14,7 +14,7 @@ from typing_extensions import Self
 from langchain_agentmem import user_data
 from langchain_agentmem.core.checks import positive, scope
 from langchain_agentmem.core.node_parameters import NodeParameters
-from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
+from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, InvalidInputError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.rest_api import address_of
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
     from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
-    from langchain_agentmem.turn import Remember, TurnReport
+    from langchain_agentmem.turn import OnAbandon, Remember, TurnReport
     from langchain_agentmem.user_data import Tier
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -102,7 +102,7 @@ class AgentMemory(Connected):
             raise ConfigurationError("embeddings= is of no use here: Upstash finds memories by their words.")
         self._embeddings = embeddings
         self.failures = 0
-        """How many failures chains passed over, because `on_error` is `continue`."""
+        """How many failures chains passed over: all if `on_error` is `continue`, else those of callbacks."""
 
     @classmethod
     def from_node(
@@ -295,14 +295,19 @@ class AgentMemory(Connected):
         distance_threshold: float | EllipsisType | None = ...,
         filter: FilterExpression | dict[str, Any] | None = None,
         on_turn: Callable[[TurnReport], None] | None = None,
+        on_abandon: OnAbandon = "keep_input",
+        check_owner: bool = True,
     ) -> MemoryChain:
         """Put the memory around a runnable.
 
         A turn costs two round trips besides the model: one that reads the session and recalls, one
         that appends the exchange, remembers what the user said and records the events. The user's
-        text is embedded once. Recall runs before the write, so a turn never recalls itself. If the
-        chain raises, nothing is appended and the error is recorded as an event. If writing fails once
-        the chain has answered, the answer is the error's `output`. A stream stays one.
+        text is embedded once. Recall runs before the write, so a turn never recalls itself. A stream
+        stays one.
+
+        If the chain raises, or its stream is left early, what the user said is kept, marked as
+        unanswered, and the error is recorded as an event; said again right after, it stands once. If
+        writing fails once the chain has answered, the answer is the error's `output`.
 
         The chain is called with `config={"configurable": {"session_id": "…", "user_id": "…"}}`, and
         `namespace` if it is not `default`. A memory made by `from_node` has a session id for those that
@@ -317,25 +322,35 @@ class AgentMemory(Connected):
                 `MemoryRecord` that reads as lines of text in a prompt. `None` recalls nothing.
             output_key: Where the answer stands, if the runnable returns a dict.
             remember: The kind the user's words are remembered as, `None` for not at all, or a callable
-                that is given them and returns one or the other.
+                that is given them and returns one or the other. If it raises, nothing is remembered.
             k: How many memories are recalled at most.
             kind: Only memories of this kind are recalled.
             distance_threshold: The farthest that is recalled; the setting `recall_threshold` if not given.
             filter: A redisvl `FilterExpression` that recalled memories must meet besides; on Upstash, a
                 dict in the language of its search.
-            on_turn: Called with a `TurnReport` after every turn.
+            on_turn: Called with a `TurnReport` after every turn. What it raises is logged and counted.
+            on_abandon: What is stored of a turn that ends without an answer: `keep_input`, what the user
+                said; `keep_partial`, also what had been streamed by then; `drop`, nothing.
+            check_owner: Whether a session that belongs to another user than the one that the call names
+                is refused with a `WrongOwnerError`, before the chain runs. One of the user `default` is
+                nobody's in particular.
 
         Raises:
-            InvalidInputError: `remember`, `kind` or `k` is not usable.
+            InvalidInputError: An option is not usable, two keys are the same, the runnable is an agent,
+                which would ignore its history, or this memory is wrapped around a part of it already.
         """
         from langchain_agentmem.chain import MemoryChain
-        from langchain_agentmem.turn import WrapOptions
+        from langchain_agentmem.turn import OnAbandon, WrapOptions
 
         if remember is not None and not callable(remember):
             scope("remember", remember)
         if kind is not None:
             scope("kind", kind)
         positive("k", k)
+        if on_abandon not in get_args(OnAbandon):
+            raise InvalidInputError(
+                f"on_abandon must be one of {', '.join(get_args(OnAbandon))}, not {on_abandon!r}."
+            )
         options = WrapOptions(
             input_key=input_key,
             history_key=history_key or self.settings.memory_key,
@@ -344,6 +359,8 @@ class AgentMemory(Connected):
             remember=remember,
             recall={"k": k, "kind": kind, "distance_threshold": distance_threshold, "filter": filter},
             on_turn=on_turn,
+            on_abandon=on_abandon,
+            check_owner=check_owner,
         )
         return MemoryChain(self, runnable, options)
 

@@ -8,6 +8,8 @@
     ├── InvalidInputError           (ValueError)       refused before anything was sent
     │   ├── EmbeddingError                             a vector of the wrong length, or not finite
     │   └── MessageNotStorableError                    JSON cannot carry the message unchanged
+    ├── WrongOwnerError             (PermissionError)  the session is another user's
+    ├── TurnNotStoredError                             a turn was answered, and something else failed after
     ├── StoreError                                     the server refused, or did not answer
     │   ├── StoreConnectionError    (ConnectionError)  not reachable, or the connection broke
     │   │   └── StoreTimeoutError   (TimeoutError)     no answer in time
@@ -47,7 +49,9 @@ __all__ = [
     "StoreLoadingError",
     "StoreRateLimitError",
     "StoreTimeoutError",
+    "TurnNotStoredError",
     "WrongKeyTypeError",
+    "WrongOwnerError",
 ]
 
 
@@ -79,6 +83,17 @@ class EmbeddingError(InvalidInputError):
 
 class MessageNotStorableError(InvalidInputError):
     """A message holds a value that JSON cannot carry unchanged; the message says where."""
+
+
+class WrongOwnerError(AgentMemoryError, PermissionError):
+    """The session belongs to another user; nothing of it was handed out, and nothing was written."""
+
+
+class TurnNotStoredError(AgentMemoryError):
+    """A chain has answered, and its turn could not be stored for a reason that is not this package's own.
+
+    The reason is the `__cause__`, the answer is `output`.
+    """
 
 
 class StoreError(AgentMemoryError):

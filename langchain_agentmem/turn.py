@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    BaseMessageChunk,
-    HumanMessage,
-    message_chunk_to_message,
-)
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
-from pydantic import BaseModel
 
 from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import Op, gather, late, ok
-from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
+from langchain_agentmem.errors import (
+    AgentMemoryError,
+    EmbeddingError,
+    InvalidInputError,
+    StoreError,
+    StoreTimeoutError,
+    TurnNotStoredError,
+    WrongOwnerError,
+)
+from langchain_agentmem.events.handlers import EventLogHandler
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
+from langchain_agentmem.turn_failures import Failures, said
+from langchain_agentmem.turn_messages import answer_messages, input_messages, is_interrupted, text_of
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.events.sinks import EventBuffer
 
 logger = logging.getLogger("langchain_agentmem")
 
 Remember: TypeAlias = str | Callable[[str], str | None] | None
-_OUTPUT_KEYS = ("output", "answer", "text", "messages")
+OnAbandon: TypeAlias = Literal["keep_input", "keep_partial", "drop"]
 
 
 class RecalledMemories(list[MemoryRecord]):
@@ -56,6 +61,8 @@ class WrapOptions:
     remember: Remember
     recall: dict[str, Any]
     on_turn: Callable[[TurnReport], None] | None
+    on_abandon: OnAbandon
+    check_owner: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,8 @@ class TurnReport:
         remembered: What became of the user's text; `None` if it was not to be remembered, or the
             writing failed and `on_error` is `continue`.
         turn_count: How many messages the session ever got; `None` if the writing failed.
-        failures: What was passed over: what failed, if `on_error` is `continue`, and a text over the limit.
+        failures: What was passed over: what failed, if `on_error` is `continue`; a callback that raised;
+            a text that cannot be remembered.
         read_seconds: Embedding the text, then reading the session and recalling.
         chain_seconds: The chain itself.
         write_seconds: Writing the exchange, the memory and the events.
@@ -85,6 +93,14 @@ class TurnReport:
     write_seconds: float = 0.0
 
 
+class TurnHandler(EventLogHandler):
+    """The event handler of a turn, by which a chain that runs inside it knows the turn."""
+
+    def __init__(self, turn: ChainTurn, events: EventBuffer) -> None:
+        super().__init__(turn.memory.events, turn.thread_id, user=turn.user, sink=events)
+        self.turn = turn
+
+
 class ChainTurn:
     """A turn in progress.
 
@@ -95,73 +111,127 @@ class ChainTurn:
         config: The caller's config, with `session_id` and `user_id` under `configurable`.
 
     Raises:
-        InvalidInputError: An id is missing, or the input has no message.
+        InvalidInputError: An id is missing, the input has no message or one that cannot be stored, or a
+            turn of this session is under way around this one.
     """
 
     def __init__(
         self, memory: AgentMemory, options: WrapOptions, value: Any, config: RunnableConfig | None
     ) -> None:
-        from langchain_agentmem.events.handlers import EventLogHandler
-
-        self._memory = memory
+        self.memory = memory
         self._options = options
         configurable = ensure_config(config).get("configurable", {})
         self.thread_id = _id(configurable, "session_id", "thread_id", default=memory.session_id)
         knows_users = options.memories_key is not None or options.remember is not None
         self.user = _id(configurable, "user_id", default=None if knows_users else "default")
         self.namespace = scope("namespace", configurable.get("namespace", "default"))
+        self._checks_owner = options.check_owner and configurable.get("user_id") is not None
+        self._refuse_inside_itself(config)
         self._inputs = value if isinstance(value, dict) else {options.input_key: value}
-        self._messages = _input_messages(self._inputs, options.input_key)
-        self.text = _text(self._messages)
-        self._failures: list[str] = []
+        self._asked = input_messages(self._inputs, options.input_key)
+        self.text = text_of(self._asked)
+        self.failures = Failures(memory, self.thread_id, self.user)
+        self._question: list[bytes] | None = None  # as it is stored; `None` if it cannot be
+        with self.failures.tolerating("append"):
+            self._question = self._encoded(self._asked)
         self._kind = self._choose_kind()
-        self._events = self._memory.events.buffer()
-        handler = EventLogHandler(self._memory.events, self.thread_id, user=self.user, sink=self._events)
-        self.config = merge_configs(config, {"callbacks": [handler]})
+        self._events = memory.events.buffer()
+        self._under_way = True
+        self.config = merge_configs(config, {"callbacks": [TurnHandler(self, self._events)]})
         self._note("turn_start", self.text)
-        self.embedding: list[float] | None = None
+        self._embedding: Any = None
         self.streamed: Any = None
+        self._was_read = False
         self._history: list[BaseMessage] = []
+        self._replaces: list[bytes] = []  # the same words, stored last, that nobody has answered
         self._recalled = RecalledMemories()
+        self._answer: list[bytes] = []
+        self._interrupted = False
+        self._unstorable: Exception | None = None
+        self._sent: list[bytes] = []  # what was appended, or may have been
         self._remembered: RememberResult | None = None
         self._turn_count: int | None = None
         self._unwritten = 0
         self._output: Any = None
         self._times = [time.perf_counter()]
 
+    def _refuse_inside_itself(self, config: RunnableConfig | None) -> None:
+        callbacks = ensure_config(config).get("callbacks")
+        handlers = callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", ())
+        for outer in (handler.turn for handler in handlers if isinstance(handler, TurnHandler)):
+            if outer._under_way and outer.memory is self.memory and outer.thread_id == self.thread_id:
+                raise InvalidInputError(
+                    f"A turn of the session {self.thread_id!r} runs inside another turn of it, and would be "
+                    "stored twice. Wrap only the outer one, or call the inner one with a session of its own."
+                )
+
+    # Before the chain.
+
     @property
     def embeddings(self) -> Embeddings | None:
         """What makes a vector of this turn's text; `None` if nothing of the turn is found by one."""
         uses_memories = self._options.memories_key is not None or self._kind is not None
-        return self._memory.long_term.embeddings if self._usable_text and uses_memories else None
+        usable = self.text and not self._unusable
+        return self.memory.long_term.embeddings if usable and uses_memories else None
+
+    def embedded(self, embedding: Any) -> None:
+        """Take the text's vector.
+
+        Raises:
+            EmbeddingError: It is none; nothing is recalled or remembered by it.
+        """
+        from langchain_agentmem.longterm.long_term_operations import LongTermOperations
+
+        if isinstance(self.memory.long_term, LongTermOperations):
+            self.memory.long_term.vector(embedding)
+        self._embedding = embedding
 
     @property
-    def _usable_text(self) -> bool:
-        return 0 < len(self.text.encode("utf-8", "replace")) <= self._memory.settings.max_text_bytes
+    def _unusable(self) -> str:
+        """Why the text cannot be looked up or remembered; empty if it can."""
+        limit = self.memory.settings.max_text_bytes
+        try:
+            return "" if len(self.text.encode()) <= limit else f"a text of over {limit} bytes"
+        except UnicodeEncodeError:
+            return "a text with a lone surrogate, which is not Unicode,"
 
     def _choose_kind(self) -> str | None:
-        if not self._usable_text:
-            if self.text:
-                limit = self._memory.settings.max_text_bytes
-                self._passed_over("memory", f"a text of over {limit} bytes is neither looked up nor kept")
+        if self._unusable:
+            self.failures.note("memory", f"{self._unusable} is neither looked up nor kept")
+        if self._unusable or not self.text:
             return None
         remember = self._options.remember
-        kind = remember(self.text) if callable(remember) else remember
-        return None if kind is None else scope("kind", kind)
+        if not callable(remember):
+            return remember
+        kind: str | None = None
+        with self.failures.passing_over("remember"):
+            chosen = remember(self.text)
+            kind = None if chosen is None else scope("kind", chosen)
+        return kind
 
     def read(self) -> Op[None]:
-        """Read the session, and recall, in one round trip."""
-        operations: list[Op[Any]] = [self._memory.working.messages_op(self.thread_id)]
+        """Read the session, and recall, in one round trip.
+
+        Raises:
+            WrongOwnerError: The session is another user's.
+        """
+        operations: list[Op[Any]] = [late(self._window)]
         if self._options.memories_key is not None and self._has_query:
             operations.append(late(self._recall))
         history, *recalled = yield from gather(operations)
-        with self.tolerating("history"):
-            self._history = ok(history)
+        with self.failures.tolerating("history"):
+            ok(history)
         if recalled:
-            with self.tolerating("recall"):
+            with self.failures.tolerating("recall"):
                 self._recalled.extend(ok(recalled[0]))
             hits = "; ".join(f"{_nearness(hit):.3f} {hit.text}" for hit in self._recalled)
             self._note("recall", hits or "nothing")
+
+    def _window(self) -> Op[None]:
+        owner = self.user if self._checks_owner else None
+        window = yield from self.memory.working.window_op(self.thread_id, owner)
+        self._history, self._replaces = window.before(self._asked)
+        self._was_read = True
 
     def chain_inputs(self) -> dict[str, Any]:
         """The caller's input with the history and the memories."""
@@ -170,6 +240,8 @@ class ChainTurn:
         if self._options.memories_key is not None:
             inputs[self._options.memories_key] = self._recalled
         return inputs
+
+    # After the chain has answered.
 
     def take(self, chunk: Any) -> None:
         """Add a streamed chunk to the output."""
@@ -182,61 +254,151 @@ class ChainTurn:
             self.streamed = chunk  # what cannot be added up replaces what came before, as in LangChain
 
     def finish(self, output: Any) -> None:
-        """The chain has answered."""
+        """The chain has answered. Raises nothing: what cannot be stored of the answer fails in `write`."""
         self._times.append(time.perf_counter())
+        self._under_way = False
         self._output = output
-        answered = _output_messages(output, self._options.output_key)
-        self._messages += _without(answered, self._history, self._messages)
+        self._interrupted = is_interrupted(output)
+        try:
+            self._answer = [] if self._interrupted else self._encoded_answer(output)
+        except Exception as error:  # noqa: BLE001 - raised in `write`, with the answer
+            self._unstorable = error
 
     def write(self) -> Op[None]:
-        """Append the exchange, remember the user's text, record the events: one round trip."""
-        operations: list[Op[Any]] = [late(self._append), self._memory.events.record_op(self._drain())]
-        if self._kind is not None and self._has_query:
-            operations.append(late(partial(self._remember, self._kind)))
-        appended, recorded, *remembered = yield from gather(operations)
-        if isinstance(recorded, AgentMemoryError):
-            self._memory.events.count_dropped(self._unwritten, recorded)
-        self._unwritten = 0
-        with self.tolerating("append"):
-            self._turn_count = ok(appended)
-        if remembered:
-            with self.tolerating("remember"):
-                self._remembered = ok(remembered[0])
+        """Append the exchange, remember the user's text, record the events: one round trip.
+
+        Of a turn that has no answer to store, the user's messages are appended, marked as unanswered, and
+        nothing is remembered.
+        """
+        answered = not self._interrupted and self._unstorable is None
+        turns = self._kept() if not answered else [*(self._question or ()), *self._answer]
+        operations: dict[str, Op[Any]] = {}
+        if turns and self._question is not None:
+            operations["append"] = late(partial(self._append, turns))
+        operations["events"] = self.memory.events.record_op(self._drain())
+        if answered and self._kind is not None and self._has_query:
+            operations["remember"] = late(partial(self._remember, self._kind))
+        results = dict(zip(operations, (yield from gather(operations.values())), strict=True))
+        self._lost_events(results["events"])
+        appended = results.get("append")
+        if isinstance(appended, Exception):
+            self._sent = []  # it surely was not
+        else:
+            self._turn_count = appended
+        with self.failures.tolerating("append"):
+            ok(self._unstorable)
+            ok(appended)
+        with self.failures.tolerating("remember"):
+            self._remembered = ok(results.get("remember"))
+
+    def take_back(self, error: BaseException) -> Op[None]:
+        """Mark the exchange as unanswered, for its caller gets an error: what is said again replaces it.
+
+        One round trip. If it is not known whether the exchange was stored, it is stored now if it was not
+        (one more); after a time-out nothing is sent, for the server does not answer.
+        """
+        unknown = self._turn_count is None
+        if not self._sent or (unknown and isinstance(error, StoreTimeoutError)):
+            return
+        sent, marked = self._sent, [mark_unanswered(turn) for turn in self._sent]
+        if marked == sent and not unknown:
+            return
+        count = yield from self._append(marked, replaces=sent, only_replacing=True)
+        if unknown and count is None:
+            yield from self._append(marked)
+
+    def abandon(self, error: BaseException) -> Op[None]:
+        """Keep what the user said to a chain that gave no answer, and record the events.
+
+        One round trip; one more if the session has not been read. Nothing is done if it cannot be, or if
+        the call itself was refused.
+        """
+        self._under_way = False
+        began = len(self._times) > 1
+        refused = isinstance(error, InvalidInputError) and not isinstance(error, EmbeddingError)
+        if (refused and not began) or (
+            isinstance(error, StoreError | WrongOwnerError) and not self._was_read
+        ):
+            return
+        self._note("turn_error", said(error))
+        events, kept = self._drain(), self._kept()
+        if kept and not self._was_read:
+            yield from self._window()
+        operations: list[Op[Any]] = [self.memory.events.record_op(events)]
+        if kept:
+            operations.append(late(partial(self._append, kept)))
+        recorded, *appended = yield from gather(operations)
+        self._lost_events(recorded)
+        for result in appended:
+            ok(result)
+
+    def _kept(self) -> list[bytes]:
+        """What is stored of a turn without an answer, as it is stored."""
+        if self._options.on_abandon == "drop":
+            return []
+        kept = [*(self._question or ())]
+        if self._options.on_abandon == "keep_partial" and self.streamed is not None and kept:
+            try:
+                kept += self._encoded_answer(self.streamed)
+            except Exception as error:  # noqa: BLE001 - half an answer may be anything; the question is kept
+                self.failures.note("append", error)
+        return [mark_unanswered(turn) for turn in kept]
+
+    def _encoded(self, messages: list[BaseMessage]) -> list[bytes]:
+        now = time.time()
+        return [self.memory.working.encode(message, now) for message in messages]
+
+    def _encoded_answer(self, output: Any) -> list[bytes]:
+        key = self._options.output_key
+        return self._encoded(answer_messages(output, key, self._history, self._asked))
+
+    def _append(
+        self, turns: list[bytes], *, replaces: list[bytes] | None = None, only_replacing: bool = False
+    ) -> Op[int | None]:
+        self._sent = turns
+        return (
+            yield from self.memory.working.write_turns_op(
+                self.thread_id,
+                turns,
+                user=self.user,
+                replaces=self._replaces if replaces is None else replaces,
+                only_replacing=only_replacing,
+                check_owner=self._checks_owner,
+            )
+        )
 
     @property
     def _has_query(self) -> bool:
         """Whether there is something to search by: the text, or its vector where memories are vectors."""
-        return self._usable_text and (self.embedding is not None or self._memory.long_term.embeddings is None)
+        usable = self.text != "" and not self._unusable
+        return usable and (self._embedding is not None or self.memory.long_term.embeddings is None)
 
     def _recall(self) -> Op[list[MemoryRecord]]:
-        query: dict[str, Any] = {"embedding": self.embedding} if self.embedding else {"query": self.text}
-        return self._memory.long_term.recall_op(
+        query: dict[str, Any] = {"query": self.text} if self._embedding is None else self._vector
+        return self.memory.long_term.recall_op(
             user=self.user, namespace=self.namespace, **query, **self._options.recall
         )
 
-    def _append(self) -> Op[int]:
-        return self._memory.working.append_op(self.thread_id, self._messages, user=self.user)
-
     def _remember(self, kind: str) -> Op[RememberResult]:
-        embedding: dict[str, Any] = {"embedding": self.embedding} if self.embedding else {}
-        return self._memory.long_term.remember_op(
+        return self.memory.long_term.remember_op(
             self.text,
             user=self.user,
             namespace=self.namespace,
             kind=kind,
             source_thread=self.thread_id,
-            **embedding,
+            **({} if self._embedding is None else self._vector),
         )
 
-    def write_failure(self, error: BaseException) -> Op[None]:
-        """Record the events of a turn whose chain raised; nothing else of it is stored."""
-        self._note("turn_error", f"{type(error).__name__}: {error}")
-        yield from self._memory.events.record_op(self._drain())
+    @property
+    def _vector(self) -> dict[str, Any]:
+        return {"embedding": self._embedding}
 
     def report(self) -> None:
         """Tell `on_turn` what the turn did."""
         began, read, answered = self._times
-        if self._options.on_turn is not None:
+        if self._options.on_turn is None:
+            return
+        with self.failures.passing_over("on_turn"):
             self._options.on_turn(
                 TurnReport(
                     thread_id=self.thread_id,
@@ -245,46 +407,54 @@ class ChainTurn:
                     recalled=list(self._recalled),
                     remembered=self._remembered,
                     turn_count=self._turn_count,
-                    failures=self._failures,
+                    failures=self.failures.noted,
                     read_seconds=read - began,
                     chain_seconds=answered - read,
                     write_seconds=time.perf_counter() - answered,
                 )
             )
 
-    @contextmanager
-    def tolerating(self, what: str) -> Iterator[None]:
-        """Pass over a failure if `on_error` is `continue`: log it, count it, show it as an event."""
-        try:
-            yield
-        except Exception as error:
-            if self._memory.settings.on_error == "raise":
-                raise
-            self._memory.failures += 1
-            self._passed_over(what, error)
-
-    def _passed_over(self, what: str, reason: object) -> None:
-        self._failures.append(f"{what}: {reason}")
-        logger.warning("%s failed in thread %r and the chain goes on: %s", what, self.thread_id, reason)
-        self._memory.events.put(self.thread_id, "memory_error", self._failures[-1], user=self.user)
+    # What fails.
 
     @contextmanager
-    def counting_lost_events(self) -> Iterator[None]:
-        """Count the turn's events as dropped if the write that carries them never arrives."""
+    def delivering(self) -> Iterator[None]:
+        """Give the answer to the caller with whatever error the write ends with."""
         try:
             yield
         except AgentMemoryError as error:
-            self._memory.events.count_dropped(self._unwritten, error)
+            self._lost_events(error)
             error.output = self._output  # the answer is there, and may have cost something
             raise
+        except Exception as error:
+            self._lost_events(error)
+            failed = TurnNotStoredError(
+                f"The chain has answered (see .output), and the turn could not be stored: {said(error)}"
+            )
+            failed.output = self._output
+            raise failed from error
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Pass over what fails while a turn is cleared up: its own error is the one to raise."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - it would hide why the turn failed
+            self._lost_events(error)
+            logger.warning("What was said in thread %r may not be kept: %s", self.thread_id, said(error))
 
     def _drain(self) -> list[Any]:
         events = self._events.drain()
         self._unwritten = len(events)
         return events
 
+    def _lost_events(self, outcome: Any) -> None:
+        """Count the turn's events as dropped if the write that carries them failed."""
+        if isinstance(outcome, Exception) and self._unwritten:
+            self.memory.events.count_dropped(self._unwritten, outcome)
+        self._unwritten = 0
+
     def _note(self, action: str, detail: str) -> None:
-        self._memory.events.put(self.thread_id, action, detail, user=self.user, sink=self._events)
+        self.memory.events.put(self.thread_id, action, detail, user=self.user, sink=self._events)
 
 
 def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -> str:
@@ -299,53 +469,5 @@ def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -
     )
 
 
-def _input_messages(inputs: dict[str, Any], key: str) -> list[BaseMessage]:
-    if key not in inputs:
-        raise InvalidInputError(
-            f"The chain's input has no {key!r}, only {', '.join(map(repr, inputs)) or 'nothing'}; "
-            "name the right one with wrap(…, input_key=…)."
-        )
-    return _messages(inputs[key], HumanMessage)
-
-
-def _output_messages(output: Any, key: str | None) -> list[BaseMessage]:
-    if isinstance(output, dict):
-        found = [name for name in ((key,) if key else _OUTPUT_KEYS) if name in output]
-        output = output[found[0]] if found else output
-    return _messages(output, AIMessage)
-
-
-def _without(
-    answered: list[BaseMessage], history: list[BaseMessage], asked: list[BaseMessage]
-) -> list[BaseMessage]:
-    """The answer without the history and the question, which a chain that returns its state repeats."""
-    for repeated in ([*history, *asked], asked):
-        begins = [(m.type, m.content) for m in answered[: len(repeated)]]
-        if begins == [(m.type, m.content) for m in repeated]:
-            return answered[len(repeated) :]
-    return answered
-
-
-def _messages(value: Any, plain: type[HumanMessage | AIMessage]) -> list[BaseMessage]:
-    """The messages in an input or an output; what is no message becomes the text of one."""
-    if isinstance(value, BaseMessageChunk):
-        return [message_chunk_to_message(value)]
-    if isinstance(value, BaseMessage):
-        return [value]
-    if isinstance(value, list | tuple) and value and all(isinstance(item, BaseMessage) for item in value):
-        return [message for item in value for message in _messages(item, plain)]
-    if isinstance(value, str):
-        return [plain(content=value)]
-    if isinstance(value, BaseModel):
-        return [plain(content=value.model_dump_json())]
-    return [plain(content=json.dumps(value, ensure_ascii=False, default=str))]
-
-
 def _nearness(hit: MemoryRecord) -> float:
     return (hit.score or 0.0) if hit.distance is None else hit.distance
-
-
-def _text(messages: list[BaseMessage]) -> str:
-    """What the user said last."""
-    human = [message for message in messages if isinstance(message, HumanMessage)]
-    return str(human[-1].text).strip() if human else ""

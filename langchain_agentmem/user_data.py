@@ -89,6 +89,9 @@ def forget_user(tiers: Tiers, user: str, *, thorough: bool = False) -> Op[Forgot
     )
     memories = of_memories if isinstance(of_memories, Removed) else Removed()
     failed = [one for one in (of_threads, of_memories) if isinstance(one, Exception)]
+    for error in failed:
+        if not isinstance(error, AgentMemoryError):
+            raise error
     # A server that cannot hold memories holds none.
     unreached = [str(one) for one in failed if not isinstance(one, SearchUnavailableError)]
     unreached += [*sessions.unreached, *events.unreached, *memories.unreached]

@@ -22,8 +22,8 @@ LAYERS = [
     "transport",
     ("working", "longterm", "events"),
     "settings",
-    "user_data",
-    ("agent_memory", "turn", "chain"),
+    ("user_data", "turn_messages", "wrapping"),
+    ("agent_memory", "turn_failures", "turn", "chain"),
     "demo",
     "cli",
 ]

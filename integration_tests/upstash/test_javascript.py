@@ -33,6 +33,7 @@ from integration_tests.upstash.node import (
     javascript_missing,
     require_javascript,
 )
+from langchain_agentmem import AgentMemory
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 from langchain_agentmem.working.histories import RedisListChatMessageHistory, UpstashChatMessageHistory
 
@@ -215,6 +216,24 @@ def test_the_expiry_of_javascript_is_kept_and_slides_on(
     javascript.write({"type": "human", "content": "d"})
     assert 90 < bare.ttl("s1") <= 100
     assert [message.content for message in history_of().messages] == ["a", "b", "c", "d"]
+
+
+def test_javascript_reads_what_nobody_has_answered(
+    javascript_of: JavaScriptOf, url: str, bare: redis.Redis
+) -> None:
+    def fail(_: object) -> str:
+        raise ZeroDivisionError
+
+    javascript = javascript_of()
+    said = {"type": "human", "data": {"content": "hi", "additional_kwargs": {}, "response_metadata": {}}}
+    with AgentMemory(url, session_storage="list") as memory:
+        options: dict[str, Any] = {"memories_key": None, "remember": None}
+        with pytest.raises(ZeroDivisionError):
+            memory.wrap(fail, **options).invoke("hi", {"configurable": {"session_id": "s1"}})
+        assert json.loads(bare.lindex("s1", 0) or b"") == {**said, "unanswered": True}
+        assert javascript.read() == [said]
+        memory.wrap(lambda _: "yo", **options).invoke("hi", {"configurable": {"session_id": "s1"}})
+    assert [message["data"]["content"] for message in javascript.read()] == ["hi", "yo"]
 
 
 def test_processes_that_ask_at_once_install_once(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
     MessageNotStorableError,
-    StoreError,
     WrongKeyTypeError,
 )
 from langchain_agentmem.transport.connections import SharedConnection
@@ -388,12 +387,3 @@ async def test_an_entry_that_cannot_be_read_is_reported_and_left(
     state = await do(working, "load", "t1")
     assert [turn.content for turn in state.recent_turns] == [*readable, "new"]
     assert len(state.unreadable) == 1
-
-
-async def test_a_turn_count_that_is_no_number_is_reported_before_anything_is_written(
-    working: WorkingMemory, bare: redis.Redis, do: Do
-) -> None:
-    bare.hset("agent:session:t1", "turn_count", "many")
-    with pytest.raises(StoreError, match="not an integer"):
-        await do(working, "append", "t1", [HumanMessage("x")])
-    assert bare.hgetall("agent:session:t1") == {b"turn_count": b"many"}

@@ -117,7 +117,7 @@ class Conversation:
         """A turn.
 
         Raises:
-            AgentMemoryError: It failed; of the turn, nothing but events is stored.
+            AgentMemoryError: It failed; what was said is kept, marked as unanswered, and so are the events.
         """
         if self._last_event is None:
             newest = self.memory.events.recent(self.thread, 1)

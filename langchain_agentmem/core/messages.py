@@ -71,6 +71,8 @@ _PLAIN: dict[type[BaseMessage], tuple[str, dict[str, Any]]] = {  # the role, and
     SystemMessage: ("system", vars(SystemMessage(content=""))),
 }
 _ENTRY_FIRST = {"ai": ("tool_calls", "invalid_tool_calls"), "tool": ("tool_call_id", "name")}
+_NOT_OF_THE_MESSAGE = ("role", "ts", "type", "extra", "unanswered")
+_MARK = b',"unanswered":true}'
 _DEFAULTS: dict[str, Any] = {
     "additional_kwargs": {},
     "response_metadata": {},
@@ -156,7 +158,7 @@ def decode_turn(turn: dict[str, Any]) -> BaseMessage:
     role = turn["role"]
     if len(turn) == 3 and "ts" in turn:
         return CLASSES[_TYPE[role]](content=turn["content"])
-    members = {name: value for name, value in turn.items() if name not in ("role", "ts", "type", "extra")}
+    members = {name: value for name, value in turn.items() if name not in _NOT_OF_THE_MESSAGE}
     kind = turn.get("type") or _TYPE[role]
     if kind in ("chat", "ChatMessageChunk"):
         members["role"] = role
@@ -197,6 +199,16 @@ def decode_entry(entry: dict[str, Any]) -> BaseMessage:
     """
     kind = entry["type"]
     return CLASSES["chat" if kind == "generic" else kind](**entry["data"])
+
+
+def mark_unanswered(stored: bytes) -> bytes:
+    """The stored form of a message, of either layout, as that of a turn that nobody got an answer to."""
+    return stored if stored.endswith(_MARK) else stored[:-1] + _MARK
+
+
+def is_unanswered(stored: dict[str, Any]) -> bool:
+    """Whether a turn object or a list entry has that mark."""
+    return stored.get("unanswered") is True
 
 
 def _checked(message: BaseMessage, encoded: dict[str, Any], decode: Any) -> bytes:

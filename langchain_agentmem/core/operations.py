@@ -21,8 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from langchain_agentmem.errors import AgentMemoryError
-
 T = TypeVar("T")
 
 Argument: TypeAlias = bytes | str | int | float
@@ -61,8 +59,9 @@ def gather(ops: Iterable[Op[Any]]) -> Op[list[Any]]:
     """Run operations side by side: together they cost as many round trips as the longest of them.
 
     Returns:
-        One entry an operation, in order: its result, or the `AgentMemoryError` it ended with. One
-        operation's failure does not keep the others from finishing.
+        One entry per operation, in order: its result, or the exception it ended with, which whoever
+        uses the result raises (`ok`). One operation's failure, of whatever kind, does not keep the
+        others from finishing.
     """
     running = list(ops)
     results: list[Any] = [None] * len(running)
@@ -74,7 +73,7 @@ def gather(ops: Iterable[Op[Any]]) -> Op[list[Any]]:
             waiting[index] = next(running[index]) if replies is None else running[index].send(replies)
         except StopIteration as stop:
             results[index] = stop.value
-        except AgentMemoryError as error:
+        except Exception as error:  # noqa: BLE001 - its result, which whoever uses it raises
             results[index] = error
 
     try:

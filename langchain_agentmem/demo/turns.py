@@ -76,7 +76,7 @@ class Turns:
 
         Raises:
             ForeignThreadError: The thread is another user's.
-            ModelError: The model failed; only events are stored.
+            ModelError: The model failed; what was said is kept, marked as unanswered, and so are the events.
         """
         pages_own = measure()
         state = await self.session(asked.thread, asked.user)

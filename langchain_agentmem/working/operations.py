@@ -18,9 +18,13 @@ from langchain_agentmem.working.session import (
     FIELDS,
     SessionState,
     UnreadableEntry,
+    Window,
+    check_owner,
+    not_the_owner,
     read_list,
     read_state,
-    read_turns,
+    window_of_hash,
+    window_of_list,
 )
 
 logger = logging.getLogger("langchain_agentmem")
@@ -60,33 +64,60 @@ def write_session(
     user: str,
     agent: str,
     fields: Sequence[Argument] = (),
+    replaces: Sequence[bytes] = (),
+    only_replacing: bool = False,
+    owner: str = "",
 ) -> Command:
-    """The one command of every write to a session; `fields` alternates names and values."""
+    """The one command of every write to a session; `fields` alternates names and values.
+
+    `replaces` are the stored bytes of the last turns, in whose place these come if the session still ends
+    with them. `owner` is the user whose session it must be, if it is anybody's; empty for anyone.
+    """
     head = (now, ttl_seconds or 0, window or 0, len(turns), b",\n".join(turns))
+    place = (owner, len(replaces), b",\n".join(replaces), int(only_replacing))
     keys = [key] if listed is None else [key, listed.key]
-    return _write.call(keys, *head, thread_id, user, agent, *fields)
+    return _write.call(keys, *head, thread_id, user, agent, *place, *fields)
 
 
-def load(key: str, thread_id: str, listed: Listed | None = None) -> Op[SessionState | None]:
-    """The session, or `None`."""
+def written(reply: Any) -> int | None:
+    """The session's `turn_count`, or `None` if nothing was replaced and so nothing written.
+
+    Raises:
+        WrongOwnerError: The session belongs to another user; nothing was written.
+    """
+    if isinstance(reply, StoreError) and "OWNED" in str(reply):
+        raise not_the_owner() from reply
+    return None if ok(reply) is None else int(reply)
+
+
+def load(
+    key: str, thread_id: str, listed: Listed | None = None, user: str | None = None
+) -> Op[SessionState | None]:
+    """The session, or `None`; with `user`, only if it is not another's."""
     replies = yield _reading(key, listed)
-    return _state(key, thread_id, listed, replies)
+    return _state(key, thread_id, listed, replies, user)
 
 
-def write(note: Command, command: Command) -> Op[int]:
-    """Note the thread, then write; return the write's result. One round trip."""
-    noted, written = yield [note, command]
+def write(note: Command, command: Command) -> Op[int | None]:
+    """Note the thread, then write; return what `written` makes of it. One round trip."""
+    noted, reply = yield [note, command]
+    turn_count = written(reply)
     ok(noted)
-    return int(ok(written))
+    return turn_count
+
+
+def append(note: Command, command: Command) -> Op[int]:
+    """Note the thread, then append; return the session's `turn_count`. One round trip."""
+    return (yield from write(note, command)) or 0
 
 
 def write_and_load(
     key: str, thread_id: str, note: Command, command: Command, listed: Listed | None = None
 ) -> Op[SessionState]:
     """Note the thread, write, and return the session after it. One round trip."""
-    noted, written, *replies = yield [note, command, *_reading(key, listed)]
+    noted, reply, *replies = yield [note, command, *_reading(key, listed)]
+    ok(reply)
     ok(noted)
-    ok(written)
     state = _state(key, thread_id, listed, replies)
     if state is None:
         raise StoreError(f"The session {key!r} was deleted as soon as it was written.")
@@ -98,7 +129,9 @@ def _reading(key: str, listed: Listed | None) -> list[Command]:
     return [("HMGET", key, *FIELDS), ("TTL", key), *of_list]
 
 
-def _state(key: str, thread_id: str, listed: Listed | None, replies: Sequence[Any]) -> SessionState | None:
+def _state(
+    key: str, thread_id: str, listed: Listed | None, replies: Sequence[Any], user: str | None = None
+) -> SessionState | None:
     fields, ttl, *of_list = map(ok, replies)
     if listed is None:
         state = read_state(key, thread_id, fields, ttl)
@@ -108,22 +141,32 @@ def _state(key: str, thread_id: str, listed: Listed | None, replies: Sequence[An
         lives = [life for life in (ttl, ttl_of_list) if life >= 0]
         state = read_state(key, thread_id, fields, min(lives, default=-1), turns)
     if state is not None:
+        check_owner(state.user, user)
         _report(state.unreadable)
     return state
 
 
-def session_messages(key: str) -> Op[list[BaseMessage]]:
-    """The window's messages, oldest first."""
-    turns, unreadable = read_turns(key, (yield from call(("HGET", key, "recent_turns"))))
-    _report(unreadable)
-    return [turn.message for turn in turns]
+def window(key: str, listed: Listed | None = None, user: str | None = None) -> Op[Window]:
+    """The session's turns; with `user`, only if it is not another's."""
+    turns = ("HGET", key, "recent_turns") if listed is None else listed.read
+    owner: list[Command] = [] if user is None else [("HGET", key, "user")]
+    stored, *owners = map(ok, (yield [turns, *owner]))
+    check_owner(owners[0] if owners else None, user)
+    found = (
+        window_of_hash(key, stored) if listed is None else window_of_list(listed.key, stored, listed.window)
+    )
+    _report(found.unreadable)
+    return found
+
+
+def messages(key: str, listed: Listed | None = None, user: str | None = None) -> Op[list[BaseMessage]]:
+    """The window's messages, oldest first; with `user`, only if the session is not another's."""
+    return (yield from window(key, listed, user)).messages
 
 
 def list_messages(listed: Listed) -> Op[list[BaseMessage]]:
     """The messages of a list whose newest is first; oldest first."""
-    turns, unreadable = read_list(listed.key, (yield from call(listed.read)), listed.window)
-    _report(unreadable)
-    return [turn.message for turn in turns]
+    return messages("", listed)
 
 
 def push_messages(

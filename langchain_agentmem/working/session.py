@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from json import JSONDecoder
+from math import isfinite
 from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import YEAR_10000
-from langchain_agentmem.core.messages import decode_entry, decode_turn, role_of
+from langchain_agentmem.core.messages import decode_entry, decode_turn, is_unanswered, role_of
 from langchain_agentmem.core.operations import text
+from langchain_agentmem.errors import WrongOwnerError
 
 FIELDS = (
     *("thread_id", "user", "agent", "goal", "scratchpad", "summary"),
     *("turn_count", "created_ts", "last_active_ts", "recent_turns"),
 )
 _TITLE_CHARACTERS = 80
+NOBODY = ("", "default")  # whose sessions are nobody's in particular
 _JSON = JSONDecoder()
 # What a foreign entry may cause.
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
+# How the layout of write_session.lua begins and ends, and what begins no line of it.
+_FIRST, _LAST, _FOREIGN_LINE = b"[ \n", b"\n]", re.compile(rb"^[\s\]},:\"]", re.MULTILINE)
+_WHOLE = re.compile(r"[0-9]+\.?0*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +38,18 @@ class Turn:
     Attributes:
         role: `user`, `assistant`, `system`, `tool`, `function`, or a chat message's own role.
         content: The message's content: a text, or a list of content blocks.
-        ts: When it was appended, epoch seconds by the writer's clock, which does not decide the order; 0
+        ts: When it was said, epoch seconds by the writer's clock, which does not decide the order; 0
             if it was not stored, as in a list.
         message: The whole LangChain message.
+        unanswered: Whether the turn it belongs to ended without the caller getting an answer. The same
+            words said right after take its place.
     """
 
     role: str
     content: str | list[Any]
     ts: float
     message: BaseMessage
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,59 @@ class SessionState:
         return title if len(title) <= _TITLE_CHARACTERS else title[: _TITLE_CHARACTERS - 1] + "…"
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The turns of a session, as a chain needs them.
+
+    Attributes:
+        turns: What could be read, oldest first.
+        unreadable: The entries that could not.
+        tail: The stored bytes of the last turns, as many of them as are unanswered, oldest first.
+    """
+
+    turns: list[Turn]
+    unreadable: list[UnreadableEntry]
+    tail: list[bytes]
+
+    @property
+    def messages(self) -> list[BaseMessage]:
+        """The turns as LangChain messages, oldest first."""
+        return [turn.message for turn in self.turns]
+
+    def before(self, asked: Sequence[BaseMessage]) -> tuple[list[BaseMessage], list[bytes]]:
+        """What was said before this input, and the stored bytes of what the input says again.
+
+        It is said again if the session ends with it, unanswered, with nothing more of the user behind it.
+        """
+        messages = self.messages
+        wanted = [(message.type, message.content) for message in asked]
+        for length in range(len(wanted), len(self.tail) + 1) if wanted else ():
+            again = [(message.type, message.content) for message in messages[-length:]]
+            if any(kind == "human" for kind, _ in again[len(wanted) :]):
+                break
+            if again[: len(wanted)] == wanted:
+                return messages[:-length], self.tail[-length:]
+        return messages, []
+
+
+def check_owner(owner: bytes | str | None, user: str | None) -> None:
+    """Refuse a session for this user that belongs to another; `None` is not checked.
+
+    Raises:
+        WrongOwnerError: It is another's.
+    """
+    if user is not None and text(owner or b"") not in (*NOBODY, user):
+        raise not_the_owner()
+
+
+def not_the_owner() -> WrongOwnerError:
+    """The error for a session of another user. It does not say whose the session is."""
+    return WrongOwnerError(
+        "The session belongs to another user, so it is neither read nor written. Use a thread id of this "
+        "user, or allow it: wrap(…, check_owner=False), or no user= where a session is read."
+    )
+
+
 def read_state(
     key: str,
     thread_id: str,
@@ -120,9 +183,9 @@ def read_state(
         agent=text(fields.get("agent", "")),
         goal=text(fields.get("goal", "")),
         scratchpad=text(fields.get("scratchpad", "")),
-        turn_count=int(_number(fields.get("turn_count"))) if fields else len(turns),
-        created_ts=_number(fields.get("created_ts")),
-        last_active_ts=_number(fields.get("last_active_ts")),
+        turn_count=_count(fields.get("turn_count")) if fields else len(turns),
+        created_ts=_time(fields.get("created_ts")),
+        last_active_ts=_time(fields.get("last_active_ts")),
         recent_turns=turns,
         summary=text(fields.get("summary", "")),
         ttl_seconds=ttl if ttl >= 0 else None,
@@ -139,7 +202,8 @@ def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[Unreada
             if isinstance(entry, Exception):
                 raise entry
             message = decode_turn(entry)
-            turns.append(Turn(str(entry["role"]), message.content, float(entry.get("ts", 0)), message))
+            role, ts = str(entry["role"]), _time(entry.get("ts"))
+            turns.append(Turn(role, message.content, ts, message, is_unanswered(entry)))
         except _UNREADABLE as error:
             unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
     return turns, unreadable
@@ -156,8 +220,9 @@ def read_list(
     unreadable: list[UnreadableEntry] = []
     for position, entry in enumerate(reversed(entries)):
         try:
-            message = decode_entry(json.loads(entry))
-            turns.append(Turn(role_of(message), message.content, 0.0, message))
+            whole = json.loads(entry)
+            message = decode_entry(whole)
+            turns.append(Turn(role_of(message), message.content, 0.0, message, is_unanswered(whole)))
         except _UNREADABLE as error:
             index = len(entries) - 1 - position
             unreadable.append(UnreadableEntry(key, index, f"{type(error).__name__}: {error}"))
@@ -165,6 +230,42 @@ def read_list(
         while turns and turns[0].role == "tool":
             del turns[0]
     return turns, unreadable
+
+
+def window_of_hash(key: str, stored: bytes | None) -> Window:
+    """The window in the field `recent_turns`."""
+    turns, unreadable = read_turns(key, stored)
+    lines = [line.removesuffix(b",") for line in _lines(stored or b"")]
+    if len(lines) != len(turns) + len(unreadable):  # another program's layout
+        return Window(turns, unreadable, [])
+    readable = len(lines) - 1 - max((entry.position for entry in unreadable), default=-1)
+    return Window(turns, unreadable, _last(lines, _unanswered_at_the_end(turns), readable))
+
+
+def window_of_list(key: str, entries: list[bytes], most: int | None) -> Window:
+    """The window in a list whose newest entry is first."""
+    turns, unreadable = read_list(key, entries, most)
+    readable = min((entry.position for entry in unreadable), default=len(entries))
+    return Window(turns, unreadable, _last(entries[::-1], _unanswered_at_the_end(turns), readable))
+
+
+def _unanswered_at_the_end(turns: list[Turn]) -> int:
+    count = 0
+    while count < len(turns) and turns[-1 - count].unanswered:
+        count += 1
+    return count
+
+
+def _last(stored: list[bytes], *counts: int) -> list[bytes]:
+    return stored[len(stored) - max(0, min(len(stored), *counts)) :]
+
+
+def _lines(stored: bytes) -> list[bytes]:
+    """The lines of a list that has one turn in each, as write_session.lua writes it; none of any other."""
+    lines = stored[len(_FIRST) : -len(_LAST)]
+    if not (stored.startswith(_FIRST) and stored.endswith(_LAST)) or _FOREIGN_LINE.search(lines):
+        return []
+    return lines.split(b"\n")
 
 
 def _entries(stored: bytes | None) -> Iterable[Any]:
@@ -176,8 +277,8 @@ def _entries(stored: bytes | None) -> Iterable[Any]:
             return entries
     except (ValueError, RecursionError):
         pass
-    if stored.startswith(b"[ \n"):  # one entry a line: see write_session.lua
-        return map(_entry, stored.removeprefix(b"[ \n").removesuffix(b"\n]").split(b"\n"))
+    if lines := _lines(stored):
+        return map(_entry, lines)
     return _salvaged(stored.decode("utf-8", "replace"))
 
 
@@ -204,10 +305,17 @@ def _salvaged(damaged: str) -> Iterator[Any]:
         yield error
 
 
-def _number(value: bytes | None) -> float:
-    """A stored number, 0 if it is none, or one that no clock and no count reaches."""
+def _time(value: Any) -> float:
+    """A stored time, 0 if it is none, or one that no clock reaches."""
     try:
         number = float(value or 0)
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         return 0.0
-    return number if abs(number) < YEAR_10000 else 0.0
+    return number if isfinite(number) and abs(number) < YEAR_10000 else 0.0
+
+
+def _count(value: bytes | None) -> int:
+    """A stored count, 0 if it is no whole number, or one that write_session.lua would begin anew."""
+    digits = text(value or b"")
+    number = int(float(digits)) if _WHOLE.fullmatch(digits) and len(digits) < 20 else 0
+    return number if number < 2**53 else 0

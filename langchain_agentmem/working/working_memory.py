@@ -22,7 +22,7 @@ from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import listing, operations
 from langchain_agentmem.working.listing import SessionPage
-from langchain_agentmem.working.session import SessionState
+from langchain_agentmem.working.session import SessionState, Window
 
 if TYPE_CHECKING:
     import redis
@@ -118,13 +118,17 @@ class WorkingMemory(Connected):
         """Async version of `start`."""
         return await self.transport.arun(self._start(thread_id, user, agent, goal, ttl_seconds))
 
-    def load(self, thread_id: str) -> SessionState | None:
-        """The session, or `None` if there is none. One round trip; does not refresh its life."""
-        return self.transport.run(self.load_op(thread_id))
+    def load(self, thread_id: str, *, user: str | None = None) -> SessionState | None:
+        """The session, or `None` if there is none. One round trip; does not refresh its life.
 
-    async def aload(self, thread_id: str) -> SessionState | None:
+        Raises:
+            WrongOwnerError: It belongs to another user than `user`.
+        """
+        return self.transport.run(self.load_op(thread_id, user))
+
+    async def aload(self, thread_id: str, *, user: str | None = None) -> SessionState | None:
         """Async version of `load`."""
-        return await self.transport.arun(self.load_op(thread_id))
+        return await self.transport.arun(self.load_op(thread_id, user))
 
     def append_turn(
         self,
@@ -190,13 +194,17 @@ class WorkingMemory(Connected):
         """Async version of `append`."""
         return await self.transport.arun(self.append_op(thread_id, messages, user=user, agent=agent))
 
-    def messages(self, thread_id: str) -> list[BaseMessage]:
-        """The window as LangChain messages, oldest first; empty for an unknown thread. One round trip."""
-        return self.transport.run(self.messages_op(thread_id))
+    def messages(self, thread_id: str, *, user: str | None = None) -> list[BaseMessage]:
+        """The window as LangChain messages, oldest first; empty for an unknown thread. One round trip.
 
-    async def amessages(self, thread_id: str) -> list[BaseMessage]:
+        Raises:
+            WrongOwnerError: The session belongs to another user than `user`.
+        """
+        return self.transport.run(self.messages_op(thread_id, user))
+
+    async def amessages(self, thread_id: str, *, user: str | None = None) -> list[BaseMessage]:
         """Async version of `messages`."""
-        return await self.transport.arun(self.messages_op(thread_id))
+        return await self.transport.arun(self.messages_op(thread_id, user))
 
     def set_goal(self, thread_id: str, text: str) -> SessionState:
         """Set what the session is for. One round trip; begins the session if there is none."""
@@ -288,18 +296,48 @@ class WorkingMemory(Connected):
         """The operation of `append`."""
         now = time.time()
         turns = [self.encode(message, now) for message in checked_messages(messages)]
-        return operations.write(*self.write_commands(thread_id, user, agent, turns=turns, now=now))
+        return operations.append(*self.write_commands(thread_id, user, agent, turns=turns, now=now))
 
-    def messages_op(self, thread_id: str) -> Op[list[BaseMessage]]:
+    def write_turns_op(
+        self,
+        thread_id: str,
+        turns: Sequence[bytes],
+        *,
+        user: str,
+        replaces: Sequence[bytes] = (),
+        only_replacing: bool = False,
+        check_owner: bool = False,
+    ) -> Op[int | None]:
+        """Append encoded turns, in place of the last ones if the session still ends with these.
+
+        Returns:
+            The session's `turn_count`; `None` if nothing was written, for it was to be written only in
+            place of what has changed meanwhile.
+
+        Raises:
+            WrongOwnerError: With `check_owner`, the session belongs to another user; nothing was written.
+        """
+        commands = self.write_commands(
+            thread_id,
+            user,
+            turns=turns,
+            replaces=replaces,
+            only_replacing=only_replacing,
+            owner=user if check_owner else "",
+        )
+        return (yield from operations.write(*commands))
+
+    def messages_op(self, thread_id: str, user: str | None = None) -> Op[list[BaseMessage]]:
         """The operation of `messages`."""
-        listed = self._listed(thread_id)
-        if listed is not None:
-            return operations.list_messages(listed)
-        return operations.session_messages(self.key(thread_id))
+        return operations.messages(self.key(thread_id), self._listed(thread_id), _named(user))
 
-    def load_op(self, thread_id: str) -> Op[SessionState | None]:
+    def window_op(self, thread_id: str, user: str | None = None) -> Op[Window]:
+        """Read the turns as `messages` does, with what is stored of those that are unanswered."""
+        return operations.window(self.key(thread_id), self._listed(thread_id), _named(user))
+
+    def load_op(self, thread_id: str, user: str | None = None) -> Op[SessionState | None]:
         """The operation of `load`."""
-        return operations.load(self.key(thread_id), thread_id, self._listed(thread_id))
+        return operations.load(self.key(thread_id), thread_id, self._listed(thread_id), _named(user))
 
     def list_sessions_op(self, user: str, limit: int, cursor: str | None) -> Op[SessionPage]:
         """The operation of `list_sessions`."""
@@ -362,6 +400,9 @@ class WorkingMemory(Connected):
         fields: Sequence[str | int] = (),
         now: float | None = None,
         ttl_seconds: Ttl = ...,
+        replaces: Sequence[bytes] = (),
+        only_replacing: bool = False,
+        owner: str = "",
     ) -> tuple[Command, Command]:
         """The two commands of every write: note the thread in the user's record; write the session.
 
@@ -373,6 +414,9 @@ class WorkingMemory(Connected):
             fields: Names and values of the Hash, alternating.
             now: Epoch seconds.
             ttl_seconds: How long the session lives, if that is among the fields.
+            replaces: The stored bytes of the last turns, whose place the new ones take.
+            only_replacing: Whether nothing is written unless the session ends with `replaces`.
+            owner: The user whose session it must be, if it is anybody's; empty for anyone.
         """
         now = time.time() if now is None else now
         life = given(ttl_seconds, self.ttl_seconds)
@@ -388,6 +432,9 @@ class WorkingMemory(Connected):
             agent=scope("agent", agent),
             fields=fields,
             listed=self._listed(thread_id),
+            replaces=replaces,
+            only_replacing=only_replacing,
+            owner=owner,
         )
 
     def _start(self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl) -> Op[SessionState]:
@@ -449,3 +496,7 @@ class WorkingMemory(Connected):
                 f"thread_id begins with {self.key_prefix!r}, where sessions are kept; choose another."
             )
         return operations.Listed(key, self.max_turns)
+
+
+def _named(user: str | None) -> str | None:
+    return None if user is None else scope("user", user)

@@ -1,5 +1,5 @@
--- write_session: every write to a session Hash. Appends turns, keeps the window, sets fields,
--- creates what is missing and refreshes the time to live, in one atomic step.
+-- write_session: every write to a session Hash. Appends turns, in place of some if asked, keeps the window,
+-- sets fields, creates what is missing and refreshes the time to live, in one atomic step.
 --
 --   KEYS[1]   the session's Hash
 --   KEYS[2]   only if given: a list that takes the turns in place of `recent_turns`, newest first, and
@@ -12,16 +12,27 @@
 --   ARGV[6]   thread_id ┐
 --   ARGV[7]   user      ├ for a new session
 --   ARGV[8]   agent     ┘
---   ARGV[9…]  field, value, field, value …: to be set whether they exist or not
---   result    turn_count after the write
+--   ARGV[9]   the user whose session it must be, if it is anybody's; empty for whoever's it is
+--   ARGV[10]  number of turns that are replaced, if the session ends with exactly these
+--   ARGV[11]  those turns, as in ARGV[5]
+--   ARGV[12]  1 to write nothing if they are not replaced, else 0
+--   ARGV[13…] field, value, field, value …: to be set whether they exist or not
+--   result    turn_count after the write; nil if nothing was written because nothing was replaced;
+--             the error OWNED if the session is another user's, and nothing was written
 --
 -- `recent_turns` is one JSON list with one turn a line, "[ \n{…},\n{…}\n]". JSON strings hold no raw
 -- line break, so the list is cut at line breaks, without decoding it: decoding would change data
 -- (cjson turns [] into {} and rounds large numbers). The blank after the bracket, which no JSON
 -- writer puts there, tells this layout from any other.
 
-local key = KEYS[1]
+local key, list = KEYS[1], KEYS[2]
 local call, find, sub = redis.call, string.find, string.sub
+
+-- A whole number from 0 to `most` in a field that other programs write too; nil if it holds anything else.
+local function whole(text, most)
+  local number = text and find(text, '^%d+%.?0*$') and tonumber(text)
+  return number and number <= most and number or nil
+end
 
 -- A JSON list of any other layout as lines of its elements. What is no list is kept, as one line.
 local function lines_of(text)
@@ -61,26 +72,64 @@ local function lines_of(text)
   return table.concat(elements, ',\n')
 end
 
--- The last `window` lines. A window does not begin with a tool's result whose call was cut off.
-local function keep(lines, window)
+-- The turns of the Hash, one a line. A list that only begins like ours may end or be broken elsewhere.
+local function stored_lines(text)
+  local ours = sub(text, 1, 3) == '[ \n' and sub(text, -2) == '\n]' and sub(text, 4, -3) or nil
+  if ours and not find(ours, '^[%s%]},:"]') and not find(ours, '\n[%s%]},:"]') then return ours end
+  return lines_of(text)
+end
+
+local function lines_in(lines)
+  if lines == '' then return 0 end
   local count, at = 1, find(lines, '\n', 1, true)
   while at do
     count = count + 1
     at = find(lines, '\n', at + 1, true)
   end
+  return count
+end
+
+-- The last `window` lines. A window does not begin with a tool's result whose call was cut off.
+local function keep(lines, window)
+  local count = lines_in(lines)
   if count <= window then return lines end
-  at = 0
+  local at = 0
   for _ = 1, count - window do at = find(lines, '\n', at + 1, true) end
   while at and find(lines, '^{%s*"role"%s*:%s*"tool"', at + 1) do at = find(lines, '\n', at + 1, true) end
   return at and sub(lines, at + 1) or ''
 end
 
-local stored = call('HMGET', key, 'thread_id', 'ttl_seconds', 'recent_turns')
-local list = KEYS[2]
-local there = list and call('LLEN', list) or 0 -- fails if it is no list, before anything is written
-if stored[1] then there = 0 end -- counted already; else other programs wrote them
-local count = tonumber(ARGV[4])
-local turn_count = call('HINCRBY', key, 'turn_count', there + count) -- first: it fails if that is no number
+-- The lines before `tail`; nil if they do not end with it.
+local function before(lines, tail)
+  if lines == tail then return '' end
+  local rest = #lines - #tail - 2
+  return rest > 0 and sub(lines, rest + 1) == ',\n' .. tail and sub(lines, 1, rest) or nil
+end
+
+-- Read, and look at, everything that the write depends on: whatever fails comes before it.
+local stored = call('HMGET', key, 'thread_id', 'ttl_seconds', 'recent_turns', 'turn_count', 'user')
+local user = stored[5]
+if ARGV[9] ~= '' and user and user ~= '' and user ~= 'default' and user ~= ARGV[9] then
+  return redis.error_reply('OWNED the session is another user\'s')
+end
+local count, replaced = tonumber(ARGV[4]), tonumber(ARGV[10])
+local counted = whole(stored[4], 2^53 - 1)
+local lines, left = '', -1
+if list then
+  local there = call('LLEN', list) -- fails if it is no list
+  counted, left = counted or there, call('PTTL', list)
+  local tail, newest = {}, replaced > 0 and call('LRANGE', list, 0, replaced - 1) or {}
+  for i = #newest, 1, -1 do tail[#tail + 1] = newest[i] end
+  if #tail < replaced or table.concat(tail, ',\n') ~= ARGV[11] then replaced = 0 end
+elseif count + replaced > 0 or not counted then
+  lines = stored_lines(stored[3] or '')
+  counted = counted or lines_in(lines) -- what other programs wrote, and nobody has counted
+  local rest = replaced > 0 and before(lines, ARGV[11])
+  if rest then lines = rest else replaced = 0 end
+end
+if replaced == 0 and ARGV[12] == '1' then return false end
+local turn_count = counted + count - replaced
+
 if not stored[1] then
   local fields = {
     'thread_id', ARGV[6], 'user', ARGV[7], 'agent', ARGV[8], 'goal', '', 'scratchpad', '',
@@ -88,30 +137,24 @@ if not stored[1] then
   }
   for i = 1, #fields, 2 do call('HSETNX', key, fields[i], fields[i + 1]) end
 end
-
-if count > 0 and list then
-  for turn in string.gmatch(ARGV[5] .. ',\n', '(.-),\n') do call('LPUSH', list, turn) end
-  call('HSET', key, 'last_active_ts', ARGV[1])
-elseif count > 0 then
-  local lines, old = ARGV[5], stored[3] or ''
-  if sub(old, 1, 3) == '[ \n' then
-    old = sub(old, 4, -3)
-  else
-    old = lines_of(old)
+call('HSET', key, 'turn_count', string.format('%.0f', turn_count), 'last_active_ts', ARGV[1])
+if list then
+  if replaced > 0 then call('LTRIM', list, replaced, -1) end
+  if count > 0 then
+    for turn in string.gmatch(ARGV[5] .. ',\n', '(.-),\n') do call('LPUSH', list, turn) end
   end
-  if old ~= '' then lines = old .. ',\n' .. lines end
+elseif count + replaced > 0 then
+  if count > 0 then lines = lines == '' and ARGV[5] or lines .. ',\n' .. ARGV[5] end
   local window = tonumber(ARGV[3])
   if window > 0 then lines = keep(lines, window) end
-  lines = lines == '' and '[]' or '[ \n' .. lines .. '\n]'
-  call('HSET', key, 'recent_turns', lines, 'last_active_ts', ARGV[1])
-else
-  call('HSET', key, 'last_active_ts', ARGV[1])
+  call('HSET', key, 'recent_turns', lines == '' and '[]' or '[ \n' .. lines .. '\n]')
 end
-local own = tonumber(stored[2] or '')
-for i = 9, #ARGV, 2 do
+local own = stored[2]
+for i = 13, #ARGV, 2 do
   call('HSET', key, ARGV[i], ARGV[i + 1])
-  if ARGV[i] == 'ttl_seconds' then own = tonumber(ARGV[i + 1]) end
+  if ARGV[i] == 'ttl_seconds' then own = ARGV[i + 1] end
 end
+own = whole(own, 2147483647)
 local ttl = own or tonumber(ARGV[2])
 if ttl > 0 then
   call('EXPIRE', key, ttl)
@@ -120,9 +163,9 @@ else
   call('PERSIST', key)
   if list and own then
     call('PERSIST', list)
-  elseif list then -- an expiry that somebody else gave it stays, and is the session's
-    local left = call('PTTL', list)
-    if left > 0 then call('PEXPIRE', key, left) end
+  elseif list and left > 0 then -- an expiry that somebody else gave it stays, and is the session's
+    call('PEXPIRE', key, left)
+    call('PEXPIRE', list, left) -- which it has lost if all its turns were replaced
   end
 end
 return turn_count

@@ -46,9 +46,21 @@ def test_one_operations_failure_does_not_stop_the_others() -> None:
     assert results == [error, "a0a a0b a1a a1b"]
 
 
-def test_a_bug_is_not_taken_for_a_failure() -> None:
-    with pytest.raises(ZeroDivisionError):
-        drive(gather([failing(ZeroDivisionError())]))
+@pytest.mark.parametrize("error", [ZeroDivisionError(), InvalidInputError("no")])
+def test_a_failure_of_any_kind_is_its_operations_result(error: Exception) -> None:
+    _, results = drive(gather([failing(error), steps("a", 2)]))
+    assert results == [error, "a0a a0b a1a a1b"]
+    with pytest.raises(type(error)):
+        ok(results[0])
+
+
+def test_what_ends_the_program_is_nobodys_result() -> None:
+    def interrupted() -> Op[None]:
+        yield [("ECHO", "x")]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        drive(gather([interrupted(), steps("a", 1)]))
 
 
 def test_an_operation_that_cannot_be_made_fails_alone() -> None:

@@ -1,0 +1,67 @@
+"""What a turn passes over: logged, counted, told to `on_turn`, and shown as an event."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from langchain_agentmem.errors import AgentMemoryError, WrongOwnerError
+
+if TYPE_CHECKING:
+    from langchain_agentmem.agent_memory import AgentMemory
+
+logger = logging.getLogger("langchain_agentmem")
+
+
+class Failures:
+    """The failures of one turn.
+
+    Attributes:
+        noted: What was passed over so far, and why.
+    """
+
+    def __init__(self, memory: AgentMemory, thread_id: str, user: str) -> None:
+        self.noted: list[str] = []
+        self._memory = memory
+        self._thread_id = thread_id
+        self._user = user
+
+    @contextmanager
+    def tolerating(self, what: str) -> Iterator[None]:
+        """Pass over a failure if `on_error` is `continue`, except that the session is another user's."""
+        try:
+            yield
+        except WrongOwnerError:
+            raise
+        except Exception as error:
+            if self._memory.settings.on_error == "raise":
+                raise
+            self._memory.failures += 1
+            self.note(what, error)
+
+    @contextmanager
+    def passing_over(self, what: str) -> Iterator[None]:
+        """Pass over what a callback of the user's raises, whatever `on_error` is."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - what a callback raises never costs the answer
+            self._memory.failures += 1
+            self.note(what, error)
+
+    def note(self, what: str, reason: object) -> None:
+        """Log something that was passed over, and show it."""
+        why = said(reason) if isinstance(reason, Exception) else str(reason)
+        self.noted.append(f"{what}: {why}")
+        logger.warning("%s failed in thread %r and the chain goes on: %s", what, self._thread_id, why)
+        self._memory.events.put(self._thread_id, "memory_error", self.noted[-1], user=self._user)
+
+
+def said(error: BaseException) -> str:
+    """What an error says, with its kind if it is foreign; its own code, which makes the words, may fail."""
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001 - any code may stand behind it
+        words = "?"
+    return words if isinstance(error, AgentMemoryError) else f"{type(error).__name__}: {words}"

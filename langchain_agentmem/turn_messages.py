@@ -1,0 +1,97 @@
+"""Which messages a chain's input and output are: what a turn stores of them, and what is no answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from typing import Any
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    BaseMessageChunk,
+    HumanMessage,
+    message_chunk_to_message,
+)
+from pydantic import BaseModel
+
+from langchain_agentmem.errors import InvalidInputError
+
+_OUTPUT_KEYS = ("output", "answer", "text", "messages")
+_INTERRUPT = "__interrupt__"  # where LangGraph says that a graph waits for somebody
+
+
+def input_messages(inputs: dict[str, Any], key: str) -> list[BaseMessage]:
+    """The messages that stand under a key of a chain's input.
+
+    Raises:
+        InvalidInputError: There is no such key.
+    """
+    if key not in inputs:
+        raise InvalidInputError(
+            f"The chain's input has no {key!r}, only {', '.join(map(repr, inputs)) or 'nothing'}; "
+            "name the right one with wrap(…, input_key=…)."
+        )
+    return _messages(inputs[key], HumanMessage)
+
+
+def is_interrupted(output: Any) -> bool:
+    """Whether a graph stopped to ask somebody, so that there is no answer yet."""
+    return isinstance(output, dict) and bool(output.get(_INTERRUPT))
+
+
+def answer_messages(
+    output: Any, key: str | None, history: Sequence[BaseMessage], asked: Sequence[BaseMessage]
+) -> list[BaseMessage]:
+    """The messages of a chain's output, without the history and the input that a graph's state repeats.
+
+    Raises:
+        InvalidInputError: The output is no answer.
+    """
+    if isinstance(output, dict):
+        found = [name for name in ((key,) if key else _OUTPUT_KEYS) if name in output]
+        output = output[found[0]] if found else output
+    answered = _messages(output, AIMessage)
+    for repeated in ([*history, *asked], asked):
+        begins = [(m.type, m.content) for m in answered[: len(repeated)]]
+        if begins == [(m.type, m.content) for m in repeated]:
+            return answered[len(repeated) :]
+    return answered
+
+
+def text_of(messages: Sequence[BaseMessage]) -> str:
+    """What the user said last."""
+    human = [message for message in messages if isinstance(message, HumanMessage)]
+    return str(human[-1].text).strip() if human else ""
+
+
+def _messages(value: Any, plain: type[HumanMessage | AIMessage]) -> list[BaseMessage]:
+    """The messages in an input or an output; what is no message becomes the text of one."""
+    if value is None:
+        return []
+    if isinstance(value, BaseMessageChunk):
+        return [message_chunk_to_message(value)]
+    if isinstance(value, BaseMessage):
+        return [value]
+    if isinstance(value, list | tuple) and value and all(isinstance(item, BaseMessage) for item in value):
+        return [message for item in value for message in _messages(item, plain)]
+    if isinstance(value, str):
+        return [plain(content=value)]
+    if isinstance(value, BaseModel):
+        return [plain(content=value.model_dump_json())]
+    return [plain(content=json.dumps(value, ensure_ascii=False, default=_as_text))]
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, Iterator | AsyncIterator | Awaitable):
+        raise InvalidInputError(
+            f"A {type(value).__name__} cannot be stored without consuming it. Return a text, a message, a "
+            "list of messages, or a dict of one of them; make a RunnableGenerator, or a RunnableLambda, of "
+            "the function itself that yields an answer."
+        )
+    if isinstance(value, BaseMessage):
+        raise InvalidInputError(
+            "This holds messages deep inside: name the member where the answer's stand with "
+            'wrap(…, output_key=…), and stream a graph with stream_mode="values".'
+        )
+    return str(value)
