@@ -239,10 +239,10 @@ def test_the_supervisor_needs_the_standard_library_only() -> None:
     assert set(found.stdout.split()) <= {"langchain_agentmem", "__main__"}
 
 
-# All that is asked of a server: to listen where redis.conf says, and to answer AUTH and INFO.
+# All that is asked of a server: to listen where its configuration says, and to answer AUTH and INFO.
 OLD_REDIS = r"""
 import re, socket, sys
-path = re.search(r'unixsocket "(.*)"', open(sys.argv[1]).read())[1]
+path = re.search(r'unixsocket "(.*)"', sys.stdin.read())[1]
 with socket.socket(socket.AF_UNIX) as server:
     server.bind(path)
     server.listen()

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 START_LOCK, USERS_LOCK = "start.lock", "users.lock"
 SUPERVISOR_LOCK, SERVER_LOCK = "supervisor.lock", "server.lock"
-STATE, CONFIG, LOG = "server.json", "redis.conf", "redis.log"
+STATE, LOG = "server.json", "redis.log"
 
 
 class FileLock:
