@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +12,7 @@ from pydantic import SecretStr
 from typing_extensions import Self
 
 from langchain_agentmem.core.checks import positive, scope
+from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.errors import ConfigurationError, SearchUnavailableError
 from langchain_agentmem.settings import AgentMemorySettings

@@ -433,13 +433,6 @@ class TestOddFolders:
         with pytest.raises(ConfigurationError, match="data_dir"):
             EmbeddedRedis(folder).start()
 
-    def test_a_lock_that_is_a_link_is_not_followed(self, folder: Path) -> None:
-        folder.mkdir()
-        (folder / "users.lock").symlink_to(folder / "elsewhere")
-        with pytest.raises(EmbeddedRedisError, match="symbolic links"):
-            EmbeddedRedis(folder).start()
-        assert not (folder / "elsewhere").exists()
-
     @linux_only
     def test_a_folder_that_cannot_be_made_is_named(self) -> None:
         with pytest.raises(ConfigurationError, match="/proc/agentmem"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
+from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -28,8 +28,8 @@ _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _INSTALL = 'pip install "langchain-agentmem[local]"'
 
 _model: SentenceTransformer | None = None
-_loading = threading.Lock()
-_encoding = threading.Lock()  # a fast tokenizer refuses to be used by two threads at once
+_loading = ForkSafeLock()
+_encoding = ForkSafeLock()  # a fast tokenizer refuses to be used by two threads at once
 
 
 class MiniLMEmbeddings(Embeddings):
@@ -54,7 +54,7 @@ class MiniLMEmbeddings(Embeddings):
         if not texts:
             return []
         model = _loaded()
-        with _encoding:
+        with _encoding.held():
             vectors = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         numbers: list[list[float]] = vectors.tolist()
         return numbers
@@ -75,7 +75,7 @@ class MiniLMEmbeddings(Embeddings):
 def _loaded() -> SentenceTransformer:
     global _model
     if _model is None:
-        with _loading:
+        with _loading.held():
             if _model is None:
                 _model = _load()
     return _model

@@ -10,13 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
 from langchain_agentmem.transport import embedded_binaries as binaries
 from langchain_agentmem.transport.embedded_config import render_config
 from langchain_agentmem.transport.embedded_folder import place_socket
-from langchain_agentmem.transport.embedded_protocol import LOG, end_of_log, read_state
+from langchain_agentmem.transport.embedded_protocol import LOG, end_of_log, open_log, read_state
 
 _LOG_KEPT_BYTES = 1_000_000
 
@@ -119,7 +119,8 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
     """
     ours, theirs = socket.socketpair()
     with ours:
-        with theirs, _open_log(folder) as log:
+        _begin_log(folder)
+        with theirs, open_log(folder) as log:
             try:
                 process = subprocess.Popen(
                     [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
@@ -159,8 +160,7 @@ def _python() -> str:
     return os.path.join(sys.prefix, "bin", "python3")
 
 
-def _open_log(folder: Path) -> BinaryIO:
+def _begin_log(folder: Path) -> None:
     path = folder / LOG
     if path.exists() and path.stat().st_size > _LOG_KEPT_BYTES:
         path.replace(path.with_suffix(".log.1"))
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab")

@@ -14,11 +14,11 @@ import time
 from typing import TYPE_CHECKING
 
 from langchain_agentmem.transport.embedded_protocol import (
-    LOG,
     SERVER_LOCK,
     FileLock,
     ServerInfo,
     ask,
+    open_log,
     server_info,
 )
 
@@ -46,7 +46,7 @@ class ServerProcess:
         """Run this server with this configuration; raises OSError when it cannot be run at all."""
         lock = self._claim_data(deadline)
         try:
-            with open(os.path.join(self._folder, LOG), "ab") as log:
+            with open_log(self._folder) as log:
                 self._running = subprocess.Popen(
                     [server, *ARGUMENTS],
                     stdin=subprocess.PIPE,
@@ -88,7 +88,7 @@ class ServerProcess:
 
     def _claim_data(self, deadline: float) -> FileLock:
         """Take the lock that the server will hold; one without a supervisor that has it is told to end."""
-        lock = FileLock(os.path.join(self._folder, SERVER_LOCK))
+        lock = FileLock(os.path.join(self._folder, SERVER_LOCK), forked=True)
         if not lock.take():
             with contextlib.suppress(OSError):
                 ask(self._socket_path, self._password, "SHUTDOWN")

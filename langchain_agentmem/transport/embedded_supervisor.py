@@ -192,7 +192,7 @@ class Supervisor:
 
     def _save_state(self, server: str) -> None:
         state = {key: self.order[key] for key in ("socket", "password", "search")}
-        state |= {"server": server, "supervisor_pid": os.getpid()}
+        state |= {"server": server, "supervisor_pid": os.getpid(), "folder": self.folder}
         write_private(self.folder, STATE, json.dumps(state))
 
     def _said_since(self, position: int) -> str:
