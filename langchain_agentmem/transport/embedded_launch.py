@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,16 @@ _PROGRAM = (
     "from langchain_agentmem.transport.embedded_supervisor import main; main()"
 )
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+# Who forks waits the milliseconds that this takes: the child would have copies of the pipe and socket by
+# whose end this process learns how it went, and would keep them open.
+_running_program = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_running_program.acquire,
+        after_in_parent=_running_program.release,
+        after_in_child=_running_program.release,
+    )
 
 # What Redis says of a directive it refuses: without modules, and with (it might have been one of theirs).
 _BAD_DIRECTIVE = ("FATAL CONFIG FILE ERROR", "Unresolved Configuration(s) Detected")
@@ -117,22 +128,9 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
 
     The time starts anew with each report: a server that loads much data is reported on as it does.
     """
-    ours, theirs = socket.socketpair()
+    _begin_log(folder)
+    process, ours = _run_program(folder)
     with ours:
-        _begin_log(folder)
-        with theirs, open_log(folder) as log:
-            try:
-                process = subprocess.Popen(
-                    [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
-                    stderr=log,
-                    cwd="/",
-                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise EmbeddedRedisError(f"cannot run Python for the supervisor: {error}") from error
         ours.settimeout(timeout_seconds)
         with process, ours.makefile("rb") as reports:
             try:
@@ -151,6 +149,27 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
         if not words:
             tail = end_of_log(folder, hide=order["password"])
             raise EmbeddedRedisError(f"the supervisor ended without a word:\n{tail}")
+
+
+def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The supervisor's first process, and the socket to talk to it."""
+    with _running_program:
+        ours, theirs = socket.socketpair()
+        with theirs, open_log(folder) as log:
+            try:
+                process = subprocess.Popen(
+                    [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=log,
+                    cwd="/",
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                ours.close()
+                raise EmbeddedRedisError(f"cannot run Python for the supervisor: {error}") from error
+    return process, ours
 
 
 def _python() -> str:
