@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import threading
 from collections.abc import Callable
@@ -16,11 +17,12 @@ import redis
 from integration_tests.embedded.conftest import state_of
 from integration_tests.waiting import wait_until
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.errors import EmbeddedRedisError
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 from langchain_agentmem.transport.embedded_binaries import find_candidates, make_runnable
 from langchain_agentmem.transport.embedded_config import render_config
 from langchain_agentmem.transport.embedded_process import ARGUMENTS
-from langchain_agentmem.transport.embedded_protocol import supervisor_is_gone
+from langchain_agentmem.transport.embedded_protocol import read_state, server_info, supervisor_is_gone
 
 Open = Callable[..., EmbeddedRedis]
 Connect = Callable[[EmbeddedRedis | str], redis.Redis]
@@ -134,3 +136,76 @@ class TestListening:
         assert found.pop("maxclients") != "7"
         password = state_of(folder)["password"]
         assert found == {"port": "0", "protected-mode": "yes", "requirepass": password}
+
+
+odd = pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "null", '{"socket": 5}', '{"socket": 5, "password": 5}'),
+        '{"socket": "/nowhere/redis-0a1b2c.sock", "password": "' + "p" * 43 + '", "supervisor_pid": 1e999}',
+    ],
+)
+
+
+class TestState:
+    @odd
+    def test_what_is_no_state_does_not_stop_a_start(
+        self, folder: Path, open_redis: Open, connect: Connect, content: str
+    ) -> None:
+        folder.mkdir()
+        (folder / "server.json").write_text(content)
+        assert connect(open_redis(folder, search=False)).ping()
+        assert Path(state_of(folder)["socket"]).parent == folder
+
+    @odd
+    def test_one_that_was_damaged_while_the_server_runs_is_an_error(
+        self, folder: Path, open_redis: Open, connect: Connect, content: str
+    ) -> None:
+        embedded = open_redis(folder, search=False, start_timeout_seconds=5)
+        client = connect(embedded)
+        whole = (folder / "server.json").read_text()
+        (folder / "server.json").write_text(content)
+        with pytest.raises(EmbeddedRedisError, match="its supervisor runs, but"):
+            EmbeddedRedis(folder, start_timeout_seconds=0.05).start()
+        assert embedded.pid is None
+        assert client.ping()
+        (folder / "server.json").write_text(whole)
+        assert embedded.start().pid
+
+    @pytest.mark.parametrize("path", ["/nowhere/redis.sock", "/tmp/" + "x" * 200, "/tmp/\ud800", "/tmp/\0"])
+    def test_where_nobody_can_listen_is_no_server(self, path: str) -> None:
+        assert server_info(path, "secret") is None
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"",
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"+OK\r\n$many\r\n",
+            b"+OK\r\n$8\r\nnothing\n",
+            b"+OK\r\n$43\r\nredis_version:7.4.0\r\nprocess_id:none\r\n      ",
+        ],
+    )
+    def test_whoever_does_not_answer_as_redis_is_no_server(self, folder: Path, answer: bytes) -> None:
+        folder.mkdir()
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(folder / "other"))
+            listening.listen()
+
+            def serve() -> None:
+                with listening.accept()[0] as client:
+                    client.recv(1000)
+                    client.sendall(answer)
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            assert server_info(str(folder / "other"), "secret") is None
+            thread.join()
+
+    def test_nothing_but_data_locks_and_the_log_is_left_behind(self, folder: Path) -> None:
+        with EmbeddedRedis(folder, search=False):
+            pass
+        wait_until(lambda: supervisor_is_gone(folder))
+        assert read_state(folder) is None
+        kept = {path.name for path in folder.iterdir() if path.suffix not in (".lock", ".log")}
+        assert kept == {"appendonlydir"}

@@ -23,6 +23,7 @@ from langchain_agentmem.transport.embedded_folder import absolute, durable_folde
 from langchain_agentmem.transport.embedded_launch import launch
 from langchain_agentmem.transport.embedded_protocol import (
     START_LOCK,
+    STATE,
     USERS_LOCK,
     FileLock,
     ServerInfo,
@@ -265,14 +266,17 @@ class EmbeddedRedis:
         while not supervisor_is_gone(folder):
             if self._is_ready(folder):
                 return True
-            patience.wait("its supervisor runs, but the server does not answer")
+            known = read_state(folder) is not None
+            silent = "the server does not answer" if known else f"{STATE} does not say where the server is"
+            patience.wait(f"its supervisor runs, but {silent}")
         return False
 
     def _is_ready(self, folder: Path) -> bool:
         state = read_state(folder)
-        if state and state.get("folder", str(folder)) != str(folder):
+        started_in = state.get("folder") if state else None
+        if isinstance(started_in, str) and started_in != str(folder):
             raise EmbeddedRedisError(
-                f"the private Redis in {folder} was started in {state['folder']}, and is still in use there; "
+                f"the private Redis in {folder} was started in {started_in}, and is still in use there; "
                 "close all that use it first"
             )
         info = _info_of(folder)
