@@ -17,6 +17,7 @@ import pytest
 
 from integration_tests.embedded.conftest import folder  # noqa: F401 - a fixture
 from integration_tests.transport.conftest import Server
+from integration_tests.upstash.emulator import Emulator
 from integration_tests.waiting import wait_until
 from langchain_agentmem.transport.embedded_protocol import FileLock, read_state, supervisor_is_gone
 
@@ -33,7 +34,6 @@ def while_busy(busy, child, times=30):
             busy()
     thread = threading.Thread(target=run)
     thread.start()
-    children = []
     try:
         for number in range(times):
             time.sleep(0.003 * (number % 7))  # not always at the same point
@@ -45,7 +45,6 @@ def while_busy(busy, child, times=30):
                     traceback.print_exc()
                     os._exit(1)
                 os._exit(0)
-            children.append(pid)
             assert ended(pid) == 0, f"child {number}"
     finally:
         stopping.set()
@@ -98,6 +97,34 @@ def test_while_a_thread_opens_and_closes_memories(plain: Server) -> None:
         kept.close()
         """,
         plain.url,
+    )
+
+
+def test_while_a_thread_uses_a_rest_api(emulator: Emulator) -> None:
+    """With its parent's HTTP connection, a child would take the answers to its parent's requests."""
+    run(
+        """
+        from langchain_agentmem import AgentMemory
+        memory = AgentMemory(sys.argv[1], token=sys.argv[2])
+        memory.working.load("parent")
+        done = 0
+
+        def busy():
+            global done
+            done += 1
+            assert memory.working.append_turn("parent", "user", "x").turn_count == done
+
+        def child():
+            for count in range(1, 6):
+                thread = f"child {os.getpid()}"
+                assert memory.working.append_turn(thread, "user", "x").turn_count == count
+
+        while_busy(busy, child, times=10)
+        assert memory.working.load("parent").turn_count == done
+        memory.close()
+        """,
+        emulator.url,
+        emulator.token,
     )
 
 
@@ -212,6 +239,42 @@ def test_while_a_thread_opens_memories_of_a_private_redis(folder: Path) -> None:
         while_busy(busy, child, times=20)
         assert memory.working.load("t1").turn_count == 20
         memory.close()
+        """,
+        str(folder),
+    )
+
+
+def test_a_start_does_not_wait_for_a_child_that_was_forked_in_the_middle_of_it(
+    folder: Path,  # noqa: F811
+) -> None:
+    """While `subprocess` runs a program, its pipe must not get into a child: it would wait for the end of both."""
+    run(
+        """
+        from langchain_agentmem import EmbeddedRedis
+        embedded = EmbeddedRedis(sys.argv[1], search=False)
+        starter = threading.Thread(target=embedded.start, daemon=True)
+        pipe, inside, forked = os.pipe, threading.Event(), threading.Event()
+
+        def slow_pipe():
+            made = pipe()
+            if threading.current_thread() is starter:
+                inside.set()
+                forked.wait(0.5)
+            return made
+
+        os.pipe = slow_pipe
+        starter.start()
+        assert inside.wait(10)
+        if not (pid := os.fork()):
+            time.sleep(60)
+            os._exit(0)
+        forked.set()
+        starter.join(10)
+        started = not starter.is_alive()
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        assert started
+        embedded.close()
         """,
         str(folder),
     )
