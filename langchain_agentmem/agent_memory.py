@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,6 +12,7 @@ from typing_extensions import Self
 
 from langchain_agentmem import user_data
 from langchain_agentmem.core.checks import positive, scope
+from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, InvalidInputError
 from langchain_agentmem.settings import AgentMemorySettings

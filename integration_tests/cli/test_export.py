@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,38 @@ def test_a_file_is_replaced_by_a_whole_export_only(url: str, bare: redis.Redis, 
     assert agentmem("export", "--what", "sessions", "--output", "-", url=url).stdout.count(
         "\n"
     ) == whole.count("\n")
+
+
+def test_a_new_file_is_for_its_owner_only_and_nothing_in_its_place_is_written_to(
+    url: str, tmp_path: Path
+) -> None:
+    fill(url)
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    file, theirs = shared / "all.jsonl", tmp_path / "theirs"
+    theirs.write_text("untouched")
+    exporting = subprocess.Popen(
+        [sys.executable, "-c", PLANT, str(file), str(theirs), url], stdout=subprocess.PIPE, text=True
+    )
+    with exporting:
+        assert exporting.wait(60) == 0
+    assert theirs.read_text() == "untouched"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(file.read_text().splitlines()) == 3 + 2 + 6
+
+
+# Puts links where a part of the export would have a name that can be foreseen, and then exports.
+PLANT = """
+import os, sys
+from langchain_agentmem.cli import main
+file, theirs, url = sys.argv[1:]
+folder, name = os.path.split(file)
+for foreseen in (f".{name}.{os.getpid()}.part", f"{name}.part", f".{name}.part", f"{name}.tmp"):
+    os.symlink(theirs, os.path.join(folder, foreseen))
+sys.argv = ["agentmem", "export", "--output", file, "--redis", url]
+main()
+"""
 
 
 def test_a_file_that_cannot_be_opened_is_named(url: str, tmp_path: Path) -> None:

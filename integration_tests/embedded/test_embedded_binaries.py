@@ -172,7 +172,7 @@ class TestChoice:
         assert use_once(folder) == chosen
         assert json.loads(notes.read_bytes()) == {key: chosen}
 
-    @pytest.mark.parametrize("content", ["", "[]", "{", '{"x": "y"}'])
+    @pytest.mark.parametrize("content", ["", "[]", "5", "{", '{"x": "y"}', "[" * 100_000, "9" * 5000])
     def test_a_broken_note_does_no_harm(self, folder: Path, cache: Path, content: str) -> None:
         cache.mkdir(parents=True)
         (cache / "choice.json").write_text(content)
@@ -220,6 +220,41 @@ class TestRunBit:
         use_once(folder)
         assert server.stat().st_size == SERVER.stat().st_size
 
+    @pytest.mark.parametrize("how", ["link", "mode", "owner"])
+    def test_a_copy_that_is_not_ones_own_is_made_again(
+        self, folder: Path, prefix: Path, cache: Path, how: str
+    ) -> None:
+        use_once(folder)
+        (server,) = cache.glob("redis-server-*")
+        if how == "mode":
+            server.chmod(0o777)
+        elif how == "link":
+            server.rename(prefix / "theirs")
+            server.symlink_to(prefix / "theirs")
+        elif os.geteuid() == 0:
+            os.chown(server, 65534, 65534)
+        else:
+            pytest.skip("gives a file to another user")
+        use_once(folder)
+        found = server.lstat()
+        assert stat.S_ISREG(found.st_mode)
+        assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o700, os.geteuid())
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+    def test_a_cache_of_another_user_is_not_run_from(self, folder: Path, cache: Path) -> None:
+        cache.mkdir(parents=True)
+        os.chown(cache, 65534, 65534)
+        with pytest.raises(EmbeddedRedisError, match="only you can write to"):
+            EmbeddedRedis(folder).start()
+
+    def test_a_cache_in_a_folder_that_others_could_write_to_is_not_run_from(
+        self, folder: Path, cache: Path
+    ) -> None:
+        cache.mkdir(parents=True)
+        cache.parent.chmod(0o777)
+        with pytest.raises(EmbeddedRedisError, match="only you can write to"):
+            EmbeddedRedis(folder).start()
+
     def test_a_cache_that_others_could_write_to_is_not_run_from(self, folder: Path, cache: Path) -> None:
         cache.mkdir(parents=True)
         cache.chmod(0o777)
@@ -239,10 +274,10 @@ def test_the_supervisor_needs_the_standard_library_only() -> None:
     assert set(found.stdout.split()) <= {"langchain_agentmem", "__main__"}
 
 
-# All that is asked of a server: to listen where redis.conf says, and to answer AUTH and INFO.
+# All that is asked of a server: to listen where its configuration says, and to answer AUTH and INFO.
 OLD_REDIS = r"""
 import re, socket, sys
-path = re.search(r'unixsocket "(.*)"', open(sys.argv[1]).read())[1]
+path = re.search(r'unixsocket "(.*)"', sys.stdin.read())[1]
 with socket.socket(socket.AF_UNIX) as server:
     server.bind(path)
     server.listen()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import multiprocessing
+import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
@@ -108,3 +111,36 @@ print(sorted(name for name in changed if name.startswith(("HF_", "TRANSFORMERS_"
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
     assert done.stderr == ""
+
+
+def _embed_as_child() -> None:
+    assert len(MiniLMEmbeddings().embed_query("a child")) == 384
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_forked_child_embeds(embeddings: MiniLMEmbeddings, busy: bool) -> None:
+    embeddings.embed_query("a parent")
+    stopping = threading.Event()
+
+    def embed() -> None:
+        while not stopping.is_set():
+            embeddings.embed_query("a thread of the parent, at the same time")
+
+    thread = threading.Thread(target=embed)
+    if busy:
+        thread.start()
+    try:
+        for _ in range(2):
+            child = multiprocessing.get_context("fork").Process(target=_embed_as_child)
+            child.start()
+            child.join(30)
+            if child.is_alive():
+                child.kill()
+                child.join()
+            assert child.exitcode == 0
+    finally:
+        stopping.set()
+        if busy:
+            thread.join()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
@@ -108,9 +108,11 @@ def _written(output: Path | None) -> Iterator[BinaryIO]:
             yield stream
         return
     whole = output.resolve()  # a link stays one
-    part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
+    # A new file with a name of its own, for this user only: the folder may be open to others.
+    handle, name = mkstemp(dir=whole.parent, prefix=".agentmem-", suffix=".part")
+    part = Path(name)
     try:
-        with part.open("wb") as stream:
+        with open(handle, "wb") as stream:
             yield stream
         if whole.exists():
             part.chmod(whole.stat().st_mode & 0o777)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
+from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -28,8 +30,10 @@ _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _INSTALL = 'pip install "langchain-agentmem[local]"'
 
 _model: SentenceTransformer | None = None
-_loading = threading.Lock()
-_encoding = threading.Lock()  # a fast tokenizer refuses to be used by two threads at once
+_in_use = False
+_forked = False  # and not used since
+_loading = ForkSafeLock()
+_encoding = ForkSafeLock()  # a fast tokenizer refuses to be used by two threads at once
 
 
 class MiniLMEmbeddings(Embeddings):
@@ -53,8 +57,7 @@ class MiniLMEmbeddings(Embeddings):
         """The vectors of texts, in their order."""
         if not texts:
             return []
-        model = _loaded()
-        with _encoding:
+        with _encoding.held(), _used() as model:
             vectors = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
         numbers: list[list[float]] = vectors.tolist()
         return numbers
@@ -73,12 +76,41 @@ class MiniLMEmbeddings(Embeddings):
 
 
 def _loaded() -> SentenceTransformer:
-    global _model
+    global _model, _forked
+    if _forked:
+        import torch
+
+        # The threads that compute stayed with the parent: a child that counts on them would wait forever.
+        torch.set_num_threads(1)
+        _forked = False
     if _model is None:
-        with _loading:
+        with _loading.held():
             if _model is None:
                 _model = _load()
     return _model
+
+
+@contextmanager
+def _used() -> Iterator[SentenceTransformer]:
+    """The model, marked as in use."""
+    global _in_use
+    model = _loaded()
+    _in_use = True
+    try:
+        yield model
+    finally:
+        _in_use = False
+
+
+def _begin_anew_in_child() -> None:
+    global _model, _in_use, _forked
+    if _in_use:  # by a thread that stayed with the parent, so it would never be free
+        _model, _in_use = None, False
+    _forked = "torch" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
 def _load() -> SentenceTransformer:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import AsyncGenerator
 from typing import Any, Protocol, TypeAlias
 
@@ -18,6 +17,7 @@ import redis.asyncio
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
+from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import address_of
 from langchain_agentmem.transport.urls import Source, is_rest, open_source
@@ -138,20 +138,21 @@ class _Drivers:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.loops: dict[asyncio.AbstractEventLoop, _OfOneLoop] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._driver: Driver | None = None
-        # A forked child makes a driver of its own. Its parent's is neither used (a lock of its pool may
-        # have been held when it was copied) nor dropped (that would take the same lock).
-        self._pid = os.getpid()
-        self._inherited: list[Driver | None] = []
 
     def driver(self) -> Driver:
-        if self._driver is None or self._pid != os.getpid():
-            with self._lock:
-                if self._driver is None or self._pid != os.getpid():
-                    self._inherited.append(self._driver)
-                    self._driver, self._pid = self.source.driver(), os.getpid()
+        if self._driver is None:
+            with self._lock.held():
+                if self._driver is None:
+                    self._driver = self.source.driver()
         return self._driver
+
+    def leave_to_parent(self) -> tuple[object, ...]:
+        """Begin without drivers, in a forked child; what its parent has."""
+        left = (self._driver, self.loops)
+        self._driver, self.loops = None, {}
+        return left
 
     async def of_this_loop(self) -> _OfOneLoop:
         loop = asyncio.get_running_loop()
@@ -170,7 +171,7 @@ class _Drivers:
         for loop, of_loop in list(self.loops.items()):
             if loop.is_running():
                 loop.call_soon_threadsafe(of_loop.close_soon)
-        if self._driver is not None and self._pid == os.getpid():
+        if self._driver is not None:
             self._driver.close()
         self.source.close()
 
@@ -212,11 +213,27 @@ class _OfOneLoop:
 _Key: TypeAlias = tuple[str, float, str | None]
 _of_loops: set[_OfOneLoop] = set()  # a loop does not keep its async generators alive
 _shared: dict[_Key, tuple[_Drivers, int]] = {}
-_shared_lock = threading.Lock()
+_shared_lock = ForkSafeLock()
+_of_parent: list[object] = []
+
+
+def _begin_anew_in_child() -> None:
+    """Have a forked child make drivers of its own.
+
+    Those of its parent are neither used (a lock of their pool may have been held when it was copied, and
+    their sockets and selectors are shared) nor dropped (that would take the same lock).
+    """
+    _of_parent.extend(drivers.leave_to_parent() for drivers, _ in _shared.values())
+    _of_parent.append(list(_of_loops))
+    _of_loops.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
 def _borrow(key: _Key) -> _Drivers:
-    with _shared_lock:
+    with _shared_lock.held():
         drivers, users = _shared.get(key) or (_Drivers(open_source(*key)), 0)
         _shared[key] = (drivers, users + 1)
         return drivers
@@ -224,10 +241,12 @@ def _borrow(key: _Key) -> _Drivers:
 
 def _give_back(key: _Key) -> bool:
     """Whether that was the last user, so that the drivers are to be closed."""
-    with _shared_lock:
-        drivers, users = _shared.pop(key)
-        if users > 1:
+    with _shared_lock.held():
+        drivers, users = _shared[key]
+        if users > 1:  # one step, and never none of them: a forked child begins with what is there
             _shared[key] = (drivers, users - 1)
+        else:
+            del _shared[key]
         return users == 1
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from langchain_agentmem.transport.embedded_folder import absolute, durable_folde
 from langchain_agentmem.transport.embedded_launch import launch
 from langchain_agentmem.transport.embedded_protocol import (
     START_LOCK,
+    STATE,
     USERS_LOCK,
     FileLock,
     ServerInfo,
@@ -31,6 +32,7 @@ from langchain_agentmem.transport.embedded_protocol import (
     server_info,
     supervisor_is_gone,
 )
+from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -49,7 +51,8 @@ class EmbeddedRedis:
 
     A killed server is brought back by its supervisor, at the same URL. A killed user counts as gone. The
     supervisor itself, if killed, takes the server with it: the next `start()`, or use of `url`, in any
-    process brings both back, a durable one at the same URL.
+    process brings both back, a durable one at the same URL. So does the next operation of a memory that
+    was made from an `embedded://` URL.
 
     An object that is dropped without `close()` keeps its server until the process ends; a forked child shares
     its parent's hold, so each has to close or end.
@@ -84,7 +87,7 @@ class EmbeddedRedis:
         self._search = search
         self._report_progress = on_progress or (lambda sentence: None)
         self._timeout_seconds = start_timeout_seconds
-        self._mutex = threading.RLock()
+        self._mutex = ForkSafeLock()
         # Set while this object holds on to a server.
         self._folder: Path | None = None
         self._users_lock: FileLock | None = None
@@ -100,10 +103,13 @@ class EmbeddedRedis:
         Does nothing but ask when this object already has a server that answers.
 
         Raises:
-            EmbeddedRedisError: No server could be started, or not in time.
-            ConfigurationError: The folder cannot be used, or the server refuses an option.
+            EmbeddedRedisError: No server could be started, or not in time; or the folder that this object
+                has in use was moved or deleted.
+            ConfigurationError: The folder cannot be used, or another user of the machine could change what
+                is in it, or the server refuses an option.
         """
-        with self._mutex:
+        with self._in_turn():
+            self._check_still_there()
             if self._folder is None or not self._wait_for_server(self._folder):
                 self._open()
         return self
@@ -111,12 +117,27 @@ class EmbeddedRedis:
     @property
     def url(self) -> str:
         """A URL for `redis.Redis.from_url`, with the password in it; starts the server if need be."""
-        with self._mutex:
+        with self._in_turn():
             self.start()
-            state = read_state(self._folder or "")
-        if state is None:
+            url = self._noted_url()
+        if url is None:
             raise EmbeddedRedisError("the private Redis has just ended; start it again")
-        return f"unix://:{quote(state['password'])}@{quote(state['socket'])}?db=0"
+        return url
+
+    def _url_after_failure(self, failed_url: str) -> str | None:
+        """Start the server if a connection failed because it has no supervisor; its URL, if that helps.
+
+        None means that it has one, at the same URL: then that brings it back, or it is not gone at all.
+
+        Raises:
+            EmbeddedRedisError, ConfigurationError: As `start`.
+        """
+        with self._in_turn():
+            self._check_still_there()
+            if self._folder is not None and not supervisor_is_gone(self._folder):
+                known = self._noted_url()
+                return None if known == failed_url else known
+            return self.url
 
     @property
     def data_dir(self) -> Path | None:
@@ -134,7 +155,7 @@ class EmbeddedRedis:
 
         Returns at once for a durable server. For a throw-away, waits up to 2 s until it is gone.
         """
-        with self._mutex:
+        with self._mutex.held():
             folder, users_lock = self._folder, self._users_lock
             self._folder = self._users_lock = None
         if folder is not None and users_lock is not None:
@@ -165,14 +186,42 @@ class EmbeddedRedis:
         folder = durable_folder(self._named_dir) if self._named_dir else throw_away_folder()
         try:
             users_lock = self._join(folder)
-        except BaseException as error:
+        except BaseException:
             if self._named_dir is None:
                 shutil.rmtree(folder, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise EmbeddedRedisError(f"no private Redis in {folder}: {error}") from error
             raise
         self.close()  # the hold on a server that is no more
-        self._folder, self._users_lock = folder, users_lock
+        # In this order: a child forked in between begins without a folder, and starts anew.
+        users_lock.share_with_children()
+        self._users_lock = users_lock
+        self._folder = folder
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """One thread at a time; what the system refuses is an error of this package."""
+        with self._mutex.held():
+            try:
+                yield
+            except OSError as error:
+                raise EmbeddedRedisError(f"no private Redis in {self.data_dir}: {error}") from error
+
+    def _check_still_there(self) -> None:
+        """Fail rather than begin with an empty memory where the one in use was moved or deleted."""
+        if self._folder is None or self._users_lock is None or self._named_dir is None:
+            return
+        try:
+            same = os.path.samestat(os.stat(self._folder / USERS_LOCK), os.fstat(self._users_lock.descriptor))
+        except OSError:
+            same = False
+        if not same:
+            raise EmbeddedRedisError(
+                f"the folder {self._folder} was moved, deleted or exchanged while its private Redis was in "
+                "use. Put it back to go on, or close all that use it to begin with what is there now"
+            )
+
+    def _noted_url(self) -> str | None:
+        state = read_state(self._folder) if self._folder else None
+        return f"unix://:{quote(state['password'])}@{quote(state['socket'])}?db=0" if state else None
 
     def _join(self, folder: Path) -> FileLock:
         """Become a user of the folder's server, under start.lock: nobody else starts or ends it meanwhile."""
@@ -217,11 +266,20 @@ class EmbeddedRedis:
         while not supervisor_is_gone(folder):
             if self._is_ready(folder):
                 return True
-            patience.wait("its supervisor runs, but the server does not answer")
+            known = read_state(folder) is not None
+            silent = "the server does not answer" if known else f"{STATE} does not say where the server is"
+            patience.wait(f"its supervisor runs, but {silent}")
         return False
 
     def _is_ready(self, folder: Path) -> bool:
-        state, info = read_state(folder), _info_of(folder)
+        state = read_state(folder)
+        started_in = state.get("folder") if state else None
+        if isinstance(started_in, str) and started_in != str(folder):
+            raise EmbeddedRedisError(
+                f"the private Redis in {folder} was started in {started_in}, and is still in use there; "
+                "close all that use it first"
+            )
+        info = _info_of(folder)
         if state is None or info is None or info.loading:
             return False
         if self._search and not state.get("search"):

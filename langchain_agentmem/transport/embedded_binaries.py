@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -21,9 +22,10 @@ import platformdirs
 
 from langchain_agentmem.errors import EmbeddedRedisError
 from langchain_agentmem.transport.embedded_folder import private_folder
+from langchain_agentmem.transport.embedded_protocol import read_private, write_private
 
 _MODULES = ("redisearch.so", "rejson.so")
-_NOTES_KEPT = 32
+_NOTES, _NOTES_KEPT = "choice.json", 32
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,8 @@ def make_runnable(candidate: Candidate) -> Candidate:
 
 
 def _private_copy(source: Path) -> Path:
-    size = source.stat().st_size
     copy = _cache_folder() / f"{source.stem}-{_fingerprint([source])[:16]}{source.suffix}"
-    if not (copy.is_file() and copy.stat().st_size == size and os.access(copy, os.X_OK)):
+    if not _is_whole(copy, source.stat().st_size):
         handle, unfinished = tempfile.mkstemp(dir=copy.parent)
         os.close(handle)
         try:
@@ -128,6 +129,16 @@ def _private_copy(source: Path) -> Path:
             os.unlink(unfinished)
             raise
     return copy
+
+
+def _is_whole(copy: Path, size: int) -> bool:
+    """Whether this is a copy that was made here, and nothing that somebody has put in its place."""
+    try:
+        found = copy.lstat()
+    except FileNotFoundError:
+        return False
+    own = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+    return own and found.st_size == size and stat.S_IMODE(found.st_mode) == 0o700
 
 
 def _cache_folder() -> Path:
@@ -153,21 +164,17 @@ def note_choice(candidates: Sequence[Candidate], chosen: str) -> None:
     notes, key = _read_notes(), _note_key(candidates)
     if notes.get(key) == chosen:
         return
-    notes.pop(key, None)
-    newest = dict([*notes.items(), (key, chosen)][-_NOTES_KEPT:])
+    others = [note for note in notes.items() if note[0] != key]
+    newest = dict([*others, (key, chosen)][-_NOTES_KEPT:])
     with suppress(OSError, EmbeddedRedisError):
-        folder = _cache_folder()
-        unfinished = folder / f"choice-{os.getpid()}.json"
-        unfinished.write_text(json.dumps(newest))
-        unfinished.replace(folder / "choice.json")
+        write_private(_cache_folder(), _NOTES, json.dumps(newest))
 
 
-def _read_notes() -> dict[str, str]:
+def _read_notes() -> Mapping[str, object]:
     try:
-        notes = json.loads((_cache_folder() / "choice.json").read_bytes())
-    except (OSError, ValueError, EmbeddedRedisError):
+        return read_private(_cache_folder() / _NOTES)
+    except (OSError, EmbeddedRedisError):
         return {}
-    return notes if isinstance(notes, dict) else {}
 
 
 def _note_key(candidates: Sequence[Candidate]) -> str:

@@ -1,4 +1,4 @@
-"""The `redis.conf` of a private Redis."""
+"""The configuration of a private Redis, in the words of redis.conf."""
 
 from __future__ import annotations
 
@@ -53,12 +53,11 @@ def render_config(
     modules: Sequence[Path],
     options: Mapping[str, str],
 ) -> str:
-    """A whole redis.conf, in ASCII."""
+    """A whole configuration, in ASCII; any first part of it asks for the password, or does not listen."""
     lines = [
-        "port 0",
-        f"unixsocket {_quote(socket_path)}",
-        "unixsocketperm 700",
         f"requirepass {_quote(password)}",
+        "port 0",
+        "unixsocketperm 700",
         f"dir {_quote(str(folder))}",
         "daemonize no",
         'logfile ""',  # stdout: so its words and the loader's are in one place, also when it cannot start
@@ -70,6 +69,7 @@ def render_config(
     lines += [f"loadmodule {_quote(str(module))}" for module in modules]
     # A directive's value may be several arguments, so it is not quoted; the last line for a directive counts.
     lines += [f"{name} {value or _quote('')}" for name, value in options.items()]
+    lines.append(f"unixsocket {_quote(socket_path)}")
     return "\n".join(lines) + "\n"
 
 

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
+from langchain_agentmem.transport.embedded_protocol import (
+    LOG,
+    SERVER_LOCK,
+    START_LOCK,
+    STATE,
+    SUPERVISOR_LOCK,
+    USERS_LOCK,
+)
+from langchain_agentmem.transport.ownership import file_weakness, folder_weakness, make_private
 
+# All that is read, written or listened on in a data folder; what else is there does not matter.
+_FILES = re.compile(
+    "|".join(map(re.escape, (STATE, LOG, f"{LOG}.1", START_LOCK, USERS_LOCK, SUPERVISOR_LOCK, SERVER_LOCK)))
+    + r"|appendonlydir|appendonly\.aof|dump\.rdb|redis-.*\.sock"
+)
 # Linux takes 107 bytes, macOS 103.
 _SOCKET_PATH_BYTES = 100
 
@@ -23,29 +39,61 @@ def absolute(data_dir: str | os.PathLike[str]) -> Path:
 
 
 def durable_folder(named: Path) -> Path:
-    """The folder for the data, made if need be, by its real path."""
+    """The folder for the data, made if need be, by its real path.
+
+    Raises:
+        ConfigurationError: It cannot be used, or another user could read the memories or change what runs.
+    """
     try:
-        named.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = named.resolve(strict=True)
+        weakness = make_private(named)
+        folder = Path(os.path.realpath(named))
+        weakness = weakness or _weak_file(folder)
     except OSError as error:
         raise ConfigurationError(f"data_dir: {named} cannot be made or opened: {error.strerror}") from error
+    if weakness:
+        raise ConfigurationError(
+            f"data_dir: {named} must be a folder that belongs to you and that only you can write to, but "
+            f"{weakness}"
+        )
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise ConfigurationError(f"data_dir: {folder} cannot be written to")
     return folder
 
 
+def _weak_file(folder: Path) -> str | None:
+    for each in _files(folder):
+        with suppress(FileNotFoundError):  # a running server makes and deletes files
+            if weakness := file_weakness(each):
+                return weakness
+    return None
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from (each for each in folder.iterdir() if _FILES.fullmatch(each.name))
+    if (data := folder / "appendonlydir").is_dir():
+        yield from data.iterdir()
+
+
 def throw_away_folder() -> Path:
-    """A new private folder in the temp folder."""
-    return Path(tempfile.mkdtemp(prefix="agentmem-")).resolve()
+    """A new private folder in the temp folder.
+
+    Raises:
+        ConfigurationError: Other users could exchange it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="agentmem-")).resolve()
+    if weakness := folder_weakness(folder):
+        folder.rmdir()
+        raise ConfigurationError(
+            f"the temp folder must be safe from other users, but {weakness}; or set TMPDIR to another folder"
+        )
+    return folder
 
 
 def private_folder(path: Path) -> Path:
     """Make the folder if need be, and be sure that nobody else can put anything there."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    if weakness := make_private(path):
         raise EmbeddedRedisError(
-            f"{path} must be a folder that belongs to you and that only you can write to"
+            f"{path} must be a folder that belongs to you and that only you can write to, but {weakness}"
         )
     return path
 

@@ -8,15 +8,16 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
 from langchain_agentmem.transport import embedded_binaries as binaries
 from langchain_agentmem.transport.embedded_config import render_config
 from langchain_agentmem.transport.embedded_folder import place_socket
-from langchain_agentmem.transport.embedded_protocol import LOG, end_of_log, read_state
+from langchain_agentmem.transport.embedded_protocol import LOG, end_of_log, open_log, read_state
 
 _LOG_KEPT_BYTES = 1_000_000
 
@@ -30,6 +31,16 @@ _PROGRAM = (
     "from langchain_agentmem.transport.embedded_supervisor import main; main()"
 )
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+# Who forks waits the milliseconds that this takes: the child would have copies of the pipe and socket by
+# whose end this process learns how it went, and would keep them open.
+_running_program = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_running_program.acquire,
+        after_in_parent=_running_program.release,
+        after_in_child=_running_program.release,
+    )
 
 # What Redis says of a directive it refuses: without modules, and with (it might have been one of theirs).
 _BAD_DIRECTIVE = ("FATAL CONFIG FILE ERROR", "Unresolved Configuration(s) Detected")
@@ -117,21 +128,9 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
 
     The time starts anew with each report: a server that loads much data is reported on as it does.
     """
-    ours, theirs = socket.socketpair()
+    _begin_log(folder)
+    process, ours = _run_program(folder)
     with ours:
-        with theirs, _open_log(folder) as log:
-            try:
-                process = subprocess.Popen(
-                    [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
-                    stdin=theirs.fileno(),
-                    stdout=theirs.fileno(),
-                    stderr=log,
-                    cwd="/",
-                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise EmbeddedRedisError(f"cannot run Python for the supervisor: {error}") from error
         ours.settimeout(timeout_seconds)
         with process, ours.makefile("rb") as reports:
             try:
@@ -152,6 +151,27 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
             raise EmbeddedRedisError(f"the supervisor ended without a word:\n{tail}")
 
 
+def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """The supervisor's first process, and the socket to talk to it."""
+    with _running_program:
+        ours, theirs = socket.socketpair()
+        with theirs, open_log(folder) as log:
+            try:
+                process = subprocess.Popen(
+                    [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=log,
+                    cwd="/",
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                ours.close()
+                raise EmbeddedRedisError(f"cannot run Python for the supervisor: {error}") from error
+    return process, ours
+
+
 def _python() -> str:
     """A Python that runs `-c`: `sys.executable` may be empty, or a server that embeds Python (uWSGI)."""
     if os.path.basename(sys.executable or "").startswith(("python", "pypy")):
@@ -159,8 +179,7 @@ def _python() -> str:
     return os.path.join(sys.prefix, "bin", "python3")
 
 
-def _open_log(folder: Path) -> BinaryIO:
+def _begin_log(folder: Path) -> None:
     path = folder / LOG
     if path.exists() and path.stat().st_size > _LOG_KEPT_BYTES:
         path.replace(path.with_suffix(".log.1"))
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600), "ab")

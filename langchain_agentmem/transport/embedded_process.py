@@ -14,12 +14,11 @@ import time
 from typing import TYPE_CHECKING
 
 from langchain_agentmem.transport.embedded_protocol import (
-    CONFIG,
-    LOG,
     SERVER_LOCK,
     FileLock,
     ServerInfo,
     ask,
+    open_log,
     server_info,
 )
 
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STOP_SECONDS = 10.0
+
+# The configuration comes over stdin: the name of a file would be expanded as a pattern, and in a folder
+# `data[1]` find that of `data1`. What stands behind it counts last, so that a server which for any reason
+# has not read its configuration listens nowhere, and ends.
+ARGUMENTS = ("-", "--port", "0", "--bind", "127.0.0.1", "--protected-mode", "yes")
 
 
 class ServerProcess:
@@ -38,14 +42,14 @@ class ServerProcess:
         self._password = password
         self._running: subprocess.Popen[bytes] | None = None
 
-    def start(self, server: str, *, deadline: float) -> None:
-        """Run this server with the folder's redis.conf; raises OSError when it cannot be run at all."""
+    def start(self, server: str, config: str, *, deadline: float) -> None:
+        """Run this server with this configuration; raises OSError when it cannot be run at all."""
         lock = self._claim_data(deadline)
         try:
-            with open(os.path.join(self._folder, LOG), "ab") as log:
+            with open_log(self._folder) as log:
                 self._running = subprocess.Popen(
-                    [server, os.path.join(self._folder, CONFIG)],
-                    stdin=subprocess.DEVNULL,
+                    [server, *ARGUMENTS],
+                    stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
                     cwd=self._folder,
@@ -54,6 +58,9 @@ class ServerProcess:
                 )
         finally:
             lock.close()
+        if (stdin := self._running.stdin) is not None:
+            with contextlib.suppress(BrokenPipeError), stdin:  # one that ended at once is found out later
+                stdin.write(config.encode())
 
     def info(self) -> ServerInfo | None:
         """What it says of itself; None when it does not answer."""
@@ -81,7 +88,7 @@ class ServerProcess:
 
     def _claim_data(self, deadline: float) -> FileLock:
         """Take the lock that the server will hold; one without a supervisor that has it is told to end."""
-        lock = FileLock(os.path.join(self._folder, SERVER_LOCK))
+        lock = FileLock(os.path.join(self._folder, SERVER_LOCK), forked=True)
         if not lock.take():
             with contextlib.suppress(OSError):
                 ask(self._socket_path, self._password, "SHUTDOWN")

@@ -14,22 +14,41 @@ The locks are `flock`s in the data folder. The kernel drops one with its last ho
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import socket
-from typing import Any, NamedTuple
+import stat
+from typing import Any, BinaryIO, NamedTuple
 
 START_LOCK, USERS_LOCK = "start.lock", "users.lock"
 SUPERVISOR_LOCK, SERVER_LOCK = "supervisor.lock", "server.lock"
-STATE, CONFIG, LOG = "server.json", "redis.conf", "redis.log"
+STATE, LOG = "server.json", "redis.log"
+
+_SOCKET_PATH = re.compile(r"/(?:.*/)?redis-[0-9a-f]{6}\.sock", re.DOTALL)
+_PASSWORD = re.compile(r"[A-Za-z0-9_-]{20,200}")
+_JSON_BYTES = 1_000_000
 
 
 class FileLock:
-    """A `flock` on a descriptor of its own, which is not inherited by the programs this process runs."""
+    """A `flock` on a descriptor of its own, which is not inherited by the programs this process runs.
 
-    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
+    Args:
+        path: The file.
+        create: Make the file if it is not there.
+        forked: Whether a forked child shares the lock. Without it, the child closes its copy at once, which
+            would keep the lock if this process were killed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True, forked: bool = False) -> None:
         flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
         self.descriptor = os.open(path, flags, 0o600)
+        self.share_with_children(forked)
+
+    def share_with_children(self, forked: bool = True) -> None:
+        """Change whether a forked child shares the lock."""
+        (_not_for_children.discard if forked else _not_for_children.add)(self)
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Take the lock; False means that somebody else holds it."""
@@ -50,7 +69,20 @@ class FileLock:
 
     def close(self) -> None:
         """Close this process's copy; the lock stays with processes forked since, until they close theirs."""
+        _not_for_children.discard(self)
         os.close(self.descriptor)
+
+
+_not_for_children: set[FileLock] = set()
+
+
+def _close_copies() -> None:
+    for lock in list(_not_for_children):
+        lock.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_copies)
 
 
 class ServerInfo(NamedTuple):
@@ -81,38 +113,59 @@ def server_info(socket_path: str, password: str) -> ServerInfo | None:
     try:
         # Plain INFO: with section names a Redis 6 would answer an error, and so seem not to be there.
         lines = ask(socket_path, password, "INFO").splitlines()
-    except OSError:
+        fields = dict(line.split(":", 1) for line in lines if ":" in line)
+        return ServerInfo(
+            pid=int(fields["process_id"]),
+            version=fields["redis_version"],
+            loading=fields.get("loading") != "0",
+            loaded_percent=float(fields.get("loading_loaded_perc", 100)),
+            modules=frozenset(
+                line[12:].split(",", 1)[0] for line in lines if line.startswith("module:name=")
+            ),
+        )
+    except (OSError, ValueError, KeyError):  # nobody listens, or somebody who is no Redis
         return None
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    if "redis_version" not in fields:
-        return None
-    modules = frozenset(line[12:].split(",", 1)[0] for line in lines if line.startswith("module:name="))
-    return ServerInfo(
-        pid=int(fields["process_id"]),
-        version=fields["redis_version"],
-        loading=fields.get("loading") != "0",
-        loaded_percent=float(fields.get("loading_loaded_perc", 100)),
-        modules=modules,
-    )
 
 
 def read_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """What the supervisor of this folder wrote down; None without one, or when it is another user's file."""
+    """What the supervisor of this folder wrote down; None if there is nothing that it could have written."""
+    state = read_private(os.path.join(folder, STATE))
+    for name, form in (("socket", _SOCKET_PATH), ("password", _PASSWORD)):
+        if not isinstance(value := state.get(name), str) or not form.fullmatch(value):
+            return None
+    return state
+
+
+def read_private(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON object in a file that this user alone could write; {} if there is none."""
     try:
-        with open(os.path.join(folder, STATE), "rb") as file:
-            state = json.load(file) if os.fstat(file.fileno()).st_uid == os.geteuid() else None
-    except (OSError, ValueError):
-        return None
-    return state if isinstance(state, dict) and {"socket", "password"} <= state.keys() else None
+        # Without O_NONBLOCK, a named pipe would keep its reader waiting.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+                return {}
+            read = json.loads(file.read(_JSON_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def write_private(folder: str | os.PathLike[str], name: str, text: str) -> None:
     """Write a file that only its owner may read; a reader finds the old or the new one, whole."""
     path = os.path.join(folder, name)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with open(os.open(f"{path}.new", flags, 0o600), "w", encoding="utf-8") as file:
+    unfinished = f"{path}.{os.getpid()}.new"
+    with contextlib.suppress(FileNotFoundError):  # of a process with this id that was killed
+        os.unlink(unfinished)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with open(os.open(unfinished, flags, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(f"{path}.new", path)
+    os.replace(unfinished, path)
+
+
+def open_log(folder: str | os.PathLike[str]) -> BinaryIO:
+    """The log, to be written to at its end."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    return os.fdopen(os.open(os.path.join(folder, LOG), flags, 0o600), "ab")
 
 
 def supervisor_is_gone(folder: str | os.PathLike[str]) -> bool:
@@ -132,7 +185,7 @@ def supervisor_is_gone(folder: str | os.PathLike[str]) -> bool:
 def end_of_log(folder: str | os.PathLike[str], *, since: int = 0, hide: str = "") -> str:
     """The last lines that server and supervisor wrote from a position on, without the password."""
     try:
-        with open(os.path.join(folder, LOG), "rb") as log:
+        with open(os.open(os.path.join(folder, LOG), os.O_RDONLY | os.O_NOFOLLOW), "rb") as log:
             log.seek(max(since, os.path.getsize(log.fileno()) - 65_536))
             text = log.read().decode(errors="replace")
     except OSError as error:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.transport.embedded_process import ServerProcess
 from langchain_agentmem.transport.embedded_protocol import (
-    CONFIG,
     LOG,
     STATE,
     SUPERVISOR_LOCK,
@@ -58,7 +57,7 @@ class Supervisor:
         self.supervisor_lock = FileLock(self._path(SUPERVISOR_LOCK))
         self.events: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.server = ServerProcess(folder, order["socket"], order["password"])
-        self.command = ""
+        self.started = ("", "")
         self.restarts: list[float] = []
 
     def run(self) -> None:
@@ -101,10 +100,9 @@ class Supervisor:
     def _try(self, candidate: dict[str, str], deadline: float) -> str | None:
         """Start this candidate; why it does not fit, or None when it does."""
         log_end = os.path.getsize(self._path(LOG))
-        write_private(self.folder, CONFIG, candidate["config"])
-        self.command = candidate["server"]
+        self.started = candidate["server"], candidate["config"]
         try:
-            self.server.start(self.command, deadline=deadline)
+            self.server.start(*self.started, deadline=deadline)
         except OSError as error:
             return str(error)
         self._save_state(candidate["name"])
@@ -166,7 +164,7 @@ class Supervisor:
             return False
         self.restarts.append(now)
         try:
-            self.server.start(self.command, deadline=now + _CLAIM_SECONDS)
+            self.server.start(*self.started, deadline=now + _CLAIM_SECONDS)
         except OSError as error:
             _log(f"no restart: {error}")
             return False
@@ -194,7 +192,7 @@ class Supervisor:
 
     def _save_state(self, server: str) -> None:
         state = {key: self.order[key] for key in ("socket", "password", "search")}
-        state |= {"server": server, "supervisor_pid": os.getpid()}
+        state |= {"server": server, "supervisor_pid": os.getpid(), "folder": self.folder}
         write_private(self.folder, STATE, json.dumps(state))
 
     def _said_since(self, position: int) -> str:

@@ -20,6 +20,7 @@ from redis.sentinel import Sentinel
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.transport.embedded_driver import AsyncEmbeddedDriver, EmbeddedDriver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import database
 
@@ -252,7 +253,7 @@ class _Sentinels(_RedisSource):
         return found.master_for(self._service, db=self._db, **options, **self._credentials)
 
 
-class _Embedded(_RedisSource):
+class _Embedded(Source):
     """`embedded://` (a folder of the user's own) or `embedded:///a/folder`, with `?directive=value`s."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
@@ -264,15 +265,17 @@ class _Embedded(_RedisSource):
         self._server = EmbeddedRedis(folder, options=dict(parse_qsl(parts.query, keep_blank_values=True)))
         self._timeout_seconds = timeout_seconds
 
-    def client(self) -> redis.Redis:
-        return self._started().client()
+    def driver(self) -> Driver:
+        """A new driver, which starts the server again if it is gone."""
+        return EmbeddedDriver(self._server, lambda url: RedisDriver(self._at(url).client()))
 
-    def async_client(self) -> redis.asyncio.Redis:
-        return self._started().async_client()
-
-    def _started(self) -> _Server:
-        url = self._server.url
-        return _Server(url, _split(url), self._timeout_seconds)
+    def async_driver(self) -> AsyncDriver:
+        """Async version of `driver`."""
+        return AsyncEmbeddedDriver(self._server, lambda url: AsyncRedisDriver(self._at(url).async_client()))
 
     def close(self) -> None:
+        """Let go of the server."""
         self._server.close()
+
+    def _at(self, url: str) -> _Server:
+        return _Server(url, _split(url), self._timeout_seconds)
