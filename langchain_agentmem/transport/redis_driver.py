@@ -43,6 +43,10 @@ class _OnClient:
         self._where = address(client)
         self._encoded = _encoding(client)
         self._password = str(self._pool.connection_kwargs.get("password") or "")
+        # Such a pool gives connections on which something waits to be read: it may be a notification.
+        notified = getattr(self._pool, "maint_notifications_enabled", bool)()
+        caches = getattr(self._pool, "cache", None) is not None
+        self._unchecked = notified and not caches and hasattr(self._pool.connection_class, "can_read")
 
     def _not_made(self, error: Exception, sending: Sending) -> Exception:
         """What to raise when the pool has no connection to give."""
@@ -71,6 +75,8 @@ class RedisDriver(_OnClient, Driver):
     def _attempt(self, sending: Sending) -> None:
         try:
             connection = self._pool.get_connection()
+            if self._unchecked:
+                self._check(connection)
         except Exception as error:
             if not isinstance(error, RedisError | OSError):
                 self._pool.disconnect(inuse_connections=False)  # else the one that is half made is used next
@@ -93,6 +99,16 @@ class RedisDriver(_OnClient, Driver):
         """Close the client, and those that ask sentinels for it."""
         for client in _with_its_sentinels(self.client):
             client.close()
+
+    def _check(self, connection: Any) -> None:
+        """Connect anew if something waits to be read, which would be taken for the next command's reply."""
+        try:
+            if connection.can_read():
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            self._pool.release(connection)
+            raise
 
     @staticmethod
     def _read(connection: Any) -> Any:
@@ -119,7 +135,7 @@ class AsyncRedisDriver(_OnClient, AsyncDriver):
         try:
             try:
                 connection = await self._pool.get_connection()
-                if self._may_be_closed(connection):
+                if await self._may_be_spoilt(connection):
                     await self._renew(connection)
             except Exception as error:
                 if not isinstance(error, RedisError | OSError):
@@ -156,8 +172,8 @@ class AsyncRedisDriver(_OnClient, AsyncDriver):
         for client in _with_its_sentinels(self.client):
             await client.aclose()
 
-    def _may_be_closed(self, connection: Any) -> bool:
-        """Whether the pool may have overlooked that the server has closed this connection.
+    async def _may_be_spoilt(self, connection: Any) -> bool:
+        """Whether the pool may have overlooked that the server has closed, or written to, this connection.
 
         The pool sees only what the loop has read already, and with maintenance notifications not even
         that. The socket itself is asked if the loop may have stood still meanwhile.
@@ -165,14 +181,16 @@ class AsyncRedisDriver(_OnClient, AsyncDriver):
         reader = getattr(connection, "_reader", None)
         if reader is None:
             return False
-        return reader.at_eof() or (monotonic() - self._last_used > _STILL_SECONDS and _has_news(connection))
+        if reader.at_eof() or (self._unchecked and await connection.can_read()):
+            return True
+        return monotonic() - self._last_used > _STILL_SECONDS and _has_news(connection)
 
     async def _renew(self, connection: Any) -> None:
-        """Connect anew if the server has closed the connection; it may only have pushed something."""
+        """Connect anew if the server has closed the connection, or something waits to be read on it."""
         try:
             await asyncio.sleep(0)  # the loop polls the socket,
             await asyncio.sleep(0)  # and reads it
-            if connection._reader.at_eof():
+            if connection._reader.at_eof() or (self._unchecked and await connection.can_read()):
                 await connection.disconnect(nowait=True)
                 await connection.connect()
         except BaseException:

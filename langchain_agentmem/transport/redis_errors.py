@@ -61,7 +61,6 @@ LONGEST_QUOTE = 500  # characters of what a server said
 # Redis before 6 answers HELLO with this, and the password stands among the arguments.
 _ARGUMENTS = re.compile(r",? with args beginning with:.*", re.DOTALL)
 _NO_MODULE = re.compile(r"unknown command '?(?:FT\.|JSON\.)|Unknown Redis command called", re.IGNORECASE)
-_ALL_TIMED_OUT = re.compile(r"\((?:TimeoutError\([^()]*\)(?:, )?)+\)$")
 _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
@@ -94,9 +93,10 @@ def unreachable(error: Exception, where: str) -> errors.StoreError:
     if isinstance(error, redis_errors.TimeoutError | TimeoutError | asyncio.TimeoutError):
         return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
     if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
-        error.args = (_without_settings(str(error)),)
-        if _ALL_TIMED_OUT.search(str(error)):
-            return _because(errors.StoreTimeoutError(f"No sentinel of {where} answered in time."), error)
+        found, reasons = _without_settings(str(error))
+        error.args = (f"{found} ({', '.join(reasons)})" if reasons else found,)
+        if reasons and all("TimeoutError" in reason for reason in reasons):
+            return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
     said = quoted(error)
     if said == "Too many connections":
         return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
@@ -133,11 +133,13 @@ def hide(error: BaseException, secret: str, name: str) -> None:
         link = link.__cause__ or link.__context__
 
 
-def _without_settings(said: str) -> str:
-    """What the sentinels said, without the settings of their clients; redis-py 6 shows the passwords too."""
+def _without_settings(said: str) -> tuple[str, list[str]]:
+    """What the sentinels said, and why each did not answer.
+
+    The settings of their clients are left out; redis-py 6 shows the passwords too.
+    """
     found, *rest = said.split(" : ", 1)
-    reasons = _REASON.findall("".join(rest))
-    return f"{found} ({', '.join(reasons)})" if reasons else found
+    return found, _REASON.findall("".join(rest))
 
 
 def _because(error: errors.StoreError, cause: Exception) -> errors.StoreError:
