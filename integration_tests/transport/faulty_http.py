@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+
+from integration_tests.listening import Listener
 
 Script = Callable[[socket.socket], object]
 """Answers one request on its connection; when it returns `True`, the connection is closed."""
@@ -29,8 +29,8 @@ def says(raw: bytes, *, close: bool = False) -> Script:
     return script
 
 
-class FaultyServer:
-    """Serves on 127.0.0.1; each request takes the next script, and is answered well when there is none.
+class FaultyServer(Listener):
+    """Each request takes the next script, and is answered well when there is none.
 
     Attributes:
         requests: The heads of what came, in order.
@@ -39,11 +39,11 @@ class FaultyServer:
     def __init__(self) -> None:
         self.scripts: list[Script] = []
         self.requests: list[bytes] = []
-        self.ended = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
+        super().__init__()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def drip(self, raw: bytes, seconds: float = 0.05) -> Script:
         """A script that sends a byte at a time, until the client has had enough."""
@@ -57,28 +57,12 @@ class FaultyServer:
 
         return script
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                thread = threading.Thread(target=self._serve, args=(near,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, near: socket.socket) -> None:
-        with near, suppress(OSError):
-            for head in _requests(near):
-                self.requests.append(head)
-                script = self.scripts.pop(0) if self.scripts else says(response(OK))
-                if script(near):
-                    return
-
-    def close(self) -> None:
-        self.ended.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(5)
+    def serve(self, near: socket.socket) -> None:
+        for head in _requests(near):
+            self.requests.append(head)
+            script = self.scripts.pop(0) if self.scripts else says(response(OK))
+            if script(near):
+                return
 
 
 def _requests(near: socket.socket) -> Iterator[bytes]:
@@ -101,12 +85,3 @@ def _requests(near: socket.socket) -> Iterator[bytes]:
             waiting += more
         waiting = waiting[length:]
         yield head
-
-
-@contextmanager
-def faulty_server() -> Iterator[FaultyServer]:
-    server = FaultyServer()
-    try:
-        yield server
-    finally:
-        server.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 
 from integration_tests.conftest import Do
+from integration_tests.listening import Listener
 from integration_tests.transport.conftest import Open, Run
 from integration_tests.transport.test_clients import HIREDIS, PYTHON
 from integration_tests.transport.test_retries import stand_still
@@ -36,31 +36,24 @@ SECRET = "s3cr3tPassw0rd"
 HELLO = b"%2\r\n$5\r\nproto\r\n:3\r\n$7\r\nversion\r\n$5\r\n8.0.0\r\n"
 
 
-class FakeRedis:
-    """Greets as Redis does, echoes, and answers everything else with the bytes it was given.
+class FakeRedis(Listener):
+    """Greets as Redis does, answers HGET with the key, and everything else with the bytes it was given.
 
     Attributes:
-        answer: What is sent for a command; the connection is closed behind it if `close` is set.
+        answer: What is sent for a command; the connection is closed behind it if `hangs_up` is set.
         greeting: What is sent for HELLO and AUTH.
     """
 
     def __init__(self) -> None:
-        self.answer, self.close, self.greeting = b"+OK\r\n", False, b""
+        self.honest()
         self.commands: list[list[bytes]] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                self._threads.append(threading.Thread(target=self._serve, args=(near,), daemon=True))
-                self._threads[-1].start()
+    def honest(self) -> None:
+        self.answer, self.hangs_up, self.greeting = b"+OK\r\n", False, b""
 
-    def _serve(self, near: socket.socket) -> None:
-        with near, near.makefile("rb") as stream, suppress(OSError):
+    def serve(self, near: socket.socket) -> None:
+        with near.makefile("rb") as stream:
             while header := stream.readline():
                 command = []
                 for _ in range(int(header[1:])):
@@ -77,27 +70,19 @@ class FakeRedis:
                 near.sendall(self.greeting or b"+OK\r\n")
             case [b"CLIENT" | b"SELECT", *_]:
                 near.sendall(b"+OK\r\n")
-            case [b"ECHO", text]:
+            case [b"HGET", text, _]:  # a read, which a connection that ends meanwhile does not fail
                 near.sendall(b"$%d\r\n%s\r\n" % (len(text), text))
             case _:
                 self.commands.append(command)
                 near.sendall(self.answer)
-                return not self.close
+                return not self.hangs_up
         return True
-
-    def honest(self) -> None:
-        self.answer, self.close, self.greeting = b"+OK\r\n", False, b""
-
-    def end(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
 
 
 @pytest.fixture(scope="module")
 def fake() -> Iterator[FakeRedis]:
-    fake = FakeRedis()
-    yield fake
-    fake.end()
+    with FakeRedis() as fake:
+        yield fake
 
 
 KINDS = [(protocol, parser) for protocol in (2, 3) for parser in ("python", "hiredis")]
@@ -172,16 +157,16 @@ UNFINISHED = ("a length beyond all memory", "a map of half a pair", "an error wi
 async def test_garbage_is_an_error_of_the_packages_own(
     fake: FakeRedis, transport: HandedClients, run: Run, name: str, close: bool
 ) -> None:
-    await run(transport, call(("ECHO", "first")))
-    fake.answer, fake.close = GARBAGE[name], close
+    await run(transport, call(("HGET", "first", "f")))
+    fake.answer, fake.hangs_up = GARBAGE[name], close
     with suppress(AgentMemoryError):  # what one parser refuses, another makes something of
         start = time.monotonic()
         await run(transport, call(("INCR", "n")))
     assert time.monotonic() - start < SECONDS * 1.5 + 0.2
     fake.honest()
     stand_still()  # what comes behind the answer, and the end of the connection, has time to arrive
-    assert await run(transport, call(("ECHO", "mine"))) == b"mine"
-    assert await run(transport, call(("ECHO", "mine too"))) == b"mine too"
+    assert await run(transport, call(("HGET", "mine", "f"))) == b"mine"
+    assert await run(transport, call(("HGET", "mine too", "f"))) == b"mine too"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +206,7 @@ async def test_a_handshake_that_is_none(
         assert SECRET not in "".join(traceback.format_exception(error))
         assert len(fake.commands) == before  # nothing is sent to what has not greeted
     fake.honest()
-    assert await run(transport, call(("ECHO", "mine"))) == b"mine"
+    assert await run(transport, call(("HGET", "mine", "f"))) == b"mine"
 
 
 PIECES = [
@@ -267,14 +252,16 @@ PIECES = [
 )
 @pytest.mark.usefixtures("impatient")
 def test_any_bytes_leave_the_client_usable(fake: FakeRedis, answer: bytes) -> None:
-    with redis.Redis(port=fake.port, socket_timeout=0.05, retry=redis.retry.Retry(NoBackoff(), 0)) as client:
+    with redis.Redis(
+        port=fake.port, socket_timeout=SECONDS, retry=redis.retry.Retry(NoBackoff(), 0)
+    ) as client:
         transport = HandedClients(client)
-        fake.answer, fake.close = answer, True
+        fake.answer, fake.hangs_up = answer, True
         with suppress(AgentMemoryError):
             transport.run(call(("INCR", "n")))
         fake.honest()
         stand_still()
-        assert transport.run(call(("ECHO", "mine"))) == b"mine"
+        assert transport.run(call(("HGET", "mine", "f"))) == b"mine"
 
 
 WRONG = (
@@ -316,7 +303,7 @@ async def test_replies_of_the_wrong_type_are_an_error_of_the_packages_own(
         with suppress(AgentMemoryError):
             await do(thing, method, *args, **kwargs)
     fake.honest()
-    assert await do(transport, "run", call(("ECHO", "mine"))) == b"mine"
+    assert await do(transport, "run", call(("HGET", "mine", "f"))) == b"mine"
 
 
 async def test_an_argument_that_cannot_be_sent(fake: FakeRedis, transport: HandedClients, run: Run) -> None:
@@ -326,4 +313,4 @@ async def test_an_argument_that_cannot_be_sent(fake: FakeRedis, transport: Hande
         error = await failure(run, transport, call(("INCR", argument)))  # type: ignore[arg-type]
         assert type(error) is InvalidInputError
     assert len(fake.commands) == before
-    assert await run(transport, call(("ECHO", "mine"))) == b"mine"
+    assert await run(transport, call(("HGET", "mine", "f"))) == b"mine"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from integration_tests.listening import Listener
 from integration_tests.transport.conftest import Open, Run, Server
 from integration_tests.transport.test_failures import QUOTED, raises
 from integration_tests.transport.test_sentinel import Group
@@ -74,55 +74,34 @@ async def test_a_server_that_stands_still(
         assert await run(transport, call(("ECHO", "mine"))) == b"mine"
 
 
-class Hesitant:
-    """Answers each command of a Redis's handshake, but takes its time; or a byte at a time."""
+class Hesitant(Listener):
+    """Answers each command, and takes its time."""
 
-    def __init__(self, seconds: float, *, drips: bool = False) -> None:
-        self._seconds, self._drips = seconds, drips
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/3"
-        self._ended = threading.Event()
-        threading.Thread(target=self._accept, daemon=True).start()
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        super().__init__()
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
-        with near, suppress(OSError):
-            while request := near.recv(1 << 16):
-                for command in request.split(b"*")[1:]:
-                    hello = b"%1\r\n$5\r\nproto\r\n:3\r\n"
-                    reply = hello if b"HELLO" in command else b"+OK\r\n"
-                    for piece in [reply[n : n + 1] for n in range(len(reply))] if self._drips else [reply]:
-                        if self._ended.wait(self._seconds):
-                            return
-                        near.sendall(piece)
-
-    def close(self) -> None:
-        self._ended.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def serve(self, near: socket.socket) -> None:
+        while request := near.recv(1 << 16):
+            for command in request.split(b"*")[1:]:
+                if self.ended.wait(self._seconds):
+                    return
+                near.sendall(b"%1\r\n$5\r\nproto\r\n:3\r\n" if b"HELLO" in command else b"+OK\r\n")
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
 async def test_a_handshake_has_one_time_limit_in_all(connected: Open, run: Run, protocol: int) -> None:
-    hesitant = Hesitant(SECONDS * 0.6)
-    with is_late():
-        await run(connected(f"{hesitant.url}?protocol={protocol}", SECONDS), call(WRITE))
-    hesitant.close()
+    with Hesitant(SECONDS * 0.6) as hesitant, is_late():
+        await run(connected(f"{hesitant.url}?db=3&protocol={protocol}", SECONDS), call(WRITE))
 
 
 async def test_a_slow_handshake_that_is_in_time_is_none_too_many(connected: Open, run: Run) -> None:
-    hesitant = Hesitant(SECONDS * 0.1)
-    transport = connected(f"{hesitant.url}?protocol=3", SECONDS * 2)
-    assert await run(transport, call(WRITE)) == b"OK"
-    start = time.monotonic()
-    assert await run(transport, call(WRITE)) == b"OK"
-    assert time.monotonic() - start < SECONDS
-    hesitant.close()
+    with Hesitant(SECONDS * 0.1) as hesitant:
+        transport = connected(f"{hesitant.url}?db=3&protocol=3", SECONDS * 2)
+        assert await run(transport, call(WRITE)) == b"OK"
+        start = time.monotonic()
+        assert await run(transport, call(WRITE)) == b"OK"
+        assert time.monotonic() - start < SECONDS
 
 
 async def test_a_client_of_the_callers_own_has_its_own_limits(stoppable: Server) -> None:

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integration_tests.transport.faulty_http import OK, FaultyServer, Script, faulty_server, response, says
+from integration_tests.transport.faulty_http import OK, FaultyServer, Script, response, says
 from langchain_agentmem import EventLog, UpstashLongTermMemory, WorkingMemory
 from langchain_agentmem.core.operations import Op, call
 from langchain_agentmem.errors import AgentMemoryError, StoreConnectionError, StoreError, StoreTimeoutError
@@ -77,7 +77,7 @@ class Client:
 
 @pytest.fixture
 def faulty() -> Iterator[FaultyServer]:
-    with faulty_server() as server:
+    with FaultyServer() as server:
         yield server
 
 
@@ -378,7 +378,7 @@ def test_threads_have_an_end_each(faulty: FaultyServer) -> None:
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[tuple[FaultyServer, list[Client]]]:
-    with faulty_server() as server:
+    with FaultyServer() as server:
         clients = [Client(server.url, False), Client(server.url, True)]
         yield server, clients
         for client in clients:
