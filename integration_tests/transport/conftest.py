@@ -1,4 +1,4 @@
-"""Redis servers of a test's own, on free ports of 127.0.0.1, and a proxy that breaks connections."""
+"""Redis servers of a test's own, on free ports of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -17,6 +16,7 @@ import pytest
 import redis
 from tenacity import stop_after_delay
 
+from integration_tests.listening import Proxy
 from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.transport.connections import SharedConnection, Transport
@@ -170,56 +170,7 @@ async def connected() -> Any:
         await connection.aclose()
 
 
-class Proxy:
-    """Stands before a server; cuts the connection when `cut_reply_to` has been forwarded, before the reply.
-
-    With `reply_bytes`, so many bytes of the reply pass before the cut.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.target = port
-        self.cut_reply_to: bytes | None = None
-        self.reply_bytes = 0
-        self.cuts = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                thread = threading.Thread(target=self._serve, args=(near,), daemon=True)
-                self._threads.append(thread)
-                thread.start()
-
-    def _serve(self, near: socket.socket) -> None:
-        with near, socket.create_connection(("127.0.0.1", self.target)) as far, suppress(OSError):
-            while request := near.recv(1 << 20):
-                far.sendall(request)
-                reply = far.recv(1 << 20)
-                if self.cut_reply_to is not None and self.cut_reply_to in request:
-                    self.cut_reply_to = None
-                    self.cuts += 1
-                    near.sendall(reply[: self.reply_bytes])
-                    return
-                near.sendall(reply)
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def close(self) -> None:
-        # Whoever waits in accept() is only woken by a connection.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(5)
-
-
 @pytest.fixture
 def proxy(plain: Server) -> Iterator[Proxy]:
-    proxy = Proxy(plain.port)
-    yield proxy
-    proxy.close()
+    with Proxy(plain.port) as proxy:
+        yield proxy

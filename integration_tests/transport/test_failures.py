@@ -15,7 +15,8 @@ import pytest
 import redis
 from langchain_core.messages import HumanMessage
 
-from integration_tests.transport.conftest import Open, Proxy, Run, Server, StartServer, free_port
+from integration_tests.listening import Proxy
+from integration_tests.transport.conftest import Open, Run, Server, StartServer, free_port
 from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Op, call
 from langchain_agentmem.errors import (

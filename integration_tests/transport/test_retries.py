@@ -18,7 +18,8 @@ import redis
 from langchain_core.messages import HumanMessage
 
 from integration_tests.conftest import CountingTransport
-from integration_tests.transport.conftest import Open, Proxy, Run, Server, StartServer
+from integration_tests.listening import Proxy
+from integration_tests.transport.conftest import Open, Run, Server, StartServer
 from integration_tests.transport.test_clients import Client
 from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Command, Op, call, gather

@@ -8,7 +8,23 @@ from typing import Any
 from tenacity import AsyncRetrying, Retrying
 
 from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.errors import AgentMemoryError, StoreError
 from langchain_agentmem.transport.retries import PACE, NotRun, Sending
+
+# What reading a reply raises that is of another type or shape than the command's.
+_MISFITS = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
+
+
+def _read(op: Op[Any], replies: list[Any]) -> Batch:
+    """Hand the replies to the operation, and return its next batch."""
+    try:
+        return op.send(replies)
+    except AgentMemoryError:
+        raise
+    except _MISFITS as error:
+        raise StoreError(
+            "The server's answer does not fit the command. Is it a Redis, and nothing else between?"
+        ) from error
 
 
 class Driver(ABC):
@@ -19,7 +35,7 @@ class Driver(ABC):
         try:
             batch = next(op)
             while True:
-                batch = op.send(self._exchange(batch))
+                batch = _read(op, self._exchange(batch))
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -54,7 +70,7 @@ class AsyncDriver(ABC):
         try:
             batch = next(op)
             while True:
-                batch = op.send(await self._exchange(batch))
+                batch = _read(op, await self._exchange(batch))
         except StopIteration as stop:
             result: T = stop.value
             return result

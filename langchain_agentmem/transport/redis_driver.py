@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import codecs
 import select
+import traceback
 from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, DataError, RedisError, ResponseError
 
 from langchain_agentmem.core.operations import Command
-from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.redis_errors import answered, unreachable
+from langchain_agentmem.transport.redis_errors import answered, hide, underlying, unreachable
 from langchain_agentmem.transport.retries import Sending
 
 if TYPE_CHECKING:
@@ -28,34 +29,66 @@ if TYPE_CHECKING:
 
 # Error replies. The last two are subclasses of redis-py's ConnectionError, though nothing broke.
 _REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
-# What a pool may raise instead of a connection; a ValueError is a host or setting that no socket takes.
-_NO_CONNECTION = (RedisError, OSError, ValueError)
+# A host or setting that no socket takes.
+_NO_ADDRESS = (ValueError, TypeError, OverflowError)
 # After so long without an operation, an async connection's socket is asked whether it is still open.
 _STILL_SECONDS = 0.001
 
 
-class RedisDriver(Driver):
-    """Runs operations on a `redis.Redis` of any pool and protocol. Thread-safe, as the client is."""
+class _OnClient:
+    """What both drivers know of their client, and what its errors become."""
 
-    def __init__(self, client: Redis) -> None:
-        self.client = client
+    def __init__(self, client: Redis | AsyncRedis) -> None:
         self._pool: Any = client.connection_pool
         self._where = address(client)
         self._encoded = _encoding(client)
+        self._password = str(self._pool.connection_kwargs.get("password") or "")
+        # Such a pool gives connections on which something waits to be read: it may be a notification.
+        notified = getattr(self._pool, "maint_notifications_enabled", bool)()
+        caches = getattr(self._pool, "cache", None) is not None
+        self._unchecked = notified and not caches and hasattr(self._pool.connection_class, "can_read")
+
+    def _not_made(self, error: Exception, sending: Sending) -> Exception:
+        """What to raise when the pool has no connection to give."""
+        error = underlying(error)
+        hide(error, self._password, "password")
+        if isinstance(error, _NO_ADDRESS) and not isinstance(error, RedisError) and not _reading(error):
+            return ConfigurationError(f"No connection to {self._where} can be made: {error}.")
+        return sending.unsent(unreachable(error, self._where))
+
+    def _broken(self, error: Exception, sending: Sending, answers: Sequence[Any]) -> Exception:
+        """What to raise when the connection broke, or brought what is no reply, after these answers."""
+        if isinstance(error, DataError | UnicodeEncodeError):
+            return InvalidInputError(f"An argument of a command cannot be sent: {error}.")
+        error = underlying(error)  # sending may have connected anew
+        hide(error, self._password, "password")
+        return sending.lost(answers, unreachable(error, self._where))
+
+
+class RedisDriver(_OnClient, Driver):
+    """Runs operations on a `redis.Redis` of any pool and protocol. Thread-safe, as the client is."""
+
+    def __init__(self, client: Redis) -> None:
+        super().__init__(client)
+        self.client = client
 
     def _attempt(self, sending: Sending) -> None:
         try:
             connection = self._pool.get_connection()
-        except _NO_CONNECTION as error:
-            raise _not_made(error, sending, self._where) from error
+            if self._unchecked:
+                self._check(connection)
+        except Exception as error:
+            if not isinstance(error, RedisError | OSError):
+                self._pool.disconnect(inuse_connections=False)  # else the one that is half made is used next
+            raise self._not_made(error, sending) from error
         expected, answers = len(sending.left), []
         try:
             packed = connection.pack_commands(self._encoded(sending.left.values()))
             connection.send_packed_command([b"".join(packed)])  # one write, where redis-py would make several
             for _ in range(expected):
                 answers.append(self._read(connection))
-        except (RedisError, OSError) as error:
-            raise sending.lost(answers, unreachable(error, self._where)) from error
+        except Exception as error:  # on what is no reply, a parser may raise anything
+            raise self._broken(error, sending, answers) from error
         finally:
             if len(answers) < expected:
                 connection.disconnect()  # it may still hold replies that nobody will read
@@ -67,6 +100,16 @@ class RedisDriver(Driver):
         for client in _with_its_sentinels(self.client):
             client.close()
 
+    def _check(self, connection: Any) -> None:
+        """Connect anew if something waits to be read, which would be taken for the next command's reply."""
+        try:
+            if connection.can_read():
+                connection.disconnect()
+                connection.connect()
+        except BaseException:
+            self._pool.release(connection)
+            raise
+
     @staticmethod
     def _read(connection: Any) -> Any:
         try:
@@ -77,14 +120,12 @@ class RedisDriver(Driver):
             return answered(error)
 
 
-class AsyncRedisDriver(AsyncDriver):
+class AsyncRedisDriver(_OnClient, AsyncDriver):
     """Async version of `RedisDriver`, for one event loop."""
 
     def __init__(self, client: AsyncRedis) -> None:
+        super().__init__(client)
         self.client = client
-        self._pool: Any = client.connection_pool
-        self._where = address(client)
-        self._encoded = _encoding(client)
         # A pool with no connection left refuses at once, so a burst of tasks waits here for its turn.
         self._free = asyncio.Semaphore(self._pool.max_connections)
         self._last_used = 0.0
@@ -94,10 +135,12 @@ class AsyncRedisDriver(AsyncDriver):
         try:
             try:
                 connection = await self._pool.get_connection()
-                if self._may_be_closed(connection):
+                if await self._may_be_spoilt(connection):
                     await self._renew(connection)
-            except _NO_CONNECTION as error:
-                raise _not_made(error, sending, self._where) from error
+            except Exception as error:
+                if not isinstance(error, RedisError | OSError):
+                    await self._pool.disconnect(inuse_connections=False)
+                raise self._not_made(error, sending) from error
             expected = len(sending.left)
             answers: list[Any] = []
             try:
@@ -113,8 +156,8 @@ class AsyncRedisDriver(AsyncDriver):
                     except _REFUSALS as error:
                         answer = answered(error)
                     answers.append(answer)
-            except (RedisError, OSError) as error:
-                raise sending.lost(answers, unreachable(error, self._where)) from error
+            except Exception as error:
+                raise self._broken(error, sending, answers) from error
             finally:
                 if len(answers) < expected:
                     await connection.disconnect(nowait=True)
@@ -129,8 +172,8 @@ class AsyncRedisDriver(AsyncDriver):
         for client in _with_its_sentinels(self.client):
             await client.aclose()
 
-    def _may_be_closed(self, connection: Any) -> bool:
-        """Whether the pool may have overlooked that the server has closed this connection.
+    async def _may_be_spoilt(self, connection: Any) -> bool:
+        """Whether the pool may have overlooked that the server has closed, or written to, this connection.
 
         The pool sees only what the loop has read already, and with maintenance notifications not even
         that. The socket itself is asked if the loop may have stood still meanwhile.
@@ -138,14 +181,16 @@ class AsyncRedisDriver(AsyncDriver):
         reader = getattr(connection, "_reader", None)
         if reader is None:
             return False
-        return reader.at_eof() or (monotonic() - self._last_used > _STILL_SECONDS and _has_news(connection))
+        if reader.at_eof() or (self._unchecked and await connection.can_read()):
+            return True
+        return monotonic() - self._last_used > _STILL_SECONDS and _has_news(connection)
 
     async def _renew(self, connection: Any) -> None:
-        """Connect anew if the server has closed the connection; it may only have pushed something."""
+        """Connect anew if the server has closed the connection, or something waits to be read on it."""
         try:
             await asyncio.sleep(0)  # the loop polls the socket,
             await asyncio.sleep(0)  # and reads it
-            if connection._reader.at_eof():
+            if connection._reader.at_eof() or (self._unchecked and await connection.can_read()):
                 await connection.disconnect(nowait=True)
                 await connection.connect()
         except BaseException:
@@ -158,11 +203,9 @@ def _with_its_sentinels(client: Any) -> list[Any]:
     return [client, *getattr(manager, "sentinels", ())]
 
 
-def _not_made(error: Exception, sending: Sending, where: str) -> Exception:
-    """What to raise when the pool has no connection to give."""
-    if isinstance(error, ValueError) and not isinstance(error, RedisError):
-        return ConfigurationError(f"No connection to {where} can be made: {error}.")
-    return sending.unsent(unreachable(error, where))
+def _reading(error: Exception) -> bool:
+    """Whether the error was raised as a reply was read."""
+    return any(frame.f_code.co_name == "read_response" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _encoding(client: Redis | AsyncRedis) -> Any:

@@ -6,6 +6,7 @@ message; module errors have no code word at all. So both are looked at.
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import redis.exceptions as redis_errors
@@ -56,13 +57,16 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], type[errors.StoreError], str], ...] = (
         "Call create_index().",
     ),
 )
+LONGEST_QUOTE = 500  # characters of what a server said
+# Redis before 6 answers HELLO with this, and the password stands among the arguments.
+_ARGUMENTS = re.compile(r",? with args beginning with:.*", re.DOTALL)
 _NO_MODULE = re.compile(r"unknown command '?(?:FT\.|JSON\.)|Unknown Redis command called", re.IGNORECASE)
 _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
 def answered(error: Exception) -> errors.StoreError:
     """The error for an error reply of the server."""
-    said = str(error).rstrip(". ") or type(error).__name__
+    said = quoted(error)
     if _NO_MODULE.search(said):
         return _because(errors.SearchUnavailableError(SEARCH_UNAVAILABLE), error)
     for cls, kind, advice in _BY_CLASS:
@@ -76,16 +80,24 @@ def answered(error: Exception) -> errors.StoreError:
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
     """The error for a connection that could not be made, or broke; `where` holds no secret."""
+    if isinstance(error, redis_errors.InvalidResponse) or not isinstance(
+        error, redis_errors.RedisError | OSError | asyncio.TimeoutError
+    ):
+        # Neither is quoted: it may hold whatever the server sent.
+        return _because(errors.StoreConnectionError(f"{where} answered, but not as Redis does."), error)
     if isinstance(
         error,
         redis_errors.AuthenticationError | redis_errors.BusyLoadingError | redis_errors.ResponseError,
     ):
         return answered(error)  # a refusal during the handshake
-    if isinstance(error, redis_errors.TimeoutError | TimeoutError):
+    if isinstance(error, redis_errors.TimeoutError | TimeoutError | asyncio.TimeoutError):
         return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
     if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
-        error.args = (_without_settings(str(error)),)
-    said = str(error).rstrip(". ") or type(error).__name__
+        found, reasons = _without_settings(str(error))
+        error.args = (f"{found} ({', '.join(reasons)})" if reasons else found,)
+        if reasons and all("TimeoutError" in reason for reason in reasons):
+            return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
+    said = quoted(error)
     if said == "Too many connections":
         return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
     if said == "No connection available":  # a BlockingConnectionPool has waited for one
@@ -100,11 +112,34 @@ def unreachable(error: Exception, where: str) -> errors.StoreError:
     )
 
 
-def _without_settings(said: str) -> str:
-    """What the sentinels said, without the settings of their clients; redis-py 6 shows the passwords too."""
+def underlying(error: Exception) -> Exception:
+    """What redis-py's async connections have wrapped in a `ConnectionError` as they connected."""
+    cause = error.__cause__
+    return cause if isinstance(cause, Exception) and error.args == (cause,) else error
+
+
+def quoted(error: Exception) -> str:
+    """What the error says, at most a few lines of it, without arguments of commands."""
+    said = _ARGUMENTS.sub("", str(error)).rstrip(". ") or type(error).__name__
+    return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
+
+
+def hide(error: BaseException, secret: str, name: str) -> None:
+    """Take a secret out of the messages of an error, and of those that it came of."""
+    link: BaseException | None = error
+    while link is not None and secret:
+        if secret in str(link):
+            link.args = (str(link).replace(secret, f"[{name}]"),)
+        link = link.__cause__ or link.__context__
+
+
+def _without_settings(said: str) -> tuple[str, list[str]]:
+    """What the sentinels said, and why each did not answer.
+
+    The settings of their clients are left out; redis-py 6 shows the passwords too.
+    """
     found, *rest = said.split(" : ", 1)
-    reasons = _REASON.findall("".join(rest))
-    return f"{found} ({', '.join(reasons)})" if reasons else found
+    return found, _REASON.findall("".join(rest))
 
 
 def _because(error: errors.StoreError, cause: Exception) -> errors.StoreError:

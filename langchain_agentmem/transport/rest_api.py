@@ -7,6 +7,7 @@ atomic is a script in it: a command is atomic wherever it stands.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,10 +26,11 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreRateLimitError,
 )
-from langchain_agentmem.transport.redis_errors import answered
+from langchain_agentmem.transport.redis_errors import LONGEST_QUOTE, answered
 
 _CONSOLE = "Both stand in the Upstash console, under REST API."
 _OPTION = "rest_encoding"
+_INTEGERS_END = 2.0**63  # orjson reads larger integers as floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,17 @@ def _argument(value: Argument) -> str:
 
 
 def without_token(said: str, database: RestDatabase) -> str:
-    """What somebody on the way says, without the token: some repeat the headers they dislike."""
-    return said.replace(database.headers["Authorization"].removeprefix("Bearer "), "[token]")
+    """What somebody on the way says, at most a few lines, without the token: some repeat the headers."""
+    said = said.replace(token_of(database), "[token]")
+    return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
 
 
-def answers(status: int, content: bytes, database: RestDatabase) -> list[Any]:
+def token_of(database: RestDatabase) -> str:
+    """The token, which no message may hold."""
+    return database.headers["Authorization"].removeprefix("Bearer ")
+
+
+def answers(status: int, content: bytes | bytearray, database: RestDatabase) -> list[Any]:
     """The replies to a batch, one a command; errors are among them.
 
     Raises:
@@ -134,21 +142,24 @@ def answers(status: int, content: bytes, database: RestDatabase) -> list[Any]:
         answer = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise _refused(status, "", database.where) from error
-    if status == 200 and isinstance(answer, list):
-        try:
-            return [_reply(one, database) for one in answer]
-        except RecursionError as error:
-            raise StoreError(f"An answer of {database.where} is nested too deeply.") from error
-    said = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
+    try:
+        if status == 200 and isinstance(answer, list):
+            try:
+                return [_reply(one, database) for one in answer]
+            except _InexactError:
+                return [_reply(one, database, exact=True) for one in json.loads(content)]
+        said = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
+    except RecursionError as error:
+        raise StoreError(f"An answer of {database.where} is nested too deeply.") from error
     raise _refused(status, without_token(said, database), database.where)
 
 
 def addressable(command: Command, reply: Any) -> Any:
     """A reply to `SCAN` without the keys that are no UTF-8: nothing could be done with them over REST."""
-    if command[0] != "SCAN" or not isinstance(reply, list):
-        return reply
-    cursor, keys = reply
-    return [cursor, [key for key in keys if key.decode("utf-8", "ignore").encode() == key]]
+    match command[0], reply:
+        case "SCAN", [cursor, [*keys]] if all(isinstance(key, bytes) for key in keys):
+            return [cursor, [key for key in keys if key.decode("utf-8", "ignore").encode() == key]]
+    return reply
 
 
 def _refused(status: int, said: str, where: str) -> StoreError:
@@ -165,18 +176,22 @@ def _refused(status: int, said: str, where: str) -> StoreError:
     )
 
 
-def _reply(answer: Any, database: RestDatabase) -> Any:
+def _reply(answer: Any, database: RestDatabase, exact: bool = False) -> Any:
     if not isinstance(answer, dict) or answer.get("error") is not None:
-        said = str(answer["error"]) if isinstance(answer, dict) else f"no reply: {answer!r}"
+        said = str(answer["error"]) if isinstance(answer, dict) else "no reply"
         return _error(without_token(said, database))
-    return _decoded(answer.get("result"), database.base64)
+    return _decoded(answer.get("result"), database.base64, exact)
 
 
 def _error(said: str) -> StoreError:
     return answered(NoScriptError(said) if "NOSCRIPT" in said else ResponseError(said))
 
 
-def _decoded(value: Any, encoded: bool) -> Any:
+class _InexactError(Exception):
+    """An integer is so large that orjson has read it as a float."""
+
+
+def _decoded(value: Any, encoded: bool, exact: bool) -> Any:
     """A reply as Redis has it: strings are bytes, also nested."""
     if isinstance(value, str):
         if not encoded or value == "OK":
@@ -188,7 +203,9 @@ def _decoded(value: Any, encoded: bool) -> Any:
                 f"An answer is not in base64, as was asked for: put ?{_OPTION}=none behind the URL."
             ) from error
     if isinstance(value, list):
-        return [_decoded(one, encoded) for one in value]
+        return [_decoded(one, encoded, exact) for one in value]
     if isinstance(value, dict):
-        return {_decoded(key, encoded): _decoded(one, encoded) for key, one in value.items()}
+        return {_decoded(key, encoded, exact): _decoded(one, encoded, exact) for key, one in value.items()}
+    if isinstance(value, float) and abs(value) >= _INTEGERS_END and not exact:
+        raise _InexactError
     return value

@@ -2,10 +2,18 @@
 
 The official client is not used for it: it raises the first error of a pipeline and drops the other replies,
 has no time limit, and sends a write again whose answer got lost.
+
+A request has a time limit as a whole, and its answer a largest size. Whatever arrives, the next request
+begins afresh: an answer that was not understood takes its connection with it, and of the headers only a
+sync token that can be sent back is kept.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from time import monotonic
 from typing import Any
 
 from langchain_agentmem.errors import (
@@ -17,11 +25,22 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
 )
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.rest_api import RestDatabase, addressable, answers, body, without_token
+from langchain_agentmem.transport.redis_errors import hide
+from langchain_agentmem.transport.rest_api import (
+    RestDatabase,
+    addressable,
+    answers,
+    body,
+    token_of,
+    without_token,
+)
 from langchain_agentmem.transport.retries import NotRun, Sending
+from langchain_agentmem.transport.time_limits import extend, timeout
 
 try:
     import httpx
+
+    from langchain_agentmem.transport.rest_streams import End, keeping_to
 except ImportError as error:
     raise MissingDependencyError(
         'A REST URL needs httpx: pip install "langchain-agentmem[upstash]".'
@@ -29,6 +48,8 @@ except ImportError as error:
 
 _SYNC_TOKEN = "Upstash-Sync-Token"
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_PORTION_BYTES = 1 << 18  # for each, sent or received, a request gets its time once more: lines may be slow
+_LARGEST_ANSWER_BYTES = 1 << 28  # unpacked; the longest list of memories is smaller
 
 
 class RestSource:
@@ -36,6 +57,7 @@ class RestSource:
 
     def __init__(self, database: RestDatabase, timeout_seconds: float) -> None:
         self._database = database
+        self._timeout_seconds = timeout_seconds
         # A model may take longer to answer than httpx by itself keeps a connection: 5 s.
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30)
         self._options: dict[str, Any] = {
@@ -46,21 +68,32 @@ class RestSource:
 
     def driver(self) -> RestDriver:
         """A new driver on a client of its own."""
-        return RestDriver(self._database, httpx.Client(**self._options))
+        end = End()
+        return RestDriver(self._conversation(), keeping_to(end, cookies=_no_cookies(), **self._options), end)
 
     def async_driver(self) -> AsyncRestDriver:
         """A new async driver, for whichever event loop uses it first."""
-        return AsyncRestDriver(self._database, httpx.AsyncClient(**self._options))
+        client = httpx.AsyncClient(cookies=_no_cookies(), **self._options)
+        return AsyncRestDriver(self._conversation(), client)
 
     def close(self) -> None:
         """Do nothing: there is nothing but drivers."""
+
+    def _conversation(self) -> _Conversation:
+        return _Conversation(self._database, self._timeout_seconds)
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that takes none: the API has none, and what a proxy sets need not be fit to be sent back."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 class _Conversation:
     """What both drivers know: the database, and how far this client's writes have come in it."""
 
-    def __init__(self, database: RestDatabase) -> None:
+    def __init__(self, database: RestDatabase, timeout_seconds: float) -> None:
         self.database = database
+        self._timeout_seconds = timeout_seconds
         self._sync_token = ""  # with it, a read on any replica sees the writes that were answered before
 
     def request(self, sending: Sending) -> dict[str, Any]:
@@ -68,29 +101,53 @@ class _Conversation:
         headers = {_SYNC_TOKEN: self._sync_token} if self._sync_token else {}
         return {"url": self.database.url, "content": body(sending.left.values()), "headers": headers}
 
-    def settle(self, sending: Sending, response: httpx.Response) -> None:
-        """Take the answer; raise `NotRun` if some of the batch must be sent again."""
-        self._sync_token = response.headers.get(_SYNC_TOKEN, self._sync_token)
-        try:
-            replies = answers(response.status_code, response.content, self.database)
-        except StoreRateLimitError as error:
-            raise NotRun(error) from error
-        except StoreConnectionError as error:
-            failed = sending.lost([], error)
-            if failed is error:
-                raise
-            raise failed from error
-        if len(replies) != len(sending.left):
-            raise StoreError(f"{self.database.where} sent {len(replies)} replies for {len(sending.left)}.")
-        sending.settle([addressable(*one) for one in zip(sending.left.values(), replies, strict=True)])
+    def seconds(self, request: dict[str, Any], response: httpx.Response | None = None) -> float:
+        """How long the request may take in all, after what has come of its answer."""
+        moved = len(request["content"]) + (0 if response is None else response.num_bytes_downloaded)
+        return self._timeout_seconds * (1 + moved // _PORTION_BYTES)
 
-    def failure(self, sending: Sending, error: httpx.HTTPError | httpx.InvalidURL) -> Exception:
+    def add(self, chunk: bytes, content: bytearray) -> None:
+        """Add a chunk to an answer's content; `StoreError` for too much of it."""
+        content += chunk
+        if len(content) > _LARGEST_ANSWER_BYTES:
+            raise StoreError(
+                f"{self.database.where} sends an answer of more than {_LARGEST_ANSWER_BYTES >> 20} MiB."
+            )
+
+    def outcome(self, response: httpx.Response, content: bytearray) -> list[Any] | StoreError:
+        """The replies, or why there are none."""
+        for token in response.headers.get_list(_SYNC_TOKEN):
+            if re.fullmatch(r"[!-~]{1,1024}", token):
+                self._sync_token = token
+        try:
+            return answers(response.status_code, content, self.database)
+        except StoreError as error:
+            return error
+
+    def settle(self, sending: Sending, outcome: list[Any] | StoreError) -> None:
+        """Take the outcome; raise `NotRun` if some of the batch must be sent again."""
+        if isinstance(outcome, StoreRateLimitError):
+            raise NotRun(outcome) from outcome
+        if isinstance(outcome, StoreConnectionError):
+            failed = sending.lost([], outcome)
+            if failed is not outcome:
+                raise failed from outcome
+        if isinstance(outcome, StoreError):
+            raise outcome
+        if len(outcome) != len(sending.left):
+            raise StoreError(f"{self.database.where} sent {len(outcome)} replies for {len(sending.left)}.")
+        sending.settle([addressable(*one) for one in zip(sending.left.values(), outcome, strict=True)])
+
+    def failure(self, sending: Sending, error: Exception, closed: bool) -> Exception:
         """What to raise when there was no answer. No message holds a header, and so the token."""
+        if closed and isinstance(error, RuntimeError):
+            return ConfigurationError("This memory is closed; make a new one.")
         where = self.database.where
+        hide(error, token_of(self.database), "token")
         if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return ConfigurationError(f"No request to {where} can be made. Check the URL and the token.")
         mapped: StoreConnectionError
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, httpx.TimeoutException | asyncio.TimeoutError):
             mapped = StoreTimeoutError(f"No answer from {where} in time.")
         else:
             said = without_token(str(error).rstrip(". ") or type(error).__name__, self.database)
@@ -102,19 +159,28 @@ class _Conversation:
 class RestDriver(Driver):
     """Runs operations on a database behind a REST API, one request a batch."""
 
-    def __init__(self, database: RestDatabase, client: httpx.Client) -> None:
-        self._talk = _Conversation(database)
+    def __init__(self, talk: _Conversation, client: httpx.Client, end: End) -> None:
+        self._talk = talk
         self._client = client
+        self._end = end
 
     def _attempt(self, sending: Sending) -> None:
-        request = self._talk.request(sending)
+        request, content = self._talk.request(sending), bytearray()
+        began = monotonic()
+        self._end.at = began + self._talk.seconds(request)
         try:
-            response = self._client.post(**request)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._talk.failure(sending, error) from error
-        except RuntimeError as error:  # what httpx raises on a closed client
-            raise ConfigurationError("This memory is closed; make a new one.") from error
-        self._talk.settle(sending, response)
+            with self._client.stream("POST", **request) as response:
+                for chunk in response.iter_bytes():
+                    self._talk.add(chunk, content)
+                    self._end.at = began + self._talk.seconds(request, response)
+                outcome = self._talk.outcome(response, content)
+                if isinstance(outcome, StoreConnectionError):
+                    response.extensions["network_stream"].close()  # what else it holds is no answer either
+        except StoreError:
+            raise
+        except Exception as error:
+            raise self._talk.failure(sending, error, self._client.is_closed) from error
+        self._talk.settle(sending, outcome)
 
     def close(self) -> None:
         """Close the HTTP client."""
@@ -124,19 +190,29 @@ class RestDriver(Driver):
 class AsyncRestDriver(AsyncDriver):
     """Async version of `RestDriver`, for one event loop."""
 
-    def __init__(self, database: RestDatabase, client: httpx.AsyncClient) -> None:
-        self._talk = _Conversation(database)
+    def __init__(self, talk: _Conversation, client: httpx.AsyncClient) -> None:
+        self._talk = talk
         self._client = client
 
     async def _attempt(self, sending: Sending) -> None:
-        request = self._talk.request(sending)
+        request, content = self._talk.request(sending), bytearray()
+        began = asyncio.get_running_loop().time()
         try:
-            response = await self._client.post(**request)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._talk.failure(sending, error) from error
-        except RuntimeError as error:  # what httpx raises on a closed client
-            raise ConfigurationError("This memory is closed; make a new one.") from error
-        self._talk.settle(sending, response)
+            async with (
+                timeout(self._talk.seconds(request)) as limit,
+                self._client.stream("POST", **request) as response,
+            ):
+                async for chunk in response.aiter_bytes():
+                    self._talk.add(chunk, content)
+                    extend(limit, began + self._talk.seconds(request, response))
+                outcome = self._talk.outcome(response, content)
+                if isinstance(outcome, StoreConnectionError):
+                    await response.extensions["network_stream"].aclose()
+        except StoreError:
+            raise
+        except Exception as error:
+            raise self._talk.failure(sending, error, self._client.is_closed) from error
+        self._talk.settle(sending, outcome)
 
     async def aclose(self) -> None:
         """Close the HTTP client."""

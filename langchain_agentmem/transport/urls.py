@@ -23,6 +23,7 @@ from langchain_agentmem.transport.embedded import EmbeddedRedis
 from langchain_agentmem.transport.embedded_driver import AsyncEmbeddedDriver, EmbeddedDriver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import database
+from langchain_agentmem.transport.time_limits import connecting_in_time
 
 KNOWN = "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, https:// and embedded://"
 _SERVER_OPTIONS = (
@@ -211,9 +212,11 @@ class _Server(_RedisSource):
 
     def _make(self, from_url: Callable[..., Any], retry: Any) -> Any:
         try:
-            return from_url(self._url, **_connection_options(self._timeout_seconds, retry))
+            client = from_url(self._url, **_connection_options(self._timeout_seconds, retry))
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
+        connecting_in_time(client)
+        return client
 
 
 class _Sentinels(_RedisSource):
@@ -249,8 +252,14 @@ class _Sentinels(_RedisSource):
 
     def _make(self, sentinels: Callable[..., Any], retry: Any) -> Any:
         options = _connection_options(self._timeout_seconds, retry) | {"ssl": self._tls}
-        found = sentinels(self._hosts, sentinel_kwargs=options | self._sentinel)
-        return found.master_for(self._service, db=self._db, **options, **self._credentials)
+        # Sentinels are asked one after the other. All of them together get about the time of one answer.
+        each = max(self._timeout_seconds / len(self._hosts), min(self._timeout_seconds, 1.0))
+        asking = options | {"socket_timeout": each, "socket_connect_timeout": each}
+        found = sentinels(self._hosts, sentinel_kwargs=asking | self._sentinel)
+        client = found.master_for(self._service, db=self._db, **options, **self._credentials)
+        for one in (client, *found.sentinels):
+            connecting_in_time(one)
+        return client
 
 
 class _Embedded(Source):
