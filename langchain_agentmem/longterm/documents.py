@@ -59,7 +59,12 @@ class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A memory that is to be stored, checked. `id` is the one it gets if it is new."""
+    """A memory that is to be stored, checked.
+
+    Attributes:
+        id: The one it gets if it is stored, and not known already.
+        replaces: Whether it is stored in any case, in place of what has its id: the caller chose the id.
+    """
 
     id: str
     text: str
@@ -70,6 +75,7 @@ class Draft:
     ttl_seconds: int | None
     metadata: bytes | None = None
     document_id: str | None = None
+    replaces: bool = False
 
     @property
     def scope(self) -> Scope:
