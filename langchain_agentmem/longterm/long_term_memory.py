@@ -28,8 +28,8 @@ class LongTermMemory(ConnectedMemory):
     """Memories of users, in namespaces and of kinds, on Redis with Search.
 
     A user, namespace or kind matches itself alone, byte for byte. The constructor does no I/O. The
-    index is made by the first operation that needs it, once, and again if it has gone missing; that
-    first operation costs a round trip more. The default embeddings are loaded when first used.
+    index is made by the first operation that needs it, once, and again if it has gone missing; the
+    first of a connection costs a round trip more. The default embeddings are loaded when first used.
 
     Args:
         url: A Redis URL, or `embedded://`; or hand in clients.
@@ -87,6 +87,7 @@ class LongTermMemory(ConnectedMemory):
             patience_seconds=socket_timeout_seconds,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
+        self.index.share(self.transport.known)
         if self.transport.rest:
             self.close()
             raise ConfigurationError(

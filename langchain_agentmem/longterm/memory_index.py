@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from langchain_agentmem.core.keys import filling, never_written
 from langchain_agentmem.core.operations import Command, Op, T, call, ok
-from langchain_agentmem.errors import EmbeddingError, IndexMissingError, StoreError, StoreTimeoutError
+from langchain_agentmem.errors import (
+    EmbeddingError,
+    IndexMismatchError,
+    IndexMissingError,
+    StoreError,
+    StoreTimeoutError,
+)
 from langchain_agentmem.longterm.schema import IndexSettings, IndexState
 
 _EXISTS = re.compile("index already exists", re.IGNORECASE)
@@ -26,28 +34,58 @@ class IndexFillingError(IndexMissingError):
     """The index is there, but does not hold every memory yet. Seen only inside: it is waited for."""
 
 
+@dataclass(slots=True)
+class IndexKnowledge:
+    """What is known about an index over one connection, by whoever asked first.
+
+    Attributes:
+        checked: Whether it was there, in the right shape and full.
+        dimensions: The length of its vectors then.
+        searches_in_scripts: Whether the server allows a search inside a script, as far as known.
+    """
+
+    checked: bool = False
+    dimensions: int | None = None
+    searches_in_scripts: bool = True
+
+
 class MemoryIndex:
     """An index by its settings, and what is known about it so far. No I/O of its own.
 
+    What is known may be out of date, as when the server was flushed: an operation that finds the index
+    missing has it looked at again, and so does one with vectors of another length.
+
     Attributes:
         settings: What the index has to look like.
-        dimensions: The length of its vectors, once known.
-        searches_in_scripts: Whether the server allows `FT.SEARCH` inside a script, as far as known.
+        dimensions: The length of the vectors it had when this object used it; `None` before.
     """
 
     def __init__(self, settings: IndexSettings) -> None:
         self.settings = settings
         self.dimensions: int | None = None
-        self.searches_in_scripts = True
-        self._checked = False
+        self.share({})
+
+    def share(self, known: dict[Any, Any]) -> None:
+        """Know what all objects know that keep their knowledge here: those of one connection."""
+        self._known = known
+        self._knowledge: IndexKnowledge = known.setdefault(self.settings, IndexKnowledge())
+
+    @property
+    def searches_in_scripts(self) -> bool:
+        """Whether the server allows `FT.SEARCH` inside a script, as far as known."""
+        return self._knowledge.searches_in_scripts
+
+    @searches_in_scripts.setter
+    def searches_in_scripts(self, allowed: bool) -> None:
+        self._knowledge.searches_in_scripts = allowed
 
     def fits(self, dimensions: int) -> None:
-        """Refuse a vector of another length than the index has.
+        """Refuse a vector of another length than the index had when this object used it.
 
         Raises:
             EmbeddingError: The lengths differ. Nothing is said while the index is not known.
         """
-        if self._checked and self.dimensions not in (None, dimensions):
+        if self._knowledge.checked and self.dimensions not in (None, dimensions):
             raise EmbeddingError(
                 f"The embedding has {dimensions} numbers, and the index {self.settings.name!r} "
                 f"takes {self.dimensions}."
@@ -64,8 +102,10 @@ class MemoryIndex:
             IndexMissingError: It is missing, and no vector length is known to make it with.
             EmbeddingError: The vector has another length than the index.
         """
-        if not self._checked:
+        known = self._knowledge
+        if not known.checked or dimensions not in (None, known.dimensions):
             yield from self.ensure(dimensions)
+        self.dimensions = known.dimensions
         if dimensions is not None:
             self.fits(dimensions)
         for _ in range(_MAX_REPEATS):
@@ -88,7 +128,11 @@ class MemoryIndex:
             if dimensions is None:
                 raise IndexMissingError(f"There is no search index {self.settings.name!r}.")
             state, flagged = yield from self._create(dimensions)
-        state.check(self.settings, dimensions)
+        try:
+            state.check(self.settings, dimensions)
+        except IndexMismatchError:
+            self._knowledge.checked = False
+            raise
         for _ in range(_MAX_PAUSES):
             if not state.indexing:
                 break
@@ -97,8 +141,8 @@ class MemoryIndex:
             raise StoreTimeoutError(f"The index {self.settings.name!r} is still being filled; try again.")
         if flagged:
             yield from call(("DEL", filling(self.settings.name)))
-        self.dimensions = state.dimensions
-        self._checked = True
+        self.dimensions = self._knowledge.dimensions = state.dimensions
+        self._knowledge.checked = True
 
     def info(self) -> Op[IndexState]:
         """The index on the server. One round trip; `IndexMissingError` if there is none."""
@@ -109,12 +153,20 @@ class MemoryIndex:
         (reply,) = yield [("FT.DROPINDEX", self.settings.name)]
         if not isinstance(reply, IndexMissingError):
             ok(reply)
-        self._checked, self.dimensions = False, None
+        self._forget()
+        self.dimensions = None
+
+    def _forget(self) -> None:
+        """Know that there is no index of this name, whatever its settings were."""
+        for settings, knowledge in list(self._known.items()):
+            if isinstance(settings, IndexSettings) and settings.name == self.settings.name:
+                knowledge.checked = False
 
     def _look(self) -> Op[tuple[IndexState | None, bool]]:
         """The index, or `None`, and whether somebody says that it is being filled."""
         reply, flagged = yield [("FT.INFO", self.settings.name), ("EXISTS", filling(self.settings.name))]
         if isinstance(reply, IndexMissingError):
+            self._forget()
             return None, bool(ok(flagged))
         return IndexState.read(ok(reply)), bool(ok(flagged))
 
