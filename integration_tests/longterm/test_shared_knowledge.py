@@ -124,12 +124,23 @@ async def test_another_model_and_other_settings_are_checked_all_the_same(
     assert await do(memory_on(transport, index_name="y:idx", key_prefix="y:"), "recall", "a", user="b") == []
 
 
-async def test_an_index_that_another_object_made_anew_is_looked_at_again(
-    transport: SharedConnection, do: Do
+@pytest.mark.parametrize("dropped_here", [True, False])
+@pytest.mark.parametrize("made_here", [True, False])
+async def test_an_index_that_was_made_anew_is_looked_at_again(
+    transport: SharedConnection, url: str, bare: redis.Redis, do: Do, dropped_here: bool, made_here: bool
 ) -> None:
     await do(memory_on(transport), "remember", "green tea", user="alice")
     other = memory_on(transport, storage="hash")
-    await do(other, "drop_index")
-    await do(other, "remember", "red car", user="alice")
+    if dropped_here:
+        await do(other, "drop_index")
+    else:
+        bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+    if made_here:
+        await do(other, "remember", "red car", user="alice")
+    elif dropped_here:
+        with redis.Redis.from_url(url) as elsewhere:
+            memory_on(HandedClients(elsewhere), storage="hash").create_index()
+    else:
+        return  # nobody of this process can know
     with pytest.raises(IndexMismatchError, match="is HASH, wanted JSON"):
         await do(memory_on(transport), "remember", "green tea", user="alice")

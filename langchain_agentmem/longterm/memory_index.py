@@ -23,6 +23,7 @@ _PAUSE_SECONDS = 0.02
 _FLAG_SECONDS = 60
 _MAX_REPEATS = 3
 _MAX_PAUSES = 1500  # 30 s
+_MAX_PAUSES_OF_A_REBUILD = 30_000  # 10 min
 
 
 def pause(index_name: str) -> Command:
@@ -115,13 +116,13 @@ class MemoryIndex:
                 yield from self.ensure(dimensions or self.dimensions)
         return (yield from operation())
 
-    def ensure(self, dimensions: int | None) -> Op[None]:
+    def ensure(self, dimensions: int | None, max_pauses: int = _MAX_PAUSES) -> Op[None]:
         """Make sure that the index is there, has the right shape, and holds every document.
 
         Raises:
             IndexMismatchError: It has another shape.
             IndexMissingError: It is missing, and `dimensions` is `None`.
-            StoreTimeoutError: Indexing what is there already took more than 30 s.
+            StoreTimeoutError: Indexing what is there already took more than 30 s, or so many pauses.
         """
         state, flagged = yield from self._look()
         if state is None:
@@ -133,7 +134,7 @@ class MemoryIndex:
         except IndexMismatchError:
             self._knowledge.checked = False
             raise
-        for _ in range(_MAX_PAUSES):
+        for _ in range(max_pauses):
             if not state.indexing:
                 break
             state, flagged = yield from self._wait()
@@ -143,6 +144,34 @@ class MemoryIndex:
             yield from call(("DEL", filling(self.settings.name)))
         self.dimensions = self._knowledge.dimensions = state.dimensions
         self._knowledge.checked = True
+
+    def check_place(self) -> Op[None]:
+        """Make sure that the index, if there is one, is over the documents these settings name.
+
+        Raises:
+            IndexMismatchError: It is over other ones.
+        """
+        state, _ = yield from self._look()
+        if state is not None:
+            state.check_place(self.settings)
+
+    def rebuild(self, dimensions: int) -> Op[IndexState]:
+        """Make the index anew over the documents that are there; others wait until it holds them.
+
+        Raises:
+            StoreTimeoutError: The server takes more than ten minutes; it goes on.
+        """
+        self._forget()
+        _, dropped, made = yield [
+            self._flag(),
+            ("FT.DROPINDEX", self.settings.name),
+            self.settings.create(dimensions),
+        ]
+        if not isinstance(dropped, IndexMissingError):
+            ok(dropped)
+        self._made(made)
+        yield from self.ensure(dimensions, _MAX_PAUSES_OF_A_REBUILD)
+        return (yield from self.info())
 
     def info(self) -> Op[IndexState]:
         """The index on the server. One round trip; `IndexMissingError` if there is none."""
@@ -177,9 +206,13 @@ class MemoryIndex:
             self.settings.create(dimensions),
             ("FT.INFO", self.settings.name),
         ]
-        if not (isinstance(made, StoreError) and _EXISTS.search(str(made))):
-            ok(made)  # if it exists, somebody else was faster; it is checked like any other
+        self._made(made)
         return IndexState.read(ok(reply)), True
+
+    @staticmethod
+    def _made(reply: Any) -> None:
+        if not (isinstance(reply, StoreError) and _EXISTS.search(str(reply))):
+            ok(reply)  # if it exists, somebody else was faster; it is checked like any other
 
     def _wait(self) -> Op[tuple[IndexState, bool]]:
         _, _, reply = yield [self._flag(), pause(self.settings.name), ("FT.INFO", self.settings.name)]

@@ -180,7 +180,7 @@ def _find_or_store(store: Store, entry: Entry, threshold: float) -> Op[RememberR
             return replace(_result(store, reply), existing_distance=distance)
         key = others[0][0]
         known = memory_id(key, store.keys.memory_prefix)
-        renew = _RENEW.call([key], store.storage, entry.life)
+        renew = _RENEW.call([key], store.storage, entry.life, *entry.draft.scope.tags())
         if (yield from call(renew)):
             return RememberResult(known, True, distance)
         refused.add(key)
