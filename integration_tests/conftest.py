@@ -117,6 +117,7 @@ class CountingTransport:
         self.round_trips = 0
         self.async_only = inner.async_only
         self.rest = inner.rest
+        self.known = inner.known
 
     def _counted(self, op: Op[T]) -> Op[T]:
         replies = None

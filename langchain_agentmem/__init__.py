@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+    from langchain_agentmem.longterm.rebuilding import RebuiltIndex
     from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
     from langchain_agentmem.longterm.retriever import MemoryRetriever
     from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
@@ -44,6 +45,7 @@ _MODULES = {
     "MemoryRecord": "longterm.record",
     "MemoryRetriever": "longterm.retriever",
     "MemoryVectorStore": "longterm.vector_store",
+    "RebuiltIndex": "longterm.rebuilding",
     "RedisHashChatMessageHistory": "working.histories",
     "RedisListChatMessageHistory": "working.histories",
     "RememberResult": "longterm.record",
@@ -71,6 +73,7 @@ __all__ = [
     "MemoryRecord",
     "MemoryRetriever",
     "MemoryVectorStore",
+    "RebuiltIndex",
     "RedisHashChatMessageHistory",
     "RedisListChatMessageHistory",
     "RememberResult",

@@ -208,10 +208,45 @@ def test_the_doctor_says_what_is_missing_and_what_is_better() -> None:
 
 def test_the_doctor_sees_an_index_of_another_shape(filled: str) -> None:
     assert agentmem("remember", "x y z", url=filled).returncode == 0
-    done = agentmem("doctor", "--json", url=filled, AGENTMEM_ALGORITHM="flat")
+    done = agentmem("doctor", "--json", url=filled, AGENTMEM_VECTOR_TYPE="float16")
     verdict, says = checks(done)["index"]
     assert (done.returncode, verdict) == (1, "broken")
-    assert "is $.embedding VECTOR HNSW FLOAT32 COSINE, wanted $.embedding VECTOR FLAT" in says
+    assert "is $.embedding VECTOR HNSW FLOAT32 COSINE, wanted $.embedding VECTOR HNSW FLOAT16" in says
+
+
+def test_the_doctor_rebuilds_an_index_of_another_program_when_it_is_told_to(
+    filled: str, bare: redis.Redis, terminal: Callable[..., Terminal]
+) -> None:
+    assert agentmem("remember", "x y z", "--user", "ada", url=filled).returncode == 0
+    bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+    schema = "$.text AS text TEXT $.user AS user TAG $.namespace AS namespace TAG $.kind AS kind TAG "
+    schema += (
+        "$.source_thread AS source_thread TAG $.created_ts AS created_ts NUMERIC SORTABLE $.hit_count AS "
+    )
+    schema += "hit_count NUMERIC SORTABLE $.embedding AS embedding VECTOR FLAT 6 TYPE FLOAT32 DIM 384 "
+    schema += "DISTANCE_METRIC COSINE"
+    create = "FT.CREATE agentmem:idx ON JSON PREFIX 1 agent:mem: SCHEMA"
+    bare.execute_command(*create.split(), *schema.split())
+    (key,) = bare.scan_iter("agent:mem:*")
+    bare.json().set(key.decode(), "$.user", "Ada Lovelace")
+    done = agentmem("doctor", "--json", url=filled)
+    verdict, says = checks(done)["index"]
+    assert (done.returncode, verdict) == (1, "broken")
+    assert "agentmem doctor --rebuild-index" in " ".join(says.split())
+    assert agentmem("doctor", "--rebuild-index", url=filled).returncode == 2, "nobody is there to ask"
+    asked = terminal("--rebuild-index", url=filled, command="doctor")
+    asked.expect("anew? Memories stay; searches wait for it. [yes/no]")
+    asked.send("no")
+    assert asked.end() == 1, "it is as broken as before"
+    done = agentmem("doctor", "--rebuild-index", "--yes", "--json", url=filled)
+    assert json.loads(done.stdout)["rebuilt"] == {
+        "documents": 1, "failures": 0, "unreadable": 0, "rewritten": 1,
+    }  # fmt: skip
+    assert checks(done)["index"][0] == "ok"
+    found = agentmem("recall", "x y z", "--user", "Ada Lovelace", "--json", url=filled)
+    assert "x y z" in found.stdout
+    shown = agentmem("doctor", "--rebuild-index", "--yes", url=filled).stdout
+    assert "rebuilt: the index holds 1 document\n" in shown
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 import pytest
-import redis
 from playwright.sync_api import Browser, sync_playwright
 
 from integration_tests.cli.conftest import environment
@@ -86,11 +85,16 @@ def start(url: str) -> Iterator[StartDemo]:
 
 
 @pytest.fixture(scope="module")
-def served(server: EmbeddedRedis) -> Iterator[Demo]:
+def own_server() -> Iterator[EmbeddedRedis]:
+    """A Redis of the module's own, because a store is served by one demo at a time."""
+    with EmbeddedRedis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def served(own_server: EmbeddedRedis) -> Iterator[Demo]:
     """A demo with the real model, for a whole module."""
-    with redis.Redis.from_url(server.url) as client:
-        client.flushall()
-    demo = Demo(server.url, stubs=False)
+    demo = Demo(own_server.url, stubs=False)
     try:
         yield demo
     finally:

@@ -308,7 +308,7 @@ def test_turns_that_failed_or_were_abandoned_leave_the_store_the_demos(start: St
         client.post("/turn", json={**asked, "text": "please fail"})
     demo.end()
     again = start()
-    wait_until(lambda: "sample memories" in again.said)  # it comes by another pipe than the URL
+    wait_until(lambda: "kept as the last demo left it" in again.said)  # it comes by another pipe than the URL
 
 
 def test_resets_while_others_take_turns_are_never_refused(served: Demo, client: httpx.Client) -> None:
@@ -335,8 +335,8 @@ def test_resets_while_others_take_turns_are_never_refused(served: Demo, client: 
 
 
 @pytest.fixture
-def bare(server: EmbeddedRedis) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(server.url) as client:
+def bare(own_server: EmbeddedRedis) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(own_server.url) as client:
         yield client
 
 

@@ -17,6 +17,9 @@ from integration_tests.demo.conftest import StartDemo
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
+from langchain_agentmem.demo.claim import StoreInUseError, claim_key, claimed
+
+CLAIM = claim_key("agent:mem:")
 
 
 def refused(url: str, *arguments: str) -> tuple[int, str]:
@@ -51,7 +54,6 @@ def test_others_are_let_in_with_a_token_only(url: str, host: str) -> None:
 
 
 def test_what_cannot_be_is_refused(url: str) -> None:
-    assert refused(url, "--reset", "--no-reset", "--port", "0")[0] == 2
     assert refused(url, "--recall-threshold", "1.01", "--port", "0")[0] == 2
     assert refused(url, "--session-ttl-seconds", str(2**31), "--port", "0")[0] == 2
     assert refused(url, "--token", "", "--port", "0")[0] == 2
@@ -91,19 +93,78 @@ def test_a_store_of_somebody_else_is_left_as_it_is_until_reset_is_given(
     assert state["memories"] == []
 
 
-def test_no_reset_keeps_what_an_earlier_demo_left(start: StartDemo) -> None:
-    def memories(url: str) -> int:
-        return len(httpx.get(f"{url}/state", params={"user": "alice", "thread": "t"}).json()["memories"])
+def memories(url: str) -> int:
+    return len(httpx.get(f"{url}/state", params={"user": "alice", "thread": "t"}).json()["memories"])
 
+
+def say(url: str, words: str) -> None:
+    turn = {"user": "alice", "thread": "t", "text": words}
+    httpx.post(f"{url}/turn", json=turn).raise_for_status()
+
+
+def test_a_restart_keeps_what_is_there_until_reset_is_given(start: StartDemo) -> None:
     demo = start()
-    turn = {"user": "alice", "thread": "t", "text": "something entirely new"}
-    httpx.post(f"{demo.url}/turn", json=turn).raise_for_status()
+    say(demo.url, "something entirely new")
     assert memories(demo.url) == 9
     demo.end()
-    demo = start("--no-reset")
+    demo = start()
+    wait_until(lambda: "kept as the last demo left it" in demo.said)
     assert memories(demo.url) == 9
+    session = httpx.get(f"{demo.url}/state", params={"user": "alice", "thread": "t"}).json()["session"]
+    assert session["turns"][0]["content"] == "something entirely new"
     demo.end()
-    assert memories(start().url) == 8
+    demo = start("--reset")
+    wait_until(lambda: "emptied" in demo.said)
+    assert memories(demo.url) == 8
+
+
+@pytest.mark.parametrize("arguments", [(), ("--reset",)])
+def test_a_second_demo_of_the_same_store_is_told_where_the_first_is(
+    start: StartDemo, url: str, arguments: tuple[str, ...]
+) -> None:
+    demo = start()
+    say(demo.url, "something entirely new")
+    code, said = refused(url, "--port", "0", *arguments)
+    assert code == 1
+    assert f"Another demo serves this store, at {demo.url}" in " ".join(said.split())
+    assert memories(demo.url) == 9
+
+
+def test_after_a_demo_that_was_killed_the_next_one_goes_on(start: StartDemo, bare: redis.Redis) -> None:
+    demo = start()
+    say(demo.url, "something entirely new")
+    demo.end(signal.SIGKILL)
+    assert bare.pexpire(CLAIM, 1000)  # as if some seconds had passed
+    assert memories(start().url) == 9
+
+
+async def test_a_claim_that_nobody_renews_is_waited_for(url: str, bare: redis.Redis) -> None:
+    bare.set(CLAIM, "somebody http://127.0.0.1:1", px=600)
+    waited: list[str] = []
+    async with AgentMemory(url) as memory, claimed(memory, "http://127.0.0.1:2", lambda: waited.append("")):
+        assert waited == [""]
+        assert str(bare.get(CLAIM)).endswith(" http://127.0.0.1:2'")
+        with pytest.raises(StoreInUseError, match=r"http://127\.0\.0\.1:2: open"):
+            async with claimed(memory, "http://127.0.0.1:3", lambda: None):
+                pass
+    assert not bare.exists(CLAIM)
+
+
+async def test_a_store_of_other_prefixes_is_another_one(url: str) -> None:
+    with AgentMemory(url) as memory, AgentMemory(url, memory_prefix="x:", index_name="x:idx") as other:
+        async with claimed(memory, "a", lambda: None), claimed(other, "b", lambda: None):
+            pass
+
+
+def test_a_claim_is_given_back_at_the_end_and_taken_again_after_a_flush(
+    start: StartDemo, bare: redis.Redis
+) -> None:
+    demo = start()
+    bare.delete(CLAIM)
+    wait_until(lambda: bare.exists(CLAIM))
+    assert 0 < bare.ttl(CLAIM) <= 8
+    demo.end()
+    assert not bare.exists(CLAIM)
 
 
 @pytest.mark.parametrize("with_a_model_that_hangs", [False, True])

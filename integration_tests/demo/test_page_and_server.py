@@ -65,7 +65,7 @@ def test_the_page_goes_on_when_the_server_comes_back(browser: Browser, start: St
         expect(page.locator("#live")).to_have_text("offline")
         with AgentMemory(url, embeddings=WordEmbeddings(384)) as memory:
             memory.working.set_goal(thread, "changed meanwhile")
-        start("--no-reset", port=port)
+        start(port=port)
         expect(page.locator("#live")).to_have_text("live", timeout=15_000)
         expect(page.get_by_label("Goal")).to_have_value("changed meanwhile")
         say(page, "still here?")

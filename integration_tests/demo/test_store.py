@@ -29,9 +29,9 @@ async def counts(memory: AgentMemory) -> dict[str, int]:
     }
 
 
-async def opened(memory: AgentMemory, *, may_empty: bool = False, keep: bool = False) -> DemoStore:
+async def opened(memory: AgentMemory, *, may_empty: bool = False) -> DemoStore:
     store = DemoStore(memory, may_empty=may_empty)
-    await store.open(keep=keep)
+    await store.open()
     return store
 
 
@@ -40,33 +40,34 @@ async def test_an_empty_store_is_filled(memory: AgentMemory) -> None:
     assert await counts(memory) == EMPTIED
 
 
-async def test_its_own_store_is_emptied_and_filled_again(memory: AgentMemory) -> None:
+async def test_its_own_store_is_emptied_and_filled_again_when_it_is_reset(memory: AgentMemory) -> None:
     store = await opened(memory)
     (sample, *_) = await memory.long_term.alist_memories(user="alice")
     told = await memory.long_term.aremember("I sing.", user="carol")
     await store.note_turn("t1", told.id, begins=True)
     await memory.working.astart("t1", user="carol")
     await memory.events.arecord("t1", "hello")
-    assert (await opened(memory)).is_own
+    await store.reset()
     assert await counts(memory) == EMPTIED
     assert await memory.long_term.aget(sample.id) is None
     assert await memory.working.aload("t1") is None
     assert await memory.events.alength("t1") == 0
 
 
-async def test_keep_leaves_what_the_demo_wrote(memory: AgentMemory) -> None:
+async def test_a_restart_leaves_what_the_demo_wrote(memory: AgentMemory) -> None:
     store = await opened(memory)
     told = await memory.long_term.aremember("I sing.", user="carol")
-    await store.note_turn("t1", told.id, begins=False)
-    assert (await opened(memory, keep=True)).is_own
+    await store.note_turn("t1", told.id, begins=True)
+    await memory.working.astart("t1", user="carol")
+    assert (await opened(memory)).is_own
+    assert await memory.working.aload("t1") is not None
     assert await counts(memory) == {"alice": 8, "carol": 1}
 
 
 @pytest.mark.parametrize("tier", ["memory", "session", "events"])
 @pytest.mark.parametrize("when", ["before the demo", "after the demo filled it"])
-@pytest.mark.parametrize("keep", [False, True])
 async def test_what_others_wrote_keeps_the_whole_store_as_it_is(
-    memory: AgentMemory, bare: redis.Redis, tier: str, when: str, keep: bool
+    memory: AgentMemory, bare: redis.Redis, tier: str, when: str
 ) -> None:
     if when == "after the demo filled it":
         await opened(memory)
@@ -77,7 +78,7 @@ async def test_what_others_wrote_keeps_the_whole_store_as_it_is(
     else:
         await memory.events.arecord("t1", "hello")
     before = sorted(bare.keys())
-    store = await opened(memory, keep=keep)
+    store = await opened(memory)
     assert not store.is_own
     with pytest.raises(NotTheDemosError, match="--reset"):
         await store.reset()

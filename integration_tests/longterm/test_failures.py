@@ -35,7 +35,6 @@ async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(
         {"embeddings": WordEmbeddings(8)},
         {"storage": "hash"},
         {"vector_type": "float16"},
-        {"algorithm": "flat"},
         {"key_prefix": "other:"},
     ):
         other = make(**options)

@@ -205,7 +205,7 @@ def index(memory: AgentMemory) -> Finding:
     try:
         state.check(settings, None)
     except AgentMemoryError as error:
-        return Finding("index", "broken", text.one_line(str(error), 600))
+        return Finding("index", "broken", text.one_line(str(error), 1000))
     if state.failures:
         failed = text.count(state.failures, "document")
         return Finding("index", "warning", f"{about}; {failed} could not be indexed, and are never recalled")

@@ -21,9 +21,9 @@ _MAX_SECONDS = 2**31 - 1
 
 HELP = """Watch the memory work: a page that shows the three tiers live.
 
-Serves http://127.0.0.1:8086 until Ctrl-C. Without --redis, a private Redis of the demo's own, filled with a
-few sample memories at every start. Another store is filled only if it is empty, and never emptied of what
-the demo did not write, but with --reset.
+Serves http://127.0.0.1:8086 until Ctrl-C. Without --redis, a private Redis of the demo's own. An empty store
+is filled with a few sample memories; what an earlier demo left is kept, and --reset empties the store first,
+whoever wrote what is in it. A store that another demo serves is refused.
 
 \b
   agentmem demo --open                           in your browser, nothing to set up
@@ -45,9 +45,6 @@ def demo(
     host: Annotated[
         str, typer.Option("--host", help="The address to listen on; others than this machine's need --token.")
     ] = "127.0.0.1",
-    no_reset: Annotated[
-        bool, typer.Option("--no-reset", help="Keep what an earlier demo left in the store.")
-    ] = False,
     reset: Annotated[
         bool, typer.Option("--reset", help="Empty the store first, of all memories, sessions and events.")
     ] = False,
@@ -101,8 +98,6 @@ def demo(
     from langchain_agentmem.demo.server import listen
     from langchain_agentmem.transport.urls import is_rest
 
-    if reset and no_reset:
-        raise typer.BadParameter("--reset and --no-reset contradict each other.")
     if token == "":
         raise typer.BadParameter("--token must not be empty.")
     if redis is not None and is_rest(redis):
@@ -129,7 +124,6 @@ def demo(
                 answering=answering,
                 model=model,
                 reset=reset,
-                keep=no_reset,
             )
 
 
@@ -171,6 +165,9 @@ def _serve(
 
     place, url = whereabouts(memory), address(listener)
 
+    def waiting() -> None:
+        screen.aside(f"memory  {place}: another demo uses it, or did until just now; looking …")
+
     def ready(done: str) -> None:
         screen.aside(started)
         screen.aside(f"memory  {place}: {done}")
@@ -181,7 +178,11 @@ def _serve(
 
     about = {"place": place, "model": model}
     try:
-        asyncio.run(serve(memory, listener, host=host, about=about, ready=ready, ended=_end_soon, **how))
+        asyncio.run(
+            serve(
+                memory, listener, host=host, about=about, waiting=waiting, ready=ready, ended=_end_soon, **how
+            )
+        )
     except OSError as error:
         raise CommandError(f"the page cannot be served: {error}") from error
 

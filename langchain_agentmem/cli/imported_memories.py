@@ -54,8 +54,10 @@ class ImportedMemories:
             ttl_seconds=line.ttl_seconds,
             metadata=line.metadata,
             document_id=line.document_id,
-            id=kept or _id_of(line.text, *scope.values()),
+            id=kept,
         )
+        if kept is None:
+            draft = replace(draft, id=_id_of(line.text, *scope.values()))
         self._tally.known_memories += draft.id in self._waiting
         self._waiting.setdefault(draft.id, draft)
         if kept is not None:
@@ -91,7 +93,8 @@ class ImportedMemories:
             elif record in draft.scope:
                 self._tally.known_memories += 1
             else:  # an exported id that is somebody else's here
-                new.append(replace(draft, id=_id_of(draft.text, draft.user, draft.namespace, draft.kind)))
+                made = _id_of(draft.text, draft.user, draft.namespace, draft.kind)
+                new.append(replace(draft, id=made, replaces=False))
         return new
 
     def _unknown(

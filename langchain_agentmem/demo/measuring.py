@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
@@ -72,6 +73,11 @@ class MeasuredTransport:
     def async_only(self) -> bool:
         """As of the transport it is around."""
         return self._inner.async_only
+
+    @property
+    def known(self) -> dict[Any, Any]:
+        """As of the transport it is around."""
+        return self._inner.known
 
     @property
     def rest(self) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.demo.claim import claimed
 from langchain_agentmem.demo.guards import Guard, is_loopback
 from langchain_agentmem.demo.measuring import measured
 from langchain_agentmem.demo.store import DemoStore
@@ -56,7 +58,7 @@ async def serve(
     answering: Answering,
     about: dict[str, Any],
     reset: bool = False,
-    keep: bool = False,
+    waiting: Callable[[], None],
     ready: Callable[[str], None],
     ended: Callable[[], None],
 ) -> None:
@@ -70,12 +72,13 @@ async def serve(
         answering: What answers a turn.
         about: What else the page says about itself.
         reset: Empty the store first, whoever filled it.
-        keep: Leave what the demo wrote before.
+        waiting: Called if another demo of this store may be running, which is then looked into.
         ready: Called, when the page can be opened, with what was done to the store.
         ended: Called when no more is served.
 
     Raises:
         MissingDependencyError: starlette or uvicorn is not installed.
+        StoreInUseError: Another demo serves the store.
     """
     try:
         import starlette  # noqa: F401
@@ -88,9 +91,12 @@ async def serve(
     from langchain_agentmem.demo.endpoints import Endpoints
 
     own = measured(memory)
-    try:
+    async with AsyncExitStack() as at_the_end:
+        at_the_end.push_async_callback(own.aclose)
+        await at_the_end.enter_async_context(claimed(own, address(listener), waiting))
+        at_the_end.callback(ended)
         store = DemoStore(own, may_empty=reset)
-        done = await store.open(keep=keep)
+        done = await store.open()
 
         def guard(open_paths: Iterable[str]) -> Guard:
             return Guard(host, listener.getsockname()[1], token, frozenset(open_paths))
@@ -112,6 +118,3 @@ async def serve(
         )
         ready(done)
         await server.serve(sockets=[listener])
-    finally:
-        ended()
-        await own.aclose()

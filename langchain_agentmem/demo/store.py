@@ -45,21 +45,17 @@ class DemoStore:
         self._resetting = asyncio.Lock()  # two at once would fill in the samples twice
         self.is_own = False
 
-    async def open(self, *, keep: bool) -> str:
-        """Make the store ready; what was done, for a person.
-
-        Args:
-            keep: Leave what the demo wrote before as it is.
-        """
+    async def open(self) -> str:
+        """Make the store ready, and leave what an earlier demo wrote; what was done, for a person."""
         present, noted = await self._looked()
         if present - noted and not self._may_empty:
             return f"not the demo's: {len(present - noted)} keys were there before; nothing was changed"
         self.is_own = True
-        if keep and present:
-            return "kept as it was"
+        if present and not self._may_empty:
+            return "kept as the last demo left it (--reset empties it)"
         await self._delete([*(noted | present), MARKER.encode()])
         await self._seed()
-        return "filled with sample memories"
+        return f"{'emptied, and ' if present else ''}filled with sample memories"
 
     @property
     def may_reset(self) -> bool:

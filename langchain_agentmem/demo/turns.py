@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
+from contextvars import ContextVar
 from typing import Any, TypeAlias
 
 from langchain_core.runnables import Runnable
@@ -13,7 +14,6 @@ from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core.operations import gather, ok
 from langchain_agentmem.demo import views
 from langchain_agentmem.demo.asked import NEAREST, SKIP, RecallAsked, TurnAsked
-from langchain_agentmem.demo.drafting import ChosenIds
 from langchain_agentmem.demo.measuring import Meter, measure, on_redis
 from langchain_agentmem.demo.store import DemoStore
 from langchain_agentmem.errors import AgentMemoryError
@@ -25,8 +25,8 @@ from langchain_agentmem.working.session import SessionState
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
 """What answers, given whether the turn will be remembered."""
 
-
 _NOBODY = ("", "default")
+_turns_id: ContextVar[str | None] = ContextVar("agentmem_demo_turns_id", default=None)
 
 
 class ModelError(AgentMemoryError):
@@ -43,8 +43,8 @@ class Turns:
     def __init__(self, memory: AgentMemory, store: DemoStore, answering: Answering) -> None:
         self._memory = memory
         self._memories = on_redis(memory)
-        self._ids = ChosenIds(self._memories.drafting)
-        self._memories.drafting = self._ids
+        # The id of a turn's memory is made before the turn, so that its key is noted before it is written.
+        self._memories.drafting.new_id = lambda: _turns_id.get() or uuid.uuid4().hex
         self._store = store
         self._answering = answering
 
@@ -82,7 +82,7 @@ class Turns:
         state = await self.session(asked.thread, asked.user)
         memory_id = uuid.uuid4().hex
         await self._store.note_turn(asked.thread, memory_id, begins=state is None)
-        self._ids.next = memory_id
+        _turns_id.set(memory_id)
         reports: list[TurnReport] = []
         chain = self._memory.wrap(
             self._answering(asked.kind != SKIP),

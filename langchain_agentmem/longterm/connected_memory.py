@@ -10,6 +10,7 @@ from langchain_agentmem.errors import IndexMissingError
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.long_term_operations import LongTermOperations
 from langchain_agentmem.longterm.memories import Memories, Progress
+from langchain_agentmem.longterm.rebuilding import RebuiltIndex, rebuild
 from langchain_agentmem.longterm.record import RememberResult
 
 if TYPE_CHECKING:
@@ -61,6 +62,26 @@ class ConnectedMemory(LongTermOperations, Memories):
         """Async version of `index_info`."""
         return await self.transport.arun(self.info_op())
 
+    def rebuild_index(self) -> RebuiltIndex:
+        """Make the search index anew, over the memories that are there; none is deleted.
+
+        For an index that another program made (such as the one of the Redis documentation's guide to agent
+        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
+        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
+        written as this package does, so that their memories are found: each memory in one atomic step.
+
+        Raises:
+            IndexMismatchError: The index is over another prefix, or another storage; nothing was changed.
+            StoreTimeoutError: The server takes more than ten minutes; it goes on.
+        """
+        dimensions = self._declared_dimensions() or len(self.embeddings.embed_query("dimensions"))
+        return self.transport.run(rebuild(self.store, self.index, dimensions))
+
+    async def arebuild_index(self) -> RebuiltIndex:
+        """Async version of `rebuild_index`."""
+        dimensions = self._declared_dimensions() or len(await self.embeddings.aembed_query("dimensions"))
+        return await self.transport.arun(rebuild(self.store, self.index, dimensions))
+
     def store_batches(
         self, batches: Sequence[Batch], threshold: float | None, on_progress: Progress | None = None
     ) -> list[RememberResult]:
@@ -88,8 +109,11 @@ class ConnectedMemory(LongTermOperations, Memories):
         return await self._ain_batches(batches, store, on_progress)
 
     def _known_dimensions(self) -> int | None:
+        return self.index.dimensions or self._declared_dimensions()
+
+    def _declared_dimensions(self) -> int | None:
         declared = getattr(self.embeddings, "dimensions", None)
-        return self.index.dimensions or (declared if isinstance(declared, int) and declared > 0 else None)
+        return declared if isinstance(declared, int) and declared > 0 else None
 
     def _indexed(self, operation: Callable[[], Op[T]]) -> T:
         """Run an operation that has no vector at hand, if need be after making the index."""

@@ -8,6 +8,7 @@ floats when it parses them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -42,6 +43,7 @@ FIELDS = (
 )
 _INDEXED = 7  # the first so many of them are index fields too
 _SCOPED = ("user", "namespace", "kind", "source_thread")
+_DIGEST = re.compile("#[0-9a-f]{64}")
 
 # What `RETURN` names, so that a search brings everything but the embedding.
 SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
@@ -59,7 +61,12 @@ class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A memory that is to be stored, checked. `id` is the one it gets if it is new."""
+    """A memory that is to be stored, checked.
+
+    Attributes:
+        id: The one it gets if it is stored, and not known already.
+        replaces: Whether it is stored in any case, in place of what has its id: the caller chose the id.
+    """
 
     id: str
     text: str
@@ -70,6 +77,7 @@ class Draft:
     ttl_seconds: int | None
     metadata: bytes | None = None
     document_id: str | None = None
+    replaces: bool = False
 
     @property
     def scope(self) -> Scope:
@@ -166,7 +174,7 @@ def _originals(tags: list[bytes], exact: bytes | None) -> list[str]:
     originals = [stored.decode() for stored in tags]
     if "#" not in "".join(originals):  # no plain tag has one
         return originals
-    known = {} if exact is None else orjson.loads(exact)
+    known = _exact(exact)
     for at, (name, stored) in enumerate(zip(_SCOPED, originals, strict=True)):
         if stored.startswith("#"):
             original = known.get(name)
@@ -174,6 +182,40 @@ def _originals(tags: list[bytes], exact: bytes | None) -> list[str]:
                 raise UnreadableDocument(f"its {name} does not fit the digest it is indexed by")
             originals[at] = original
     return originals
+
+
+def raw_scope(fields: Mapping[bytes, bytes]) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
+    """What of a document's scope stands there as other programs write it, and not as the index wants it.
+
+    Returns:
+        For each such member its value and its tag; and all values of the scope that are digests then, by
+        member.
+
+    Raises:
+        UnreadableDocument: A value is no text.
+    """
+    known = _exact(fields.get(b"exact"))
+    changed: dict[str, tuple[str, str]] = {}
+    exact: dict[str, str] = {}
+    for name in _SCOPED:
+        try:
+            value = fields.get(name.encode(), b"").decode()
+        except UnicodeDecodeError as error:
+            raise UnreadableDocument(f"its {name} is no text") from error
+        if _DIGEST.fullmatch(value):  # ours, or damaged
+            exact |= {name: known[name]} if name in known else {}
+        elif value and tag(value) != value:
+            changed[name] = (value, tag(value))
+            exact[name] = value
+    return changed, exact
+
+
+def _exact(stored: bytes | None) -> dict[str, Any]:
+    try:
+        known = {} if stored is None else orjson.loads(stored)
+    except ValueError as error:
+        raise UnreadableDocument(f"its exact values are no JSON: {error}") from error
+    return known if isinstance(known, dict) else {}
 
 
 def fields_of_json(text: bytes) -> dict[bytes, bytes]:

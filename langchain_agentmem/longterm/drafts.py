@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,14 @@ class Batch:
 
 
 class Drafting:
-    """Makes drafts of memories by the rules of one `LongTermMemory`."""
+    """Makes drafts of memories by the rules of one `LongTermMemory`.
+
+    Attributes:
+        new_id: What names a memory for which no id was given.
+    """
 
     def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
+        self.new_id: Callable[[], str] = lambda: uuid.uuid4().hex
         self.max_text_bytes = checks.positive("max_text_bytes", max_text_bytes)
         self.ttl_by_kind = {
             checks.scope("kind", kind): checks.ttl(f"ttl_by_kind[{kind!r}]", ttl)
@@ -49,14 +54,14 @@ class Drafting:
         id: str | None = None,
         document_id: str | None = None,
     ) -> Draft:
-        """A memory to be stored, checked.
+        """Return a memory to be stored, checked; one with an id replaces what has that id.
 
         Raises:
             InvalidInputError: Something about it cannot be stored.
         """
         checks.scope("kind", kind)
         return Draft(
-            id=uuid.uuid4().hex if id is None else checks.scope("id", id),
+            id=self.new_id() if id is None else checks.scope("id", id),
             text=checks.bounded_text("text", text, self.max_text_bytes),
             user=checks.scope("user", user),
             namespace=checks.scope("namespace", namespace),
@@ -67,6 +72,7 @@ class Drafting:
             ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, self.ttl_by_kind.get(kind))),
             metadata=encode_metadata(metadata),
             document_id=document_id,
+            replaces=id is not None,
         )
 
     def batches(

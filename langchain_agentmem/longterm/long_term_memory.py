@@ -28,8 +28,8 @@ class LongTermMemory(ConnectedMemory):
     """Memories of users, in namespaces and of kinds, on Redis with Search.
 
     A user, namespace or kind matches itself alone, byte for byte. The constructor does no I/O. The
-    index is made by the first operation that needs it, once, and again if it has gone missing; that
-    first operation costs a round trip more. The default embeddings are loaded when first used.
+    index is made by the first operation that needs it, once, and again if it has gone missing; the
+    first of a connection costs a round trip more. The default embeddings are loaded when first used.
 
     Args:
         url: A Redis URL, or `embedded://`; or hand in clients.
@@ -87,6 +87,7 @@ class LongTermMemory(ConnectedMemory):
             patience_seconds=socket_timeout_seconds,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
+        self.index.share(self.transport.known)
         if self.transport.rest:
             self.close()
             raise ConfigurationError(
@@ -105,6 +106,7 @@ class LongTermMemory(ConnectedMemory):
         ttl_seconds: Ttl = ...,
         embedding: Sequence[float] | None = None,
         metadata: dict[str, Any] | None = None,
+        id: str | None = None,
     ) -> RememberResult:
         """Store a memory, unless the user knows nearly the same one in this namespace and kind already.
 
@@ -120,9 +122,12 @@ class LongTermMemory(ConnectedMemory):
             ttl_seconds: How long it lives instead; `None` is for ever.
             embedding: The text's vector, if you have it; the model is not asked then.
             metadata: Whatever JSON can bring back equal.
+            id: An id of your choice. The memory is stored under it in any case, in place of what the same
+                user, namespace and kind has there; no known memory is looked for.
 
         Raises:
-            InvalidInputError: Something cannot be stored (`EmbeddingError`: the vector); nothing was.
+            InvalidInputError: Something cannot be stored (`EmbeddingError`: the vector), or the id belongs
+                to a memory of another user, namespace or kind; nothing was stored.
             StoreFullError: The server is full; nothing was stored.
             IndexMismatchError: The index has another shape; nothing was stored.
         """
@@ -134,6 +139,7 @@ class LongTermMemory(ConnectedMemory):
             source_thread=source_thread,
             ttl_seconds=ttl_seconds,
             metadata=metadata,
+            id=id,
         )
         given = None if embedding is None else [embedding]
         return self.store_batches([Batch([draft], given)], self.dedup_threshold)[0]
@@ -149,6 +155,7 @@ class LongTermMemory(ConnectedMemory):
         ttl_seconds: Ttl = ...,
         embedding: Sequence[float] | None = None,
         metadata: dict[str, Any] | None = None,
+        id: str | None = None,
     ) -> RememberResult:
         """Async version of `remember`."""
         draft = self.drafting.draft(
@@ -159,6 +166,7 @@ class LongTermMemory(ConnectedMemory):
             source_thread=source_thread,
             ttl_seconds=ttl_seconds,
             metadata=metadata,
+            id=id,
         )
         given = None if embedding is None else [embedding]
         return (await self.astore_batches([Batch([draft], given)], self.dedup_threshold))[0]
@@ -181,7 +189,7 @@ class LongTermMemory(ConnectedMemory):
         """Store many memories, as `remember` does each. One round trip a batch.
 
         Everything is checked before anything is stored (embeddings of the model: a batch at a time).
-        A memory sees those before it, so that the same text twice is stored once.
+        A memory sees those before it, so that the same text twice, without ids, is stored once.
 
         Args:
             texts: The memories.
@@ -192,8 +200,9 @@ class LongTermMemory(ConnectedMemory):
             ttl_seconds: How long they live instead of their kind's default.
             embeddings: A vector a text, if you have them.
             metadatas: Metadata, or `None`, a text.
-            ids: An id, or `None` for a random one, a text. A memory of the same scope with that id is
-                replaced, unless another memory is nearly the same.
+            ids: An id, or `None`, for each text. What has an id is stored under it in any case, in place of
+                what the same scope has there; the last one counts if an id stands there twice. Only for
+                those without an id a known memory is looked for.
             batch_size: How many are embedded and stored at once.
             on_progress: Called after every batch with how many are done, and how many there are.
         """

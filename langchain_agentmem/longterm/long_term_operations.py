@@ -87,6 +87,7 @@ class LongTermOperations:
         source_thread: str = "",
         ttl_seconds: Ttl = ...,
         metadata: dict[str, Any] | None = None,
+        id: str | None = None,
     ) -> Op[RememberResult]:
         """The operation of `remember`, for a text that is embedded already. Arguments are checked now."""
         draft = self.drafting.draft(
@@ -97,6 +98,7 @@ class LongTermOperations:
             source_thread=source_thread,
             ttl_seconds=ttl_seconds,
             metadata=metadata,
+            id=id,
         )
         return _only(self.store_op([draft], [embedding], self.dedup_threshold))
 
@@ -128,7 +130,7 @@ class LongTermOperations:
     def store_op(
         self, drafts: Sequence[Draft], embeddings: Sequence[Sequence[float]], threshold: float | None
     ) -> Op[list[RememberResult]]:
-        """Store drafts in one round trip, each unless it is known; a threshold of `None` overwrites.
+        """Store drafts in one round trip, each unless it is known; a threshold of `None` replaces by id.
 
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.

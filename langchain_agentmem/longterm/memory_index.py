@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from langchain_agentmem.core.keys import filling, never_written
 from langchain_agentmem.core.operations import Command, Op, T, call, ok
-from langchain_agentmem.errors import EmbeddingError, IndexMissingError, StoreError, StoreTimeoutError
+from langchain_agentmem.errors import (
+    EmbeddingError,
+    IndexMismatchError,
+    IndexMissingError,
+    StoreError,
+    StoreTimeoutError,
+)
 from langchain_agentmem.longterm.schema import IndexSettings, IndexState
 
 _EXISTS = re.compile("index already exists", re.IGNORECASE)
@@ -15,6 +23,7 @@ _PAUSE_SECONDS = 0.02
 _FLAG_SECONDS = 60
 _MAX_REPEATS = 3
 _MAX_PAUSES = 1500  # 30 s
+_MAX_PAUSES_OF_A_REBUILD = 30_000  # 10 min
 
 
 def pause(index_name: str) -> Command:
@@ -26,28 +35,58 @@ class IndexFillingError(IndexMissingError):
     """The index is there, but does not hold every memory yet. Seen only inside: it is waited for."""
 
 
+@dataclass(slots=True)
+class IndexKnowledge:
+    """What is known about an index over one connection, by whoever asked first.
+
+    Attributes:
+        checked: Whether it was there, in the right shape and full.
+        dimensions: The length of its vectors then.
+        searches_in_scripts: Whether the server allows a search inside a script, as far as known.
+    """
+
+    checked: bool = False
+    dimensions: int | None = None
+    searches_in_scripts: bool = True
+
+
 class MemoryIndex:
     """An index by its settings, and what is known about it so far. No I/O of its own.
 
+    What is known may be out of date, as when the server was flushed: an operation that finds the index
+    missing has it looked at again, and so does one with vectors of another length.
+
     Attributes:
         settings: What the index has to look like.
-        dimensions: The length of its vectors, once known.
-        searches_in_scripts: Whether the server allows `FT.SEARCH` inside a script, as far as known.
+        dimensions: The length of the vectors it had when this object used it; `None` before.
     """
 
     def __init__(self, settings: IndexSettings) -> None:
         self.settings = settings
         self.dimensions: int | None = None
-        self.searches_in_scripts = True
-        self._checked = False
+        self.share({})
+
+    def share(self, known: dict[Any, Any]) -> None:
+        """Know what all objects know that keep their knowledge here: those of one connection."""
+        self._known = known
+        self._knowledge: IndexKnowledge = known.setdefault(self.settings, IndexKnowledge())
+
+    @property
+    def searches_in_scripts(self) -> bool:
+        """Whether the server allows `FT.SEARCH` inside a script, as far as known."""
+        return self._knowledge.searches_in_scripts
+
+    @searches_in_scripts.setter
+    def searches_in_scripts(self, allowed: bool) -> None:
+        self._knowledge.searches_in_scripts = allowed
 
     def fits(self, dimensions: int) -> None:
-        """Refuse a vector of another length than the index has.
+        """Refuse a vector of another length than the index had when this object used it.
 
         Raises:
             EmbeddingError: The lengths differ. Nothing is said while the index is not known.
         """
-        if self._checked and self.dimensions not in (None, dimensions):
+        if self._knowledge.checked and self.dimensions not in (None, dimensions):
             raise EmbeddingError(
                 f"The embedding has {dimensions} numbers, and the index {self.settings.name!r} "
                 f"takes {self.dimensions}."
@@ -64,8 +103,10 @@ class MemoryIndex:
             IndexMissingError: It is missing, and no vector length is known to make it with.
             EmbeddingError: The vector has another length than the index.
         """
-        if not self._checked:
+        known = self._knowledge
+        if not known.checked or dimensions not in (None, known.dimensions):
             yield from self.ensure(dimensions)
+        self.dimensions = known.dimensions
         if dimensions is not None:
             self.fits(dimensions)
         for _ in range(_MAX_REPEATS):
@@ -75,21 +116,25 @@ class MemoryIndex:
                 yield from self.ensure(dimensions or self.dimensions)
         return (yield from operation())
 
-    def ensure(self, dimensions: int | None) -> Op[None]:
+    def ensure(self, dimensions: int | None, max_pauses: int = _MAX_PAUSES) -> Op[None]:
         """Make sure that the index is there, has the right shape, and holds every document.
 
         Raises:
             IndexMismatchError: It has another shape.
             IndexMissingError: It is missing, and `dimensions` is `None`.
-            StoreTimeoutError: Indexing what is there already took more than 30 s.
+            StoreTimeoutError: Indexing what is there already took more than 30 s, or so many pauses.
         """
         state, flagged = yield from self._look()
         if state is None:
             if dimensions is None:
                 raise IndexMissingError(f"There is no search index {self.settings.name!r}.")
             state, flagged = yield from self._create(dimensions)
-        state.check(self.settings, dimensions)
-        for _ in range(_MAX_PAUSES):
+        try:
+            state.check(self.settings, dimensions)
+        except IndexMismatchError:
+            self._knowledge.checked = False
+            raise
+        for _ in range(max_pauses):
             if not state.indexing:
                 break
             state, flagged = yield from self._wait()
@@ -97,8 +142,36 @@ class MemoryIndex:
             raise StoreTimeoutError(f"The index {self.settings.name!r} is still being filled; try again.")
         if flagged:
             yield from call(("DEL", filling(self.settings.name)))
-        self.dimensions = state.dimensions
-        self._checked = True
+        self.dimensions = self._knowledge.dimensions = state.dimensions
+        self._knowledge.checked = True
+
+    def check_place(self) -> Op[None]:
+        """Make sure that the index, if there is one, is over the documents these settings name.
+
+        Raises:
+            IndexMismatchError: It is over other ones.
+        """
+        state, _ = yield from self._look()
+        if state is not None:
+            state.check_place(self.settings)
+
+    def rebuild(self, dimensions: int) -> Op[IndexState]:
+        """Make the index anew over the documents that are there; others wait until it holds them.
+
+        Raises:
+            StoreTimeoutError: The server takes more than ten minutes; it goes on.
+        """
+        self._forget()
+        _, dropped, made = yield [
+            self._flag(),
+            ("FT.DROPINDEX", self.settings.name),
+            self.settings.create(dimensions),
+        ]
+        if not isinstance(dropped, IndexMissingError):
+            ok(dropped)
+        self._made(made)
+        yield from self.ensure(dimensions, _MAX_PAUSES_OF_A_REBUILD)
+        return (yield from self.info())
 
     def info(self) -> Op[IndexState]:
         """The index on the server. One round trip; `IndexMissingError` if there is none."""
@@ -109,12 +182,20 @@ class MemoryIndex:
         (reply,) = yield [("FT.DROPINDEX", self.settings.name)]
         if not isinstance(reply, IndexMissingError):
             ok(reply)
-        self._checked, self.dimensions = False, None
+        self._forget()
+        self.dimensions = None
+
+    def _forget(self) -> None:
+        """Know that there is no index of this name, whatever its settings were."""
+        for settings, knowledge in list(self._known.items()):
+            if isinstance(settings, IndexSettings) and settings.name == self.settings.name:
+                knowledge.checked = False
 
     def _look(self) -> Op[tuple[IndexState | None, bool]]:
         """The index, or `None`, and whether somebody says that it is being filled."""
         reply, flagged = yield [("FT.INFO", self.settings.name), ("EXISTS", filling(self.settings.name))]
         if isinstance(reply, IndexMissingError):
+            self._forget()
             return None, bool(ok(flagged))
         return IndexState.read(ok(reply)), bool(ok(flagged))
 
@@ -125,9 +206,13 @@ class MemoryIndex:
             self.settings.create(dimensions),
             ("FT.INFO", self.settings.name),
         ]
-        if not (isinstance(made, StoreError) and _EXISTS.search(str(made))):
-            ok(made)  # if it exists, somebody else was faster; it is checked like any other
+        self._made(made)
         return IndexState.read(ok(reply)), True
+
+    @staticmethod
+    def _made(reply: Any) -> None:
+        if not (isinstance(reply, StoreError) and _EXISTS.search(str(reply))):
+            ok(reply)  # if it exists, somebody else was faster; it is checked like any other
 
     def _wait(self) -> Op[tuple[IndexState, bool]]:
         _, _, reply = yield [self._flag(), pause(self.settings.name), ("FT.INFO", self.settings.name)]

@@ -77,12 +77,16 @@ def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]
 
     One round trip; more if some of the nearest had expired or cannot be read.
     """
-    found = yield from _readable(store, lambda k: store.nearest(search.condition, vector, k), search.k)
+
+    def nearest(k: int) -> Command:
+        return store.nearest(search.condition, vector, k)
+
+    found = yield from _readable(store, nearest, search.k, search.scope)
     most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
     near = [
         (distance, record)
         for record in found
-        if record in search.scope and (distance := record.distance) is not None and distance <= most
+        if (distance := record.distance) is not None and distance <= most
     ]
     return [record for _, record in sorted(near, key=itemgetter(0))]
 
@@ -95,8 +99,7 @@ def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
             condition(scope), "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, MAX_ROWS)
         )
 
-    found = yield from _readable(store, newest, limit)
-    listed = [record for record in found if record in scope]
+    listed = yield from _readable(store, newest, limit, scope)
     if not listed:
         return []
     lives = yield [("TTL", store.keys.memory(record.id)) for record in listed]
@@ -115,14 +118,15 @@ def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | No
         WrongKeyTypeError: A key holds something else.
     """
     keys = [store.keys.memory(one) for one in ids]
-    replies = yield [command for key in keys for command in (_read(store, key), ("TTL", key))]
+    replies = yield [command for key in keys for command in (read(store, key), ("TTL", key))]
     return [
         _record(store, key, ok(document), ok(life), scope)
         for key, document, life in zip(keys, replies[::2], replies[1::2], strict=True)
     ]
 
 
-def _read(store: Store, key: str) -> Command:
+def read(store: Store, key: str | bytes) -> Command:
+    """The command that reads a memory without its embedding."""
     if store.storage == "hash":
         return ("HMGET", key, *FIELDS)
     return ("JSON.GET", key, *(f"$.{name}" for name in FIELDS))
@@ -130,17 +134,25 @@ def _read(store: Store, key: str) -> Command:
 
 def _record(store: Store, key: str, document: object, life: int, scope: Scope) -> MemoryRecord | None:
     try:
-        if isinstance(document, list):
-            found = zip(FIELDS, document, strict=True)
-            fields = {name.encode(): value for name, value in found if value is not None}
-        else:
-            fields = fields_of_json(document) if isinstance(document, bytes) else {}
+        fields = fields_of(document)
         if life == -2 or (not fields and document is None):
             return None
         record = decode(memory_id(key.encode(), store.keys.memory_prefix), fields, ttl_seconds=_life(life))
     except UnreadableDocument as error:
         raise StoreError(f"The document at {key!r} is no memory: {error}.") from error
     return record if record in scope else None
+
+
+def fields_of(document: object) -> dict[bytes, bytes]:
+    """The fields in the answer to `read`; none if there is no document.
+
+    Raises:
+        UnreadableDocument: A member is of a type that no memory has.
+    """
+    if isinstance(document, list):
+        found = zip(FIELDS, document, strict=True)
+        return {name.encode(): value for name, value in found if value is not None}
+    return fields_of_json(document) if isinstance(document, bytes) else {}
 
 
 def _life(ttl: int) -> int | None:
@@ -154,12 +166,17 @@ def delete(store: Store, ids: list[str], scope: Scope) -> Op[int]:
     return sum(int(ok(reply)) for reply in replies)
 
 
-def _readable(store: Store, search: Callable[[int], Command], count: int) -> Op[list[MemoryRecord]]:
-    """The first so many rows of a search that are memories: others take no place of theirs."""
+def _readable(
+    store: Store, search: Callable[[int], Command], count: int, scope: Scope
+) -> Op[list[MemoryRecord]]:
+    """The first so many rows of a search that are memories of the scope: others take no place of theirs.
+
+    The index splits at commas, and trims, what other programs wrote, and so may find them in another scope.
+    """
     asked = count
     for _ in range(_MAX_REPEATS):
         found = yield from alive(search(asked))
-        readable = list(records(found, store.keys.memory_prefix))
+        readable = [record for record in records(found, store.keys.memory_prefix) if record in scope]
         lost = len(found) - len(readable)
         if not lost or len(readable) >= count or len(found) < asked:
             break

@@ -53,7 +53,7 @@ class RememberResult:
         id: The memory that holds it now: a new one, or the one that was known already.
         deduped: Whether it was known already.
         existing_distance: The distance of the nearest memory of the same user, namespace and kind that
-            was there before; `None` if there was none.
+            was there before; `None` if there was none, or if none was looked for because the id was given.
     """
 
     id: str

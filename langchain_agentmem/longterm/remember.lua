@@ -18,6 +18,7 @@
 -- in a script, or no such key, answers with an error before anything is written.
 
 local key, storage, ttl = KEYS[1], ARGV[1], ARGV[5]
+local tags = {unpack(ARGV, 2, 4)}
 
 -- Take the nearest memory that is alive as known, if it is near enough and can be read. The index names
 -- expired ones too, until they are touched. An old version of this memory is no other memory.
@@ -31,7 +32,7 @@ local function look()
       local name, distance = found[i], found[i + 1][2]
       if name ~= key and not refused[name] and redis.call('EXISTS', name) == 1 then
         if tonumber(distance) > tonumber(ARGV[9]) then return nil, distance end
-        if hit(name, storage, ttl) then return name, distance end
+        if hit(name, storage, ttl, tags) then return name, distance end
         refused[name] = true
       end
     end
@@ -39,11 +40,6 @@ local function look()
     k = k * 4
   end
   return nil, ''
-end
-
-local function tag_of(name)
-  if storage == 'hash' then return redis.call('HGET', key, name) end
-  return string.match(redis.call('JSON.GET', key, '$.' .. name) or '', '^%["(.*)"%]$')
 end
 
 local distance = ''
@@ -59,7 +55,7 @@ end
 local replaces = redis.call('EXISTS', key) == 1
 if replaces then
   for i, name in ipairs({'user', 'namespace', 'kind'}) do
-    if tag_of(name) ~= ARGV[i + 1] then
+    if tag_of(key, storage, name) ~= tags[i] then
       return redis.error_reply('TAKEN the id belongs to a memory of another scope')
     end
   end

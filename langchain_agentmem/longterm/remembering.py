@@ -74,39 +74,52 @@ def remember(
 ) -> Op[None]:
     """Store memories in their order, each unless its scope holds one within the threshold.
 
-    One round trip for all of them; each is atomic, and sees those before it. A threshold of `None`
-    stores every one, in place of what has the same id. Results are appended to `done`, so that after an
-    error one can go on with the rest.
+    One round trip for all of them; each is atomic, and sees those before it. One whose id was chosen is
+    stored in any case, in place of what has the same id; a threshold of `None` does that with every one.
+    Results are appended to `done`, so that after an error one can go on with the rest.
 
     Raises:
         IndexMissingError: What is not `done` was not stored.
         InvalidInputError: An id belongs to a memory of another scope; that one was left as it is.
     """
-    if threshold is None:
-        yield from _overwrite(store, entries, done)
-        return
-    rest = deque(entries)
-    if index.searches_in_scripts and rest:
-        most = threshold + store.tolerance
-        replies = yield [entry.call(store, store.index_name, most) for entry in rest]
-        for reply in replies:
-            if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
-                index.searches_in_scripts = False
-                break
-            done.append(_result(store, reply))
-            rest.popleft()
-    for entry in rest:
-        done.append((yield from _remember_locked(store, entry, threshold)))
+    limits = [None if threshold is None or entry.draft.replaces else threshold for entry in entries]
+    rest = deque(zip(entries, limits, strict=True))
+    if index.searches_in_scripts or threshold is None:
+        yield from _in_one_batch(store, index, rest, done)
+    for entry, limit in rest:
+        done.append((yield from _remember_locked(store, entry, limit)))
 
 
-def _overwrite(store: Store, entries: Sequence[Entry], done: list[RememberResult]) -> Op[None]:
-    if not entries:
+def _in_one_batch(
+    store: Store,
+    index: MemoryIndex,
+    rest: deque[tuple[Entry, float | None]],
+    done: list[RememberResult],
+) -> Op[None]:
+    """Store what the server stores without locks; what is left in `rest` needs them."""
+    if not rest:
         return
-    # Storing alone would not notice that the index is gone; a search that finds nothing does.
-    probe = ("FT.SEARCH", store.index_name, "@user:{nobody}", "LIMIT", 0, 0, "DIALECT", 2)
-    *replies, state = yield [*(entry.call(store, "", 0.0) for entry in entries), probe]
-    done.extend(_result(store, reply) for reply in replies)
-    ok(state)  # once the index is made again, it holds them too
+    calls = [
+        entry.call(store, "", 0.0)
+        if limit is None
+        else entry.call(store, store.index_name, limit + store.tolerance)
+        for entry, limit in rest
+    ]
+    only_looking = all(limit is not None for _, limit in rest)
+    replies = yield calls if only_looking else [*calls, _probe(store)]
+    for reply in replies[: len(calls)]:
+        if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
+            index.searches_in_scripts = False
+            return
+        done.append(_result(store, reply))
+        rest.popleft()
+    if not only_looking:
+        ok(replies[-1])  # once the index is made again, it holds what was stored now too
+
+
+def _probe(store: Store) -> Command:
+    """A search that finds nothing: it notices that the index is gone, which storing alone does not."""
+    return ("FT.SEARCH", store.index_name, "@user:{nobody}", "LIMIT", 0, 0, "DIALECT", 2)
 
 
 def _result(store: Store, reply: Any) -> RememberResult:
@@ -119,8 +132,12 @@ def _result(store: Store, reply: Any) -> RememberResult:
     return RememberResult(known, bool(deduped), max(float(distance), 0.0) if distance else None)
 
 
-def _remember_locked(store: Store, entry: Entry, threshold: float) -> Op[RememberResult]:
-    """The same in several round trips, under a lock that all writers of the scope wait for."""
+def _remember_locked(store: Store, entry: Entry, threshold: float | None) -> Op[RememberResult]:
+    """The same in several round trips, under a lock that all writers of the scope wait for.
+
+    Also what only replaces waits for it: else it could change a memory that another writer has just
+    found to be the same as its own.
+    """
     lock = scope_lock(store.index_name, *entry.draft.scope.tags())
     token = uuid.uuid4().hex
     take: Command = ("SET", lock, token, "NX", "PX", _LOCK_MILLISECONDS)
@@ -133,7 +150,12 @@ def _remember_locked(store: Store, entry: Entry, threshold: float) -> Op[Remembe
     else:
         raise StoreTimeoutError("Other writers have kept this user's memories locked for 20 s; try again.")
     try:
-        result = yield from _find_or_store(store, entry, threshold)
+        if threshold is None:
+            reply, state = yield [entry.call(store, "", 0.0), _probe(store)]
+            result = _result(store, reply)
+            ok(state)
+        else:
+            result = yield from _find_or_store(store, entry, threshold)
     except AgentMemoryError:
         yield [_RELEASE.call([lock], token)]
         raise
@@ -158,7 +180,7 @@ def _find_or_store(store: Store, entry: Entry, threshold: float) -> Op[RememberR
             return replace(_result(store, reply), existing_distance=distance)
         key = others[0][0]
         known = memory_id(key, store.keys.memory_prefix)
-        renew = _RENEW.call([key], store.storage, entry.life)
+        renew = _RENEW.call([key], store.storage, entry.life, *entry.draft.scope.tags())
         if (yield from call(renew)):
             return RememberResult(known, True, distance)
         refused.add(key)

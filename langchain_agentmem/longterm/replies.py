@@ -55,6 +55,6 @@ def records(found: list[Row], prefix: str) -> Iterator[MemoryRecord]:
             report(key, error)
 
 
-def report(key: bytes | str, error: UnreadableDocument) -> None:
+def report(key: bytes | str, error: Exception) -> None:
     """Say that a stored document was left out because it is no memory."""
     logger.warning("Left out the document at %r, which is no memory: %s", text(key), error)

@@ -6,6 +6,7 @@ words a field (`VECTOR HNSW FLOAT32 COSINE DIM 384`), so that the two can be com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -28,6 +29,17 @@ _FLAGS = {
     "CASESENSITIVE", "INDEXEMPTY", "INDEXMISSING", "NOINDEX", "NOSTEM", "SORTABLE", "UNF", "WITHSUFFIXTRIE",
 }  # fmt: skip
 _SHOWN_FLAGS = ("CASESENSITIVE", "SORTABLE", "NOINDEX")
+_ALGORITHM = re.compile(r"\bVECTOR (?:FLAT|HNSW)\b")
+_PLACE = ("storage", "prefix")  # which documents an index is over
+_REBUILD = (
+    "Its documents fit: rebuild_index() of the long-term memory, or agentmem doctor --rebuild-index, makes "
+    "the index anew and leaves them where they are. Or use another index_name together with another "
+    "memory_prefix."
+)
+_OTHERWISE = (
+    "Use the settings (storage, memory_prefix, vector_type) and the model it was made with, or another "
+    "index_name together with another memory_prefix, or remove it with drop_index()."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,32 +154,49 @@ class IndexState:
         )
 
     def check(self, settings: IndexSettings, dimensions: int | None) -> None:
-        """Compare with what is wanted; further fields on the server are fine.
+        """Compare with what is wanted; further fields, and the other algorithm, serve as well.
 
         Raises:
             IndexMismatchError: Says what differs, how it is and how it was wanted, and what to do.
         """
-        wanted = settings.shape(dimensions)
+        self._compare(settings, settings.shape(dimensions), dimensions is not None)
+
+    def check_place(self, settings: IndexSettings) -> None:
+        """Compare only which documents the index is over.
+
+        Raises:
+            IndexMismatchError: They are other ones.
+        """
+        wanted = settings.shape(None)
+        self._compare(settings, {part: wanted[part] for part in _PLACE}, False)
+
+    def _compare(self, settings: IndexSettings, wanted: dict[str, str], sized: bool) -> None:
         found = dict(self.shape)
-        if dimensions is None:
+        if not sized:
             found["embedding"] = found.get("embedding", "").partition(" DIM ")[0]
-        differing = [
-            f"  {part}: is {found.get(part) or 'missing'}, wanted {line}"
+        differing = {
+            part: f"  {part}: is {found.get(part) or 'missing'}, wanted {line}"
             for part, line in wanted.items()
-            if found.get(part) != line
-        ]
-        if differing:
-            raise IndexMismatchError(
-                "\n".join(
-                    [
-                        f"The search index {settings.name!r} has another shape than these settings and "
-                        "embeddings ask for:",
-                        *differing,
-                        "Use the settings and the model it was made with, or another index_name together "
-                        "with another memory_prefix, or remove it with drop_index().",
-                    ]
-                )
+            if _but_for_the_algorithm(found.get(part, "")) != _but_for_the_algorithm(line)
+        }
+        if not differing:
+            return
+        fits = not differing.keys() & {*_PLACE, "embedding"}
+        raise IndexMismatchError(
+            "\n".join(
+                [
+                    f"The search index {settings.name!r} has another shape than these settings and "
+                    "embeddings ask for:",
+                    *differing.values(),
+                    _REBUILD if fits else _OTHERWISE,
+                ]
             )
+        )
+
+
+def _but_for_the_algorithm(line: str) -> str:
+    """Either algorithm answers the same searches; which one is chosen when an index is made."""
+    return _ALGORITHM.sub("VECTOR", line)
 
 
 def _stop_words(info: dict[str, Any]) -> str:

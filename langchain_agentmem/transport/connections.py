@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from typing import Any, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
@@ -33,6 +34,10 @@ class Transport(Protocol):
     @property
     def rest(self) -> bool:
         """Whether it is Upstash's REST API that is talked to, and not Redis."""
+
+    @property
+    def known(self) -> dict[Any, Any]:
+        """What was found out about the server over this connection, for all objects that share it."""
 
     def run(self, op: Op[T]) -> T:
         """Run an operation to its result."""
@@ -63,6 +68,8 @@ class HandedClients:
         _check_client(async_client, redis.asyncio.Redis, "async_client")
         self._driver = None if client is None else RedisDriver(client)
         self._async_driver = None if async_client is None else AsyncRedisDriver(async_client)
+        of = async_client if client is None else client
+        self.known = {} if of is None else _known_to_clients.setdefault(of.connection_pool, {})
 
     @property
     def async_only(self) -> bool:
@@ -101,6 +108,7 @@ class SharedConnection:
         self.rest = is_rest(url)
         self._key: _Key = (url, socket_timeout_seconds, token)
         self._pooled: _Drivers | None = _borrow(self._key)
+        self.known = self._pooled.known
 
     def run(self, op: Op[T]) -> T:
         """Run an operation to its result."""
@@ -137,6 +145,7 @@ class _Drivers:
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.known: dict[Any, Any] = {}
         self.loops: dict[asyncio.AbstractEventLoop, _OfOneLoop] = {}
         self._lock = ForkSafeLock()
         self._driver: Driver | None = None
@@ -210,6 +219,8 @@ class _OfOneLoop:
             await self.driver.aclose()
 
 
+# By the clients' pools: several clients may share one. It goes with the pool.
+_known_to_clients: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 _Key: TypeAlias = tuple[str, float, str | None]
 _of_loops: set[_OfOneLoop] = set()  # a loop does not keep its async generators alive
 _shared: dict[_Key, tuple[_Drivers, int]] = {}

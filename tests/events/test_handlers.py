@@ -44,6 +44,9 @@ class NoTransport:
     async_only = False
     rest = False
 
+    def __init__(self) -> None:
+        self.known: dict[Any, Any] = {}
+
     def run(self, op: Op[T]) -> T:
         raise AssertionError("something was sent")
 

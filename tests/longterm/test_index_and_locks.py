@@ -15,6 +15,7 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
 )
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND, LongTermOperations
+from langchain_agentmem.longterm.record import RememberResult
 from tests.longterm.test_schema import resp2
 
 MISSING = IndexMissingError("no such index")
@@ -208,3 +209,44 @@ def test_a_lock_is_left_to_expire_when_the_connection_broke() -> None:
     assert take[3:5] == ("NX", "PX")
     op.send([b"OK"])
     op.close()  # what a driver does then; an operation that still had something to send would raise
+
+
+def with_ids(memory: LongTermOperations, *ids: str | None) -> Op[list[RememberResult]]:
+    texts, about = [f"text {at}" for at in range(len(ids))], {"namespace": "default", "kind": "episodic"}
+    (batch,) = memory.batches(
+        texts,
+        user="alice", source_thread="", ttl_seconds=None, embeddings=None, metadatas=None, ids=ids,
+        batch_size=9, **about,
+    )  # fmt: skip
+    return memory.store_op(batch.drafts, [[1, 2, 3]] * len(ids), 0.2)
+
+
+def test_what_has_an_id_is_written_under_the_lock_that_others_look_under() -> None:
+    """Else it could change what another writer has just found to be the same as its own."""
+    sent, results = played(with_ids(locked(), "x"), [None], [None, b"OK"], [FREE, [0]], [1])
+    assert sent == ["SET", "BLPOP SET", "EVALSHA FT.SEARCH", "EVALSHA"]
+    assert len(results) == 1
+
+
+def test_only_what_has_an_id_is_followed_by_a_look_at_the_index() -> None:
+    assert played(with_ids(operations(), "x", None), LOOK, [FREE, FREE, [0]])[0][-1] == (
+        "EVALSHA EVALSHA FT.SEARCH"
+    )
+    assert played(with_ids(operations(), None, None), LOOK, [FREE, FREE])[0][-1] == "EVALSHA EVALSHA"
+
+
+def test_after_a_refused_look_the_rest_is_written_again_in_its_order() -> None:
+    refusal = StoreError("Cannot block")
+    sent, results = played(
+        with_ids(operations(), "x", None, "y"),
+        LOOK,
+        [FREE, refusal, FREE, [0]],
+        *([b"OK"], [0, [0]], [FREE], [1]),
+        *([b"OK"], [FREE, [0]], [1]),
+    )
+    assert sent[1:] == [
+        "EVALSHA EVALSHA EVALSHA FT.SEARCH",
+        *("SET", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"),
+        *("SET", "EVALSHA FT.SEARCH", "EVALSHA"),
+    ]
+    assert len(results) == 3

@@ -22,6 +22,9 @@ class NoTransport:
     rest = False
     closed = False
 
+    def __init__(self) -> None:
+        self.known: dict[Any, Any] = {}
+
     def run(self, op: Op[T]) -> T:
         raise AssertionError(f"sent {next(op)}")
 

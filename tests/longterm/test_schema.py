@@ -96,7 +96,6 @@ def test_further_fields_on_the_server_are_fine() -> None:
     ("settings", "dimensions", "changes", "is_", "wanted"),
     [
         (JSON, 4, {}, "DIM 3", "DIM 4"),
-        (replace(JSON, algorithm="flat"), 3, {}, "HNSW", "FLAT"),
         (
             replace(JSON, vector_type="float16"),
             None,
@@ -124,5 +123,19 @@ def test_another_shape_is_an_error_that_shows_both(
     said = str(raised.value)
     assert is_ in said
     assert wanted in said
-    assert "drop_index()" in said
+    assert ("rebuild_index()" if "stopwords_list" in changes else "drop_index()") in said
     assert "index_name" in said
+
+
+def test_either_algorithm_serves() -> None:
+    IndexState.read(resp2()).check(replace(JSON, algorithm="flat"), 3)
+    with pytest.raises(IndexMismatchError, match="DIM 3, wanted"):
+        IndexState.read(resp2()).check(replace(JSON, algorithm="flat"), 4)
+
+
+def test_the_place_is_compared_alone() -> None:
+    other = replace(JSON, algorithm="flat", vector_type="float16")
+    IndexState.read(resp2(stopwords_list=None)).check_place(other)
+    for change in ({"prefix": "other:"}, {"storage": "hash"}):
+        with pytest.raises(IndexMismatchError, match=r"drop_index\(\)"):
+            IndexState.read(resp2()).check_place(replace(JSON, **change))  # type: ignore[arg-type]

@@ -43,6 +43,7 @@ class Conversation:
 
     def __init__(self, *answers: list[Any]) -> None:
         self.answers = list(answers)
+        self.known: dict[Any, Any] = {}
         self.sent: list[list[tuple[Any, ...]]] = []
 
     def run(self, op: Op[T]) -> T:

@@ -248,6 +248,7 @@ async function drop(memory) {
 }
 
 async function reset() {
+  if (!confirm("Delete everything that was said here, whoever said it, and begin with the sample memories again?")) return;
   await post("/reset", {});
   forgetQuery();
   await enter(null);

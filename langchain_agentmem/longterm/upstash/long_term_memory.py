@@ -76,6 +76,7 @@ class UpstashLongTermMemory(UpstashConnectedMemory):
             max_text_bytes=max_text_bytes,
         )
         self._connect_rest(transport, url, client, async_client, socket_timeout_seconds, token)
+        self.store.index.share(self.transport.known)
 
     def remember(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain_agentmem.core.operations import Command, Op, call, ok, pairs, text
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError
+from langchain_agentmem.longterm.memory_index import IndexKnowledge
 
 FIELDS = {"text": "TEXT", "userId": "KEYWORD", "kind": "KEYWORD", "createdAt": "F64 FAST"}
 
@@ -17,14 +18,26 @@ class UpstashIndex:
         name: Its name.
         prefix: What stands before the id in a key.
         sorts: Whether `createdAt` has to be FAST: a server sorts and scores by FAST fields only.
-        searches_in_scripts: Whether the server allows `SEARCH.QUERY` inside a script, as far as known.
     """
 
     def __init__(self, name: str, prefix: str, *, sorts: bool) -> None:
         self.name = name
         self.prefix = prefix
         self.sorts = sorts
-        self.searches_in_scripts = True
+        self.share({})
+
+    def share(self, known: dict[Any, Any]) -> None:
+        """Know what all objects know that keep their knowledge here: those of one connection."""
+        self._knowledge: IndexKnowledge = known.setdefault(self.name, IndexKnowledge())
+
+    @property
+    def searches_in_scripts(self) -> bool:
+        """Whether the server allows `SEARCH.QUERY` inside a script, as far as known."""
+        return self._knowledge.searches_in_scripts
+
+    @searches_in_scripts.setter
+    def searches_in_scripts(self, allowed: bool) -> None:
+        self._knowledge.searches_in_scripts = allowed
 
     @property
     def shape(self) -> dict[str, str]:

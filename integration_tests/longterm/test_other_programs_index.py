@@ -1,0 +1,300 @@
+"""An index and documents of another program, as the Redis documentation's guide to agent memory makes them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import redis
+from redis.commands.search.field import NumericField, TagField, TextField, VectorField
+from redis.commands.search.index_definition import IndexDefinition, IndexType
+
+from integration_tests.conftest import CountingTransport, Do
+from integration_tests.longterm.conftest import Make
+from integration_tests.waiting import wait_until
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem.errors import IndexMismatchError
+from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+
+WORDS = WordEmbeddings(256)
+ODD = ["Alice Smith", "smith, alice", " alice ", "ALICE", "café", "#alice", 'a"b\\c', "a\nb", "x" * 200]
+
+
+class Guide:
+    """What the guide's program does, with plain redis-py."""
+
+    def __init__(self, bare: redis.Redis, storage: str) -> None:
+        self.bare = bare
+        self.storage = storage
+
+    def create_index(
+        self, *, algorithm: str = "HNSW", prefix: str = "agent:mem:", exact: bool = False, dim: int = 256
+    ) -> None:
+        def field(kind: Callable[..., Any], name: str, *args: Any, **options: Any) -> Any:
+            if self.storage == "json":
+                return kind(f"$.{name}", *args, as_name=name, **options)
+            return kind(name, *args, **options)
+
+        tags = ("user", "namespace", "kind", "source_thread")
+        fields = [
+            field(TextField, "text"),
+            *(field(TagField, name, **({"case_sensitive": True} if exact else {})) for name in tags),
+            *(field(NumericField, name, sortable=True) for name in ("created_ts", "hit_count")),
+            field(
+                VectorField, "embedding", algorithm,
+                {"TYPE": "FLOAT32", "DIM": dim, "DISTANCE_METRIC": "COSINE"},
+            ),
+            field(TagField, "topic"),
+        ]  # fmt: skip
+        kind = IndexType.JSON if self.storage == "json" else IndexType.HASH
+        definition = IndexDefinition(prefix=[prefix], index_type=kind)
+        stopwords: dict[str, Any] = {"stopwords": []} if exact else {}
+        self.bare.ft("agentmem:idx").create_index(fields, definition=definition, **stopwords)
+
+    def remember(self, id: str, text: str, user: str, **changes: Any) -> None:
+        vector = WORDS.embed_query(text)
+        document = {
+            "id": id, "user": user, "namespace": "default", "kind": "episodic", "source_thread": "",
+            "text": text, "embedding": vector, "created_ts": 1715990400.123, "hit_count": 3, **changes,
+        }  # fmt: skip
+        key = f"agent:mem:{id}"
+        if self.storage == "json":
+            self.bare.json().set(key, "$", document)
+        else:
+            packed = np.asarray(document["embedding"], np.float32).tobytes()
+            self.bare.hset(key, mapping={**document, "embedding": packed})
+        self.bare.expire(key, 5000)
+
+    def fields(self) -> str:
+        """The fields of the index."""
+        return str(self.bare.ft("agentmem:idx").info()["attributes"])
+
+    def documents(self) -> dict[bytes, Any]:
+        read = self.bare.json().get if self.storage == "json" else self.bare.hgetall
+        return {key: read(key.decode()) for key in self.bare.scan_iter("agent:mem:*")}
+
+
+@pytest.fixture(params=["json", "hash"])
+def guide(request: pytest.FixtureRequest, bare: redis.Redis) -> Guide:
+    return Guide(bare, request.param)
+
+
+@pytest.fixture
+def memory(make: Make, guide: Guide) -> LongTermMemory:
+    return make(storage=guide.storage)
+
+
+@pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
+async def test_the_guides_index_is_refused_with_what_differs_and_what_to_do(
+    memory: LongTermMemory, guide: Guide, bare: redis.Redis, do: Do, algorithm: str
+) -> None:
+    guide.create_index(algorithm=algorithm)
+    guide.remember("m1", "green tea", "alice")
+    before = guide.documents()
+    for method, argument in [("recall", "tea"), ("remember", "red car")]:
+        with pytest.raises(IndexMismatchError) as raised:
+            await do(memory, method, argument, user="alice")
+        said = str(raised.value)
+        assert "stop words: is the server's own, wanted none" in said
+        assert "CASESENSITIVE" in said
+        assert "rebuild_index()" in said
+        assert "agentmem doctor --rebuild-index" in said
+        assert "embedding" not in said.partition("\n")[2], "the algorithm is no matter"
+    assert guide.documents() == before
+    assert "topic" in guide.fields()
+
+
+@pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
+async def test_rebuilt_the_guides_memories_are_recalled_known_listed_and_forgotten(
+    memory: LongTermMemory, guide: Guide, do: Do, algorithm: str
+) -> None:
+    guide.create_index(algorithm=algorithm)
+    guide.remember("m1", "green tea", "alice", source_thread="t1")
+    guide.remember("m2", "red car", "bob", kind="semantic")
+    before = guide.documents()
+    done = await do(memory, "rebuild_index")
+    assert (done.documents, done.failures, done.unreadable, done.rewritten) == (2, 0, 0, 0)
+    assert guide.documents() == before
+    (found,) = await do(memory, "recall", "tea", user="alice")
+    assert (found.id, found.text, found.user, found.namespace, found.kind, found.source_thread) == (
+        *("m1", "green tea", "alice", "default", "episodic", "t1"),
+    )
+    assert (found.hit_count, found.created_ts, found.metadata) == (3, 1715990400.12, {})
+    assert (await do(memory, "remember", "green tea", user="alice")).id == "m1"
+    assert (await do(memory, "get", "m1")).ttl_seconds > 5000
+    assert [one.id for one in await do(memory, "list_memories", user="bob")] == ["m2"]
+    assert await do(memory, "forget_user", "alice") == 1
+    assert await do(memory, "delete_memory", "m2", user="bob")
+
+
+async def test_memories_of_odd_users_are_found_once_they_are_rewritten(
+    memory: LongTermMemory, guide: Guide, bare: redis.Redis, do: Do
+) -> None:
+    guide.create_index()
+    for number, user in enumerate(["alice", *ODD]):
+        guide.remember(f"m{number}", "green tea", user, namespace=user, source_thread=user, kind=user)
+    done = await do(memory, "rebuild_index")
+    assert (done.documents, done.failures, done.unreadable) == (10, 0, 0)
+    assert done.rewritten == 8, "ALICE stands as it is"
+    again = await do(memory, "rebuild_index")
+    assert (again.documents, again.rewritten) == (10, 0)
+    for number, user in enumerate(["alice", *ODD]):
+        scope = {"user": user, "namespace": user, "kind": user}
+        (found,) = await do(memory, "recall", "tea", **scope)
+        assert (found.id, found.source_thread, found.hit_count) == (f"m{number}", user, 3)
+        assert 4900 < bare.ttl(f"agent:mem:m{number}") <= 5000
+        assert (await do(memory, "remember", "green tea", **scope)).id == f"m{number}"
+        assert await do(memory, "forget_user", user) == 1
+
+
+async def test_what_is_ours_stays_as_it_is_beside_the_guides(
+    memory: LongTermMemory, guide: Guide, do: Do
+) -> None:
+    ours = await do(memory, "remember", "green tea", user="Alice Smith", source_thread="a b")
+    before = guide.documents()
+    guide.remember("m1", "red car", "alice", namespace="at work")
+    done = await do(memory, "rebuild_index")
+    assert (done.documents, done.rewritten) == (2, 1)
+    assert guide.documents().items() >= before.items()
+    (found,) = await do(memory, "recall", "tea", user="Alice Smith")
+    assert (found.id, found.source_thread) == (ours.id, "a b")
+    (found,) = await do(memory, "recall", "car", user="alice", namespace="at work")
+    assert found.id == "m1"
+
+
+async def test_until_then_no_scope_meets_what_the_guide_wrote_for_another(
+    memory: LongTermMemory, guide: Guide, bare: redis.Redis, do: Do, searches_in_scripts: bool
+) -> None:
+    """The index splits raw values at commas and trims them, so that they look like others' there."""
+    await do(memory, "create_index")
+    memory.index.searches_in_scripts = searches_in_scripts
+    for number, user in enumerate(ODD):
+        newest = {"created_ts": 4e9 + number}
+        guide.remember(f"m{number}", "green tea", user, **newest)
+        guide.remember(f"n{number}", "green tea", "alice", namespace=f"default,{user}", **newest)
+        guide.remember(f"k{number}", "green tea", "alice", kind=f"episodic,{user}", **newest)
+    before = guide.documents()
+    scope = {"user": "alice", "kind": "episodic"}
+    assert await do(memory, "recall", "tea", **scope) == []
+    result = await do(memory, "remember", "green tea", **scope)
+    assert not result.deduped
+    assert [one.id for one in await do(memory, "recall", "tea", k=1, **scope)] == [result.id]
+    assert [one.id for one in await do(memory, "list_memories", limit=1, **scope)] == [result.id]
+    again = await do(memory, "remember", "green tea", **scope)
+    assert (again.id, again.deduped) == (result.id, True)
+    assert guide.documents().items() >= before.items()
+    assert await do(memory, "forget_user", "alice") >= 1
+    assert guide.documents().keys() >= {f"agent:mem:m{number}".encode() for number in range(len(ODD))}
+
+
+async def test_what_the_new_index_cannot_take_is_counted_named_and_left(
+    memory: LongTermMemory, guide: Guide, do: Do, caplog: pytest.LogCaptureFixture
+) -> None:
+    guide.create_index()
+    guide.remember("good", "green tea", "alice")
+    guide.remember("short", "green tea", "alice", embedding=[1.0, 2.0])
+    guide.remember("countless", "green tea", "alice", hit_count="many")
+    before = guide.documents()
+    with caplog.at_level(logging.WARNING):
+        done = await do(memory, "rebuild_index")
+    assert (done.documents, done.failures, done.unreadable) == (1, 2, 1)
+    assert "agent:mem:countless" in caplog.text
+    assert guide.documents() == before
+    assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["good"]
+
+
+@pytest.mark.parametrize("other", ["prefix", "storage"])
+async def test_an_index_over_other_documents_is_never_rebuilt(
+    make: Make, guide: Guide, bare: redis.Redis, do: Do, other: str
+) -> None:
+    guide.create_index(prefix="theirs:" if other == "prefix" else "agent:mem:")
+    guide.remember("m1", "green tea", "Alice Smith")
+    before = (guide.documents(), guide.fields())
+    storage = guide.storage if other == "prefix" else {"json": "hash", "hash": "json"}[guide.storage]
+    with pytest.raises(IndexMismatchError, match=f"{other}: is "):
+        await do(make(storage=storage), "rebuild_index")
+    assert (guide.documents(), guide.fields()) == before
+    assert not bare.exists("agentmem:idx:filling")
+
+
+@pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
+async def test_an_index_of_either_algorithm_and_with_further_fields_serves_as_it_is(
+    make: Make, guide: Guide, bare: redis.Redis, do: Do, algorithm: str
+) -> None:
+    guide.create_index(algorithm=algorithm, exact=True)
+    guide.remember("m1", "green tea", "alice")
+    for ours in ("hnsw", "flat"):
+        memory = make(storage=guide.storage, algorithm=ours)
+        assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["m1"]
+        assert (await do(memory, "remember", "green tea", user="alice")).id == "m1"
+        assert algorithm in (await do(memory, "index_info"))["shape"]["embedding"]
+    other = {"HNSW": "flat", "FLAT": "hnsw"}[algorithm]
+    await do(make(storage=guide.storage, algorithm=other), "rebuild_index")
+    assert other.upper() in (await do(memory, "index_info"))["shape"]["embedding"]
+    assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["m1"]
+
+
+async def test_without_an_index_one_is_made(memory: LongTermMemory, guide: Guide, do: Do) -> None:
+    guide.remember("m1", "green tea", "Alice Smith")
+    done = await do(memory, "rebuild_index")
+    assert (done.documents, done.rewritten) == (1, 1)
+    assert [one.id for one in await do(memory, "recall", "tea", user="Alice Smith")] == ["m1"]
+
+
+@pytest.mark.timeout(100)
+def test_others_wait_while_the_index_is_rebuilt(url: str, bare: redis.Redis) -> None:
+    guide = Guide(bare, "hash")
+    guide.create_index(dim=64)
+    numbers = np.random.default_rng(5).normal(size=(4000, 64)).astype(np.float32)
+    with bare.pipeline() as pipe:
+        for at, vector in enumerate(numbers):
+            document = {"user": "u", "namespace": "default", "kind": "episodic", "source_thread": ""}
+            document |= {"text": f"fact {at}", "created_ts": 5, "hit_count": 0}
+            pipe.hset(f"agent:mem:m{at}", mapping={**document, "embedding": vector.tobytes()})
+        pipe.execute()
+    words = WordEmbeddings(64)
+    with (
+        LongTermMemory(url, storage="hash", embeddings=words) as first,
+        redis.Redis.from_url(url) as client,
+        LongTermMemory(client=client, storage="hash", embeddings=words) as second,
+    ):
+        rebuilding = threading.Thread(target=first.rebuild_index)
+        rebuilding.start()
+        wait_until(lambda: bare.exists("agentmem:idx:filling"))
+        again = [second.remember("x", user="u", embedding=numbers[at].tolist()) for at in (9, 1999, 3999)]
+        assert [result.id for result in again] == ["m9", "m1999", "m3999"]
+        rebuilding.join()
+        assert not bare.exists("agentmem:idx:filling")
+        assert second.index_info()["documents"] == 4000
+
+
+async def test_a_memory_that_changes_meanwhile_is_left_for_the_next_time(
+    make: Make, guide: Guide, counting: CountingTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide.remember("m1", "green tea", "Alice Smith")
+    memory = make(storage=guide.storage, transport=counting)
+    seen: list[Any] = []
+
+    def run(op: Any) -> Any:
+        def watched() -> Any:
+            replies = None
+            try:
+                while True:
+                    batch = next(op) if replies is None else op.send(replies)
+                    if any("Alice Smith" in command for command in batch) and not seen:
+                        seen.append(batch)
+                        guide.remember("m1", "green tea", "bob")
+                    replies = yield batch
+            except StopIteration as stop:
+                return stop.value
+
+        return counting.inner.run(watched())
+
+    monkeypatch.setattr(counting, "run", run)
+    assert memory.rebuild_index().rewritten == 0
+    assert seen
+    assert [one.id for one in memory.recall("tea", user="bob")] == ["m1"]

@@ -1,0 +1,146 @@
+"""What one object has found out about the index, the others of its connection need not ask again."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from integration_tests.conftest import CountingTransport, Do
+from integration_tests.words import WordEmbeddings
+from langchain_agentmem import AgentMemory
+from langchain_agentmem.errors import EmbeddingError, IndexMismatchError
+from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.transport import connections
+from langchain_agentmem.transport.connections import HandedClients, SharedConnection, Transport
+
+
+def memory_on(transport: Transport, **options: Any) -> LongTermMemory:
+    return LongTermMemory(transport=transport, embeddings=WordEmbeddings(options.pop("size", 256)), **options)
+
+
+def looks(bare: redis.Redis) -> int:
+    """How often the index was asked about since the counters were reset."""
+    return int(bare.info("commandstats").get("cmdstat_FT.INFO", {"calls": 0})["calls"])
+
+
+async def test_a_second_object_of_a_url_recalls_in_one_round_trip(url: str, do: Do) -> None:
+    async with LongTermMemory(url, embeddings=WordEmbeddings()) as first:
+        await do(first, "remember", "green tea", user="alice")
+        for method, argument in [("recall", "tea"), ("remember", "red car"), ("remember_many", ["blue sky"])]:
+            counting = CountingTransport(SharedConnection(url))
+            second = LongTermMemory(transport=counting, embeddings=WordEmbeddings())
+            await do(second, method, argument, user="alice")
+            assert counting.round_trips == 1
+            await counting.aclose()
+
+
+async def test_a_memory_for_each_request_never_asks_about_the_index(
+    url: str, bare: redis.Redis, do: Do
+) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as kept:
+        await do(kept.long_term, "remember", "green tea", user="alice")
+        bare.config_resetstat()
+        for _ in range(5):
+            async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+                assert len(await do(memory.long_term, "recall", "tea", user="alice")) == 1
+                assert len(await do(memory.long_term, "list_memories", user="alice")) == 1
+        assert looks(bare) == 0
+
+
+async def test_objects_on_the_same_clients_or_pool_share_it_too(url: str, bare: redis.Redis) -> None:
+    pool = redis.ConnectionPool.from_url(url)
+    with redis.Redis(connection_pool=pool) as client, redis.Redis(connection_pool=pool) as other:
+        memory_on(HandedClients(client)).remember("green tea", user="alice")
+        bare.config_resetstat()
+        assert memory_on(HandedClients(client)).recall("tea", user="alice")
+        assert memory_on(HandedClients(other)).recall("tea", user="alice")
+        assert looks(bare) == 0
+    pool.disconnect()
+    async with redis.asyncio.Redis.from_url(url) as theirs:
+        assert await memory_on(HandedClients(async_client=theirs)).arecall("tea", user="alice")
+        assert looks(bare) == 1
+        assert await memory_on(HandedClients(async_client=theirs)).arecall("tea", user="alice")
+        assert looks(bare) == 1
+
+
+def test_it_is_gone_with_the_connection(url: str, bare: redis.Redis) -> None:
+    for _ in range(2):
+        bare.config_resetstat()
+        with LongTermMemory(url, embeddings=WordEmbeddings(256)) as memory:
+            memory.recall("tea", user="alice")
+            assert looks(bare) > 0
+    before = len(connections._known_to_clients)
+    for _ in range(5):
+        with redis.Redis.from_url(url) as client:
+            memory_on(HandedClients(client)).recall("tea", user="alice")
+    del client
+    gc.collect()
+    assert len(connections._known_to_clients) <= before
+
+
+@pytest.mark.parametrize("how", ["flushed", "dropped by another program", "dropped by another object"])
+async def test_an_index_that_is_gone_is_noticed(
+    transport: SharedConnection, bare: redis.Redis, do: Do, how: str
+) -> None:
+    first = memory_on(transport)
+    await do(first, "remember", "green tea", user="alice")
+    if how == "flushed":
+        bare.flushall()
+    elif how == "dropped by another program":
+        bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+    else:
+        await do(memory_on(transport), "drop_index")
+    found = await do(memory_on(transport), "recall", "tea", user="alice")
+    assert len(found) == (how != "flushed")
+    await do(first, "remember", "green tea", user="alice")
+    assert len(await do(memory_on(transport), "recall", "tea", user="alice")) == 1
+
+
+async def test_after_a_flush_another_model_is_welcome(
+    transport: SharedConnection, bare: redis.Redis, do: Do
+) -> None:
+    await do(memory_on(transport), "remember", "green tea", user="alice")
+    bare.flushall()
+    other = memory_on(transport, size=8)
+    assert not (await do(other, "remember", "green tea", user="alice")).deduped
+    assert (await do(other, "index_info"))["dimensions"] == 8
+    with pytest.raises(EmbeddingError, match="takes 8"):
+        await do(other, "remember", "tea", user="alice", embedding=[1.0])
+
+
+async def test_another_model_and_other_settings_are_checked_all_the_same(
+    transport: SharedConnection, do: Do
+) -> None:
+    first = memory_on(transport)
+    await do(first, "remember", "green tea", user="alice")
+    for options in ({"size": 8}, {"storage": "hash"}, {"key_prefix": "x:"}, {"vector_type": "float16"}):
+        with pytest.raises(IndexMismatchError):
+            await do(memory_on(transport, **options), "recall", "tea", user="alice")
+    assert await do(first, "recall", "tea", user="alice")
+    assert await do(memory_on(transport, index_name="y:idx", key_prefix="y:"), "recall", "a", user="b") == []
+
+
+@pytest.mark.parametrize("dropped_here", [True, False])
+@pytest.mark.parametrize("made_here", [True, False])
+async def test_an_index_that_was_made_anew_is_looked_at_again(
+    transport: SharedConnection, url: str, bare: redis.Redis, do: Do, dropped_here: bool, made_here: bool
+) -> None:
+    await do(memory_on(transport), "remember", "green tea", user="alice")
+    other = memory_on(transport, storage="hash")
+    if dropped_here:
+        await do(other, "drop_index")
+    else:
+        bare.execute_command("FT.DROPINDEX", "agentmem:idx")
+    if made_here:
+        await do(other, "remember", "red car", user="alice")
+    elif dropped_here:
+        with redis.Redis.from_url(url) as elsewhere:
+            memory_on(HandedClients(elsewhere), storage="hash").create_index()
+    else:
+        return  # nobody of this process can know
+    with pytest.raises(IndexMismatchError, match="is HASH, wanted JSON"):
+        await do(memory_on(transport), "remember", "green tea", user="alice")
