@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo chat test bench lint types format clean
+.PHONY: demo chat test soak bench lint types format clean
 
 # torch is pinned in constraints.txt. On Linux pip takes its CUDA build unless it finds a CPU build: name an
 # index that has one with PIP_FLAGS="--extra-index-url …".
@@ -29,6 +29,9 @@ chat: $(VENV)/.run
 test: $(VENV)/.dev
 	@sh integration_tests/install_programs.sh
 	$(BIN)/pytest -n 2 $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m integration_tests.soak $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m integration_tests.benchmarks $(ARGS)

@@ -95,9 +95,14 @@ class Server:
 StartServer = Callable[..., Server]
 
 
+def binary_of_embedded() -> Path:
+    """The `redis-server` that the private Redis runs on, too."""
+    return make_runnable(find_candidates(search=True)[0]).server
+
+
 @pytest.fixture(scope="session")
 def binary(server: EmbeddedRedis) -> Path:
-    return make_runnable(find_candidates(search=True)[0]).server  # the one that `server` runs on
+    return binary_of_embedded()
 
 
 @pytest.fixture
