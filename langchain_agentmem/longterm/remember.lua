@@ -21,19 +21,18 @@ local key, storage, ttl = KEYS[1], ARGV[1], ARGV[5]
 local tags = {unpack(ARGV, 2, 4)}
 
 -- Take the nearest memory that is alive as known, if it is near enough and can be read. The index names
--- expired ones too, until they are touched. An old version of this memory is no other memory.
+-- expired ones too, until they are touched.
 local function look()
-  local k, refused = 1, {}
+  local k = 1
   for _ = 1, 12 do
     local found = redis.call('FT.SEARCH', ARGV[6], ARGV[7] .. '=>[KNN $k @embedding $vector AS distance]',
       'PARAMS', 4, 'k', k, 'vector', ARGV[8], 'SORTBY', 'distance', 'LIMIT', 0, k,
       'RETURN', 1, 'distance', 'TIMEOUT', ARGV[10], 'DIALECT', 2)
     for i = 2, #found, 2 do
       local name, distance = found[i], found[i + 1][2]
-      if name ~= key and not refused[name] and redis.call('EXISTS', name) == 1 then
+      if redis.call('EXISTS', name) == 1 then
         if tonumber(distance) > tonumber(ARGV[9]) then return nil, distance end
         if hit(name, storage, ttl, tags) then return name, distance end
-        refused[name] = true
       end
     end
     if #found < 2 * k then return nil, '' end

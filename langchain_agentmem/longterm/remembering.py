@@ -165,8 +165,7 @@ def _remember_locked(store: Store, entry: Entry, threshold: float | None) -> Op[
 
 def _find_or_store(store: Store, entry: Entry, threshold: float) -> Op[RememberResult]:
     scope, vector = condition(entry.draft.scope), entry.embedding.tobytes()
-    # Not known: an old version of this memory, and what cannot be read or has vanished meanwhile.
-    refused = {store.keys.memory(entry.draft.id).encode()}
+    refused: set[bytes] = set()  # what cannot be read, is of another scope, or has vanished meanwhile
     while True:
         k = 2 + len(refused)
         found = yield from alive(store.nearest(scope, vector, k))
