@@ -27,7 +27,7 @@ _JSON = JSONDecoder()
 # What a foreign entry may cause.
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 # How the layout of write_session.lua begins and ends, and what begins no line of it.
-_FIRST, _LAST, _FOREIGN_LINE = b"[ \n", b"\n]", re.compile(rb"^[\s\]},:\"]", re.MULTILINE)
+_FIRST, _LAST, _FOREIGN_LINE = b"[ \n", b"\n]", re.compile(rb'^[\s\]\[},:"\d\-]', re.M)
 _WHOLE = re.compile(r"[0-9]+\.?0*")
 
 

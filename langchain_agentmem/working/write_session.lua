@@ -75,7 +75,8 @@ end
 -- The turns of the Hash, one a line. A list that only begins like ours may end or be broken elsewhere.
 local function stored_lines(text)
   local ours = sub(text, 1, 3) == '[ \n' and sub(text, -2) == '\n]' and sub(text, 4, -3) or nil
-  if ours and not find(ours, '^[%s%]},:"]') and not find(ours, '\n[%s%]},:"]') then return ours end
+  local inside = '[%s%]%[},:"%d%-]' -- what begins a line of a list that has a turn in several
+  if ours and not find(ours, '^' .. inside) and not find(ours, '\n' .. inside) then return ours end
   return lines_of(text)
 end
 
