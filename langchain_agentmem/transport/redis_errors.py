@@ -125,9 +125,12 @@ def quoted(error: Exception) -> str:
 
 
 def hide(error: BaseException, secret: str, name: str) -> None:
-    """Take a secret out of the messages of an error, and of those that it came of."""
+    """Take a secret out of the messages of an error, and of those that it came of.
+
+    One that is as short as a syllable is left: to take it out of every word would give it away.
+    """
     link: BaseException | None = error
-    while link is not None and secret:
+    while link is not None and len(secret) > 3:
         if secret in str(link):
             link.args = (str(link).replace(secret, f"[{name}]"),)
         link = link.__cause__ or link.__context__
