@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig
 from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
 
-from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.operations import Op, ok
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.turn import ChainTurn, WrapOptions
 from langchain_agentmem.wrapping import (
@@ -151,7 +151,7 @@ class MemoryChain(Runnable[Any, Any]):
         turn.finish(output)
         try:
             with turn.failures.tolerating("writing"), turn.delivering():
-                self.memory.transport.run(turn.write())
+                ok(self.memory.transport.run(turn.write()))
         except BaseException as error:
             self._clear_up(turn, turn.take_back(error))
             raise
@@ -161,7 +161,7 @@ class MemoryChain(Runnable[Any, Any]):
         turn.finish(output)
         try:
             with turn.failures.tolerating("writing"), turn.delivering():
-                await self.memory.transport.arun(turn.write())
+                ok(await self.memory.transport.arun(turn.write()))
         except BaseException as error:
             await self._aclear_up(turn, turn.take_back(error))
             raise

@@ -264,11 +264,15 @@ class ChainTurn:
         except Exception as error:  # noqa: BLE001 - raised in `write`, with the answer
             self._unstorable = error
 
-    def write(self) -> Op[None]:
+    def write(self) -> Op[Exception | None]:
         """Append the exchange, remember the user's text, record the events: one round trip.
 
         Of a turn that has no answer to store, the user's messages are appended, marked as unanswered, and
         nothing is remembered.
+
+        Returns:
+            What failed, for `delivering` to raise; `None` if nothing did, or `on_error` is `continue`. It
+            may be foreign, and a driver would take that for a reply which cannot be read.
         """
         answered = not self._interrupted and self._unstorable is None
         turns = self._kept() if not answered else [*(self._question or ()), *self._answer]
@@ -285,11 +289,15 @@ class ChainTurn:
             self._sent = []  # it surely was not
         else:
             self._turn_count = appended
-        with self.failures.tolerating("append"):
-            ok(self._unstorable)
-            ok(appended)
-        with self.failures.tolerating("remember"):
-            self._remembered = ok(results.get("remember"))
+        try:
+            with self.failures.tolerating("append"):
+                ok(self._unstorable)
+                ok(appended)
+            with self.failures.tolerating("remember"):
+                self._remembered = ok(results.get("remember"))
+        except Exception as error:  # noqa: BLE001 - raised by the caller
+            return error
+        return None
 
     def take_back(self, error: BaseException) -> Op[None]:
         """Mark the exchange as unanswered, for its caller gets an error: what is said again replaces it.

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from langchain_agentmem.core import json
-from langchain_agentmem.core.messages import encode_turn
+from langchain_agentmem.core.messages import encode_turn, mark_unanswered
 from langchain_agentmem.core.operations import Op, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import (
@@ -286,7 +286,8 @@ def session_lines(state: SessionState, user: str | None = None) -> Iterator[Line
 
 def turn_object(turn: Turn) -> dict[str, Any]:
     """Return a message as the session holds it."""
-    found: dict[str, Any] = json.loads(encode_turn(turn.message, turn.ts))
+    stored = encode_turn(turn.message, turn.ts)
+    found: dict[str, Any] = json.loads(mark_unanswered(stored) if turn.unanswered else stored)
     return found
 
 

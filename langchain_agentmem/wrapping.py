@@ -20,8 +20,8 @@ from langchain_agentmem.errors import InvalidInputError
 
 _USE_OF_AGENTS = (
     "wrap() is for chains; an agent keeps its own messages, and would ignore the history and the memories. "
-    "Put them into a prompt yourself, or hand the agent the memory's retriever as a tool: "
-    "docs/how-to/chains.md#agents."
+    "Put them into its prompt with a middleware of create_agent, hand it the memory's retriever as a tool, "
+    "or wrap a function that calls it: docs/how-to/chains.md#agents."
 )
 
 

@@ -113,6 +113,21 @@ def test_what_is_exported_comes_back_equal(url: str, other: str, tmp_path: Path)
         assert of_dan["memories"] == {"new": new, "known": 3 - new}
 
 
+def test_what_nobody_has_answered_is_marked_after_an_import_too(url: str, other: str) -> None:
+    config: Any = {"configurable": {"session_id": "t-1", "user_id": "ada"}}
+    with AgentMemory(url) as memory:
+        unanswered = memory.wrap(lambda _: 1 / 0, memories_key=None, remember=None)
+        with pytest.raises(ZeroDivisionError):
+            unanswered.invoke("Are you there?", config)
+    exported = agentmem("export", "--what", "sessions", url=url).stdout
+    assert '"unanswered":true' in exported
+    agentmem("import", "-", url=other, stdin=exported.encode())
+    assert stored(other) == stored(url)
+    with AgentMemory(other) as memory:
+        memory.wrap(lambda _: "yes", memories_key=None, remember=None).invoke("Are you there?", config)
+        assert [message.content for message in memory.working.messages("t-1")] == ["Are you there?", "yes"]
+
+
 def test_what_is_exported_can_be_chosen(url: str) -> None:
     fill(url)
     with AgentMemory(url) as memory:

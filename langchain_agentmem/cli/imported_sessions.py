@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from langchain_agentmem.cli.lines import MessageLine, NotesLine
+from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import call, pairs, text
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.working.operations import write
@@ -111,7 +112,8 @@ class ImportedSessions:
                 self._tally.known_messages += 1
                 continue
             try:
-                turns.append(working.encode(line.message, now if line.ts is None else line.ts))
+                turn = working.encode(line.message, now if line.ts is None else line.ts)
+                turns.append(mark_unanswered(turn) if line.unanswered else turn)
             except InvalidInputError as error:
                 self._tally.bad.append((number, str(error)))
             else:

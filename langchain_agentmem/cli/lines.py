@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import Ttl, epoch_seconds, scope, ttl
-from langchain_agentmem.core.messages import decode_turn, message_of
+from langchain_agentmem.core.messages import decode_turn, is_unanswered, message_of
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class MessageLine:
     thread: str | None
     user: str | None
     digest: bytes
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ def _message(found: dict[str, Any]) -> MessageLine:
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise InvalidInputError(f"no message: {type(error).__name__}: {error}") from error
     canonical = json.dumps([[name, turn[name]] for name in sorted(turn)])
-    return MessageLine(message, ts, thread, user, hashlib.sha256(canonical).digest())
+    digest = hashlib.sha256(canonical).digest()
+    return MessageLine(message, ts, thread, user, digest, is_unanswered(turn))
 
 
 def _memory(found: dict[str, Any]) -> MemoryLine:
