@@ -52,6 +52,7 @@ class SessionPage:
     """Sessions, those active last first, and where the next page begins.
 
     Attributes:
+        sessions: At most as many as were asked for.
         cursor: What brings the next page; `None` if this is the last.
     """
 
