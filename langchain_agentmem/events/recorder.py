@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from langchain_agentmem.core.checks import scope
@@ -93,23 +93,19 @@ class Recorder:
         took = None if known is None else time.monotonic() - known.began
         kind, name = (kind, _name(None, run)) if known is None else (known.kind, known.name)
         if how == "end":
-            with suppress(Exception):  # of another form than LangChain's: described as it is
-                outcome = _outcome(kind, outcome)
+            outcome = _shaped(partial(_outcome, kind), outcome, outcome)
         self._put(f"{kind}_{how}", name, outcome, run, took)
 
     def _agent_action(self, action: Any, run: Mapping[str, Any]) -> None:
-        tool = getattr(action, "tool", "")
-        self._put("agent_action", tool, {"tool": tool, "input": getattr(action, "tool_input", action)}, run)
+        detail = _shaped(lambda action: {"tool": action.tool, "input": action.tool_input}, action, action)
+        self._put("agent_action", _shaped(lambda detail: detail["tool"], detail, ""), detail, run)
 
     def _agent_finish(self, finish: Any, run: Mapping[str, Any]) -> None:
-        self._put("agent_finish", "", getattr(finish, "return_values", finish), run)
+        self._put("agent_finish", "", _shaped(lambda finish: finish.return_values, finish, finish), run)
 
     def _retry(self, state: Any, run: Mapping[str, Any]) -> None:
-        known = self._runs.get(str(run["run_id"]))
-        outcome = getattr(state, "outcome", None)
-        error = outcome.exception() if outcome is not None and outcome.done() else None
-        detail = {"attempt": getattr(state, "attempt_number", None), "error": error}
-        self._put("retry", "" if known is None else known.name, detail, run)
+        known = self._runs.get(str(run.get("run_id")))
+        self._put("retry", "" if known is None else known.name, _shaped(_attempt, state, state), run)
 
     def _put(
         self,
@@ -137,6 +133,20 @@ def _unknown(given: Any) -> bool:
     """Whether it is what LangChain says of a stream, whose input it does not know yet."""
     only = given.get("input") if type(given) is dict and len(given) == 1 else None
     return type(only) is str and not only
+
+
+def _shaped(shape: Callable[[Any], Any], value: Any, otherwise: Any) -> Any:
+    """What matters of a value; something else, if the value has not the form that LangChain gives it."""
+    try:
+        return shape(value)
+    except Exception:  # noqa: BLE001 - an odd value must not cost the event
+        return otherwise
+
+
+def _attempt(state: Any) -> dict[str, Any]:
+    outcome = getattr(state, "outcome", None)
+    error = outcome.exception() if outcome is not None and outcome.done() else None
+    return {"attempt": getattr(state, "attempt_number", None), "error": error}
 
 
 def _outcome(kind: str, outcome: Any) -> Any:
@@ -170,9 +180,11 @@ def _only(items: Any) -> Any:
 
 
 def _name(serialized: Any, run: Mapping[str, Any]) -> str:
-    with suppress(Exception):  # an odd name must not cost the event
-        known = serialized if isinstance(serialized, Mapping) else {}
-        path = known.get("id") or [""]
-        last = path[-1] if isinstance(path, list | tuple) else path
-        return str(run.get("name") or known.get("name") or last)
-    return ""
+    name: str = _shaped(lambda serialized: str(run.get("name") or _class(serialized)), serialized, "")
+    return name
+
+
+def _class(serialized: Any) -> Any:
+    known = serialized if isinstance(serialized, Mapping) else {}
+    path = known.get("id") or [""]
+    return known.get("name") or (path[-1] if isinstance(path, list | tuple) else path)
