@@ -190,6 +190,10 @@ def test_the_newest_message_is_shown_however_long_it_is() -> None:
     assert described[0] == {"…": "1 earlier message"}
     assert described[1]["content"].startswith("new new")
     assert len(described) == 2
+    described = orjson.loads(describe([HumanMessage(str(number)) for number in range(5000)], 1000))
+    assert [message["content"] for message in described[1:]] == [
+        str(number) for number in range(5001 - len(described), 5000)
+    ]
 
 
 def test_a_text_is_cut_inside_its_quotes_and_between_escapes() -> None:
@@ -216,6 +220,10 @@ def test_a_value_that_holds_itself_is_described() -> None:
     loop.append(loop)
     assert describe(loop, 500) == '["a",' * 12 + '"<list>"' + "]" * 12
     assert describe(loop, 30) == '["a","…"]'
+    deep: list[Any] = []
+    for _ in range(50):
+        deep = ["x" * 10_000, deep]
+    assert describe(deep, 100_000).endswith('"<list>"' + "]" * 12)
     assert describe(loop, 100_000).endswith('"<list>"' + "]" * 12)  # deeper than JSON writers go
 
 
@@ -370,6 +378,21 @@ def test_no_secret_comes_through_wherever_a_prompt_begins(
     described = describe_end("a " * 5000 + secret + rest, limit)
     assert_no_secret(described)
     assert len(described.encode()) <= limit
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "-----BEGIN PRIVATE KEY-----\n" + f"{SECRET}\n" * 200 + "-----END PRIVATE KEY-----",
+        f"eyJ{SECRET * 500}",
+    ],
+    ids=["of lines", "of one long word"],
+)
+def test_the_rest_of_a_secret_whose_beginning_is_not_seen_does_not_come_up(secret: str) -> None:
+    for seen in range(1, len(secret), 97):
+        for window in (2000 + 8192, 8192):
+            rest = f" password='{'x' * (window - seen - 12)}'"
+            assert_no_secret(describe_end("a " * 9000 + secret + rest, 2000))
 
 
 texts = st.text(min_size=1, max_size=3000)
