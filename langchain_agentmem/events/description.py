@@ -17,8 +17,8 @@ from langchain_agentmem.events.introspection import Children, look
 from langchain_agentmem.events.redaction import redact, shorten, shorten_to_end
 
 _ELLIPSIS = '"…"'.encode()  # stands for what has no room; the least room that any value needs
-_LEAST_SHARE = 24  # bytes; with less, a member of a mapping would hardly say more than its name
-_LEAST_MESSAGE = 100  # bytes; with less, a message is left out rather than cut
+_LEAST_MEMBER = 24  # bytes; with less, a member of a mapping would hardly say more than its name
+_LEAST_ITEM = 100  # bytes; with less, a message is left out rather than cut, and so is another long item
 _ROOM_TO_COUNT = 100  # bytes; with less, what is left out is not counted
 
 
@@ -105,7 +105,7 @@ class _Fitting:
         if not isinstance(shown, Children):
             return _ELLIPSIS  # half a number would be another one
         within = room - len("[]") + len(",")  # there is one less than there are parts
-        if shown.total > 1 and (shown.messages or shown.total * _LEAST_SHARE > within):
+        if shown.total > 1 and (shown.messages or shown.total * _least(shown) > within):
             within -= len(_left_out(shown, shown.total, room)) + len(",")
         parts = (self._newest if shown.messages else self._shared)(shown, within, depth + 1)
         if not parts:
@@ -121,7 +121,7 @@ class _Fitting:
             shown = look(value, depth, room)
             data = self.whole(shown, room - len(","), depth)
             if data is None:
-                if room <= (_LEAST_MESSAGE if parts else len(_ELLIPSIS)):
+                if room <= (_LEAST_ITEM if parts else len(_ELLIPSIS)):
                     break
                 data = self.part(shown, room - len(","), depth)
             parts.append(data)
@@ -132,8 +132,8 @@ class _Fitting:
         """Return as many of the first as can have a share each, then further ones while room is left."""
         parts: list[bytes] = []
         at, end = 0, len(children.values)
-        while at < end and room > (_LEAST_SHARE if parts else len(_ELLIPSIS)):
-            next_ones = slice(at, at + max(room // _LEAST_SHARE, 1))
+        while at < end and room > (_LEAST_MEMBER if parts else len(_ELLIPSIS)):
+            next_ones = slice(at, at + max(room // _least(children), 1))
             names = None if children.names is None else children.names[next_ones]
             found = self._fair(names, children.values[next_ones], room, depth)
             parts += found
@@ -179,6 +179,10 @@ def _cut(text: str, room: int) -> bytes:
     most = room - len("…".encode())
     ends = bisect_right(range(len(text)), most, key=lambda end: len(orjson.dumps(text[:end])))
     return orjson.dumps(text[: ends - 1] + "…")
+
+
+def _least(children: Children) -> int:
+    return _LEAST_ITEM if children.names is None else _LEAST_MEMBER
 
 
 def _left_out(children: Children, count: int, room: int) -> bytes:

@@ -29,6 +29,7 @@ from langchain_agentmem.events.redaction import REDACTED, is_secret_name, redact
 _MAX_DEPTH = 12
 _MAX_WHOLE = 2**63
 _SHORT_NAME = 64
+_LEAST_MEMBER = len('"":0,')
 _AS_TEXT = (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID, pathlib.PurePath)
 
 
@@ -101,7 +102,8 @@ def _children(value: Any, depth: int, most: int) -> Any:
         return f"<{_name(kind)}>"
     members = _members(value)
     if members is not None:
-        pairs = list(_without_secrets(islice(members, most), most))
+        taken = list(islice(members, most // _LEAST_MEMBER + 1))  # at once: another thread may change it
+        pairs = list(_without_secrets(taken, most))
         total = len(value) if isinstance(value, Mapping) else len(pairs)
         return Children([name for name, _ in pairs], [member for _, member in pairs], total)
     if isinstance(value, list | tuple):
