@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from langchain_agentmem.working.session import SessionState, Turn
     from langchain_agentmem.working.working_memory import WorkingMemory
 
+__version__ = "0.1.0"
+
 # Loaded when first used, so that importing the package costs next to nothing.
 _MODULES = {
     "AgentMemory": "agent_memory",

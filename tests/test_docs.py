@@ -26,6 +26,14 @@ TESTS = {
     for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))
 }
 
+OF_OPTIONS = {
+    str(parameter.envvar)
+    for command in typer.main.get_command(app).commands.values()  # type: ignore[attr-defined]
+    for parameter in command.params
+    if parameter.envvar
+}
+"""Environment variables that stand for options of the command line."""
+
 
 def tokens(path: Path) -> list[Token]:
     parsed = MarkdownIt().enable("table").parse(path.read_text("utf-8"))
@@ -83,7 +91,7 @@ class TestDocument:
         assert {name for name in named if re.fullmatch(r"test_\w+", name)} <= TESTS
 
     def test_environment_variables_that_are_named_exist(self, path: Path) -> None:
-        known = {f"AGENTMEM_{name.upper()}" for name in AgentMemorySettings.model_fields}
+        known = {f"AGENTMEM_{name.upper()}" for name in AgentMemorySettings.model_fields} | OF_OPTIONS
         assert set(re.findall(r"AGENTMEM_[A-Z_]*[A-Z]\b", path.read_text("utf-8"))) <= known
 
     def test_errors_that_are_named_exist(self, path: Path) -> None:

@@ -136,6 +136,38 @@ def test_a_process_that_ends_without_closing_loses_nothing(url: str, bare: redis
     assert bare.xlen("agent:events:t") == 3000
 
 
+def test_a_chain_that_runs_while_the_process_exits_answers_and_is_recorded(
+    url: str, bare: redis.Redis
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(RUN_AT_EXIT), url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "ANSWER 0\n"
+    assert bare.xlen("agent:events:t") == 3
+
+
+RUN_AT_EXIT = """
+import atexit, sys
+
+@atexit.register  # before the package's own, and so called after them
+def last() -> None:
+    print(CHAIN.invoke("answer", {"callbacks": [handler]}), log.dropped)
+
+from langchain_core.runnables import RunnableLambda
+from langchain_agentmem.events.event_log import EventLog
+from langchain_agentmem.events.handlers import EventLogHandler
+
+CHAIN = RunnableLambda(str.upper)
+log = EventLog(sys.argv[1])
+handler = EventLogHandler(log, "t")
+log.put("t", "first")
+"""
+
+
 def test_a_private_server_is_stopped_after_the_last_event(tmp_path: Path) -> None:
     url = f"embedded://{tmp_path}"
     succeed(

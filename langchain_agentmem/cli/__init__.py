@@ -6,12 +6,12 @@ Importing this loads typer and rich, and nothing that takes longer: `--help` ans
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from langchain_agentmem import __version__
 from langchain_agentmem.cli import (
     chat,
     demo,
@@ -44,7 +44,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"agentmem {version('langchain-agentmem')}")
+        typer.echo(f"agentmem {__version__}")
         raise typer.Exit
 
 

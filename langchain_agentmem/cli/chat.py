@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from langchain_agentmem import __version__
 from langchain_agentmem.cli.failures import INTERRUPTED, CommandError, message
 from langchain_agentmem.cli.options import Namespace, Redis, User, login_name, scope_option
 from langchain_agentmem.errors import AgentMemoryError
@@ -88,7 +88,7 @@ def chat(
         )
         conversation.switch(thread)
         screen.aside(str(steps))
-        conversation.introduce(f"agentmem {version('langchain-agentmem')}")
+        conversation.introduce(f"agentmem {__version__}")
         if sys.stdin is not None and sys.stdin.isatty():
             _talk(conversation, screen)
         else:

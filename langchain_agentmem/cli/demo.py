@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langchain_agentmem.cli.failures import INTERRUPTED, CommandError
+from langchain_agentmem.cli.options import warned_of
 
 if TYPE_CHECKING:
     import socket
@@ -29,7 +30,8 @@ whoever wrote what is in it. A store that another demo serves is refused.
   agentmem demo --open                           in your browser, nothing to set up
   agentmem demo --redis redis://localhost:6379   look at a store of yours
   agentmem demo --model openai:gpt-5-mini        a real model answers; see agentmem chat --help
-  agentmem demo --host 0.0.0.0 --token SECRET    for others too; the page asks for the token"""
+  AGENTMEM_DEMO_TOKEN=… agentmem demo --host 0.0.0.0
+                                                 for others too; the page asks for the token"""
 
 
 def demo(
@@ -38,12 +40,15 @@ def demo(
         typer.Option(
             "--redis",
             metavar="URL",
-            help="Where the memory is. Without it: a private Redis for the demo alone.",
+            envvar="AGENTMEM_DEMO_URL",
+            callback=warned_of("AGENTMEM_DEMO_URL"),
+            help="Where the memory is. Without it: a private Redis for the demo alone. Set the "
+            "variable for a URL with a password: other users of the machine can read a command line.",
         ),
     ] = None,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8086,
     host: Annotated[
-        str, typer.Option("--host", help="The address to listen on; others than this machine's need --token.")
+        str, typer.Option("--host", help="The address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
     reset: Annotated[
         bool, typer.Option("--reset", help="Empty the store first, of all memories, sessions and events.")
@@ -87,7 +92,9 @@ def demo(
             "--token",
             metavar="SECRET",
             envvar="AGENTMEM_DEMO_TOKEN",
-            help="What the page asks for before it shows anything.",
+            callback=warned_of("AGENTMEM_DEMO_TOKEN"),
+            help="What the page asks for before it shows anything. Set the variable rather: other "
+            "users of the machine can read a command line.",
         ),
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
+from langchain_agentmem.cli.screen import Screen
 from langchain_agentmem.errors import InvalidInputError
 
 
@@ -18,6 +21,40 @@ def _scope(param: typer.CallbackParam, value: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
+def warned_of(variable: str) -> Callable[[typer.Context, typer.CallbackParam, str | None], str | None]:
+    """What warns of a secret on the command line, which other users of the machine can read.
+
+    Args:
+        variable: The environment variable that the secret may stand in instead.
+    """
+
+    def warn(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
+        source = ctx.get_parameter_source(param.name or "")
+        if value and source is not None and source.name == "COMMANDLINE" and _is_secret(param.name, value):
+            Screen().aside(
+                f"warning: Other users of this machine can read what stands in --{param.name}, as in every "
+                f"command line. Set {variable} instead.",
+                "yellow",
+            )
+        return value
+
+    return warn
+
+
+def _is_secret(name: str | None, value: str) -> bool:
+    """Whether an option holds a secret: a token, or a URL with a password."""
+    from langchain_agentmem.events.redaction import is_secret_name
+
+    if is_secret_name(name or ""):
+        return True
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # whoever opens it says what is wrong
+        return False
+    named = parse_qsl(parts.query)
+    return bool(parts.password) or any(is_secret_name(option) for option, _ in named)
+
+
 def scope_option(name: str, help: str) -> Any:
     """An option that names a user, a namespace, a thread or a kind: any text but an empty one."""
     return typer.Option(f"--{name}", help=help, callback=_scope, show_default=False, metavar=name.upper())
@@ -28,9 +65,11 @@ Redis = Annotated[
     typer.Option(
         "--redis",
         metavar="URL",
+        callback=warned_of("AGENTMEM_URL"),
         help="Where the memory is: redis://, rediss://, unix://, redis+sentinel://, https:// (Upstash; its "
         "token is UPSTASH_REDIS_REST_TOKEN), or embedded:// for a private Redis. Without it: AGENTMEM_URL, "
-        "REDIS_URL, UPSTASH_REDIS_REST_URL, else embedded:// with this user's own durable folder.",
+        "REDIS_URL, UPSTASH_REDIS_REST_URL, else embedded:// with this user's own durable folder. Set one of "
+        "them for a URL with a password: other users of the machine can read a command line.",
     ),
 ]
 User = Annotated[str | None, scope_option("user", "Whose memories. Without it: your login name.")]

@@ -104,19 +104,24 @@ def read_event(entry: Sequence[Any]) -> Event:
 
 
 def cut(value: str, max_bytes: int) -> str:
-    """The text in at most `max_bytes` bytes of UTF-8; what is cut ends with `…`.
-
-    A lone surrogate, which UTF-8 does not have, becomes U+FFFD.
-    """
-    try:
-        data = value.encode()
-    except UnicodeEncodeError:
-        value = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        data = value.encode()
+    """The text in at most `max_bytes` bytes of UTF-8, well-formed; what is cut ends with `…`."""
+    value = well_formed(value)
+    data = value.encode()
     if len(data) <= max_bytes:
         return value
     mark = "…" if max_bytes >= 3 else ""
     return data[: max_bytes - len(mark.encode())].decode("utf-8", "ignore") + mark
+
+
+def well_formed(value: str) -> str:
+    """The text with U+FFFD for each lone surrogate, which UTF-8 does not have."""
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
 
 
 def _string(name: str, value: Any) -> str:

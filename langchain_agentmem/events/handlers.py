@@ -93,7 +93,8 @@ class EventLogHandler(_Recording, BaseCallbackHandler):
 
     def on_tool_start(self, serialized: dict[str, Any], input_str: str, **run: Any) -> None:
         """A tool begins."""
-        self._recorder.start("tool", serialized, run.get("inputs") or input_str, run)
+        given = input_str if run.get("inputs") is None else run["inputs"]
+        self._recorder.start("tool", serialized, given, run)
 
     def on_tool_end(self, output: Any, **run: Any) -> None:
         """A tool ends."""
@@ -179,7 +180,8 @@ class AsyncEventLogHandler(_Recording, AsyncCallbackHandler):
 
     async def on_tool_start(self, serialized: dict[str, Any], input_str: str, **run: Any) -> None:
         """A tool begins."""
-        self._recorder.start("tool", serialized, run.get("inputs") or input_str, run)
+        given = input_str if run.get("inputs") is None else run["inputs"]
+        self._recorder.start("tool", serialized, given, run)
 
     async def on_tool_end(self, output: Any, **run: Any) -> None:
         """A tool ends."""

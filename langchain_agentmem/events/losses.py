@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -34,17 +35,18 @@ class Losses:
         return self._events
 
     def add(self, events: int, reason: object) -> None:
-        """Count dropped events, and log the first ones since a batch went well."""
+        """Count dropped events, and log the first ones since a batch went well. Never raises."""
         with _lock:
             self._events += events
             first, self._reported = not self._reported, True
         if first:
-            why = f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else reason
-            logger.warning(
-                "Events are dropped, %d so far; further ones are only counted, until writing works: %s",
-                self._events,
-                why,
-            )
+            with suppress(Exception):  # of the exception's own text, or of the application's log handlers
+                why = f"{type(reason).__name__}: {reason}" if isinstance(reason, BaseException) else reason
+                logger.warning(
+                    "Events are dropped, %d so far; further ones are only counted, until writing works: %s",
+                    self._events,
+                    why,
+                )
 
     def count(self, results: Sequence[object]) -> None:
         """Take the results of a batch: an exception is an event that was refused.

@@ -100,17 +100,28 @@ _VALUE = re.compile(
 _HEADER = re.compile(r"""[^\r\n"'<>}\\]*""")
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
+# What may be left of a secret where a text was cut, and cannot be told any more: at the end, what was
+# too short to tell; at the beginning, all that stood behind what tells it, up to a blank.
+_MARGIN, _MARGIN_BEFORE = 512, 4096
+_BETWEEN_SECRETS = re.compile(r"\s|[^\x00-\x7f]")
+
 
 # What every secret name, and every shape of a key, has one of, in lower case.
 _NAME_PARTS = (
     *("auth", "bearer", "conn", "cookie", "cred", "dsn", "jwt"),
     *("key", "pass", "pwd", "secret", "sign", "token"),
 )
-_SHAPE_PARTS = (
-    *("aiza", "akia", "asia", "dop_", "eyj", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_"),
-    *("glpat", "gsk_", "hf_", "ls__", "lsv2_", "npm_", "nvapi", "pplx", "pypi", "r8_", "rk_", "sg."),
-    *("shpat", "sk-", "sk_", "tvly", "whsec", "xai-", "xapp", "xox", "ya29"),
-)
+# By a character that they all have, which most texts do not.
+_SHAPE_PARTS = {
+    "_": (
+        *("dop_", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_", "gsk_", "hf_", "ls__", "lsv2_", "npm_"),
+        *("r8_", "rk_", "shpat_", "sk_", "whsec_"),
+    ),
+    "-": ("glpat-", "nvapi-", "pplx-", "pypi-", "sk-", "tvly-", "xai-", "xapp-", "xox"),
+    ".": ("sg.", "ya29."),
+    "a": ("aiza", "akia", "asia"),
+    "j": ("eyj",),
+}
 
 
 def redact(text: str) -> str:
@@ -121,13 +132,36 @@ def redact(text: str) -> str:
         text = _PRIVATE_KEY.sub(REDACTED, text)
     if any(part in lower for part in _NAME_PARTS):
         text = _without_named(text)
-    if any(part in lower for part in _SHAPE_PARTS):
+    if any(char in lower and any(part in lower for part in parts) for char, parts in _SHAPE_PARTS.items()):
         text = _SHAPE.sub(REDACTED, text)
     if "://" in text:
         text = _URL.sub(f"://{REDACTED}@", text)
     if "bearer" in lower or "basic" in lower:
         text = _SCHEME.sub(rf"\g<scheme>{REDACTED}", text)
     return text
+
+
+def shorten(text: str, characters: int) -> str:
+    """Return the text without secrets, in at most so many characters and a mark."""
+    window = 4 * characters + 2 * _MARGIN
+    redacted = redact(text[:window])
+    if len(text) > window:
+        redacted = redacted[:-_MARGIN]
+        return redacted[:characters] + "…"
+    return redacted if len(redacted) <= characters else redacted[:characters] + "…"
+
+
+def shorten_to_end(text: str, characters: int) -> str:
+    """Return the end of the text without secrets, in at most so many characters and a mark."""
+    window = text[-characters - 2 * _MARGIN_BEFORE :]
+    redacted = redact(window)
+    if len(window) < len(text):
+        redacted = redacted[_MARGIN_BEFORE:]
+        begin = _BETWEEN_SECRETS.search(redacted)
+        redacted = redacted[begin.start() :] if begin else ""
+    elif len(redacted) <= characters:
+        return redacted
+    return "…" + redacted[max(len(redacted) - characters, 0) :]
 
 
 def _without_named(text: str) -> str:

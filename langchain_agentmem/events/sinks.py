@@ -93,9 +93,11 @@ class LoopBuffer(EventBuffer):
                 return
             try:
                 results = await self._write(entries)
-            except Exception as error:  # noqa: BLE001 - a failed write must not reach a chain
+            except BaseException as error:
                 self.losses.add(len(entries), error)
-                return
+                if isinstance(error, Exception):  # a failed write must not reach a chain
+                    return
+                raise
             self.losses.count(results)
 
     async def aclose(self) -> None:

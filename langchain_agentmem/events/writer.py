@@ -105,7 +105,8 @@ class BackgroundWriter:
 
     def _running(self) -> _Worker | None:
         worker = self._worker
-        return worker if worker is not None and worker.pid == os.getpid() else None
+        usable = worker is not None and worker.pid == os.getpid() and worker.thread.is_alive()
+        return worker if usable else None
 
     def _start(self) -> _Worker | None:
         with _lock:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from langchain_core.agents import AgentAction, AgentFinish
 from langchain_core.callbacks import (
@@ -21,7 +24,7 @@ from langchain_core.callbacks import (
 from langchain_core.documents import Document
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
@@ -292,6 +295,81 @@ class TestEveryCallback:
         assert len(await under(RunnableLambda(lambda x: x), value)) == 2
 
 
+class TestLongDetails:
+    async def test_after_many_messages_the_question_and_the_tool_s_result_are_in_the_events(
+        self, under: Harness
+    ) -> None:
+        call = {"name": "search", "args": {"query": "ferries"}, "id": "c1"}
+        answers = model(AIMessage("", tool_calls=[call]), AIMessage("At nine."))
+        search = StructuredTool.from_function(
+            lambda query: f"{query} leave at nine. " * 150, name="search", description="Find it."
+        )
+
+        def agent(state: dict[str, Any]) -> AIMessage:
+            messages = [*state["messages"]]
+            while (answer := answers.invoke(messages)).tool_calls:
+                messages += [answer, *(search.invoke(call) for call in answer.tool_calls)]
+            return answer
+
+        history = [AIMessage(f"{number} " + "word " * 60) for number in range(60)]
+        state = {"messages": [*history, HumanMessage("When do ferries leave?")], "notes": "none"}
+        events = await under(RunnableLambda(agent, name="agent"), state)
+        assert actions(events) == [
+            *("chain_start", "chat_model_start", "chat_model_end"),
+            *("tool_start", "tool_end", "chat_model_start", "chat_model_end", "chain_end"),
+        ]
+        begun, asked, _, _, found, asked_again, answered, _ = map(detail, events)
+        assert begun["messages"][-1] == {"type": "human", "content": "When do ferries leave?"}
+        assert begun["notes"] == "none"
+        assert asked[-1] == {"type": "human", "content": "When do ferries leave?"}
+        assert asked[0] == {"…": "54 earlier messages"}
+        for result in (found, asked_again[-1]):
+            assert result["type"] == "tool"
+            assert result["content"].startswith("ferries leave at nine. ferries")
+            assert len(result["content"]) > 1800
+            assert result["tool_call_id"] == "c1"
+        assert answered["text"] == "At nine."
+
+    async def test_a_long_answer_leaves_room_for_its_tool_calls_and_they_for_it(self, under: Harness) -> None:
+        calls = [{"name": f"look{n}", "args": {"query": "where " * 500}, "id": f"c{n}"} for n in range(3)]
+        usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+        answer = AIMessage("because " * 500, tool_calls=calls, usage_metadata=usage)
+        _, ended = await under(model(answer), "hi")
+        described = detail(ended)
+        assert described["text"].startswith("because because")
+        assert [call["name"] for call in described["tool_calls"]] == ["look0", "look1", "look2"]
+        assert all(call["args"]["query"].startswith("where where") for call in described["tool_calls"])
+        assert described["usage"] == usage
+
+    async def test_of_a_long_prompt_the_end_is_recorded(self, under: Harness) -> None:
+        prompt = "System: be kind.\n" + "Human: old\nAI: answer\n" * 500 + "Human: where do I live?"
+        begun, _ = await under(FakeListLLM(responses=["pong"]), prompt)
+        assert begun.detail.startswith("…")
+        assert begun.detail.endswith("AI: answer\nHuman: where do I live?")
+        assert len(begun.detail.encode()) == 2000
+
+    async def test_documents_and_errors_are_cut_too(self, under: Harness) -> None:
+        documents = [Document("page " * 400, metadata={"source": f"{n}.txt"}) for n in range(9)]
+        _, ended = await under(RunnableLambda(lambda _: {"context": documents, "question": "why?"}), "x")
+        described = detail(ended)
+        assert described["question"] == "why?"
+        assert [page["metadata"]["source"] for page in described["context"]] == [f"{n}.txt" for n in range(9)]
+
+        def fail(_: Any) -> None:
+            raise ValueError("bad " * 1000)
+
+        with pytest.raises(ValueError, match="bad"):
+            await under(RunnableLambda(fail), {"x": 1})
+        failed = under.events()[1]
+        assert failed.detail.startswith("ValueError: bad bad")
+        assert len(failed.detail.encode()) == 2000
+
+
+def detail(event: Event) -> Any:
+    assert len(event.detail.encode()) <= 2000
+    return json.loads(event.detail)
+
+
 async def test_a_stream_that_is_abandoned_ends() -> None:
     under = Harness(EventLogHandler, "sync")
     stream = RunnableLambda(lambda _: iter("abc")).stream("x", {"callbacks": [under.handler]})
@@ -381,18 +459,91 @@ def test_a_bug_in_the_handler_is_logged_once_and_counted(
     under.log.close()
 
 
-def test_odd_arguments_raise_nothing() -> None:
-    under = Harness(EventLogHandler, "sync")
-    run: dict[str, Any] = {"run_id": uuid4(), "parent_run_id": uuid4()}
-    for name, count in [
-        *(("on_chain_start", 2), ("on_chat_model_start", 2), ("on_llm_start", 2), ("on_tool_start", 2)),
-        *(("on_chain_end", 1), ("on_llm_end", 1), ("on_tool_end", 1), ("on_retriever_end", 1)),
-        *(("on_agent_action", 1), ("on_agent_finish", 1), ("on_custom_event", 2), ("on_retry", 1)),
-    ]:
-        for odd in (None, 5, "x", object(), [None]):
-            getattr(under.handler, name)(*[odd] * count, **run)
-            getattr(under.handler, name)(*[odd] * count)
+class Refusing:
+    """Raises whatever is asked of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("no")
+
+    __str__ = __repr__ = __len__ = __iter__ = __eq__ = __bool__  # type: ignore[assignment]
+    __hash__ = object.__hash__
+
+
+CALLBACKS = [
+    (name, len(inspect.signature(callback).parameters) - 2)
+    for name, callback in vars(EventLogHandler).items()
+    if name.startswith("on_")
+]
+ODD = [
+    None,
+    5,
+    "x",
+    b"x",
+    object(),
+    [None],
+    {},
+    {"input": np.zeros(3)},
+    np.zeros(3),
+    [[]],
+    ValueError(),
+    Refusing,
+]
+RUNS: list[dict[str, Any]] = [
+    {"run_id": uuid4(), "parent_run_id": uuid4()},
+    {"run_id": uuid4(), "parent_run_id": None, "tags": None},
+    {"run_id": None},
+    {},
+]
+
+
+@pytest.mark.parametrize(("callback", "arguments"), CALLBACKS)
+@pytest.mark.parametrize("kind", [EventLogHandler, AsyncEventLogHandler])
+async def test_odd_arguments_and_missing_ones_are_recorded(
+    kind: type[Any], callback: str, arguments: int
+) -> None:
+    under = Harness(kind, "async")
+    for odd in ODD:
+        for run in RUNS:
+            for value in (odd, Refusing() if odd is Refusing else odd):
+                answer = getattr(under.handler, callback)(*[value] * arguments, **run)
+                if inspect.isawaitable(answer):
+                    await answer
+                (event,) = under.events()
+                assert event.run_id == str(run.get("run_id") or "")
+    assert under.handler.dropped == 0
     under.log.close()
+
+
+@pytest.mark.parametrize("kind", [EventLogHandler, AsyncEventLogHandler])
+@pytest.mark.parametrize("name", ["name", "tags", "inputs", "parent_run_id", "run_id"])
+async def test_nothing_that_comes_with_a_callback_raises(kind: type[Any], name: str) -> None:
+    under = Harness(kind, "async")
+    for callback, arguments in CALLBACKS:
+        for odd in (*ODD, Refusing(), itertools.count()):
+            if (callback, name) in (("on_chain_start", "inputs"), ("on_custom_event", "name")):
+                continue  # not beside the others, but one of them
+            answer = getattr(under.handler, callback)(*["x"] * arguments, **{"run_id": uuid4(), name: odd})
+            if inspect.isawaitable(answer):
+                await answer
+    under.log.close()
+
+
+@pytest.mark.parametrize("kind", [EventLogHandler, AsyncEventLogHandler])
+@pytest.mark.parametrize("state", ["full", "closed", "failing"])
+async def test_a_chain_answers_whatever_state_the_sink_is_in(kind: type[Any], state: str) -> None:
+    log = EventLog(transport=NoTransport())
+    if state == "closed":
+        log.close()
+    handler = kind(log, "t", sink=EventBuffer(log._losses, max_events=0) if state == "full" else None)
+    chain = RunnableLambda(lambda x: x.upper())
+    assert chain.invoke("hi", {"callbacks": [handler]}) == "HI"
+    assert await chain.ainvoke("hi", {"callbacks": [handler]}) == "HI"
+    handler.flush()
+    assert handler.dropped == log.dropped == 4
+    log.close()
 
 
 @pytest.mark.parametrize("kind", [EventLogHandler, AsyncEventLogHandler])

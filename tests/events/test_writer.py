@@ -283,6 +283,65 @@ async def test_a_loop_buffer_writes_itself_in_order_and_never_raises(
     assert len(caplog.records) == 1
 
 
+async def test_a_write_that_is_cancelled_counts_its_events() -> None:
+    begun = asyncio.Event()
+
+    async def write(entries: Sequence[Entry]) -> list[str]:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError("not reached")
+
+    buffer = LoopBuffer(write, Losses())
+    buffer.put("t", {"action": "a"})
+    settling = asyncio.create_task(buffer.asettle())
+    await begun.wait()
+    settling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await settling
+    assert buffer.dropped == 1
+
+
+class UntoldError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_a_failure_that_cannot_be_logged_is_counted_and_writing_goes_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: logging.LogRecord) -> bool:
+        raise RuntimeError("a filter of the application")
+
+    sink = make(store)
+    store.error = UntoldError()
+    sink.put("t", {"action": "lost"})
+    assert sink.flush(10)
+    with monkeypatch.context() as patch:
+        patch.setattr(logging.getLogger("langchain_agentmem"), "filter", refuse)
+        sink.losses.count([])
+        store.error = StoreConnectionError("down")
+        sink.put("t", {"action": "lost"})
+        assert sink.flush(10)
+    store.error = None
+    sink.put("t", {"action": "kept"})
+    sink.close()
+    assert (sink.dropped, store.written) == (2, ["kept"])
+
+
+def test_a_thread_that_has_died_is_replaced(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = make(store)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    store.error = SystemExit()  # type: ignore[assignment]
+    sink.put("t", {"action": "lost"})
+    (thread,) = threads()
+    thread.join(10)
+    store.error = None
+    sink.put("t", {"action": "kept"})
+    sink.settle()
+    assert store.written == ["kept"]
+    sink.close()
+
+
 async def test_a_loop_buffer_does_not_write_before_an_earlier_write_is_done() -> None:
     begun: list[str] = []
     gate = asyncio.Event()
