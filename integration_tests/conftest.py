@@ -10,7 +10,7 @@ import redis
 
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Batch, Op, T
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 
@@ -107,6 +107,19 @@ def do(request: pytest.FixtureRequest) -> Do:
     """Calls a method, or its async twin: `await do(memory, "append", …)`."""
     function: Do = request.param
     return function
+
+
+def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:
+    """The operation, with something done before each of its batches is sent."""
+    replies = None
+    try:
+        while True:
+            batch = next(op) if replies is None else op.send(replies)
+            act(batch)
+            replies = yield batch
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
 
 
 class CountingTransport:

@@ -13,12 +13,14 @@ import redis
 from redis.commands.search.field import NumericField, TagField, TextField, VectorField
 from redis.commands.search.index_definition import IndexDefinition, IndexType
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Do, before_each_batch
 from integration_tests.longterm.conftest import Make
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
+from langchain_agentmem.core.operations import Batch
 from langchain_agentmem.errors import IndexMismatchError
 from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.rebuilding import rebuild
 
 WORDS = WordEmbeddings(256)
 ODD = ["Alice Smith", "smith, alice", " alice ", "ALICE", "café", "#alice", 'a"b\\c', "a\nb", "x" * 200]
@@ -272,29 +274,17 @@ def test_others_wait_while_the_index_is_rebuilt(url: str, bare: redis.Redis) -> 
         assert second.index_info()["documents"] == 4000
 
 
-async def test_a_memory_that_changes_meanwhile_is_left_for_the_next_time(
-    make: Make, guide: Guide, counting: CountingTransport, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_memory_that_changes_meanwhile_is_left_for_the_next_time(make: Make, guide: Guide) -> None:
     guide.remember("m1", "green tea", "Alice Smith")
-    memory = make(storage=guide.storage, transport=counting)
-    seen: list[Any] = []
+    memory = make(storage=guide.storage)
+    seen: list[Batch] = []
 
-    def run(op: Any) -> Any:
-        def watched() -> Any:
-            replies = None
-            try:
-                while True:
-                    batch = next(op) if replies is None else op.send(replies)
-                    if any("Alice Smith" in command for command in batch) and not seen:
-                        seen.append(batch)
-                        guide.remember("m1", "green tea", "bob")
-                    replies = yield batch
-            except StopIteration as stop:
-                return stop.value
+    def act(batch: Batch) -> None:
+        if any("Alice Smith" in command for command in batch):
+            seen.append(batch)
+            guide.remember("m1", "green tea", "bob")
 
-        return counting.inner.run(watched())
-
-    monkeypatch.setattr(counting, "run", run)
-    assert memory.rebuild_index().rewritten == 0
+    op = rebuild(memory.store, memory.index, 256)
+    assert memory.transport.run(before_each_batch(op, act)).rewritten == 0
     assert seen
     assert [one.id for one in memory.recall("tea", user="bob")] == ["m1"]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import redis
 
-from integration_tests.conftest import CountingTransport
+from integration_tests.conftest import CountingTransport, before_each_batch
 from integration_tests.longterm.conftest import Make
-from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.core.operations import Batch, Op
 from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 
 
@@ -19,19 +18,6 @@ def memory(make: Make, request: pytest.FixtureRequest) -> LongTermMemory:
     memory = make(storage=request.param)
     memory.create_index()
     return memory
-
-
-def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:
-    """The operation, with something done before each of its batches is sent."""
-    replies = None
-    try:
-        while True:
-            batch = next(op) if replies is None else op.send(replies)
-            act(batch)
-            replies = yield batch
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
 
 
 def remember_op(memory: LongTermMemory, text: str, **about: Any) -> Op[Any]:
@@ -94,6 +80,23 @@ def test_a_memory_that_goes_while_it_is_found_to_be_known_is_stored(
     assert not result.deduped
     assert memory.get(known.id) is None
     assert memory.get(result.id) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("hit_count", "many"), ("hit_count", "1.5"), ("created_ts", "once")]
+)
+def test_a_memory_that_turns_unreadable_while_it_is_found_is_not_counted(
+    memory: LongTermMemory, bare: redis.Redis, name: str, value: str
+) -> None:
+    memory.index.searches_in_scripts = False
+    memory.remember("green tea", user="alice", id="x")
+
+    def act(batch: Batch) -> None:
+        if any(b"agent:mem:x" in command for command in batch):
+            write(memory, bare, "x", name, value)
+
+    result = memory.transport.run(before_each_batch(remember_op(memory, "green tea"), act))
+    assert (result.deduped, field(memory, bare, "x", name)) == (False, value)
 
 
 @pytest.mark.parametrize("other", [{"user": "bob"}, {"namespace": "work"}, {"kind": "semantic"}])

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import redis
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Do, before_each_batch
 from integration_tests.upstash.emulator import Emulator
+from langchain_agentmem.core.operations import Batch, text
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError, WrongKeyTypeError
 from langchain_agentmem.longterm.retriever import MemoryRetriever
 from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
@@ -180,18 +181,20 @@ class TestEveryServer:
         assert (read.hit_count, read.ttl_seconds) == (1, pytest.approx(WEEK, abs=10))
 
     @pytest.mark.parametrize(
-        ("other", "known"),
+        ("stored", "other", "known"),
         [
-            ("Hates spicy things", False),
-            ("Likes spicy food on workdays", True),
-            ("likes SPICY food", True),
-            ("Likes red wine with food on special occasions", False),
+            ("Likes spicy food on weekends", "Hates spicy things", False),
+            ("Likes spicy food on weekends", "Likes spicy food on workdays", True),
+            ("Likes spicy food on weekends", "likes SPICY food", True),
+            ("Likes spicy food on weekends", "Likes red wine with food on special occasions", False),
+            ("пьёт чай вечером", "кофе пьёт утром дома", False),
+            ("tea tea tea tea green", "green tea", True),
         ],
     )
     async def test_a_score_counts_only_with_half_of_the_words_in_common(
-        self, make: Make, memory: UpstashLongTermMemory, do: Do, other: str, known: bool
+        self, make: Make, memory: UpstashLongTermMemory, do: Do, stored: str, other: str, known: bool
     ) -> None:
-        memory.remember("Likes spicy food on weekends", user="alice")
+        memory.remember(stored, user="alice")
         memory.wait_indexing()
         eager = make(dedup_score=0)
         eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
@@ -207,6 +210,51 @@ class TestEveryServer:
         eager = make(dedup_score=0)
         eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
         assert not (await do(eager, "remember", "likes green tea", user="alice")).deduped
+
+    @pytest.mark.parametrize("becomes", ["gone", "unreadable"])
+    def test_what_goes_while_it_is_found_is_not_known(
+        self, make: Make, bare: redis.Redis, becomes: str
+    ) -> None:
+        memory = make(dedup_score=0)
+        first = memory.remember("Alice likes green tea", user="alice")
+        memory.wait_indexing()
+        memory.store.index.searches_in_scripts = False
+
+        def act(batch: Batch) -> None:
+            if any(f"memory:{first.id}" in map(text, command) for command in batch):
+                if becomes == "gone":
+                    bare.delete(f"memory:{first.id}")
+                else:
+                    bare.json().set(f"memory:{first.id}", "$.text", 5)
+
+        op = memory.remember_op("likes green tea", user="alice")
+        result = memory.transport.run(before_each_batch(op, act))
+        assert (result.deduped, result.id == first.id) == (False, False)
+        assert (bare.json().get(f"memory:{first.id}") or {"text": 5})["text"] == 5
+
+    async def test_without_a_score_only_the_same_text_is_known(
+        self, make: Make, memory: UpstashLongTermMemory, do: Do
+    ) -> None:
+        exact = make(dedup_score=None)
+        exact.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
+        first = await do(exact, "remember", "Alice likes green tea", user="alice")
+        exact.wait_indexing()
+        assert not (await do(exact, "remember", "likes green tea", user="alice")).deduped
+        assert (await do(exact, "remember", "alice likes green tea.", user="alice")).id == first.id
+
+    async def test_scores_are_compared_as_numbers(
+        self, make: Make, memory: UpstashLongTermMemory, do: Do
+    ) -> None:
+        words = [f"word{number}" for number in range(40)]
+        memory.remember(" ".join(words), user="alice")
+        memory.wait_indexing()
+        (found,) = memory.recall(" ".join(words), user="alice")
+        assert found.score is not None
+        assert found.score > 2
+        assert str(found.score) < "2", "as a text it would be less"
+        eager = make(dedup_score=2)
+        eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
+        assert (await do(eager, "remember", " ".join(words[1:]), user="alice")).deduped
 
     async def test_a_memory_is_read_and_deleted_by_its_owner_alone(
         self, memory: UpstashLongTermMemory, do: Do
@@ -342,6 +390,35 @@ class TestOthersDocuments:
         with pytest.raises(StoreError, match="key_prefix"):
             await do(memory, "remember", "tea", user="alice")
         assert bare.json().get(key) == {"text": "tea"}
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {"text": None}, {"userId": None}, {"kind": None}, {"text": 5}, {"createdAt": "now"},
+            {"hitCount": -1}, {"hitCount": 1.5}, {"hitCount": "1"}, {"hitCount": None},
+        ],
+        ids=str,
+    )  # fmt: skip
+    async def test_what_cannot_be_read_is_neither_counted_nor_replaced(
+        self, make: Make, bare: redis.Redis, do: Do, members: dict[str, Any]
+    ) -> None:
+        memory = make()
+        key = memory.remember("Likes tea", user="alice", kind="fact").id
+        stored_by_others(bare, key, **members)
+        bare.expire(f"memory:{key}", 100)
+        before = bare.json().get(f"memory:{key}")
+        with pytest.raises(StoreError, match="key_prefix"):
+            await do(memory, "remember", "Likes tea", user="alice", kind="fact", ttl_seconds=None)
+        assert bare.json().get(f"memory:{key}") == before
+        assert 90 < bare.ttl(f"memory:{key}") <= 100
+
+    async def test_a_memory_from_before_1970_is_known_too(
+        self, make: Make, bare: redis.Redis, do: Do
+    ) -> None:
+        memory = make()
+        key = memory.remember("Likes tea", user="alice", kind="fact").id
+        stored_by_others(bare, key, createdAt=-5)
+        assert (await do(memory, "remember", "Likes tea", user="alice", kind="fact")).deduped
 
 
 async def test_newer_memories_come_before_older_ones_that_match_as_well(

@@ -54,7 +54,7 @@ local function store(key, ttl, document, look)
   end
   local known, missing = look()
   if known and alike(known, cjson.decode(document)['text']) and hit(known, ttl) then
-    return {1, known, missing}
+    return {1, known, 0}
   end
   redis.call('JSON.SET', key, '$', document)
   if ttl ~= '' then redis.call('EXPIRE', key, ttl) end
