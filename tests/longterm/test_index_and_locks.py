@@ -15,6 +15,7 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
 )
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND, LongTermOperations
+from langchain_agentmem.longterm.rebuilding import rebuild
 from langchain_agentmem.longterm.record import RememberResult
 from tests.longterm.test_schema import resp2
 
@@ -250,3 +251,27 @@ def test_after_a_refused_look_the_rest_is_written_again_in_its_order() -> None:
         *("SET", "EVALSHA FT.SEARCH", "EVALSHA"),
     ]
     assert len(results) == 3
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_index_is_said_to_be_filled_before_it_is_dropped_and_made(there: bool) -> None:
+    memory = operations()
+    scanned: list[Any] = [[b"0", []]]
+    sent, rebuilt = played(
+        rebuild(memory.store, memory.index, 3),
+        [resp2(stopwords_list=None) if there else MISSING, 0],
+        scanned,
+        [b"OK", b"OK" if there else MISSING, b"OK"],
+        *([resp2(indexing=1), 1], [b"OK", None, resp2()], [1], [resp2()]),
+    )
+    assert sent == [
+        *("FT.INFO EXISTS", "SCAN", "SET FT.DROPINDEX FT.CREATE"),
+        *("FT.INFO EXISTS", "SET BLPOP FT.INFO", "DEL", "FT.INFO"),
+    ]
+    assert (rebuilt.documents, rebuilt.failures) == (4, 1)
+
+
+def test_an_index_over_another_prefix_is_neither_dropped_nor_its_memories_touched() -> None:
+    memory = operations(key_prefix="other:")
+    with pytest.raises(IndexMismatchError, match="prefix"):
+        played(rebuild(memory.store, memory.index, 3), LOOK, [])
