@@ -236,21 +236,31 @@ def test_only_what_has_an_id_is_followed_by_a_look_at_the_index() -> None:
     assert played(with_ids(operations(), None, None), LOOK, [FREE, FREE])[0][-1] == "EVALSHA EVALSHA"
 
 
-def test_after_a_refused_look_the_rest_is_written_again_in_its_order() -> None:
+def test_after_a_refused_look_only_what_looks_takes_the_lock() -> None:
     refusal = StoreError("Cannot block")
     sent, results = played(
         with_ids(operations(), "x", None, "y"),
         LOOK,
         [FREE, refusal, FREE, [0]],
         *([b"OK"], [0, [0]], [FREE], [1]),
-        *([b"OK"], [FREE, [0]], [1]),
     )
     assert sent[1:] == [
         "EVALSHA EVALSHA EVALSHA FT.SEARCH",
         *("SET", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"),
-        *("SET", "EVALSHA FT.SEARCH", "EVALSHA"),
     ]
     assert len(results) == 3
+
+
+@pytest.mark.parametrize("refusal", [StoreError("FILLING the index"), MISSING])
+def test_what_was_stored_behind_a_refusal_is_not_stored_again(refusal: StoreError) -> None:
+    """The index may become full, or be made by another, while the server goes through a batch."""
+    known = [1, b"agent:mem:known", b"0.1"]
+    sent, results = played(
+        with_ids(operations(), None, None, None), LOOK, [FREE, refusal, known], LOOK, [FREE]
+    )
+    assert sent[1:] == ["EVALSHA EVALSHA EVALSHA", "FT.INFO EXISTS", "EVALSHA"]
+    assert [result.id for result in results] == ["x", "x", "known"]
+    assert [result.deduped for result in results] == [False, False, True]
 
 
 @pytest.mark.parametrize("there", [True, False])
