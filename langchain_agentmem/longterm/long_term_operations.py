@@ -142,7 +142,7 @@ class LongTermOperations:
         return self._stored(entries, threshold)
 
     def _stored(self, entries: list[remembering.Entry], threshold: float | None) -> Op[list[RememberResult]]:
-        done: list[RememberResult] = []
+        results: list[RememberResult | None] = [None] * len(entries)
         sizes = {len(entry.embedding) for entry in entries}
         for size in sizes:
             self.index.fits(size)
@@ -150,10 +150,10 @@ class LongTermOperations:
             raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
 
         def the_rest() -> Op[None]:
-            return remembering.remember(self.store, self.index, entries[len(done) :], threshold, done)
+            return remembering.remember(self.store, self.index, entries, threshold, results)
 
         yield from self.index.using(sizes.pop() if sizes else None, the_rest)
-        return done
+        return [result for result in results if result is not None]
 
     def search(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,49 +69,62 @@ def remember(
     index: MemoryIndex,
     entries: Sequence[Entry],
     threshold: float | None,
-    done: list[RememberResult],
+    results: list[RememberResult | None],
 ) -> Op[None]:
     """Store memories in their order, each unless its scope holds one within the threshold.
 
     One round trip for all of them; each is atomic, and sees those before it. One whose id was chosen is
     stored in any case, in place of what has the same id; a threshold of `None` does that with every one.
-    Results are appended to `done`, so that after an error one can go on with the rest.
+
+    Args:
+        store: Where they go.
+        index: What is known about the index.
+        entries: The memories.
+        threshold: Up to which distance a memory is known.
+        results: One for each entry, `None` for those yet to be stored; filled in also if an error is
+            raised, so that one can go on with the rest and does nothing twice.
 
     Raises:
-        IndexMissingError: What is not `done` was not stored.
+        IndexMissingError: What has no result was not stored.
         InvalidInputError: An id belongs to a memory of another scope; that one was left as it is.
     """
     limits = [None if threshold is None or entry.draft.replaces else threshold for entry in entries]
-    rest = deque(zip(entries, limits, strict=True))
     if index.searches_in_scripts or threshold is None:
-        yield from _in_one_batch(store, index, rest, done)
-    for entry, limit in rest:
-        done.append((yield from _remember_locked(store, entry, limit)))
+        yield from _in_one_batch(store, index, entries, limits, results)
+    for at, entry in enumerate(entries):
+        if results[at] is None:
+            results[at] = yield from _remember_locked(store, entry, limits[at])
 
 
 def _in_one_batch(
     store: Store,
     index: MemoryIndex,
-    rest: deque[tuple[Entry, float | None]],
-    done: list[RememberResult],
+    entries: Sequence[Entry],
+    limits: Sequence[float | None],
+    results: list[RememberResult | None],
 ) -> Op[None]:
-    """Store what the server stores without locks; what is left in `rest` needs them."""
+    """Store what the server stores without locks; what has no result then needs them."""
+    rest = [at for at, result in enumerate(results) if result is None]
     if not rest:
         return
-    calls = [
-        entry.call(store, "", 0.0)
-        if limit is None
-        else entry.call(store, store.index_name, limit + store.tolerance)
-        for entry, limit in rest
-    ]
-    only_looking = all(limit is not None for _, limit in rest)
+    calls: list[Command] = []
+    for at in rest:
+        limit = limits[at]
+        looked_in = "" if limit is None else store.index_name
+        calls.append(entries[at].call(store, looked_in, (limit or 0.0) + store.tolerance))
+    only_looking = all(limits[at] is not None for at in rest)
     replies = yield calls if only_looking else [*calls, _probe(store)]
-    for reply in replies[: len(calls)]:
+    failed: AgentMemoryError | None = None
+    for at, reply in zip(rest, replies, strict=False):
         if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
             index.searches_in_scripts = False
-            return
-        done.append(_result(store, reply))
-        rest.popleft()
+            continue
+        try:
+            results[at] = _result(store, reply)
+        except AgentMemoryError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
     if not only_looking:
         ok(replies[-1])  # once the index is made again, it holds what was stored now too
 

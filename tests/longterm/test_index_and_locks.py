@@ -15,6 +15,7 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
 )
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND, LongTermOperations
+from langchain_agentmem.longterm.rebuilding import rebuild
 from langchain_agentmem.longterm.record import RememberResult
 from tests.longterm.test_schema import resp2
 
@@ -235,18 +236,52 @@ def test_only_what_has_an_id_is_followed_by_a_look_at_the_index() -> None:
     assert played(with_ids(operations(), None, None), LOOK, [FREE, FREE])[0][-1] == "EVALSHA EVALSHA"
 
 
-def test_after_a_refused_look_the_rest_is_written_again_in_its_order() -> None:
+def test_after_a_refused_look_only_what_looks_takes_the_lock() -> None:
     refusal = StoreError("Cannot block")
     sent, results = played(
         with_ids(operations(), "x", None, "y"),
         LOOK,
         [FREE, refusal, FREE, [0]],
         *([b"OK"], [0, [0]], [FREE], [1]),
-        *([b"OK"], [FREE, [0]], [1]),
     )
     assert sent[1:] == [
         "EVALSHA EVALSHA EVALSHA FT.SEARCH",
         *("SET", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"),
-        *("SET", "EVALSHA FT.SEARCH", "EVALSHA"),
     ]
     assert len(results) == 3
+
+
+@pytest.mark.parametrize("refusal", [StoreError("FILLING the index"), MISSING])
+def test_what_was_stored_behind_a_refusal_is_not_stored_again(refusal: StoreError) -> None:
+    """The index may become full, or be made by another, while the server goes through a batch."""
+    known = [1, b"agent:mem:known", b"0.1"]
+    sent, results = played(
+        with_ids(operations(), None, None, None), LOOK, [FREE, refusal, known], LOOK, [FREE]
+    )
+    assert sent[1:] == ["EVALSHA EVALSHA EVALSHA", "FT.INFO EXISTS", "EVALSHA"]
+    assert [result.id for result in results] == ["x", "x", "known"]
+    assert [result.deduped for result in results] == [False, False, True]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_index_is_said_to_be_filled_before_it_is_dropped_and_made(there: bool) -> None:
+    memory = operations()
+    scanned: list[Any] = [[b"0", []]]
+    sent, rebuilt = played(
+        rebuild(memory.store, memory.index, 3),
+        [resp2(stopwords_list=None) if there else MISSING, 0],
+        scanned,
+        [b"OK", b"OK" if there else MISSING, b"OK"],
+        *([resp2(indexing=1), 1], [b"OK", None, resp2()], [1], [resp2()]),
+    )
+    assert sent == [
+        *("FT.INFO EXISTS", "SCAN", "SET FT.DROPINDEX FT.CREATE"),
+        *("FT.INFO EXISTS", "SET BLPOP FT.INFO", "DEL", "FT.INFO"),
+    ]
+    assert (rebuilt.documents, rebuilt.failures) == (4, 1)
+
+
+def test_an_index_over_another_prefix_is_neither_dropped_nor_its_memories_touched() -> None:
+    memory = operations(key_prefix="other:")
+    with pytest.raises(IndexMismatchError, match="prefix"):
+        played(rebuild(memory.store, memory.index, 3), LOOK, [])
