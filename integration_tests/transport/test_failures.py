@@ -143,7 +143,8 @@ async def test_a_full_server_writes_all_or_nothing(plain: Server, connected: Ope
         finally:
             client.config_set("maxmemory", 0)
         assert client.dump("agent:session:t1") == before
-        assert client.keys() == [b"agent:session:t1"]
+        assert sorted(client.keys()) == [b"agent:session:t1", b"agent:threads:default"]
+        assert client.zrangebyscore("agent:threads:default", 0, "+inf") == [b"t1"]
 
 
 async def test_a_replica_is_named_as_the_reason(
