@@ -30,6 +30,7 @@ _DEFAULTS = {
     "token": "`UPSTASH_REDIS_REST_TOKEN` on Upstash, else `None`",
     "session_storage": '`"hash"`; `"list"` on Upstash',
     "session_ttl_seconds": "`3600`; `None` in a list",
+    "threads_prefix": '`"agent:threads:"`',
     "memory_prefix": '`"agent:mem:"`; `"memory:"` on Upstash',
     "index_name": '`"agentmem:idx"`; `"memories"` on Upstash',
 }

@@ -157,6 +157,11 @@ class AgentMemory(Connected):
             storage=self.settings.session_storage,
             list_prefix=self.settings.session_list_prefix,
             threads_prefix=self.settings.threads_prefix,
+            threads_ttl_seconds=self.settings.events_ttl_seconds,
+            reserved_prefixes=(
+                *(self.settings.events_prefix, self.settings.memory_prefix),
+                f"{self.settings.index_name}:",
+            ),
         )
 
     @cached_property
@@ -209,7 +214,8 @@ class AgentMemory(Connected):
 
         Args:
             session_id: The session; if not given, this memory's own or a random one.
-            user: Whose session it is, if the history begins it in a Hash; a list knows no user.
+            user: Who reads and writes; whose session it is, if the history begins it in a Hash. If a user is
+                named, the session of another user is refused. A list knows no user.
         """
         from langchain_agentmem.working import histories
 
@@ -223,6 +229,7 @@ class AgentMemory(Connected):
                 max_messages=settings.max_turns,
                 key_prefix=settings.session_prefix,
                 threads_prefix=settings.threads_prefix,
+                threads_ttl_seconds=settings.events_ttl_seconds,
                 user=user,
                 transport=self.transport,
             )

@@ -16,7 +16,7 @@ from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
 
 from langchain_agentmem.core.operations import Op, ok
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.turn import ChainTurn, WrapOptions
+from langchain_agentmem.turn import ChainTurn, WrapOptions, same_store
 from langchain_agentmem.wrapping import (
     every_part,
     refuse_agent,
@@ -52,7 +52,10 @@ class MemoryChain(Runnable[Any, Any]):
             refuse_callback("remember", options.remember)
         if options.on_turn is not None:
             refuse_callback("on_turn", options.on_turn)
-        if any(isinstance(part, MemoryChain) and part.memory is memory for part in every_part(self.runnable)):
+        if any(
+            isinstance(part, MemoryChain) and same_store(part.memory, memory)
+            for part in every_part(self.runnable)
+        ):
             raise InvalidInputError(
                 "This chain has a chain inside that the same memory is wrapped around already, so every turn "
                 "would be stored twice. Wrap only the outer one, or call the inner one from a function, with "

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationErr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
+from langchain_agentmem.core.keys import threads_prefix
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.urls import environment_token, is_rest
 
@@ -82,10 +83,10 @@ class AgentMemorySettings(BaseSettings):
         "agent:events:", min_length=1, description="Stands before the thread id in the key of a stream."
     )
     threads_prefix: str = Field(
-        "agent:threads:",
+        default_factory=lambda data: threads_prefix(data.get("session_prefix", "agent:session:")),
         min_length=1,
-        description="Stands before the user in the key of a user's record of threads. Applications that "
-        "share a database and differ in the other prefixes need one each.",
+        description="Stands before the user in the key of a user's record of threads: `agent:threads:`, and "
+        "with another `session_prefix`, `threads:` and that.",
     )
     index_name: str = Field(
         default_factory=lambda data: "memories" if _on_upstash(data) else "agentmem:idx",

@@ -159,7 +159,8 @@ class ChainTurn:
         callbacks = ensure_config(config).get("callbacks")
         handlers = callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", ())
         for outer in (handler.turn for handler in handlers if isinstance(handler, TurnHandler)):
-            if outer._under_way and outer.memory is self.memory and outer.thread_id == self.thread_id:
+            same = outer.thread_id == self.thread_id and same_store(outer.memory, self.memory)
+            if outer._under_way and same:
                 raise InvalidInputError(
                     f"A turn of the session {self.thread_id!r} runs inside another turn of it, and would be "
                     "stored twice. Wrap only the outer one, or call the inner one with a session of its own."
@@ -258,8 +259,8 @@ class ChainTurn:
         self._times.append(time.perf_counter())
         self._under_way = False
         self._output = output
-        self._interrupted = is_interrupted(output)
         try:
+            self._interrupted = is_interrupted(output)
             self._answer = [] if self._interrupted else self._encoded_answer(output)
         except Exception as error:  # noqa: BLE001 - raised in `write`, with the answer
             self._unstorable = error
@@ -463,6 +464,11 @@ class ChainTurn:
 
     def _note(self, action: str, detail: str) -> None:
         self.memory.events.put(self.thread_id, action, detail, user=self.user, sink=self._events)
+
+
+def same_store(one: AgentMemory, other: AgentMemory) -> bool:
+    """Whether two memories keep a session in the same place: they share a connection, and its key."""
+    return one.transport.known is other.transport.known and one.working.key("t") == other.working.key("t")
 
 
 def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -> str:

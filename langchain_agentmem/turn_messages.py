@@ -11,6 +11,7 @@ from langchain_core.messages import (
     BaseMessage,
     BaseMessageChunk,
     HumanMessage,
+    convert_to_messages,
     message_chunk_to_message,
 )
 from pydantic import BaseModel
@@ -25,14 +26,27 @@ def input_messages(inputs: dict[str, Any], key: str) -> list[BaseMessage]:
     """The messages that stand under a key of a chain's input.
 
     Raises:
-        InvalidInputError: There is no such key.
+        InvalidInputError: There is no such key, or what stands there is no message.
     """
     if key not in inputs:
         raise InvalidInputError(
             f"The chain's input has no {key!r}, only {', '.join(map(repr, inputs)) or 'nothing'}; "
             "name the right one with wrap(…, input_key=…)."
         )
-    return _messages(inputs[key], HumanMessage)
+    value = inputs[key]
+    if isinstance(value, list | tuple) and not value:
+        return []
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        value = [value]  # LangChain's short form of a message: ("human", "Hi")
+    if isinstance(value, list | tuple) and any(isinstance(item, BaseMessage | tuple) for item in value):
+        try:
+            return _messages(convert_to_messages(value), HumanMessage)
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise InvalidInputError(
+                "The chain's input must be a text, a message, or a list of messages; this list holds "
+                f"something else: {error}"
+            ) from error
+    return _messages(value, HumanMessage)
 
 
 def is_interrupted(output: Any) -> bool:
@@ -52,7 +66,7 @@ def answer_messages(
         found = [name for name in ((key,) if key else _OUTPUT_KEYS) if name in output]
         output = output[found[0]] if found else output
     answered = _messages(output, AIMessage)
-    for repeated in ([*history, *asked], asked):
+    for repeated in ([*history, *asked], asked) if asked else ():
         begins = [(m.type, m.content) for m in answered[: len(repeated)]]
         if begins == [(m.type, m.content) for m in repeated]:
             return answered[len(repeated) :]

@@ -10,12 +10,13 @@ import logging
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.messages import encode_turn, mark_unanswered
-from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import (
     AgentMemoryError,
@@ -26,6 +27,7 @@ from langchain_agentmem.errors import (
 )
 
 if TYPE_CHECKING:
+    from langchain_agentmem.core.threads import NotedThread
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.longterm.memories import Memories
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.working.session import SessionState, Turn
     from langchain_agentmem.working.working_memory import WorkingMemory
 
+T = TypeVar("T")
 logger = logging.getLogger("langchain_agentmem")
 
 Tier: TypeAlias = Literal["sessions", "memories", "events"]
@@ -102,27 +105,38 @@ def _forget_threads(
     tiers: Tiers, user: str, thorough: bool, sessions: Removed, events: Removed, threads: list[str]
 ) -> Op[None]:
     working, log = tiers.working, tiers.events
-    noted = {one.thread_id: one for one in (yield from working.threads_op(user))}
+    noted: dict[str, NotedThread] = {}
+    try:
+        noted = {one.thread_id: one for one in (yield from working.threads_op(user))}
+    except WrongKeyTypeError as error:
+        sessions.unreached.append(f"the user's record of threads: {error}")
     found = dict.fromkeys(noted)
     if thorough:
-        found |= dict.fromkeys((yield from working.list_threads_op(None)))
+        found |= dict.fromkeys((yield from working.every_thread_op(user, sessions)))
     for page in _pages(found):
         unreached = len(sessions.unreached) + len(events.unreached)
-        owners = yield from working.owners_op(page, sessions)
-        own = [one for one in page if owners.get(one, "") == user]
-        unowned = [one for one in page if one in noted and one in owners and owners[one] is None]
+        # Whoever wrote there without a name has the thread in a record too.
+        read = yield from gather([working.owners_op(page, sessions), working.noted_op("default", page)])
+        owners, nameless = map(ok, read)
+        own = [one for one in page if owners[one].user == user]
+        unowned = [one for one in page if one in noted and owners[one].user is None]
         others = [one for one in page if one in noted and one not in own and one not in unowned]
         # A thread's events go first, as long as its session says whose they are.
         forgotten = yield from gather(
             [
                 log.forget_op(user, events, own=own, unowned=unowned, others=others),
-                working.forget_op(user, own, sessions),
+                working.forget_op(user, {one: owners[one] for one in own}, sessions),
             ]
         )
         threads += ok(forgotten[1])
         ok(forgotten[0])
         if unreached == len(sessions.unreached) + len(events.unreached):
-            yield from working.drop_threads_op(user, [noted[one] for one in page if one in noted], own)
+            dropping = [working.drop_threads_op(user, [noted[one] for one in page if one in noted])]
+            if user != "default":
+                mine = [one for one in nameless if one.thread_id in own]
+                dropping.append(working.drop_threads_op("default", mine))
+            for dropped in (yield from gather(dropping)):
+                ok(dropped)
     if thorough:
         yield from log.forget_op(user, events, thorough=True)
 
@@ -200,7 +214,7 @@ def checked_tiers(tiers: Iterable[str]) -> list[Tier]:
 def _export_sessions(tiers: Tiers, user: str | None, thread_id: str | None, thorough: bool) -> Steps:
     ids = [thread_id] if thread_id is not None else (yield _threads(tiers, user, thorough))
     for page in _pages(ids):
-        states = yield gather([tiers.working.load_op(one) for one in page])
+        states = yield _each(tiers.working.load_op, page)
         yield [
             line
             for state in states
@@ -238,10 +252,19 @@ def _export_events(tiers: Tiers, user: str | None, thread_id: str | None, thorou
     for page in _pages(ids):
         owners = {} if user is None else (yield tiers.working.owners_op(page, Removed()))
         for one in page:
-            stream: list[Event] = []
-            while more := (yield tiers.events.after_op(one, stream[-1].id if stream else "", _PAGE)):
-                stream += more
-            yield [event_line(one, event) for event in _of_user(stream, user, owners.get(one, ""))]
+            (stream,) = yield _each(partial(_stream, tiers.events), [one])
+            if isinstance(stream, Exception):
+                yield [_unreadable(stream)]
+                continue
+            owner = owners[one].user if one in owners else ""
+            yield [event_line(one, event) for event in _of_user(stream, user, owner)]
+
+
+def _stream(log: EventLog, thread_id: str) -> Op[list[Event]]:
+    events: list[Event] = []
+    while more := (yield from log.after_op(thread_id, events[-1].id if events else "", _PAGE)):
+        events += more
+    return events
 
 
 def _of_user(stream: list[Event], user: str | None, owner: str | None) -> list[Event]:
@@ -257,7 +280,7 @@ _EXPORTS = {"sessions": _export_sessions, "memories": _export_memories, "events"
 
 def _unreadable(error: Exception) -> AgentMemoryError:
     """The error if it is about one stored thing; raise any other, which would be about all of them."""
-    if isinstance(error, WrongKeyTypeError) or type(error) is StoreError:
+    if isinstance(error, WrongKeyTypeError | InvalidInputError) or type(error) is StoreError:
         return error
     raise error
 
@@ -268,6 +291,11 @@ def _threads(tiers: Tiers, user: str | None, thorough: bool) -> Op[list[str]]:
     if thorough or user is None:
         ids = list(dict.fromkeys([*ids, *(yield from tiers.working.list_threads_op(None))]))
     return ids
+
+
+def _each(load: Callable[[str], Op[T]], ids: Iterable[str]) -> Op[list[T | Exception]]:
+    """Load several things in one round trip; what fails, also for an odd id, is an error in its place."""
+    return gather([late(partial(load, one)) for one in ids])
 
 
 def session_lines(state: SessionState, user: str | None = None) -> Iterator[Line]:

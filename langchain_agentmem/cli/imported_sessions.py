@@ -122,7 +122,7 @@ class ImportedSessions:
             return
         fields = [_MARKS + marks[0], "".join(marks)]
         commands = working.write_commands(thread, session.owner, turns=turns, fields=fields, now=now)
-        self._memory.transport.run(write(*commands))
+        self._memory.transport.run(write(thread, *commands))
         session.marks.update(marks)
         session.messages += len(turns)
         self._tally.new_messages += len(turns)

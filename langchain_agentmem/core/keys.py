@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from langchain_agentmem.core.checks import scope
+from langchain_agentmem.errors import InvalidInputError
 
 # With a letter or digit: a lone underscore is a syntax error in a query.
 _PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
@@ -21,6 +23,11 @@ class Keys:
     memory_prefix: str = "agent:mem:"
     events_prefix: str = "agent:events:"
     threads_prefix: str = "agent:threads:"
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What keys of this package begin with."""
+        return (self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix)
 
     def session(self, thread_id: str) -> str:
         """The Hash of a thread's working memory."""
@@ -37,6 +44,24 @@ class Keys:
     def threads(self, user: str) -> str:
         """The sorted set of a user's threads."""
         return self.threads_prefix + scope("user", user)
+
+
+def threads_prefix(session_prefix: str) -> str:
+    """The prefix of records of threads where none is named: those of other sessions have another."""
+    return "agent:threads:" if session_prefix == "agent:session:" else f"threads:{session_prefix}"
+
+
+def refuse_taken(name: str, key: str, prefixes: Iterable[str]) -> None:
+    """Refuse a list's key, of an id of this name, that begins as this package's other keys do.
+
+    Raises:
+        InvalidInputError: It does.
+    """
+    for prefix in prefixes:
+        if key.startswith(prefix):
+            raise InvalidInputError(
+                f"{name} begins with {prefix!r}, where the memory keeps other things; choose another."
+            )
 
 
 def scope_lock(index_name: str, *tags: str) -> str:

@@ -6,12 +6,16 @@ it for a user. A thread stays in the record when its session has expired, becaus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from langchain_agentmem.core import scripts
+from langchain_agentmem.core.checks import scope
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Command, Op, call, ok, text
+
+logger = logging.getLogger("langchain_agentmem")
 
 _note = scripts.load(__package__, "note_thread")
 _drop = scripts.load(__package__, "drop_threads")
@@ -34,6 +38,17 @@ def note(keys: Keys, user: str, thread_id: str, *, now: float, ttl_seconds: int 
     return _note.call([keys.threads(user)], repr(now), thread_id, "" if ttl_seconds is None else ttl_seconds)
 
 
+def noted(reply: Any, thread_id: str) -> None:
+    """Say that a thread could not be noted: what followed the note may be stored all the same."""
+    if isinstance(reply, Exception):
+        logger.warning(
+            "Thread %r could not be noted in its user's record: only thorough=True finds it when the user is "
+            "forgotten or exported. %s",
+            thread_id,
+            reply,
+        )
+
+
 def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) -> Op[list[NotedThread]]:
     """Return a user's threads, those written to last first; with `after`, the ones behind that thread.
 
@@ -41,16 +56,17 @@ def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) 
     """
     found: list[NotedThread] = []
     offset, most = 0, "+inf" if after is None else after.last_ts
+    size = count + 1  # `after` itself comes again
     while True:
         reply = yield from call(
-            ("ZREVRANGEBYSCORE", keys.threads(user), most, 0, "WITHSCORES", "LIMIT", offset, count)
+            ("ZREVRANGEBYSCORE", keys.threads(user), most, 0, "WITHSCORES", "LIMIT", offset, size)
         )
-        page = list(_noted(reply))
+        page = list(_members(reply))
         # Threads of the same time come in descending order of their bytes.
         found += [one for one in page if one and (after is None or _order(one) < _order(after))]
-        if len(found) >= count or len(page) < count:
+        if len(found) >= count or len(page) < size:
             return found[:count]
-        offset += count
+        offset += size
 
 
 def every(keys: Keys, user: str) -> Op[list[NotedThread]]:
@@ -59,6 +75,15 @@ def every(keys: Keys, user: str) -> Op[list[NotedThread]]:
     while page := (yield from newest(keys, user, _PAGE, found[-1] if found else None)):
         found += page
     return found
+
+
+def as_noted(keys: Keys, user: str, thread_ids: Sequence[str]) -> Op[list[NotedThread]]:
+    """Return those of the threads that are in a user's record. One round trip."""
+    if not thread_ids:
+        return []
+    scores = yield from call(("ZMSCORE", keys.threads(user), *thread_ids))
+    found = zip(thread_ids, scores, strict=True)
+    return [NotedThread(one, _score(score)) for one, score in found if score is not None]
 
 
 def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
@@ -72,18 +97,20 @@ def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
         ok(reply)
 
 
-def _noted(reply: Any) -> Iterator[NotedThread | None]:
-    """The members with their scores; `None` for one that is no UTF-8, and so no thread of this package."""
+def _members(reply: Any) -> Iterator[NotedThread | None]:
+    """The members with their scores; `None` for one that cannot be a thread's id."""
     pairs = (
         reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
     )
     for member, score in pairs:
         try:
-            thread_id = member.decode()
-        except UnicodeDecodeError:
+            yield NotedThread(scope("thread_id", member.decode()), _score(score))
+        except ValueError:  # it is no UTF-8, or too long
             yield None
-        else:
-            yield NotedThread(thread_id, repr(score) if isinstance(score, float) else text(score))
+
+
+def _score(reply: Any) -> str:
+    return repr(reply) if isinstance(reply, float) else text(reply)
 
 
 def _order(noted: NotedThread) -> tuple[float, bytes]:

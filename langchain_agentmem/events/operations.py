@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from langchain_agentmem.core import scripts
+from langchain_agentmem.core import scripts, threads
 from langchain_agentmem.core.checks import positive
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, text
 from langchain_agentmem.core.removal import K, Removed
 from langchain_agentmem.core.scan import scan
-from langchain_agentmem.core.threads import note
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Entry, Event, Fields, read_event
 
@@ -40,18 +39,19 @@ def record_each(
 ) -> Op[list[Any]]:
     """As `record`, but an event that was refused has its `StoreError` in place of its id."""
     results: list[Any] = [None] * len(entries)
-    threads: dict[str, list[int]] = {}
+    by_thread: dict[str, list[int]] = {}
     noted: dict[tuple[str, str], float] = {}
     for place, (thread_id, fields) in enumerate(entries):
-        threads.setdefault(thread_id, []).append(place)
+        by_thread.setdefault(thread_id, []).append(place)
         if "user" in fields:
-            noted[thread_id, fields["user"]] = float(fields["ts"])
+            one = (thread_id, fields["user"])
+            noted[one] = max(noted.get(one, 0.0), float(fields["ts"]))
     commands: list[Command] = [
-        note(keys, user, thread_id, now=ts, ttl_seconds=ttl_seconds)
+        threads.note(keys, user, thread_id, now=ts, ttl_seconds=ttl_seconds)
         for (thread_id, user), ts in noted.items()
     ]
     asked: list[list[int]] = []
-    for thread_id, places in threads.items():
+    for thread_id, places in by_thread.items():
         for start in range(0, len(places), EVENTS_A_CALL):
             asked.append(places[start : start + EVENTS_A_CALL])
             arguments = _arguments(entries[place][1] for place in asked[-1])
@@ -63,10 +63,8 @@ def record_each(
         refused = isinstance(reply, Exception)
         for index, place in enumerate(places):
             results[place] = reply if refused else text(reply[index])
-    unnoted = {one: reply for one, reply in zip(noted, replies, strict=False) if isinstance(reply, Exception)}
-    if unnoted:  # written, but a user's data must not be out of reach without a word
-        for place, (thread_id, fields) in enumerate(entries):
-            results[place] = unnoted.get((thread_id, fields.get("user", "")), results[place])
+    for (thread_id, _), reply in zip(noted, replies, strict=False):
+        threads.noted(reply, thread_id)
     return results
 
 

@@ -13,7 +13,7 @@ from langchain_agentmem.core.keys import filling
 from langchain_agentmem.core.operations import Command, Op, call, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import scan
-from langchain_agentmem.errors import IndexMismatchError, IndexMissingError
+from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
 from langchain_agentmem.longterm.documents import REDIS_TYPES
 from langchain_agentmem.longterm.filters import condition
 from langchain_agentmem.longterm.operations import FORGET, MAX_ROWS, Store
@@ -33,7 +33,12 @@ def clear_scope(
     `thorough`, also two per page of about 1,000 keys of the database.
     """
     removed = Removed()
-    named_all = yield from _clear_indexed(store, settings, scope, removed)
+    try:
+        named_all = yield from _clear_indexed(store, settings, scope, removed)
+    except SearchUnavailableError:  # Hashes may be there from a server that had Search
+        if not thorough:
+            raise
+        named_all = False
     if thorough or not named_all:
         yield from _clear_scanned(store, scope, removed)
     return removed

@@ -114,6 +114,10 @@ class MemoryIndex:
                 return (yield from operation())
             except IndexMissingError:
                 yield from self.ensure(dimensions or self.dimensions)
+            except StoreError as error:
+                if "blob size" in str(error):  # somebody has made it anew for vectors of another length
+                    yield from self.ensure(dimensions)
+                raise
         return (yield from operation())
 
     def ensure(self, dimensions: int | None, max_pauses: int = _MAX_PAUSES) -> Op[None]:

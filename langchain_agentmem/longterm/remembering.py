@@ -113,7 +113,7 @@ def _in_one_batch(
         looked_in = "" if limit is None else store.index_name
         calls.append(entries[at].call(store, looked_in, (limit or 0.0) + store.tolerance))
     only_looking = all(limits[at] is not None for at in rest)
-    replies = yield calls if only_looking else [*calls, _probe(store)]
+    replies = yield calls if only_looking else [*calls, _probe(store, entries[rest[0]])]
     failed: AgentMemoryError | None = None
     for at, reply in zip(rest, replies, strict=False):
         if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
@@ -129,9 +129,15 @@ def _in_one_batch(
         ok(replies[-1])  # once the index is made again, it holds what was stored now too
 
 
-def _probe(store: Store) -> Command:
-    """A search that finds nothing: it notices that the index is gone, which storing alone does not."""
-    return ("FT.SEARCH", store.index_name, "@user:{nobody}", "LIMIT", 0, 0, "DIALECT", 2)
+def _probe(store: Store, entry: Entry) -> Command:
+    """A search that finds nothing: it notices what storing alone does not.
+
+    The index is gone, or somebody has made it anew for vectors of another length.
+    """
+    return (
+        *("FT.SEARCH", store.index_name, "(@user:{nobody})=>[KNN 1 @embedding $vector]"),
+        *("PARAMS", 2, "vector", entry.embedding.tobytes(), "LIMIT", 0, 0, "DIALECT", 2),
+    )
 
 
 def _result(store: Store, reply: Any) -> RememberResult:
@@ -163,7 +169,7 @@ def _remember_locked(store: Store, entry: Entry, threshold: float | None) -> Op[
         raise StoreTimeoutError("Other writers have kept this user's memories locked for 20 s; try again.")
     try:
         if threshold is None:
-            reply, state = yield [entry.call(store, "", 0.0), _probe(store)]
+            reply, state = yield [entry.call(store, "", 0.0), _probe(store, entry)]
             result = _result(store, reply)
             ok(state)
         else:

@@ -20,7 +20,7 @@ from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoa
 
 _READS = frozenset(
     (
-        *("PING", "EXISTS", "TTL", "SCAN", "INFO", "MODULE", "MEMORY", "ZREVRANGEBYSCORE"),
+        *("PING", "EXISTS", "TTL", "SCAN", "INFO", "MODULE", "MEMORY", "ZREVRANGEBYSCORE", "ZMSCORE"),
         *("HGET", "HMGET", "HGETALL", "LRANGE", "LLEN", "XLEN", "XRANGE", "XREVRANGE", "JSON.GET"),
         *("EVALSHA_RO", "EVAL_RO", "FT.SEARCH", "FT.INFO", "FT._LIST"),
         *("SEARCH.QUERY", "SEARCH.COUNT", "SEARCH.DESCRIBE", "SEARCH.WAITINDEXING"),

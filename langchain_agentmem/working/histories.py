@@ -17,13 +17,15 @@ from typing_extensions import Self
 
 from langchain_agentmem.core.checks import Ttl, given, positive, scope
 from langchain_agentmem.core.checks import ttl as checked_ttl
+from langchain_agentmem.core.keys import Keys, refuse_taken
 from langchain_agentmem.core.messages import checked_messages, encode_entry
 from langchain_agentmem.core.node_parameters import NodeParameters
-from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.operations import Op, call
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import operations
+from langchain_agentmem.working.session import check_owner
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 if TYPE_CHECKING:
@@ -102,8 +104,11 @@ class RedisHashChatMessageHistory(_History):
         memory_key: The chain's variable for the history; it is no part of the key.
         max_messages: The window; `None` keeps all.
         key_prefix: What stands before the session id in the key.
-        threads_prefix: What stands before the user in the key of a user's record of threads.
-        user: Whose session it is, if this history begins it.
+        threads_prefix: What stands before the user in the key of a user's record of threads; as in
+            `WorkingMemory`, if not given.
+        threads_ttl_seconds: How long that record lives after a write at least.
+        user: Who reads and writes; whose session it is, if this history begins it. If a user is named, a
+            session of another user is refused with `WrongOwnerError`.
         url: A Redis URL, or `embedded://`; or hand in clients.
         client: A sync client of yours; it is neither changed nor closed.
         async_client: An async client of yours.
@@ -119,7 +124,8 @@ class RedisHashChatMessageHistory(_History):
         max_messages: int | None = 20,
         key_prefix: str = "agent:session:",
         *,
-        threads_prefix: str = "agent:threads:",
+        threads_prefix: str | None = None,
+        threads_ttl_seconds: Ttl = ...,
         user: str = "default",
         url: str | None = None,
         client: redis.Redis | None = None,
@@ -139,18 +145,22 @@ class RedisHashChatMessageHistory(_History):
             max_turns=max_messages,
             key_prefix=key_prefix,
             threads_prefix=threads_prefix,
+            threads_ttl_seconds=threads_ttl_seconds,
             socket_timeout_seconds=socket_timeout_seconds,
         )
         self.transport, self._owned = self._working.transport, transport is None
 
     def _read(self, session_id: str) -> Op[list[BaseMessage]]:
-        return self._working.messages_op(session_id)
+        return self._working.messages_op(session_id, None if self._user == "default" else self._user)
 
     def _append(self, session_id: str, messages: Sequence[BaseMessage]) -> Op[int]:
         return self._working.append_op(session_id, messages, user=self._user)
 
     def _delete(self, session_id: str) -> Op[bool]:
-        return operations.delete(self._working.key(session_id), "hash")
+        key = self._working.key(session_id)
+        if self._user != "default":
+            check_owner((yield from call(("HGET", key, "user"))), self._user)
+        return (yield from operations.delete(key, "hash"))
 
 
 class _ListHistory(_History):
@@ -201,16 +211,21 @@ class _ListHistory(_History):
             **options,
         )
 
+    def _key(self, session_id: str) -> str:
+        key = self._key_prefix + session_id
+        refuse_taken("session_id", key, Keys().prefixes)
+        return key
+
     def _read(self, session_id: str) -> Op[list[BaseMessage]]:
-        return operations.list_messages(operations.Listed(self._key_prefix + session_id, self._window))
+        return operations.list_messages(operations.Listed(self._key(session_id), self._window))
 
     def _append(self, session_id: str, messages: Sequence[BaseMessage]) -> Op[int]:
         entries = [encode_entry(message) for message in checked_messages(messages)]
-        key = self._key_prefix + session_id
+        key = self._key(session_id)
         return operations.push_messages(key, entries, self._ttl_seconds, self._max_messages)
 
     def _delete(self, session_id: str) -> Op[bool]:
-        return operations.delete(self._key_prefix + session_id, "list")
+        return operations.delete(self._key(session_id), "list")
 
 
 class RedisListChatMessageHistory(_ListHistory):

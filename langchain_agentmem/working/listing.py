@@ -6,19 +6,20 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from langchain_agentmem.core import threads
 from langchain_agentmem.core.checks import utf8
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.core.threads import NotedThread
 from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.working.session import SessionState
 
 logger = logging.getLogger("langchain_agentmem")
 
-_LEAST = 20  # threads that are looked at in one round trip
-_CURSOR = re.compile(r"([0-9][0-9.e+]{0,30}|inf):(.+)", re.DOTALL)
+_LEAST, _MOST = 20, 500  # threads that are looked at in one round trip: more each time
+_CURSOR = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,20})?(?:e\+[0-9]{1,3})?|inf):(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,13 @@ def sessions_of(
     """
     after = None if cursor is None else _position(cursor)
     found: list[SessionSummary] = []
+    least = _LEAST
     while True:
-        size = max(limit - len(found) + 1, _LEAST)
+        size, least = max(limit - len(found) + 1, least), min(2 * least, _MOST)
         noted = yield from threads.newest(keys, user, size, after)
-        states = yield from gather([load(one.thread_id) for one in noted])
+        states = yield from gather([late(partial(load, one.thread_id)) for one in noted])
         for at, (after, state) in enumerate(zip(noted, states, strict=True)):
-            if isinstance(state, WrongKeyTypeError):  # it does not hide the others
+            if isinstance(state, WrongKeyTypeError | InvalidInputError):  # it does not hide the others
                 logger.warning("The session of thread %r cannot be read: %s", after.thread_id, state)
             elif ok(state) is not None and state.user == user:
                 found.append(_summary(state))

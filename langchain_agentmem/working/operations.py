@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
-from langchain_agentmem.core import scripts
+from langchain_agentmem.core import scripts, threads
 from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, text
-from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.core.removal import K, Removed
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.working.session import (
@@ -98,17 +98,17 @@ def load(
     return _state(key, thread_id, listed, replies, user)
 
 
-def write(note: Command, command: Command) -> Op[int | None]:
+def write(thread_id: str, note: Command, command: Command) -> Op[int | None]:
     """Note the thread, then write; return what `written` makes of it. One round trip."""
     noted, reply = yield [note, command]
     turn_count = written(reply)
-    ok(noted)
+    threads.noted(noted, thread_id)
     return turn_count
 
 
-def append(note: Command, command: Command) -> Op[int]:
+def append(thread_id: str, note: Command, command: Command) -> Op[int]:
     """Note the thread, then append; return the session's `turn_count`. One round trip."""
-    return (yield from write(note, command)) or 0
+    return (yield from write(thread_id, note, command)) or 0
 
 
 def write_and_load(
@@ -116,8 +116,8 @@ def write_and_load(
 ) -> Op[SessionState]:
     """Note the thread, write, and return the session after it. One round trip."""
     noted, reply, *replies = yield [note, command, *_reading(key, listed)]
-    ok(reply)
-    ok(noted)
+    written(reply)
+    threads.noted(noted, thread_id)
     state = _state(key, thread_id, listed, replies)
     if state is None:
         raise StoreError(f"The session {key!r} was deleted as soon as it was written.")
@@ -182,6 +182,19 @@ def delete(key: str, kind: str) -> Op[bool]:
     return bool((yield from call(_delete.call([key], kind))))
 
 
+def session_keys(prefix: str) -> Op[list[bytes]]:
+    """The keys of all sessions. A round trip per page of about 1,000 keys of the database."""
+    found: list[bytes] = []
+
+    def visit(keys: list[bytes]) -> Op[bool]:
+        yield from ()
+        found.extend(keys)
+        return False
+
+    yield from scan(prefix, "hash", visit)
+    return found
+
+
 def list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
     """Thread ids, in no order. A round trip a page of about 1,000 keys of the database."""
     threads: list[str] = []
@@ -195,31 +208,58 @@ def list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
     return threads[:limit]
 
 
-def owners(keys: Sequence[str], removed: Removed) -> Op[list[str | None]]:
+class Owner(NamedTuple):
+    """Whose a session is.
+
+    Attributes:
+        user: `None` if there is no session, empty if it cannot be told.
+        list_key: The key of the list that holds its turns; `None` if none does.
+    """
+
+    user: str | None
+    list_key: str | None = None
+
+
+def owners(keys: Sequence[str], lists: Sequence[str | None], removed: Removed) -> Op[list[Owner]]:
     """Return whose the sessions behind these keys are. One round trip.
 
-    `None` for one that is not there; nobody (`""`) for one that cannot be read, which is noted as unreached.
+    Args:
+        keys: The key of each session.
+        lists: The key of the list that each may have; `None` where none may.
+        removed: Where to note what cannot be told: a key of another type, a list without its Hash.
     """
-    replies = (yield [("HMGET", key, "user", "turn_count") for key in keys]) if keys else []
-    found: dict[str, str | None] = {
-        key: None if fields == [None, None] else text(fields[0] or "")
-        for key, fields in removed.answered(keys, replies)
-    }
-    return [found.get(key, "") for key in keys]
+    reading: list[Command] = [("HMGET", key, "user", "turn_count", "list") for key in keys]
+    replies = (yield [*reading, *(("TYPE", key) for key in lists if key is not None)]) if keys else []
+    answered = dict(removed.answered(keys, replies[: len(keys)]))
+    types = iter(replies[len(keys) :])
+    found: list[Owner] = []
+    for key, list_key in zip(keys, lists, strict=True):
+        there = list_key is not None and ok(next(types)) == b"list"
+        user, count, named = answered.get(key, (b"", b"", None))
+        if user is count is None and there:
+            removed.unreached.append(f"{list_key!r}: a list of messages that does not say whose it is")
+            user = b""
+        held = text(named) if named else list_key
+        found.append(Owner(None if user is count is None else text(user or ""), held))
+    return found
 
 
-def forget_sessions(keys: Sequence[Sequence[str]], user: str, removed: Removed) -> Op[list[bool]]:
+def forget_sessions(sessions: Mapping[K, Owner], user: str, removed: Removed) -> Op[list[bool]]:
     """Delete the user's sessions among these; whether each was. One round trip.
 
     Args:
-        keys: The key of each session, with the key of its list if it has one.
+        sessions: The key of each session, and what `owners` says of it.
         user: The user.
         removed: Where to count.
     """
-    replies = (yield [_forget.call(list(of_session), user) for of_session in keys]) if keys else []
-    gone = {key for key, reply in removed.answered([one[0] for one in keys], replies) if reply}
+    commands = [
+        _forget.call([key] if owner.list_key is None else [key, owner.list_key], user)
+        for key, owner in sessions.items()
+    ]
+    replies = (yield commands) if commands else []
+    gone = {key for key, reply in removed.answered(sessions, replies) if reply}
     removed.count += len(gone)
-    return [one[0] in gone for one in keys]
+    return [key in gone for key in sessions]
 
 
 def _report(unreadable: list[UnreadableEntry]) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from langchain_core.messages import BaseMessage
 
-from langchain_agentmem.core import threads
+from langchain_agentmem.core import keys, threads
 from langchain_agentmem.core.checks import Ttl, epoch_seconds, given, positive, scope, utf8
 from langchain_agentmem.core.checks import ttl as checked_ttl
-from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.keys import Keys, refuse_taken
 from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
 from langchain_agentmem.core.operations import Command, Op, gather, ok
 from langchain_agentmem.core.removal import Removed
@@ -22,6 +22,7 @@ from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.working import listing, operations
 from langchain_agentmem.working.listing import SessionPage
+from langchain_agentmem.working.operations import Owner
 from langchain_agentmem.working.session import SessionState, Window
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ class WorkingMemory(Connected):
         storage: `hash` keeps the turns in the session's Hash, and `max_turns` of them. `list` keeps all of
             them in a list beside it, as the Flowise node and LangChain.js do, and reads `max_turns`.
         list_prefix: What stands before the thread id in the key of such a list.
-        threads_prefix: What stands before the user in the key of a user's record of threads.
+        threads_prefix: What stands before the user in the key of a user's record of threads. If not given:
+            `agent:threads:`, and with another `key_prefix`, `threads:` and that.
+        threads_ttl_seconds: How long that record lives after a write at least; if not given, as long as the
+            session. The events of a thread may outlive it.
+        reserved_prefixes: What else other keys begin with: no list may be kept under such a key.
         token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -69,7 +74,9 @@ class WorkingMemory(Connected):
         key_prefix: str = "agent:session:",
         storage: Literal["hash", "list"] = "hash",
         list_prefix: str = "",
-        threads_prefix: str = "agent:threads:",
+        threads_prefix: str | None = None,
+        threads_ttl_seconds: Ttl = ...,
+        reserved_prefixes: Sequence[str] = (),
         token: str | None = None,
         socket_timeout_seconds: float = 5.0,
     ) -> None:
@@ -81,7 +88,11 @@ class WorkingMemory(Connected):
         self.max_turns = None if max_turns is None else positive("max_turns", max_turns)
         self.key_prefix = key_prefix
         self.list_prefix = list_prefix if storage == "list" else None
-        self._keys = Keys(session_prefix=key_prefix, threads_prefix=threads_prefix)
+        self._keys = Keys(
+            session_prefix=key_prefix, threads_prefix=threads_prefix or keys.threads_prefix(key_prefix)
+        )
+        self._threads_ttl = checked_ttl("threads_ttl_seconds", given(threads_ttl_seconds, self.ttl_seconds))
+        self._reserved = (*self._keys.prefixes, *reserved_prefixes)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
 
     def new_thread_id(self) -> str:
@@ -99,13 +110,19 @@ class WorkingMemory(Connected):
         agent: str = "default",
         goal: str = "",
         ttl_seconds: Ttl = ...,
+        *,
+        check_owner: bool = True,
     ) -> SessionState:
         """Begin a session, or take one up again: its turns stay.
 
         One round trip. On an existing session, a user, agent or goal that is given replaces the
-        stored one; a `ttl_seconds` that is given is the session's own from now on.
+        stored one; a `ttl_seconds` that is given is the session's own from now on. The session of another
+        user than the one that is given is refused, unless `check_owner` is false: it then changes hands.
+
+        Raises:
+            WrongOwnerError: The session belongs to another user; nothing was written.
         """
-        return self.transport.run(self._start(thread_id, user, agent, goal, ttl_seconds))
+        return self.transport.run(self._start(thread_id, user, agent, goal, ttl_seconds, check_owner))
 
     async def astart(
         self,
@@ -114,9 +131,11 @@ class WorkingMemory(Connected):
         agent: str = "default",
         goal: str = "",
         ttl_seconds: Ttl = ...,
+        *,
+        check_owner: bool = True,
     ) -> SessionState:
         """Async version of `start`."""
-        return await self.transport.arun(self._start(thread_id, user, agent, goal, ttl_seconds))
+        return await self.transport.arun(self._start(thread_id, user, agent, goal, ttl_seconds, check_owner))
 
     def load(self, thread_id: str, *, user: str | None = None) -> SessionState | None:
         """The session, or `None` if there is none. One round trip; does not refresh its life.
@@ -139,6 +158,7 @@ class WorkingMemory(Connected):
         ts: float | None = None,
         user: str = "default",
         agent: str = "default",
+        check_owner: bool = True,
     ) -> SessionState:
         """Append a plain turn and return the session, in one round trip.
 
@@ -147,10 +167,14 @@ class WorkingMemory(Connected):
             role: `user`, `assistant` or `system` (`human` and `ai` mean the first two).
             content: The text.
             ts: Its time, epoch seconds; now, if not given. It does not change the order.
-            user: Whose session it is, if this begins it.
+            user: Who writes; whose session it is, if this begins it.
             agent: Which agent's, if this begins it.
+            check_owner: Whether a session that belongs to another user than the one given is refused.
+
+        Raises:
+            WrongOwnerError: The session belongs to another user; nothing was written.
         """
-        return self.transport.run(self._append_turn(thread_id, role, content, ts, user, agent))
+        return self.transport.run(self._append_turn(thread_id, role, content, ts, user, agent, check_owner))
 
     async def aappend_turn(
         self,
@@ -161,9 +185,12 @@ class WorkingMemory(Connected):
         ts: float | None = None,
         user: str = "default",
         agent: str = "default",
+        check_owner: bool = True,
     ) -> SessionState:
         """Async version of `append_turn`."""
-        return await self.transport.arun(self._append_turn(thread_id, role, content, ts, user, agent))
+        return await self.transport.arun(
+            self._append_turn(thread_id, role, content, ts, user, agent, check_owner)
+        )
 
     def append(
         self,
@@ -172,16 +199,27 @@ class WorkingMemory(Connected):
         *,
         user: str = "default",
         agent: str = "default",
+        check_owner: bool = True,
     ) -> int:
         """Append any number of messages, trim to the window, refresh: one atomic round trip.
+
+        Args:
+            thread_id: The thread.
+            messages: LangChain messages, oldest first.
+            user: Who writes; whose session it is, if this begins it.
+            agent: Which agent's, if this begins it.
+            check_owner: Whether a session that belongs to another user than the one given is refused.
 
         Returns:
             The session's `turn_count`: how many messages it ever got.
 
         Raises:
+            WrongOwnerError: The session belongs to another user; nothing was written.
             MessageNotStorableError: A message would not come back equal; none was written.
         """
-        return self.transport.run(self.append_op(thread_id, messages, user=user, agent=agent))
+        return self.transport.run(
+            self.append_op(thread_id, messages, user=user, agent=agent, check_owner=check_owner)
+        )
 
     async def aappend(
         self,
@@ -190,9 +228,12 @@ class WorkingMemory(Connected):
         *,
         user: str = "default",
         agent: str = "default",
+        check_owner: bool = True,
     ) -> int:
         """Async version of `append`."""
-        return await self.transport.arun(self.append_op(thread_id, messages, user=user, agent=agent))
+        return await self.transport.arun(
+            self.append_op(thread_id, messages, user=user, agent=agent, check_owner=check_owner)
+        )
 
     def messages(self, thread_id: str, *, user: str | None = None) -> list[BaseMessage]:
         """The window as LangChain messages, oldest first; empty for an unknown thread. One round trip.
@@ -292,11 +333,15 @@ class WorkingMemory(Connected):
         *,
         user: str = "default",
         agent: str = "default",
+        check_owner: bool = True,
     ) -> Op[int]:
         """The operation of `append`."""
         now = time.time()
         turns = [self.encode(message, now) for message in checked_messages(messages)]
-        return operations.append(*self.write_commands(thread_id, user, agent, turns=turns, now=now))
+        owner = _checked(user, check_owner)
+        return operations.append(
+            thread_id, *self.write_commands(thread_id, user, agent, turns=turns, now=now, owner=owner)
+        )
 
     def write_turns_op(
         self,
@@ -325,7 +370,7 @@ class WorkingMemory(Connected):
             only_replacing=only_replacing,
             owner=user if check_owner else "",
         )
-        return (yield from operations.write(*commands))
+        return (yield from operations.write(thread_id, *commands))
 
     def messages_op(self, thread_id: str, user: str | None = None) -> Op[list[BaseMessage]]:
         """The operation of `messages`."""
@@ -349,38 +394,42 @@ class WorkingMemory(Connected):
         """The operation of `list_threads`."""
         return operations.list_threads(self.key_prefix, None if limit is None else positive("limit", limit))
 
+    def every_thread_op(self, user: str, removed: Removed) -> Op[list[str]]:
+        """The threads of all sessions, whoever wrote them. SCANs the database.
+
+        A session of the user whose key holds no id is deleted at once.
+        """
+        raw = yield from operations.session_keys(self.key_prefix)
+        ids = {key: _id_in(key, self.key_prefix) for key in raw}
+        odd = {key: Owner(None) for key, thread_id in ids.items() if thread_id is None}
+        yield from operations.forget_sessions(odd, scope("user", user), removed)
+        return [thread_id for thread_id in ids.values() if thread_id is not None]
+
     def threads_op(self, user: str) -> Op[list[NotedThread]]:
         """The threads in a user's record, those written to last first. One round trip per thousand."""
         return threads.every(self._keys, scope("user", user))
 
-    def drop_threads_op(self, user: str, noted: Sequence[NotedThread], own: Sequence[str]) -> Op[None]:
-        """Take threads out of a user's record, except those written to meanwhile. One round trip.
+    def drop_threads_op(self, user: str, noted: Sequence[NotedThread]) -> Op[None]:
+        """Take threads out of a user's record, except those written to meanwhile. One round trip."""
+        return threads.drop(self._keys, scope("user", user), noted)
 
-        Args:
-            user: The user.
-            noted: The threads, as they were read.
-            own: Those that were the user's: whoever wrote there without a name has them in a record too.
-        """
-        nobodys = [NotedThread(one, "+inf") for one in own]
-        dropped = yield from gather(
-            [
-                threads.drop(self._keys, scope("user", user), noted),
-                threads.drop(self._keys, "default", nobodys),
-            ]
-        )
-        for one in dropped:
-            ok(one)
+    def noted_op(self, user: str, thread_ids: Sequence[str]) -> Op[list[NotedThread]]:
+        """Those of the threads that are in a user's record. One round trip."""
+        return threads.as_noted(self._keys, scope("user", user), thread_ids)
 
-    def owners_op(self, thread_ids: Sequence[str], removed: Removed) -> Op[dict[str, str | None]]:
+    def owners_op(self, thread_ids: Sequence[str], removed: Removed) -> Op[dict[str, Owner]]:
         """Whose the sessions of these threads are; see `operations.owners`. One round trip."""
-        found = yield from operations.owners([self.key(one) for one in thread_ids], removed)
+        of_sessions = [self.key(one) for one in thread_ids]
+        found = yield from operations.owners(
+            of_sessions, [self._list_key(one) for one in thread_ids], removed
+        )
         return dict(zip(thread_ids, found, strict=True))
 
-    def forget_op(self, user: str, thread_ids: Sequence[str], removed: Removed) -> Op[list[str]]:
+    def forget_op(self, user: str, sessions: Mapping[str, Owner], removed: Removed) -> Op[list[str]]:
         """Delete the user's sessions among these threads; the ids of those deleted. One round trip."""
-        keys = [[self.key(one), *self._list_key(one)] for one in thread_ids]
-        gone = yield from operations.forget_sessions(keys, scope("user", user), removed)
-        return [one for one, deleted in zip(thread_ids, gone, strict=True) if deleted]
+        by_key = {self.key(one): owner for one, owner in sessions.items()}
+        gone = yield from operations.forget_sessions(by_key, scope("user", user), removed)
+        return [one for one, deleted in zip(sessions, gone, strict=True) if deleted]
 
     def encode(self, message: BaseMessage, ts: float) -> bytes:
         """A message as it is stored.
@@ -419,7 +468,7 @@ class WorkingMemory(Connected):
             owner: The user whose session it must be, if it is anybody's; empty for anyone.
         """
         now = time.time() if now is None else now
-        life = given(ttl_seconds, self.ttl_seconds)
+        life = _longer(given(ttl_seconds, self.ttl_seconds), self._threads_ttl)
         note = threads.note(self._keys, user, thread_id, now=now, ttl_seconds=life)
         return note, operations.write_session(
             self.key(thread_id),
@@ -437,7 +486,9 @@ class WorkingMemory(Connected):
             owner=owner,
         )
 
-    def _start(self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl) -> Op[SessionState]:
+    def _start(
+        self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl, check_owner: bool
+    ) -> Op[SessionState]:
         utf8("goal", goal)
         new = {"user": user, "agent": agent, "goal": goal}
         plain = {"user": "default", "agent": "default", "goal": ""}
@@ -446,16 +497,40 @@ class WorkingMemory(Connected):
             fields += [name, new[name]]
         if ttl_seconds is not ...:
             fields += ["ttl_seconds", checked_ttl("ttl_seconds", ttl_seconds) or 0]
-        return self._write(
-            thread_id, self.write_commands(thread_id, user, agent, fields=fields, ttl_seconds=ttl_seconds)
+        owner = _checked(user, check_owner)
+        commands = self.write_commands(
+            thread_id, user, agent, fields=fields, ttl_seconds=ttl_seconds, owner=owner
         )
+        life = _longer(given(ttl_seconds, self.ttl_seconds), self._threads_ttl)
+        return self._started(thread_id, user, life, commands)
+
+    def _started(
+        self, thread_id: str, user: str, life: int | None, commands: tuple[Command, Command]
+    ) -> Op[SessionState]:
+        state = yield from self._write(thread_id, commands)
+        lives_on = state.ttl_seconds is None or (life is not None and state.ttl_seconds > life)
+        if life is not None and lives_on:  # a life of its own, from before: the user's record must outlive it
+            now, ttl = state.last_active_ts, state.ttl_seconds
+            (reply,) = yield [threads.note(self._keys, user, thread_id, now=now, ttl_seconds=ttl)]
+            threads.noted(reply, thread_id)
+        return state
 
     def _append_turn(
-        self, thread_id: str, role: str, content: str, ts: float | None, user: str, agent: str
+        self,
+        thread_id: str,
+        role: str,
+        content: str,
+        ts: float | None,
+        user: str,
+        agent: str,
+        check_owner: bool,
     ) -> Op[SessionState]:
         now = time.time()
         turn = self.encode(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
-        return self._write(thread_id, self.write_commands(thread_id, user, agent, turns=[turn], now=now))
+        owner = _checked(user, check_owner)
+        return self._write(
+            thread_id, self.write_commands(thread_id, user, agent, turns=[turn], now=now, owner=owner)
+        )
 
     def _set(self, name: str, thread_id: str, value: str) -> Op[SessionState]:
         utf8(name, value)
@@ -463,12 +538,13 @@ class WorkingMemory(Connected):
 
     def _forget_user(self, user: str, thorough: bool) -> Op[list[str]]:
         removed, gone = Removed(), list[str]()
-        noted = yield from self.threads_op(user)
-        ids = [one.thread_id for one in noted]
+        ids = [one.thread_id for one in (yield from self.threads_op(user))]
         if thorough:
-            ids = list(dict.fromkeys([*ids, *(yield from self.list_threads_op(None))]))
+            ids = list(dict.fromkeys([*ids, *(yield from self.every_thread_op(user, removed))]))
         for at in range(0, len(ids), _PAGE):
-            gone += yield from self.forget_op(user, ids[at : at + _PAGE], removed)
+            sessions = yield from self.owners_op(ids[at : at + _PAGE], removed)
+            own = {one: owner for one, owner in sessions.items() if owner.user == user}
+            gone += yield from self.forget_op(user, own, removed)
         removed.all()
         return gone
 
@@ -483,20 +559,37 @@ class WorkingMemory(Connected):
         deleted = yield from gather([operations.delete(self.key(thread_id), "hash"), *of_list])
         return True in {bool(ok(one)) for one in deleted}
 
-    def _list_key(self, thread_id: str) -> list[str]:
-        listed = self._listed(thread_id)
-        return [] if listed is None else [listed.key]
+    def _list_key(self, thread_id: str) -> str | None:
+        try:
+            listed = self._listed(thread_id)
+        except InvalidInputError:  # no session can have it
+            return None
+        return None if listed is None else listed.key
 
     def _listed(self, thread_id: str) -> operations.Listed | None:
         if self.list_prefix is None:
             return None
         key = self.list_prefix + scope("thread_id", thread_id)
-        if key.startswith(self.key_prefix):
-            raise InvalidInputError(
-                f"thread_id begins with {self.key_prefix!r}, where sessions are kept; choose another."
-            )
+        refuse_taken("thread_id", key, self._reserved)
         return operations.Listed(key, self.max_turns)
 
 
 def _named(user: str | None) -> str | None:
     return None if user is None else scope("user", user)
+
+
+def _id_in(key: bytes, prefix: str) -> str | None:
+    """The thread id in a session's key; `None` if no id can be what stands there."""
+    try:
+        return scope("thread_id", key[len(prefix.encode()) :].decode())
+    except ValueError:
+        return None
+
+
+def _longer(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else max(one, other)
+
+
+def _checked(user: str, check_owner: bool) -> str:
+    """The user whose session it must be; empty if it may be anybody's, as for who gives no name."""
+    return "" if user == "default" or not check_owner else user

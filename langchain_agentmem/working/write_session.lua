@@ -3,7 +3,7 @@
 --
 --   KEYS[1]   the session's Hash
 --   KEYS[2]   only if given: a list that takes the turns in place of `recent_turns`, newest first, and
---             keeps all of them
+--             keeps all of them; the Hash's field `list` names it
 --   ARGV[1]   now, epoch seconds
 --   ARGV[2]   default time to live in seconds, 0 for none; the Hash's own `ttl_seconds` goes before it
 --   ARGV[3]   window: how many turns are kept, 0 for all
@@ -140,6 +140,7 @@ if not stored[1] then
 end
 call('HSET', key, 'turn_count', string.format('%.0f', turn_count), 'last_active_ts', ARGV[1])
 if list then
+  call('HSET', key, 'list', list)
   if replaced > 0 then call('LTRIM', list, replaced, -1) end
   if count > 0 then
     for turn in string.gmatch(ARGV[5] .. ',\n', '(.-),\n') do call('LPUSH', list, turn) end
