@@ -131,11 +131,9 @@ def _forget_threads(
         threads += ok(forgotten[1])
         ok(forgotten[0])
         if unreached == len(sessions.unreached) + len(events.unreached):
-            dropping = [working.drop_threads_op(user, [noted[one] for one in page if one in noted])]
-            if user != "default":
-                mine = [one for one in nameless if one.thread_id in own]
-                dropping.append(working.drop_threads_op("default", mine))
-            for dropped in (yield from gather(dropping)):
+            mine = working.drop_threads_op("default", [one for one in nameless if one.thread_id in own])
+            done = working.drop_threads_op(user, [noted[one] for one in page if one in noted])
+            for dropped in (yield from gather([done, mine])):
                 ok(dropped)
     if thorough:
         yield from log.forget_op(user, events, thorough=True)

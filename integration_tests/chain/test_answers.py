@@ -331,3 +331,50 @@ async def test_a_write_that_is_cancelled_leaves_the_exchange_unanswered(memory: 
 
 def test_every_error_of_a_turn_can_carry_an_answer() -> None:
     assert AgentMemoryError("x").output is None
+
+
+class TestWhatIsSaid:
+    """What stands in the input in LangChain's short forms is a message, and what is none is refused."""
+
+    @pytest.mark.parametrize(
+        ("said", "stored"),
+        [
+            (("human", "Hi"), ["Hi"]),
+            ([("system", "Be kind"), ("user", "Hi")], ["Be kind", "Hi"]),
+            ([HumanMessage("a"), "b"], ["a", "b"]),
+            ([], []),
+        ],
+    )
+    async def test_short_forms_are_messages(
+        self, memory: AgentMemory, run: Run, said: Any, stored: list[str]
+    ) -> None:
+        assert await run(memory.wrap(RunnableLambda(lambda _: "ok")), {"input": said}, config()) == "ok"
+        assert contents(memory) == [*stored, "ok"]
+
+    async def test_a_list_of_something_else_beside_messages_is_refused(
+        self, memory: AgentMemory, run: Run
+    ) -> None:
+        with pytest.raises(InvalidInputError, match="something else"):
+            await run(
+                memory.wrap(RunnableLambda(lambda _: "ok")), {"input": [HumanMessage("a"), 5]}, config()
+            )
+
+    async def test_an_answer_that_is_all_there_is_is_stored_each_time(
+        self, memory: AgentMemory, run: Run
+    ) -> None:
+        for _ in range(3):
+            await run(memory.wrap(RunnableLambda(lambda _: "ok")), {"input": None}, config())
+        assert contents(memory) == ["ok", "ok", "ok"]
+
+    async def test_an_answer_that_cannot_even_be_looked_at_is_on_the_error(
+        self, memory: AgentMemory, run: Run
+    ) -> None:
+        class Odd(dict[str, Any]):
+            def get(self, *_: Any) -> Any:
+                raise OSError("odd")
+
+        answer = Odd(output="ok")
+        with pytest.raises(TurnNotStoredError) as caught:
+            memory.wrap(RunnableLambda(lambda _: answer)).invoke({"input": "Hi"}, config())
+        assert caught.value.output is answer
+        assert contents(memory) == ["Hi"]

@@ -127,3 +127,27 @@ async def test_the_check_costs_no_round_trip(
     counting.round_trips = 0
     await run(chain, "hi", config())
     assert counting.round_trips == 2
+
+
+async def test_a_named_user_is_checked_wherever_it_is_named(url: str, bare: redis.Redis, do: Do) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        await do(memory.working, "append", "t1", [HumanMessage("private")], user=SECRET)
+        before = bare.dump("agent:session:t1")
+        history = memory.history("t1", user="bob")
+        for thing, method, *arguments in (
+            (memory.working, "append", "t1", [HumanMessage("x")]),
+            (memory.working, "append_turn", "t1", "user", "x"),
+            (memory.working, "start", "t1"),
+        ):
+            with pytest.raises(WrongOwnerError) as caught:
+                await do(thing, method, *arguments, user="bob")
+            assert SECRET not in str(caught.value)
+        for method, *arguments in (("get_messages",), ("add_messages", [HumanMessage("x")]), ("clear",)):
+            with pytest.raises(WrongOwnerError):
+                await do(history, method, *arguments)
+        assert bare.dump("agent:session:t1") == before
+        await do(memory.working, "append", "t1", [HumanMessage("x")], user="bob", check_owner=False)
+        assert len(memory.history("t1", user=SECRET).messages) == len(memory.history("t1").messages) == 2
+        assert (await do(memory.working, "start", "t1", user="bob", check_owner=False)).user == "bob"
+        await do(history, "clear")
+        assert not bare.exists("agent:session:t1")

@@ -76,6 +76,14 @@ class TestNested:
             with pytest.raises(InvalidInputError, match="stored twice"):
                 memory.wrap(outer)
 
+    async def test_two_memories_of_one_store_are_one(self, memory: AgentMemory, url: str, run: Run) -> None:
+        async with AgentMemory(url, embeddings=WordEmbeddings()) as twin:
+            with pytest.raises(InvalidInputError, match="stored twice"):
+                memory.wrap(twin.wrap(OK))
+            inner = twin.wrap(OK)
+            with pytest.raises(InvalidInputError, match="inside another turn"):
+                await run(memory.wrap(RunnableLambda(lambda _: inner.invoke("hi", config()))), "hi", config())
+
     async def test_one_inside_a_function_is_refused_when_it_runs(self, memory: AgentMemory, run: Run) -> None:
         asked: list[Any] = []
         inner = memory.wrap(RunnableLambda(asked.append))

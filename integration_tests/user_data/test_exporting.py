@@ -116,13 +116,16 @@ async def test_what_cannot_be_read_is_reported_and_hides_nothing(
     memory.working.append("t2", CALLS, user="alice")
     bare.delete("agent:session:t2")
     bare.set("agent:session:t2", "another program's")
+    memory.events.record("t3", "note", user="alice")
+    bare.delete("agent:events:t3")
+    bare.set("agent:events:t3", "another program's")
     found: list[AgentMemoryError] = []
     lines = await exported(memory, do, "alice", on_unreadable=found.append)
     assert len(lines) == 3
-    assert sorted(str(error).split()[1] for error in found) == ["message", "server"]
+    assert sorted(str(error).split()[1] for error in found) == ["message", "server", "server"]
     with caplog.at_level(logging.WARNING, "langchain_agentmem"):
         assert await exported(memory, do, "alice") == lines
-    assert caplog.text.count("Left out of an export") == 2
+    assert caplog.text.count("Left out of an export") == 3
 
 
 async def test_a_thorough_export_finds_what_other_programs_wrote(

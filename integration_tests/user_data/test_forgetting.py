@@ -11,10 +11,10 @@ import redis
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import CountingTransport, Do
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem import AgentMemory, LongTermMemory
+from langchain_agentmem import AgentMemory, EmbeddedRedis, LongTermMemory, WorkingMemory
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import StoreConnectionError, StoreError
@@ -238,3 +238,124 @@ async def test_a_tier_says_what_it_could_not_reach(memory: AgentMemory, bare: re
         with pytest.raises(StoreError, match="1 deleted, but 1 not reached"):
             await do(tier, "forget_user", "alice")
     assert len(left_of(bare, "agent:session:", "agent:events:")) == 2
+
+
+async def test_a_session_kept_as_a_list_is_forgotten_by_a_client_of_either_storage(
+    url: str, memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings(), session_storage="list") as lists:
+        for thread in ("t1", "t2"):
+            await do(lists.working, "append", thread, HELLO, user="alice")
+        assert sorted((await do(memory, "forget_user", "alice")).threads) == ["t1", "t2"]
+    assert bare.keys() == []
+
+
+async def test_a_list_that_has_lost_its_hash_is_reported_until_it_is_gone(
+    url: str, bare: redis.Redis, do: Do
+) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings(), session_storage="list") as lists:
+        await do(lists.working, "append", "t1", HELLO, user="alice")
+        bare.delete("agent:session:t1")
+        for _ in range(2):
+            gone = await do(lists, "forget_user", "alice")
+            assert gone.unreached == ["'t1': a list of messages that does not say whose it is"]
+        bare.delete("t1")
+        assert (await do(lists, "forget_user", "alice")).unreached == []
+    assert bare.keys() == []
+
+
+async def test_what_names_nobody_is_forgotten_after_a_real_expiry(
+    url: str, bare: redis.Redis, do: Do
+) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings(), session_ttl_seconds=1) as memory:
+        await do(memory.working, "append", "t1", HELLO, user="alice")
+        await do(memory.events, "record", "t1", "note", "it names nobody")
+        wait_until(lambda: not bare.exists("agent:session:t1"))
+        assert (await do(memory, "forget_user", "alice")).events == 1
+    assert left_of(bare) == []
+
+
+@pytest.mark.parametrize("user", ["alice", "default"])
+async def test_what_is_written_meanwhile_is_found_by_the_next_call_whatever_the_clocks_say(
+    memory: AgentMemory, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    await do(memory.working, "append", "t1", HELLO, user=user)
+    forget = memory.working.forget_op
+
+    def slowly(*arguments: Any) -> Op[list[str]]:
+        gone = yield from forget(*arguments)
+        memory.events.record_many([("t1", {"action": "note", "user": user, "ts": 5.0})])  # a clock that lags
+        return gone
+
+    with monkeypatch.context() as patched:
+        patched.setattr(memory.working, "forget_op", slowly)
+        await do(memory, "forget_user", user)
+    assert (await do(memory, "forget_user", user)).events == 1
+    assert left_of(bare) == []
+
+
+async def test_events_from_before_1970_are_found(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
+    await do(memory.events, "record_many", [("t1", {"action": "note", "user": "alice", "ts": -3600.0})])
+    assert (await do(memory, "forget_user", "alice")).events == 1
+    assert left_of(bare) == []
+
+
+async def test_odd_members_and_keys_hide_nothing_else(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
+    await do(memory.working, "append", "t1", HELLO, user="alice")
+    bare.zadd("agent:threads:alice", {"x" * 5000: 5, b"\xff": 6, "": 7})
+    for key in (b"agent:session:", b"agent:session:\xff", b"agent:session:" + b"y" * 5000):
+        bare.hset(key, mapping={"user": "alice", "turn_count": 1})
+    bare.hset(b"agent:session:\xfe", mapping={"user": "bob", "turn_count": 1})
+    assert len((await do(memory, "list_sessions", user="alice")).sessions) == 1
+    assert list(memory.export_user("alice"))
+    gone = await do(memory, "forget_user", "alice", thorough=True)
+    assert (gone.threads, gone.unreached) == (["t1"], [])
+    assert left_of(bare, "agent:session:") == [b"agent:session:\xfe"]
+
+
+async def test_a_life_that_no_key_can_have_is_for_ever(
+    memory: AgentMemory, bare: redis.Redis, do: Do
+) -> None:
+    bare.zadd("agent:threads:alice", {"": -1e30})
+    await do(WorkingMemory(transport=memory.transport), "append", "t1", HELLO, user="alice")
+    assert bare.ttl("agent:threads:alice") == -1
+
+
+async def test_a_record_of_another_type_costs_no_message_and_is_reported(
+    memory: AgentMemory, bare: redis.Redis, do: Do, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare.set("agent:threads:alice", "another program's")
+    chain = memory.wrap(RunnableLambda(lambda _: "ok")).with_retry(stop_after_attempt=3)
+    assert chain.invoke("hello", {"configurable": {"session_id": "t1", "user_id": "alice"}}) == "ok"
+    assert (await do(memory.working, "append_turn", "t1", "user", "again", user="alice")).turn_count == 3
+    assert caplog.text.count("Thread 't1' could not be noted") >= 2
+    gone = await do(memory, "forget_user", "alice", thorough=True)
+    assert (gone.threads, len(gone.unreached)) == (["t1"], 1)
+    assert left_of(bare) == [b"agent:threads:alice"]
+
+
+async def test_without_search_hashes_are_found_by_a_thorough_search(do: Do) -> None:
+    with EmbeddedRedis(search=False) as server:
+        async with AgentMemory(server.url, embeddings=WordEmbeddings(), storage="hash") as memory:
+            with redis.Redis.from_url(server.url) as client:
+                client.hset(
+                    "agent:mem:1", mapping={"user": "alice", "namespace": "default", "kind": "semantic"}
+                )
+                gone = await do(memory, "forget_user", "alice")
+                assert (gone.memories, gone.unreached) == (0, [])
+                assert (await do(memory, "forget_user", "alice", thorough=True)).memories == 1
+                assert client.keys() == []
+
+
+async def test_round_trips_do_not_grow_with_the_threads(
+    url: str, counting: CountingTransport, do: Do, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        for number in range(200):
+            memory.working.append(f"t{number}", HELLO, user="alice")
+            memory.events.record(f"t{number}", "note", user="alice")
+        memory.long_term.remember("a fact", user="alice")
+        monkeypatch.setattr(memory, "transport", counting)
+        gone = await do(memory, "forget_user", "alice")
+    assert (len(gone.threads), gone.memories, gone.events) == (200, 1, 200)
+    assert counting.round_trips <= 5

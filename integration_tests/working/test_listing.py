@@ -102,6 +102,25 @@ async def test_expired_and_foreign_sessions_take_no_place(
     assert "The session of thread 't09' cannot be read" in caplog.text
 
 
+async def test_a_thread_that_no_list_can_have_hides_nothing_else(transport: SharedConnection, do: Do) -> None:
+    working = WorkingMemory(transport=transport, storage="list")
+    await do(working, "append_turn", "t1", "user", "x", user="alice")
+    await do(EventLog(transport=transport), "record", "agent:session:x", "note", user="alice")
+    assert await pages(working, do, "alice", 5) == [["t1"]]
+
+
+async def test_pages_grow_where_sessions_have_expired(
+    counting: CountingTransport, bare: redis.Redis, do: Do
+) -> None:
+    working = WorkingMemory(transport=counting)
+    await do(working, "start", "alive", user="alice")
+    bare.zadd(Keys().threads("alice"), {f"expired{number}": 2e9 + number for number in range(2000)})
+    before = counting.round_trips
+    page = await do(working, "list_sessions", user="alice", limit=1)
+    assert [one.thread_id for one in page.sessions] == ["alive"]
+    assert counting.round_trips - before <= 20
+
+
 async def test_odd_members_of_another_writer_do_no_harm(
     transport: SharedConnection, bare: redis.Redis, do: Do
 ) -> None:
@@ -123,7 +142,7 @@ async def test_a_page_costs_two_round_trips(counting: CountingTransport, do: Do)
     assert counting.round_trips == before + 2
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "1", "1:", ":t", "nan:t", "-1:t", 5, "\ud800:t"])
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1:", ":t", "nan:t", "-1:t", "1..2:t", 5, "\ud800:t"])
 async def test_what_is_no_cursor_is_refused(transport: SharedConnection, do: Do, cursor: Any) -> None:
     with pytest.raises(InvalidInputError, match="cursor"):
         await do(WorkingMemory(transport=transport), "list_sessions", user="alice", cursor=cursor)
@@ -163,6 +182,24 @@ class TestTheRecordLivesAsLongAsWhatItNames:
         await do(working, "append", "t1", [HumanMessage("x")], user="alice")
         assert await self.life(bare) == -1
 
+    async def test_of_a_session_that_changes_hands(
+        self, transport: SharedConnection, bare: redis.Redis, do: Do
+    ) -> None:
+        working = WorkingMemory(transport=transport, ttl_seconds=100)
+        await do(working, "start", "t1", ttl_seconds=None)
+        await do(working, "start", "t1", user="alice")
+        assert await self.life(bare) == -1
+        await do(working, "start", "t2", ttl_seconds=5000)
+        await do(working, "start", "t2", user="bob")
+        assert int(bare.ttl(Keys().threads("bob"))) == 5000
+
+    async def test_of_whatever_else_there_is(
+        self, transport: SharedConnection, bare: redis.Redis, do: Do
+    ) -> None:
+        working = WorkingMemory(transport=transport, ttl_seconds=100, threads_ttl_seconds=700)
+        await do(working, "start", "t1", user="alice")
+        assert await self.life(bare) == 700
+
     async def test_of_events(self, transport: SharedConnection, bare: redis.Redis, do: Do) -> None:
         await do(EventLog(transport=transport, ttl_seconds=70), "record", "t1", "note", user="alice")
         assert await self.life(bare) == 70
@@ -170,3 +207,12 @@ class TestTheRecordLivesAsLongAsWhatItNames:
         assert await self.life(bare) == -1
         await do(EventLog(transport=transport), "record", "t1", "note")
         assert bare.keys("agent:threads:*") == [b"agent:threads:alice"]
+
+
+def test_sessions_elsewhere_have_records_elsewhere(url: str, bare: redis.Redis) -> None:
+    with WorkingMemory(url, key_prefix="mine:") as mine, WorkingMemory(url) as working:
+        mine.start("t1", user="alice")
+        working.start("t2", user="alice")
+        assert [one.thread_id for one in mine.list_sessions(user="alice").sessions] == ["t1"]
+        assert [one.thread_id for one in working.list_sessions(user="alice").sessions] == ["t2"]
+    assert bare.exists("threads:mine:alice", "agent:threads:alice") == 2

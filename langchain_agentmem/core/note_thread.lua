@@ -1,7 +1,7 @@
 -- note_thread: note that a user has a thread, before something of that thread is written.
 --
 --   KEYS[1]  the user's threads: a sorted set of thread ids by the time of the last write, epoch seconds
---   ARGV[1]  now, by the writer's clock; before 1970 counts as 0
+--   ARGV[1]  now, by the writer's clock
 --   ARGV[2]  thread id
 --   ARGV[3]  how many seconds what is about to be written lives; '' for ever
 --   result   1
@@ -13,7 +13,7 @@
 -- write. Its empty member, which is no thread, holds that longest life as a negative score.
 
 local key, life = KEYS[1], ARGV[3] == '' and '-inf' or '-' .. ARGV[3]
-local time, last = math.max(tonumber(ARGV[1]), 0), tonumber(redis.call('ZSCORE', key, ARGV[2]) or -1)
+local time, last = tonumber(ARGV[1]), tonumber(redis.call('ZSCORE', key, ARGV[2]) or -1)
 if last >= time then time = last + 0.000001 end
 redis.call('ZADD', key, string.format('%.6f', time), ARGV[2])
 redis.call('ZADD', key, 'LT', life, '')

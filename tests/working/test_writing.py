@@ -1,0 +1,56 @@
+"""What a write to a session sends: the note in the user's record first, then the session, in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from langchain_core.messages import HumanMessage
+
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.errors import StoreFullError, WrongKeyTypeError, WrongOwnerError
+from langchain_agentmem.working.working_memory import WorkingMemory
+
+WORKING = WorkingMemory("redis://127.0.0.1:1", ttl_seconds=60)
+
+
+def append() -> Op[Any]:
+    return WORKING.append_op("t", [HumanMessage("x")], user="alice")
+
+
+def write_turns() -> Op[Any]:
+    return WORKING.write_turns_op("t", [b"{}"], user="alice")
+
+
+@pytest.mark.parametrize("make", [append, write_turns])
+def test_a_thread_is_noted_before_the_session_is_written(make: Callable[[], Op[Any]]) -> None:
+    note, write = next(make())
+    assert (note[2:4], note[5:]) == ((1, "agent:threads:alice"), ("t", 60))
+    assert write[2:4] == (1, "agent:session:t")
+
+
+@pytest.mark.parametrize("make", [append, write_turns])
+def test_a_note_that_fails_costs_no_message(
+    make: Callable[[], Op[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    op = make()
+    next(op)
+    with pytest.raises(StopIteration) as stop:
+        op.send([WrongKeyTypeError("no sorted set"), 7])
+    assert stop.value.value == 7
+    assert "Thread 't' could not be noted" in caplog.text
+
+
+@pytest.mark.parametrize("make", [append, write_turns])
+@pytest.mark.parametrize(
+    ("reply", "raised"),
+    [(StoreFullError("full"), StoreFullError), (WrongKeyTypeError("OWNED"), WrongOwnerError)],
+)
+def test_a_write_that_fails_raises(
+    make: Callable[[], Op[Any]], reply: Exception, raised: type[Exception]
+) -> None:
+    op = make()
+    next(op)
+    with pytest.raises(raised):
+        op.send([1, reply])
