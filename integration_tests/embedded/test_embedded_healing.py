@@ -7,19 +7,22 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from integration_tests.conftest import Do
-from integration_tests.embedded.conftest import state_of
+from integration_tests.embedded.conftest import is_running, state_of
 from integration_tests.waiting import wait_until
 from langchain_agentmem.errors import AgentMemoryError, EmbeddedRedisError, StoreConnectionError
 from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_protocol import server_info, supervisor_is_gone
+from langchain_agentmem.transport.embedded_protocol import read_state, server_info, supervisor_is_gone
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 linux_only = pytest.mark.skipif(
@@ -161,16 +164,100 @@ async def test_a_folder_that_is_no_longer_there_is_an_error_and_no_empty_memory(
         assert await texts(do, memory) == ["before", "after"]
 
 
-def test_a_folder_that_was_moved_while_its_server_runs_is_said_to_be_in_use(folder: Path) -> None:
-    with EmbeddedRedis(folder) as embedded:
+def lose(folder: Path, fate: str) -> None:
+    """Take the folder away from its running server; `elsewhere` beside it is where it was moved to."""
+    if fate == "deleted":
+        shutil.rmtree(folder)
+    elif fate == "emptied":
+        for each in folder.iterdir():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    else:
+        folder.rename(folder.with_name("elsewhere"))
+    if fate == "exchanged":
+        folder.mkdir()
+
+
+@pytest.mark.parametrize("fate", ["moved", "deleted", "exchanged", "emptied"])
+async def test_operations_fail_soon_after_the_folder_of_a_running_server_is_gone(
+    folder: Path, memory: WorkingMemory, do: Do, fate: str
+) -> None:
+    acknowledged: list[str] = []
+
+    async def append_for(seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            text = str(len(acknowledged))
+            with suppress(StoreConnectionError):  # it was under way when the server ended
+                await do(memory, "append_turn", "t1", "user", text)
+                acknowledged.append(text)
+
+    await append_for(0.05)
+    assert acknowledged
+    supervisor = state_of(folder)["supervisor_pid"]
+    lose(folder, fate)
+    with pytest.raises(EmbeddedRedisError, match="was moved, deleted or exchanged"):
+        await append_for(5)
+    await memory.aclose()
+    wait_until(lambda: not is_running(supervisor))
+    if fate in ("moved", "exchanged"):
         elsewhere = folder.with_name("elsewhere")
+        assert not list(elsewhere.glob("*.sock"))
+        assert read_state(elsewhere) is None
+        async with WorkingMemory(f"embedded://{elsewhere}", max_turns=None) as moved:
+            assert set(acknowledged) <= set(await texts(do, moved))
+        wait_until(lambda: supervisor_is_gone(elsewhere))
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["after close", "while in use"])
+def test_a_folder_that_was_moved_while_its_server_runs_opens_at_its_new_place(
+    folder: Path, closed: bool
+) -> None:
+    elsewhere = folder.with_name("elsewhere")
+    with WorkingMemory(f"embedded://{folder}") as memory:
+        memory.append_turn("t1", "user", "before")
         folder.rename(elsewhere)
-        with pytest.raises(EmbeddedRedisError, match=f"was started in {folder}, and is still in use"):
-            EmbeddedRedis(elsewhere).start()
-        with pytest.raises(EmbeddedRedisError, match="was moved, deleted or exchanged"):
-            embedded.start()
-        elsewhere.rename(folder)
-        assert embedded.start().pid
+        if closed:
+            memory.close()
+        with WorkingMemory(f"embedded://{elsewhere}") as moved:
+            assert [message.content for message in moved.messages("t1")] == ["before"]
+            if not closed:
+                with pytest.raises(EmbeddedRedisError, match="was moved, deleted or exchanged"):
+                    memory.messages("t1")
+    wait_until(lambda: supervisor_is_gone(elsewhere))
+
+
+def test_a_folder_that_was_put_back_goes_on(folder: Path, memory: WorkingMemory) -> None:
+    elsewhere = folder.with_name("elsewhere")
+    memory.append_turn("t1", "user", "before")
+    folder.rename(elsewhere)
+    wait_until(lambda: supervisor_is_gone(elsewhere))
+    elsewhere.rename(folder)
+    memory.append_turn("t1", "user", "after")
+    assert [message.content for message in memory.messages("t1")] == ["before", "after"]
+
+
+def test_a_killed_server_is_not_started_again_in_another_folder_of_that_name(folder: Path) -> None:
+    elsewhere = folder.with_name("elsewhere")
+    with EmbeddedRedis(folder, search=False) as embedded:
+        pid = embedded.pid or 0
+        lose(folder, "exchanged")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: supervisor_is_gone(elsewhere))
+        assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a folder")
+def test_a_folder_in_use_under_another_name_is_said_to_be_in_use(folder: Path) -> None:
+    again = folder.with_name("again")
+    again.mkdir()
+    with EmbeddedRedis(folder, search=False):
+        if subprocess.run(["mount", "--bind", folder, again], capture_output=True).returncode:
+            pytest.skip("no folder can be mounted here")
+        try:
+            with pytest.raises(EmbeddedRedisError, match=f"was started in {folder}, and is still in use"):
+                EmbeddedRedis(again, search=False).start()
+        finally:
+            subprocess.run(["umount", again], check=True)
 
 
 @linux_only

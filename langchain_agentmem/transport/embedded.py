@@ -28,6 +28,7 @@ from langchain_agentmem.transport.embedded_protocol import (
     FileLock,
     ServerInfo,
     end_of_log,
+    is_still_there,
     read_state,
     server_info,
     supervisor_is_gone,
@@ -210,10 +211,10 @@ class EmbeddedRedis:
         if self._folder is None or self._users_lock is None or self._named_dir is None:
             return
         try:
-            same = os.path.samestat(os.stat(self._folder / USERS_LOCK), os.fstat(self._users_lock.descriptor))
+            still_there = is_still_there(self._folder, self._users_lock)
         except OSError:
-            same = False
-        if not same:
+            still_there = False
+        if not still_there:
             raise EmbeddedRedisError(
                 f"the folder {self._folder} was moved, deleted or exchanged while its private Redis was in "
                 "use. Put it back to go on, or close all that use it to begin with what is there now"
@@ -275,6 +276,8 @@ class EmbeddedRedis:
         state = read_state(folder)
         started_in = state.get("folder") if state else None
         if isinstance(started_in, str) and started_in != str(folder):
+            if not _is_same_folder(started_in, folder):
+                return False  # it was moved here, and as soon as its supervisor sees that, the server ends
             raise EmbeddedRedisError(
                 f"the private Redis in {folder} was started in {started_in}, and is still in use there; "
                 "close all that use it first"
@@ -316,6 +319,13 @@ class _Patience:
 def _info_of(folder: Path) -> ServerInfo | None:
     state = read_state(folder)
     return server_info(state["socket"], state["password"]) if state else None
+
+
+def _is_same_folder(one: str, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def _wait_for_removal(folder: Path) -> None:

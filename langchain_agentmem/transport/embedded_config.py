@@ -44,6 +44,11 @@ def check_options(options: Mapping[str, str]) -> None:
             )
 
 
+def supervisor_syncs(options: Mapping[str, str]) -> bool:
+    """Whether the supervisor syncs the append-only file: unless an option says when the server does."""
+    return "appendfsync" not in map(str.lower, options)
+
+
 def render_config(
     folder: Path,
     socket_path: str,
@@ -63,7 +68,8 @@ def render_config(
         'logfile ""',  # stdout: so its words and the loader's are in one place, also when it cannot start
         'save ""',
         f"appendonly {'yes' if durable else 'no'}",
-        "appendfsync everysec",
+        # The kernel has each write before its answer; the supervisor syncs. See `embedded_sync`.
+        "appendfsync no",
         "maxmemory-policy noeviction",
     ]
     lines += [f"loadmodule {_quote(str(module))}" for module in modules]

@@ -15,7 +15,7 @@ from typing import Any
 
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
 from langchain_agentmem.transport import embedded_binaries as binaries
-from langchain_agentmem.transport.embedded_config import render_config
+from langchain_agentmem.transport.embedded_config import render_config, supervisor_syncs
 from langchain_agentmem.transport.embedded_folder import place_socket
 from langchain_agentmem.transport.embedded_protocol import LOG, end_of_log, open_log, read_state
 
@@ -120,7 +120,7 @@ def _order(
         )
         runnable.append({"name": candidate.name, "server": str(files.server), "config": config})
     order = {"candidates": runnable, "socket": socket_path, "password": password, "search": search}
-    return {**order, "throw_away": not durable}, failures
+    return {**order, "throw_away": not durable, "syncs": durable and supervisor_syncs(options)}, failures
 
 
 def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float) -> Iterator[dict[str, Any]]:

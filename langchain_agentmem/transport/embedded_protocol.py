@@ -168,6 +168,19 @@ def open_log(folder: str | os.PathLike[str]) -> BinaryIO:
     return os.fdopen(os.open(os.path.join(folder, LOG), flags, 0o600), "ab")
 
 
+def is_still_there(folder: str | os.PathLike[str], users_lock: FileLock) -> bool:
+    """Whether this path leads to the folder of this lock: it was not moved, deleted or exchanged.
+
+    Raises:
+        OSError: It cannot be told, as the path may no longer be followed, or the disk fails.
+    """
+    try:
+        found = os.stat(os.path.join(folder, USERS_LOCK))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return os.path.samestat(found, os.fstat(users_lock.descriptor))
+
+
 def supervisor_is_gone(folder: str | os.PathLike[str]) -> bool:
     """Whether this folder had a supervisor and now has none; nothing is created to find that out."""
     try:

@@ -28,8 +28,10 @@ from langchain_agentmem.transport.embedded_protocol import (
     FileLock,
     ServerInfo,
     end_of_log,
+    is_still_there,
     write_private,
 )
+from langchain_agentmem.transport.embedded_sync import APPEND_ONLY_FOLDER, AppendOnlySync
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +39,15 @@ if TYPE_CHECKING:
 _RESTARTS, _RESTARTS_WITHIN_SECONDS = 5, 60.0
 _CLAIM_SECONDS = 10.0
 _TELL_EVERY_SECONDS = 0.5
+_LOOK_EVERY_SECONDS = 1.0
 
 
 class Supervisor:
     """One server and its folder, as the starter described them in `order`.
 
     `order` has: `candidates` (each a `name`, the `server` to run and its whole `config`), `socket`,
-    `password`, `search`, `throw_away`, `timeout_seconds`.
+    `password`, `search`, `throw_away`, `syncs` (whether the supervisor syncs the append-only file),
+    `timeout_seconds`.
     """
 
     def __init__(self, folder: str, order: dict[str, Any], report: socket.socket) -> None:
@@ -81,7 +85,7 @@ class Supervisor:
     def _start_first_that_fits(self) -> bool:
         deadline = time.monotonic() + self.order["timeout_seconds"]
         for candidate in self.order["candidates"]:
-            fresh = not os.path.exists(self._path("appendonlydir"))
+            fresh = not os.path.exists(self._path(APPEND_ONLY_FOLDER))
             reason = self._try(candidate, deadline)
             if reason is None:
                 self._tell(started=candidate["name"])
@@ -90,7 +94,7 @@ class Supervisor:
                 return True
             self.server.stop(at_once=False)
             if fresh:  # what a newer server has begun there, the next candidate may not be able to read
-                shutil.rmtree(self._path("appendonlydir"), ignore_errors=True)
+                shutil.rmtree(self._path(APPEND_ONLY_FOLDER), ignore_errors=True)
             self._tell(failed=candidate["name"], reason=reason)
             if time.monotonic() > deadline:
                 break
@@ -134,6 +138,8 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self.events.put("ended from outside"))
         self._in_thread(self._wait_for_server)
         self._in_thread(self._wait_for_users)
+        if not self.order["throw_away"]:
+            self._in_thread(self._look_after_folder)
         while True:
             event = self.events.get()
             _log(event)
@@ -147,6 +153,29 @@ class Supervisor:
     def _wait_for_server(self) -> None:
         # A server that ended in good order was told to: by SHUTDOWN, or as the machine goes down.
         self.events.put("ended from outside" if self.server.wait() == 0 else "server died")
+
+    def _look_after_folder(self) -> None:
+        """Sync what was written, every second, until the path of the folder no longer leads there."""
+        data, complaint = AppendOnlySync(self.folder_descriptor), ""
+        while self._is_still_there():
+            if self.order["syncs"]:
+                try:
+                    data.sync()
+                    failed = ""
+                except OSError as error:
+                    failed = f"no sync: {error}"
+                if failed != complaint:  # once, and not every second
+                    _log(failed or "synced again")
+                complaint = failed
+            time.sleep(_LOOK_EVERY_SECONDS)
+        # Whatever is answered from now on would be lost with it, or be looked for in vain.
+        self.events.put("the folder was moved, deleted or exchanged")
+
+    def _is_still_there(self) -> bool:
+        try:
+            return is_still_there(self.folder, self.users_lock)
+        except OSError:  # it cannot be told, which is no reason to end a server that works
+            return True
 
     def _in_thread(self, wait: Callable[[], None]) -> None:
         def run() -> None:
@@ -162,6 +191,9 @@ class Supervisor:
         if len(self.restarts) == _RESTARTS:
             _log(f"{_RESTARTS} restarts within {_RESTARTS_WITHIN_SECONDS:g} s: giving up")
             return False
+        if not self._is_still_there():  # it would find the data of another one, or none
+            _log("no restart: the folder was moved, deleted or exchanged")
+            return False
         self.restarts.append(now)
         try:
             self.server.start(*self.started, deadline=now + _CLAIM_SECONDS)
@@ -174,11 +206,14 @@ class Supervisor:
     # Ending ------------------------------------------------------------------------------------------
 
     def _clean(self) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self.order["socket"])
+        socket_folder, socket_name = os.path.split(self.order["socket"])
         with contextlib.suppress(OSError):
             os.unlink(STATE, dir_fd=self.folder_descriptor)
-        socket_folder = os.path.dirname(self.order["socket"])
+        with contextlib.suppress(OSError):
+            if socket_folder == self.folder:
+                os.unlink(socket_name, dir_fd=self.folder_descriptor)
+            else:
+                os.unlink(self.order["socket"])
         if socket_folder != self.folder:
             with contextlib.suppress(OSError):
                 os.rmdir(socket_folder)
