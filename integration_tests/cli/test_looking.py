@@ -60,6 +60,19 @@ def test_a_session_shows_its_state_its_window_and_its_life(filled: str, bare: re
     assert not bare.exists("agent:session:t-1")
 
 
+def test_a_session_shows_what_nobody_answered(url: str) -> None:
+    with AgentMemory(url) as memory:
+        unanswered = memory.wrap(lambda _: 1 / 0, memories_key=None, remember=None)
+        with pytest.raises(ZeroDivisionError):
+            unanswered.invoke("Are you there?", {"configurable": {"session_id": "t-1", "user_id": "ada"}})
+        memory.working.append_turn("t-1", "user", "Hello?")
+    asked, again = agentmem("session", "t-1", url=url).stdout.splitlines()[-2:]
+    assert asked.endswith("  user (unanswered)  Are you there?")
+    assert again.endswith("  user  Hello?")
+    turns = json.loads(agentmem("session", "t-1", "--json", url=url).stdout)["turns"]
+    assert [turn.get("unanswered", False) for turn in turns] == [True, False]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
