@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from typing_extensions import Self
 
 from langchain_agentmem import user_data
+from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import positive, scope
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
@@ -59,7 +60,7 @@ class AgentMemory(Connected):
         session_id: The session of a memory that was made by `from_node`.
 
     Raises:
-        ConfigurationError: A setting, the URL or a client is not usable.
+        ConfigurationError: A setting, the URL, a client or the embeddings are not usable.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class AgentMemory(Connected):
     ) -> None:
         if settings is not None and options:
             raise ConfigurationError("Give settings= or single settings, not both.")
+        checks.embeddings(embeddings)
         handed = client if client is not None else async_client
         if handed is not None and (url is not None or options.get("token") is not None):
             raise ConfigurationError("Give a URL or clients, not both.")
@@ -350,6 +352,11 @@ class AgentMemory(Connected):
         from langchain_agentmem.turn import OnAbandon, WrapOptions
 
         if remember is not None and not callable(remember):
+            if not isinstance(remember, str):
+                raise InvalidInputError(
+                    "remember must be a kind, None for nothing, or a function from the text to one of them, "
+                    f"not {type(remember).__name__}."
+                )
             scope("remember", remember)
         if kind is not None:
             scope("kind", kind)
@@ -429,13 +436,13 @@ class AgentMemory(Connected):
         thorough: bool = False,
         on_unreadable: Callable[[AgentMemoryError], None] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Yield everything of a user as plain dicts, in the form that `agentmem import` reads.
+        """Yield everything of a user as plain dicts: sessions and memories as `agentmem import` reads them.
 
         A session comes as `{"thread", "user", "agent", "goal", "scratchpad"}`, followed by its messages:
         `{"thread", "user", "role", "content", "ts", …}`. A memory is `{"id", "text", "user", "namespace",
         "kind", "thread", "created_ts", "hit_count", "metadata", "ttl_seconds", …}`, without its embedding; an
-        event `{"thread", "id", "action", "detail", "ts", …}`. Reads a page of 500 in a round trip, as it is
-        iterated over.
+        event, which is for reading only, `{"thread", "id", "action", "detail", "ts", …}`. Reads a page of 500
+        in a round trip, as it is iterated over.
 
         Args:
             user: Whose.

@@ -192,13 +192,20 @@ class ChainTurn:
         """Why the text cannot be looked up or remembered; empty if it can."""
         limit = self.memory.settings.max_text_bytes
         try:
-            return "" if len(self.text.encode()) <= limit else f"a text of over {limit} bytes"
+            return (
+                ""
+                if len(self.text.encode()) <= limit
+                else f"a text of over {limit} bytes (the setting max_text_bytes)"
+            )
         except UnicodeEncodeError:
             return "a text with a lone surrogate, which is not Unicode,"
 
     def _choose_kind(self) -> str | None:
         if self._unusable:
-            self.failures.note("memory", f"{self._unusable} is neither looked up nor kept")
+            kept = "is in the session, but " if self._question is not None else "is "
+            self.failures.note(
+                "memory", f"{self._unusable} {kept}neither looked up nor remembered in long-term memory"
+            )
         if self._unusable or not self.text:
             return None
         remember = self._options.remember
@@ -477,8 +484,9 @@ def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -
             return scope(name, configurable[name])
     if default is not None:
         return default
+    others = ", ".join(str(name) for name in configurable if not str(name).startswith("__"))
     raise InvalidInputError(
-        f"The config names no {names[0]}: call the chain with "
+        f"The config names no {names[0]}{f', only {others}' if others else ''}: call the chain with "
         'config={"configurable": {"session_id": "…", "user_id": "…"}}.'
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
 
 logger = logging.getLogger("langchain_agentmem")
+
+# What ends a turn without being an error.
+_ENDS: dict[type[BaseException], str] = {
+    GeneratorExit: "the stream was left before its end",
+    asyncio.CancelledError: "the call was cancelled",
+}
 
 
 class Failures:
@@ -52,9 +59,12 @@ class Failures:
 
     def note(self, what: str, reason: object) -> None:
         """Log something that was passed over, and show it."""
-        why = said(reason) if isinstance(reason, Exception) else str(reason)
+        if isinstance(reason, Exception):
+            why, line = said(reason), "%s failed in thread %r and the chain goes on: %s"
+        else:
+            why, line = str(reason), "%s in thread %r: %s"
         self.noted.append(f"{what}: {why}")
-        logger.warning("%s failed in thread %r and the chain goes on: %s", what, self._thread_id, why)
+        logger.warning(line, what, self._thread_id, why)
         self._memory.events.put(self._thread_id, "memory_error", self.noted[-1], user=self._user)
 
 
@@ -64,4 +74,7 @@ def said(error: BaseException) -> str:
         words = str(error)
     except Exception:  # noqa: BLE001 - any code may stand behind it
         words = "?"
-    return words if isinstance(error, AgentMemoryError) else f"{type(error).__name__}: {words}"
+    if isinstance(error, AgentMemoryError) and words:
+        return words
+    kind = next((told for ended, told in _ENDS.items() if isinstance(error, ended)), type(error).__name__)
+    return f"{kind}: {words}" if words else kind

@@ -81,6 +81,13 @@ def test_settings_reach_every_tier(url: str, bare: redis.Redis) -> None:
     assert bare.execute_command("FT._LIST") in ([b"i"], {b"i"})
 
 
+@pytest.mark.parametrize(("given", "kind"), [("openai", "str"), (WordEmbeddings, "the class WordEmbeddings")])
+def test_what_embeds_nothing_is_no_embeddings(given: Any, kind: str) -> None:
+    expected = rf"must be a LangChain Embeddings \(embed_query, embed_documents\), not {kind}\."
+    with pytest.raises(ConfigurationError, match=expected):
+        AgentMemory(embeddings=given)
+
+
 async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis, do: Do) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
         chain = memory.wrap(RunnableLambda(lambda _: "ok"))

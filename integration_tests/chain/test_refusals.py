@@ -22,6 +22,14 @@ from langchain_agentmem.errors import InvalidInputError
 OK: Runnable[Any, Any] = RunnableLambda(lambda _: "ok")
 
 
+@pytest.mark.parametrize("remember", [True, False, 7])
+def test_what_names_no_kind_is_refused(url: str, remember: Any) -> None:
+    expected = f"a function from the text to one of them, not {type(remember).__name__}"
+    memory = AgentMemory(url, embeddings=WordEmbeddings())
+    with memory, pytest.raises(InvalidInputError, match=expected):
+        memory.wrap(OK, remember=remember)
+
+
 class PregelProtocol(Runnable[Any, Any]):
     """Stands for LangGraph's base class, which need not be installed: the same name, in the same package."""
 

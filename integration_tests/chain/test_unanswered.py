@@ -53,6 +53,11 @@ def count(memory: AgentMemory, thread: str = "t1") -> int | None:
     return None if state is None else state.turn_count
 
 
+def last_event(memory: AgentMemory) -> tuple[str, str]:
+    (event,) = memory.events.recent("t1", 1)
+    return event.action, event.detail
+
+
 def speaking(*words: Any, then: Exception | None = None) -> Runnable[Any, Any]:
     """Streams these, and then raises."""
 
@@ -82,6 +87,15 @@ async def test_what_was_said_to_a_chain_that_raises_is_kept(memory: AgentMemory,
     assert state is not None
     assert (state.user, state.recent_turns[0].role) == ("alice", "user")
     assert memory.long_term.list_memories(user="alice") == []
+
+
+async def test_an_error_without_words_is_told_by_its_kind(memory: AgentMemory) -> None:
+    def fail(_: Any) -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        memory.wrap(RunnableLambda(fail)).invoke("hi", config())
+    assert last_event(memory) == ("turn_error", "ValueError")
 
 
 async def test_said_again_it_stands_once_and_is_answered(memory: AgentMemory, run: Run) -> None:
@@ -195,7 +209,7 @@ class TestStreams:
         assert next(stream) == "one "
         stream.close()
         assert turns(memory) == [("count", True)]
-        assert [event.action for event in memory.events.recent("t1", 1)] == ["turn_error"]
+        assert last_event(memory) == ("turn_error", "the stream was left before its end")
         astream: Any = chain.astream("count", config())
         assert await anext(astream) == "one "
         await astream.aclose()
@@ -259,7 +273,7 @@ class TestCancellation:
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.to_thread(wait_until, lambda: turns(memory) == [("hi", True)])
-        assert [event.action for event in memory.events.recent("t1", 1)] == ["turn_error"]
+        assert last_event(memory) == ("turn_error", "the call was cancelled")
 
     async def test_a_stream_that_is_cancelled_keeps_what_was_said(self, memory: AgentMemory) -> None:
         reached = asyncio.Event()

@@ -249,8 +249,9 @@ async def test_recall_options_reach_recall(memory: AgentMemory) -> None:
 @pytest.mark.parametrize(
     ("configurable", "named"),
     [
-        ({}, "session_id"),
-        ({"session_id": "t1"}, "user_id"),
+        ({}, "names no session_id: call"),
+        ({"sessionId": "t1", "userId": "a", "__x": 1}, "names no session_id, only sessionId, userId: call"),
+        ({"session_id": "t1"}, "names no user_id, only session_id: call"),
         ({"session_id": "", "user_id": "a"}, "session_id"),
         ({"session_id": "t1", "user_id": ""}, "user_id"),
         ({"session_id": "t1", "user_id": "a", "namespace": ""}, "namespace"),
@@ -282,8 +283,12 @@ async def test_a_text_over_the_limit_does_not_stop_the_turn_and_is_reported(
     reports: list[TurnReport] = []
     memory.wrap(ECHO_TEXT, on_turn=reports.append).invoke("x" * 40_000, config())
     assert len(contents(memory)[0]) == 40_000
-    assert reports[0].failures == ["memory: a text of over 32768 bytes is neither looked up nor kept"]
+    assert reports[0].failures == [
+        "memory: a text of over 32768 bytes (the setting max_text_bytes) is in the session, but neither "
+        "looked up nor remembered in long-term memory"
+    ]
     assert "32768 bytes" in caplog.text
+    assert "failed" not in caplog.text
     assert "memory_error" in actions(memory)
     assert memory.long_term.list_memories(user="alice") == []
 

@@ -62,7 +62,8 @@ def test_what_one_session_is_told_the_next_recalls(
     assert "\n" not in memories
     assert "recalled   nothing within 0.55" in bobs
     assert "memory     stored as new memory" in literal
-    assert "find [bold]a vet[/bold]" in threads
+    assert "What is the name of my cat?" in threads  # bob's own thread, by its title
+    assert "find [bold]a vet[/bold]" not in threads  # ada's goal
     assert "  *  " in threads
     for words in ("starting a private Redis in", "loading the embedding model", "ready: ", "user    ada"):
         assert words in first.stderr

@@ -48,8 +48,11 @@ def test_sessions_are_listed_the_latest_first(filled: str) -> None:
 
 def test_a_session_shows_its_state_its_window_and_its_life(filled: str, bare: redis.Redis) -> None:
     shown = agentmem("session", "t-1", url=filled).stdout
-    for words in ("goal       find it", "messages   3, of which the window holds 3", "lives for  59 min"):
+    for words in ("goal       find it", "messages   3, of which the window holds 3"):
         assert words in shown
+    assert re.search(
+        r"^lives for  (1 h|59 min .*)$", shown, re.M
+    )  # one that is read within the second has it all
     assert "assistant  calls look" in shown
     assert "\x1b" not in shown
     session = json.loads(agentmem("session", "t-1", "--json", url=filled).stdout)
@@ -58,6 +61,19 @@ def test_a_session_shows_its_state_its_window_and_its_life(filled: str, bare: re
     assert 3000 < session["ttl_seconds"] <= 3600
     assert agentmem("session", "t-1", "--delete", "--yes", url=filled).returncode == 0
     assert not bare.exists("agent:session:t-1")
+
+
+def test_a_session_shows_what_nobody_answered(url: str) -> None:
+    with AgentMemory(url) as memory:
+        unanswered = memory.wrap(lambda _: 1 / 0, memories_key=None, remember=None)
+        with pytest.raises(ZeroDivisionError):
+            unanswered.invoke("Are you there?", {"configurable": {"session_id": "t-1", "user_id": "ada"}})
+        memory.working.append_turn("t-1", "user", "Hello?")
+    asked, again = agentmem("session", "t-1", url=url).stdout.splitlines()[-2:]
+    assert asked.endswith("  user (unanswered)  Are you there?")
+    assert again.endswith("  user  Hello?")
+    turns = json.loads(agentmem("session", "t-1", "--json", url=url).stdout)["turns"]
+    assert [turn.get("unanswered", False) for turn in turns] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -76,9 +76,10 @@ def test_what_cannot_be_done_is_one_line(url: str, arguments: tuple[str, ...], s
 
 
 def test_an_empty_text_is_refused_before_anything_is_loaded() -> None:
-    for arguments in (("remember", ""), ("remember", "-")):
+    for arguments in (("remember", ""), ("remember", "-"), ("recall", " ")):
         done = agentmem(*arguments, url="redis://127.0.0.1:1", stdin="\n", stubs=False, **NO_MODEL)
-        assert (done.returncode, done.stderr) == (1, "error: text is empty.\n")
+        empty = "query" if arguments[0] == "recall" else "text"
+        assert (done.returncode, done.stderr) == (1, f"error: {empty} is empty.\n")
 
 
 def _fill(url: str) -> None:
@@ -96,16 +97,26 @@ def test_nobody_is_forgotten_unless_somebody_agrees(
         done = agentmem(*arguments, url=url)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == "error: Nobody is there to confirm it: add --yes.\n"
-    asked = terminal("ada", url=url, command="forget")
-    asked.expect("Remove everything of ada, in every thread and namespace? [yes/no] ")
-    asked.send("no")
-    asked.expect("forgot     nothing")
-    assert asked.end() == 0
+    for answer in ("No", "n"):
+        asked = terminal("ada", url=url, command="forget")
+        asked.expect("Remove everything of ada, in every thread and namespace? [yes/no] ")
+        asked.send(answer)
+        asked.expect("kept       everything of ada")
+        assert asked.end() == 0
+    for arguments in (("session", "t-1", "--delete"), ("memories", "--delete", "x")):
+        asked = terminal(*arguments[1:], url=url, command=arguments[0])
+        asked.expect("[yes/no] ")
+        asked.press("Ctrl-D")
+        asked.expect(f"kept       the {'session t-1' if arguments[0] == 'session' else 'memory x'}")
+        assert asked.end() == 0
     assert bare.exists("agent:session:t-1", "agent:events:t-1") == 2
 
     asked = terminal("ada", url=url, command="forget")
+    for answer in ("", "sure"):  # neither is a yes or a no
+        asked.expect("[yes/no] ")
+        asked.send(answer)
     asked.expect("[yes/no] ")
-    asked.send("yes")
+    asked.send("Y")
     asked.expect("forgot     ada: 1 thread, 0 memories, 1 event")
     assert asked.end() == 0
     left = sorted(key for key in bare.scan_iter() if key.startswith(b"agent:"))

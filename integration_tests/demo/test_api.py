@@ -281,8 +281,9 @@ def test_a_models_answer_is_streamed_and_what_fails_is_told_without_secrets(star
         assert "sk-abc" not in failed["error"]
         plain = client.post("/turn", json={"user": "alice", "thread": "t1", "text": "fail"})
         assert (plain.status_code, "sk-abc" in plain.text) == (502, False)
-        said = [turn["content"] for turn in state(client)["session"]["turns"]]
-        assert said == ["hello", turn["answer"], "please fail", "fail"]
+        said = [(turn["content"], turn["unanswered"]) for turn in state(client)["session"]["turns"]]
+        answered = [("hello", False), (turn["answer"], False)]
+        assert said == [*answered, ("please fail", True), ("fail", True)]
 
 
 def test_a_reader_who_goes_abandons_the_turn(start: StartDemo) -> None:

@@ -127,6 +127,7 @@ def test_a_second_demo_of_the_same_store_is_told_where_the_first_is(
     code, said = refused(url, "--port", "0", *arguments)
     assert code == 1
     assert f"Another demo serves this store, at {demo.url}" in " ".join(said.split())
+    assert "loading" not in said  # the model is not waited for
     assert memories(demo.url) == 9
 
 

@@ -26,9 +26,11 @@ def test_a_models_answer_comes_in_parts_and_its_failure_is_shown(browser: Browse
         page.get_by_label("Your message").press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("The model failed")
         expect(page.get_by_label("Your message")).to_have_value("please fail")
+        expect(page.locator("#window li", has_text="please fail").locator(".unanswered")).to_be_visible()
         say(page, "hello")
         expect(page.get_by_role("alert")).to_be_hidden()
         expect(page.locator("#window")).to_contain_text("of the model, in parts")
+        expect(page.locator("#window li", has_text="hello").locator(".unanswered")).to_have_count(0)
 
 
 def test_the_token_is_asked_for_and_travels_in_a_header_only(browser: Browser, start: StartDemo) -> None:

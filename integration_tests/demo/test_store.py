@@ -11,7 +11,7 @@ import redis
 
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
-from langchain_agentmem.demo.store import MARKER, DemoStore, NotTheDemosError
+from langchain_agentmem.demo.store import DemoStore, NotTheDemosError, marker_key
 
 EMPTIED = {"alice": 8, "carol": 0}
 
@@ -144,20 +144,54 @@ async def test_a_store_that_may_be_emptied_is(memory: AgentMemory, bare: redis.R
     assert bare.get("another:program") == b"untouched"
 
 
+def elsewhere(url: str) -> AgentMemory:
+    """A memory with other prefixes in the same database; the records of threads are shared."""
+    prefixes = {f"{tier}_prefix": f"x:{tier}:" for tier in ("session", "memory", "events")}
+    return AgentMemory(url, embeddings=WordEmbeddings(), index_name="x:idx", **prefixes)
+
+
 async def test_a_marker_of_other_prefixes_gives_no_right_to_these(url: str, memory: AgentMemory) -> None:
     await memory.long_term.aremember("I sing.", user="carol")
-    other = AgentMemory(
-        url,
-        embeddings=WordEmbeddings(),
-        **{f"{tier}_prefix": f"x:{tier}:" for tier in ("session", "memory", "events")},
-        index_name="x:idx",
-    )
-    async with other:
+    async with elsewhere(url) as other:
         await opened(other)
         assert not (await opened(memory)).is_own
     assert await counts(memory) == {"alice": 0, "carol": 1}
 
 
+@pytest.mark.parametrize("may_empty", [False, True])
+async def test_demos_of_other_prefixes_leave_each_other_alone(
+    url: str, memory: AgentMemory, may_empty: bool
+) -> None:
+    store = await opened(memory)
+    await store.note_thread("t1")
+    await memory.working.astart("t1", user="alice")
+    async with elsewhere(url) as other:
+        another = await opened(other, may_empty=may_empty)
+        await another.reset()
+        assert await counts(other) == EMPTIED
+    assert await counts(memory) == EMPTIED
+    assert await memory.working.aload("t1") is not None
+    assert [one.thread_id for one in (await memory.alist_sessions(user="alice")).sessions] == ["t1"]
+    await store.reset()  # which still knows what it wrote
+
+
+@pytest.mark.parametrize("may_empty", [False, True])
+async def test_a_reset_takes_its_threads_out_of_the_users_records(
+    url: str, memory: AgentMemory, bare: redis.Redis, may_empty: bool
+) -> None:
+    store = await opened(memory, may_empty=may_empty)
+    for thread, user in [("t1", "alice"), ("t2", "bob")]:
+        await store.note_thread(thread)
+        await memory.working.aappend_turn(thread, "user", "hello", user=user)
+        await memory.events.arecord(thread, "hello", user=user)
+    async with elsewhere(url) as other:
+        await other.working.astart("theirs", user="bob")
+    await store.reset()
+    assert not bare.exists("agent:threads:alice")
+    assert bare.zrangebyscore("agent:threads:bob", 0, "inf") == [b"theirs"]
+
+
 async def test_everything_the_demo_writes_is_noted(memory: AgentMemory, bare: redis.Redis) -> None:
     await opened(memory)
-    assert {key for key in bare.scan_iter() if key != MARKER.encode()} == bare.smembers(MARKER)
+    marker = marker_key(memory.settings.memory_prefix)
+    assert {key for key in bare.scan_iter() if key != marker.encode()} == bare.smembers(marker)

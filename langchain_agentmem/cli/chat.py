@@ -14,6 +14,7 @@ from langchain_agentmem.cli.options import Namespace, Redis, User, login_name, s
 from langchain_agentmem.errors import AgentMemoryError
 
 if TYPE_CHECKING:
+    from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.cli.conversation import Conversation
     from langchain_agentmem.cli.screen import Screen
 
@@ -67,20 +68,25 @@ def chat(
 ) -> None:
     """Run `agentmem chat`."""
     from langchain_agentmem.cli import answers
-    from langchain_agentmem.cli.conversation import Conversation
+    from langchain_agentmem.cli.conversation import Conversation, load_own
     from langchain_agentmem.cli.screen import Screen
     from langchain_agentmem.cli.startup import Steps, open_memory
 
-    screen = Screen()
+    screen, talker = Screen(), user or login_name()
     steps = Steps(screen)
+
+    def check(memory: AgentMemory) -> None:
+        if thread is not None:
+            load_own(memory, thread, talker)
+
     settings = {} if recall_threshold is None else {"recall_threshold": recall_threshold}
     answering = answers.prepare(model, steps, will_remember=kind != "skip")
     # Shown as an error of the turn, which is the point of looking; the chat goes on by itself.
-    with open_memory(redis, steps, on_error="raise", **settings) as memory:
+    with open_memory(redis, steps, check=check, on_error="raise", **settings) as memory:
         conversation = Conversation(
             memory,
             screen,
-            user=user or login_name(),
+            user=talker,
             namespace=namespace,
             kind=None if kind == "skip" else kind,
             answering=answering,

@@ -11,7 +11,6 @@ from langchain_agentmem.cli import text
 from langchain_agentmem.cli.events import row
 from langchain_agentmem.cli.forgetting import removed
 from langchain_agentmem.core.checks import scope
-from langchain_agentmem.core.operations import gather
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _LISTED = 50
 _THREADS_LISTED = 10
-_THREADS_READ = 1000
 
 Confirm: TypeAlias = Callable[[str], bool] | None
 
@@ -88,29 +86,22 @@ def _thread(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 
 
 def _threads(conversation: Conversation) -> None:
-    """The threads of this store that were active last. The current one need not be stored yet."""
-    working = conversation.memory.working
-    ids = working.list_threads(limit=_THREADS_READ)
-    found = conversation.memory.transport.run(gather(working.load_op(thread_id) for thread_id in ids))
-    states = sorted(
-        (state for state in found if hasattr(state, "last_active_ts")),
-        key=lambda state: -state.last_active_ts,
-    )
+    """The user's threads that were active last. The current one need not be stored yet."""
+    page = conversation.memory.list_sessions(user=conversation.user, limit=_THREADS_LISTED)
     now = time.time()
     rows = [
         (
-            "*" if state.thread_id == conversation.thread else " ",
-            text.one_line(state.thread_id, 40),
-            text.one_line(state.user, 20),
-            str(state.turn_count),
-            f"{text.span(now - state.last_active_ts)} ago",
-            text.one_line(state.goal, 60),
+            "*" if found.thread_id == conversation.thread else " ",
+            text.one_line(found.thread_id, 40),
+            str(found.turn_count),
+            f"{text.span(now - found.last_active_ts)} ago",
+            text.one_line(found.title, 60),
         )
-        for state in states[:_THREADS_LISTED]
+        for found in page.sessions
     ]
     if not any(row[0] == "*" for row in rows):
-        rows.insert(0, ("*", conversation.thread, conversation.user, "", "", ""))
-    conversation.screen.table("thread", ("", "thread", "user", "messages", "active", "goal"), rows, cut=True)
+        rows.insert(0, ("*", text.one_line(conversation.thread, 40), "", "", ""))
+    conversation.screen.table("thread", ("", "thread", "messages", "active", "title"), rows, cut=True)
 
 
 def _user(conversation: Conversation, rest: str, confirm: Confirm) -> None:
@@ -166,7 +157,7 @@ def _forget(conversation: Conversation, rest: str, confirm: Confirm) -> None:
         if confirm is None:
             raise InvalidInputError("Nobody is there to confirm it: write /forget yes.")
         if not confirm(f"Remove everything of {user}, in every thread and namespace?"):
-            return conversation.screen.facts([("forgot", "nothing")])
+            return conversation.screen.facts([("kept", f"everything of {user}")])
     gone = conversation.memory.forget_user(conversation.user)
     conversation.switch(None)
     facts = [("forgot", f"{user}: {removed(gone)}"), ("thread", f"{conversation.thread} (new)")]
@@ -183,7 +174,7 @@ def _help(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 COMMANDS = {
     "goal": Command("/goal [TEXT]", "Set what this conversation is for, or show it.", _goal),
     "scratchpad": Command("/scratchpad [TEXT]", "Set the agent's notes, or show them.", _scratchpad),
-    "thread": Command("/thread [ID|new]", "Go on with another thread, or list the latest.", _thread),
+    "thread": Command("/thread [ID|new]", "Go on with another thread, or list your latest.", _thread),
     "user": Command("/user [NAME]", "Become another user, in a new thread, or show who you are.", _user),
     "memories": Command("/memories", "What is remembered about you.", _memories),
     "events": Command("/events [N]", "The last events of this thread: 20, or N.", _events),

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 _EVENTS_SHOWN = 6
 
 
+def load_own(memory: AgentMemory, thread: str, user: str) -> SessionState | None:
+    """The session of a thread, if there is one.
+
+    Raises:
+        InvalidInputError: The thread is another user's.
+    """
+    state = memory.working.load(thread)
+    if state is not None and state.user not in ("", "default", user):
+        raise InvalidInputError(f"The thread {thread} is {state.user}'s: become that user first.")
+    return state
+
+
 class Conversation:
     """Takes lines: turns and commands.
 
@@ -86,9 +98,7 @@ class Conversation:
         if thread is None:
             self.thread, self._last_event = self.memory.working.new_thread_id(), ""
             return None
-        state = self.memory.working.load(thread)
-        if state is not None and state.user not in ("", "default", self.user):
-            raise InvalidInputError(f"The thread {thread} is {state.user}'s: become that user first.")
+        state = load_own(self.memory, thread, self.user)
         self.thread, self._last_event = thread, None
         return state
 

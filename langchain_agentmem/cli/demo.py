@@ -12,6 +12,7 @@ from langchain_agentmem.cli.options import warned_of
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.cli.screen import Screen
@@ -100,9 +101,12 @@ def demo(
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Run `agentmem demo`."""
+    import asyncio
+
     from langchain_agentmem.cli.screen import Screen
     from langchain_agentmem.cli.startup import Steps, open_memory
-    from langchain_agentmem.demo.server import listen
+    from langchain_agentmem.demo.claim import look
+    from langchain_agentmem.demo.server import address, listen
     from langchain_agentmem.transport.urls import is_rest
 
     if token == "":
@@ -119,7 +123,11 @@ def demo(
     steps = Steps(screen)
     with listen(host, port, token) as listener:
         answering = _answering(model, steps)
-        with open_memory(redis or _own_folder(), steps, **given) as memory:
+
+        def check(memory: AgentMemory) -> None:
+            asyncio.run(look(memory, address(listener), _waiting(memory, screen)))
+
+        with open_memory(redis or _own_folder(), steps, check=check, **given) as memory:
             _serve(
                 memory,
                 listener,
@@ -172,9 +180,6 @@ def _serve(
 
     place, url = whereabouts(memory), address(listener)
 
-    def waiting() -> None:
-        screen.aside(f"memory  {place}: another demo uses it, or did until just now; looking …")
-
     def ready(done: str) -> None:
         screen.aside(started)
         screen.aside(f"memory  {place}: {done}")
@@ -187,11 +192,26 @@ def _serve(
     try:
         asyncio.run(
             serve(
-                memory, listener, host=host, about=about, waiting=waiting, ready=ready, ended=_end_soon, **how
+                memory,
+                listener,
+                host=host,
+                about=about,
+                waiting=_waiting(memory, screen),
+                ready=ready,
+                ended=_end_soon,
+                **how,
             )
         )
     except OSError as error:
         raise CommandError(f"the page cannot be served: {error}") from error
+
+
+def _waiting(memory: AgentMemory, screen: Screen) -> Callable[[], None]:
+    from langchain_agentmem.cli.startup import whereabouts
+
+    return lambda: screen.aside(
+        f"memory  {whereabouts(memory)}: another demo uses it, or did until just now; looking …"
+    )
 
 
 def _end_soon() -> None:

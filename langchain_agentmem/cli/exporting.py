@@ -109,13 +109,24 @@ def _written(output: Path | None) -> Iterator[BinaryIO]:
         return
     whole = output.resolve()  # a link stays one
     # A new file with a name of its own, for this user only: the folder may be open to others.
-    handle, name = mkstemp(dir=whole.parent, prefix=".agentmem-", suffix=".part")
+    with _naming(output):
+        handle, name = mkstemp(dir=whole.parent, prefix=".agentmem-", suffix=".part")
     part = Path(name)
     try:
         with open(handle, "wb") as stream:
             yield stream
-        if whole.exists():
-            part.chmod(whole.stat().st_mode & 0o777)
-        part.replace(whole)
+        with _naming(output):
+            if whole.exists():
+                part.chmod(whole.stat().st_mode & 0o777)
+            part.replace(whole)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(given: Path) -> Iterator[None]:
+    """Let what fails name the file that was given, not the one that stands for it meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(given)) from error

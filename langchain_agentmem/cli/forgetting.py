@@ -38,7 +38,7 @@ def forget(
 
     screen, name = Screen(), text.one_line(user, 60)
     if not confirmed(screen, f"Remove everything of {name}, in every thread and namespace?", yes):
-        return screen.facts([("forgot", "nothing")])
+        return screen.facts([("kept", f"everything of {name}")])
     with open_store(redis, screen) as memory:
         gone = memory.forget_user(user, thorough=thorough)
     if as_json:

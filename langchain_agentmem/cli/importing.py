@@ -35,10 +35,11 @@ HELP = """Import conversations and memories from JSON lines.
 What agentmem export writes can be read too (but for events); an option goes before what a line says. In a
 file whose name ends with .txt, every line is a memory as it stands.
 
-A second run stores nothing twice, also if the first was ended in the middle. A memory that is known already,
-or nearly the same, is left as it is. A line that cannot be imported is reported with its number, the rest
-goes on, and the exit code is 1. A session keeps as many messages as AGENTMEM_MAX_TURNS says (20; none: all);
-the report names those that do not hold all of theirs.
+A second run stores nothing twice, also if the first was ended in the middle. Into the store it came from, an
+export appends its conversations again; memories are known by their ids. A memory that is known already, or
+nearly the same, is left as it is. A line that cannot be imported is reported with its number, the rest goes
+on, and the exit code is 1. A session keeps as many messages as AGENTMEM_MAX_TURNS says (20; none: all); the
+report names those that do not hold all of theirs.
 
 \b
   agentmem import chat.jsonl --thread 4f0c9a --user alice

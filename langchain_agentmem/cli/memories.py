@@ -70,6 +70,8 @@ def recall(
     """Run `agentmem recall`."""
     from langchain_agentmem.cli.startup import Steps, open_memory
 
+    if not query.strip():  # told at once, not when the model has come
+        raise CommandError("query is empty.")
     screen = Screen()
     more: dict[str, Any] = {} if threshold is None else {"distance_threshold": threshold}
     with open_memory(redis, Steps(screen)) as memory:
@@ -202,7 +204,7 @@ def _delete(screen: Screen, redis: str | None, user: str, memory_id: str, yes: b
     from langchain_agentmem.cli.startup import open_store
 
     if not confirmed(screen, f"Delete the memory {text.one_line(memory_id, 60)}?", yes):
-        return screen.facts([("deleted", "nothing")])
+        return screen.facts([("kept", f"the memory {text.one_line(memory_id, 60)}")])
     with open_store(redis, screen) as memory:
         deleted = memory.long_term.delete_memory(memory_id, user=user)
     if not deleted:

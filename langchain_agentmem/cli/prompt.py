@@ -10,6 +10,8 @@ from langchain_agentmem.cli.screen import Screen
 with suppress(ImportError):
     import readline  # noqa: F401 - `input` uses it from now on
 
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
+
 
 class Prompt:
     """Asks for lines on the terminal.
@@ -28,12 +30,17 @@ class Prompt:
         return input(self._marked(prompt))
 
     def confirm(self, question: str) -> bool:
-        """Whether the person types `yes`."""
-        try:
-            return self.ask(f"{question} [yes/no] ").strip().lower() == "yes"
-        except (EOFError, KeyboardInterrupt):
-            self._screen.line()
-            return False
+        """Whether the person agrees: asked until it is yes or no. The end of the input and Ctrl-C are no."""
+        while True:
+            try:
+                answer = self.ask(f"{question} [yes/no] ").strip().lower()
+            except (EOFError, KeyboardInterrupt):
+                self._screen.line()
+                return False
+            except UnicodeDecodeError:
+                answer = ""
+            if answer in _ANSWERS:
+                return _ANSWERS[answer]
 
     def _marked(self, prompt: str) -> str:
         # readline has to know which characters take no room: those between \x01 and \x02.

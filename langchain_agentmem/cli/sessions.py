@@ -107,7 +107,7 @@ def session(
 
     screen = Screen()
     if delete and not confirmed(screen, f"Delete the session {text.one_line(thread, 60)}?", yes):
-        return screen.facts([("deleted", "nothing")])
+        return screen.facts([("kept", f"the session {text.one_line(thread, 60)}")])
     with open_store(redis, screen) as memory:
         state = memory.working.load(thread)
         if state is None:
@@ -139,11 +139,14 @@ def _show(screen: Screen, state: SessionState) -> None:
         facts.append(("unreadable", text.count(len(state.unreadable), "entry")))
     screen.facts(facts)
     rows = [
-        (moment(turn.ts), text.one_line(turn.role, 20), text.one_line(_content(turn), 2000))
-        for turn in state.recent_turns
+        (moment(turn.ts), _role(turn), text.one_line(_content(turn), 2000)) for turn in state.recent_turns
     ]
     if rows:
         screen.table("message", ("time", "role", "content"), rows)
+
+
+def _role(turn: Turn) -> str:
+    return text.one_line(turn.role, 20) + (" (unanswered)" if turn.unanswered else "")
 
 
 def _content(turn: Turn) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -34,11 +34,17 @@ class Steps:
         return "ready: " + ", ".join(self._took)
 
 
-def open_memory(url: str | None, steps: Steps, **settings: Any) -> AgentMemory:
+def open_memory(
+    url: str | None,
+    steps: Steps,
+    *,
+    check: Callable[[AgentMemory], None] | None = None,
+    **settings: Any,
+) -> AgentMemory:
     """A memory whose server answers, has the index, and whose model is loaded.
 
     One after the other: the server takes a fifth of a second, and one that cannot be reached should
-    be told at once, not when the model has come.
+    be told at once, not when the model has come. The same goes for whatever `check` raises.
     """
     from langchain_agentmem.agent_memory import AgentMemory
 
@@ -48,6 +54,8 @@ def open_memory(url: str | None, steps: Steps, **settings: Any) -> AgentMemory:
     try:
         with steps.step("Redis", f"{_reaching(memory)} …"):
             memory.long_term.create_index()
+        if check is not None:
+            check(memory)
         embeddings = memory.long_term.embeddings
         if embeddings is None:  # words are searched for
             return memory

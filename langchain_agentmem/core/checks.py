@@ -6,11 +6,12 @@ from math import isfinite
 from types import EllipsisType
 from typing import Any, TypeAlias, TypeVar
 
-from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
 MAX_SCOPE_BYTES = 4096
 YEAR_10000 = 253_402_300_800  # epoch seconds; what is beyond is no date to most programs
 MAX_TTL_SECONDS = 2**31 - 1  # 68 years; what a server refuses, it must not refuse half-way through a write
+_EMBEDDING_METHODS = ("embed_query", "embed_documents")
 
 Ttl: TypeAlias = int | EllipsisType | None
 """Seconds to live: `None` is for ever, `...` is the default that applies."""
@@ -75,6 +76,19 @@ def ttl(name: str, value: Any) -> int | None:
             f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is for ever."
         )
     return int(value)
+
+
+def embeddings(value: Any) -> None:
+    """Refuse, with a `ConfigurationError`, what is given as LangChain embeddings and embeds nothing."""
+    is_class = isinstance(value, type)
+    if value is None or (
+        not is_class and all(callable(getattr(value, name, None)) for name in _EMBEDDING_METHODS)
+    ):
+        return
+    raise ConfigurationError(
+        f"embeddings must be a LangChain Embeddings ({', '.join(_EMBEDDING_METHODS)}), "
+        f"not {f'the class {value.__name__}' if is_class else type(value).__name__}."
+    )
 
 
 def given(value: T | EllipsisType, default: T) -> T:

@@ -54,6 +54,12 @@ async def claimed(memory: AgentMemory, address: str, waiting: Callable[[], None]
                     await transport.arun(call(("DEL", key)))
 
 
+async def look(memory: AgentMemory, address: str, waiting: Callable[[], None]) -> None:
+    """Look, before anything that takes long, whether another demo serves a store; else as `claimed`."""
+    async with AgentMemory(settings=memory.settings) as own, claimed(own, address, waiting):
+        pass
+
+
 async def _take(transport: Transport, key: str, claim: str, waiting: Callable[[], None]) -> None:
     """Take the claim, once that of a demo which was killed has expired."""
     known, left = b"", 0

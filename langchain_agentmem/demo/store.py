@@ -1,8 +1,9 @@
 """Whose the store is: the demo fills an empty one, and empties no other than its own.
 
-Every key the demo causes is noted in a set beside them, before it is written: whatever becomes of a turn,
-and whenever one looks, a key under the prefixes that is not in the set was written by somebody else, and the
-store is theirs.
+Every memory, session and stream of the demo is noted in a set beside them, before it is written: whatever
+becomes of a turn, and whenever one looks, a key under the prefixes that is not in the set was written by
+somebody else, and the store is theirs. Only what is there under the prefixes is ever deleted. Users' records
+of threads may be shared by stores, so they lose the deleted threads only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import asyncio
 import uuid
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.core import threads
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op, call
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.demo.measuring import on_redis
@@ -18,7 +21,6 @@ from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
 from langchain_agentmem.errors import AgentMemoryError
 from langchain_agentmem.longterm.documents import REDIS_TYPES
 
-MARKER = "agentmem:demo"
 _REFUSAL = (
     "This store holds memories or sessions that the demo did not write, so it is not emptied. "
     "To empty it all the same, start the demo with --reset."
@@ -28,6 +30,11 @@ _AT_ONCE = 1000
 
 class NotTheDemosError(AgentMemoryError):
     """The store holds what the demo did not write."""
+
+
+def marker_key(memory_prefix: str) -> str:
+    """Where the demos of a store note what they write."""
+    return f"agentmem:demo:wrote:{memory_prefix}"
 
 
 class DemoStore:
@@ -42,6 +49,7 @@ class DemoStore:
         self._memory = memory
         self._memories = on_redis(memory)
         self._may_empty = may_empty
+        self._marker = marker_key(memory.settings.memory_prefix)
         self._resetting = asyncio.Lock()  # two at once would fill in the samples twice
         self.is_own = False
 
@@ -53,7 +61,8 @@ class DemoStore:
         self.is_own = True
         if present and not self._may_empty:
             return "kept as the last demo left it (--reset empties it)"
-        await self._delete([*(noted | present), MARKER.encode()])
+        await self._empty(present, noted)
+        await self._memory.transport.arun(call(("UNLINK", self._marker)))
         await self._seed()
         return f"{'emptied, and ' if present else ''}filled with sample memories"
 
@@ -73,13 +82,13 @@ class DemoStore:
             if not self._may_empty and (not self.is_own or present - noted):
                 raise NotTheDemosError(_REFUSAL)
             # What was noted stays noted: a turn of another browser may write the same keys in a moment.
-            await self._delete([*(present if self._may_empty else noted)])
+            await self._empty(present, noted)
             await self._seed()
 
     async def note(self, *keys: str | bytes) -> None:
         """Note that the demo wrote these keys. One round trip."""
         if self.is_own and keys:
-            await self._memory.transport.arun(call(("SADD", MARKER, *keys)))
+            await self._memory.transport.arun(call(("SADD", self._marker, *keys)))
 
     async def note_thread(self, thread_id: str) -> None:
         """Note that the demo is about to begin this thread."""
@@ -97,7 +106,7 @@ class DemoStore:
     async def _looked(self) -> tuple[set[bytes], set[bytes]]:
         """The keys that are there, and then, so that what is written meanwhile is known, those noted."""
         present = await self._memory.transport.arun(self._keys())
-        return present, set(await self._memory.transport.arun(call(("SMEMBERS", MARKER))))
+        return present, set(await self._memory.transport.arun(call(("SMEMBERS", self._marker))))
 
     def _keys(self) -> Op[set[bytes]]:
         found: set[bytes] = set()
@@ -113,9 +122,38 @@ class DemoStore:
         yield from scan(settings.events_prefix, "stream", visit)
         return found
 
-    async def _delete(self, keys: list[bytes]) -> None:
+    async def _empty(self, present: set[bytes], noted: set[bytes]) -> None:
+        """Delete the keys that are present, and take their threads, and those noted, out of the records."""
+        keys = [*present]
         for start in range(0, len(keys), _AT_ONCE):
             await self._memory.transport.arun(call(("UNLINK", *keys[start : start + _AT_ONCE])))
+        await self._memory.transport.arun(self._drop_threads(present | noted))
+
+    def _drop_threads(self, deleted: set[bytes]) -> Op[None]:
+        """Take the threads whose session or stream is among these keys out of every user's record."""
+        settings = self._memory.settings
+        prefix, keys = settings.threads_prefix.encode(), Keys(threads_prefix=settings.threads_prefix)
+
+        def visit(page: list[bytes]) -> Op[bool]:
+            for record in page:
+                try:
+                    user = record.removeprefix(prefix).decode()
+                except UnicodeDecodeError:  # of another program
+                    continue
+                found = yield from threads.every(keys, user)
+                yield from threads.drop(
+                    keys,
+                    user,
+                    (
+                        one
+                        for one in found
+                        if not deleted.isdisjoint(key.encode() for key in self._keys_of(one.thread_id))
+                    ),
+                )
+            return False
+
+        if deleted:
+            yield from scan(settings.threads_prefix, "zset", visit)
 
     async def _seed(self) -> None:
         for kind, texts in SAMPLES.items():

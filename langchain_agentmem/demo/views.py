@@ -48,7 +48,12 @@ def thread(state: SessionState) -> dict[str, Any]:
 
 
 def _turn(turn: Turn) -> dict[str, Any]:
-    return {"role": turn.role, "content": cut(str(turn.message.text), _TURN_BYTES), "ts": finite(turn.ts)}
+    return {
+        "role": turn.role,
+        "content": cut(str(turn.message.text), _TURN_BYTES),
+        "ts": finite(turn.ts),
+        "unanswered": turn.unanswered,
+    }
 
 
 def memory(record: MemoryRecord) -> dict[str, Any]:

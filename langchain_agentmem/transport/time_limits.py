@@ -40,6 +40,7 @@ __all__ = ["connecting_in_time", "extend", "timeout"]
 def connecting_in_time(client: Redis | AsyncRedis) -> None:
     """Have the client's connections connect, handshake included, within one time-out in all.
 
+    Of a sync handshake, each wait for a part of a reply gets what was left when the reply began.
     For clients that this package has made: it changes the class that their pool makes connections of.
     """
     pool: Any = client.connection_pool

@@ -46,7 +46,7 @@ function kindBadge(kind) {
 export function showWindow(session, limit) {
   const turns = session?.turns ?? [];
   const list = byId("window");
-  list.replaceChildren(...turns.map((turn) => bubble(turn.role, turn.content)));
+  list.replaceChildren(...turns.map((turn) => bubble(turn.role, turn.content, turn.unanswered)));
   if (!turns.length) {
     list.append(element("li", { class: "empty" }, "Nothing said yet in this thread. Ask about the editor theme, or tell something new."));
   }
@@ -56,9 +56,11 @@ export function showWindow(session, limit) {
   list.scrollTop = list.scrollHeight;
 }
 
-export function bubble(role, content) {
+export function bubble(role, content, unanswered = false) {
   const who = role === "user" ? "You: " : `${role}: `;
-  return element("li", { class: role === "user" ? "user" : "other" }, element("span", { class: "hidden" }, who), content);
+  const made = element("li", { class: role === "user" ? "user" : "other" }, element("span", { class: "hidden" }, who), content);
+  if (unanswered) made.append(element("span", { class: "unanswered" }, "unanswered"));
+  return made;
 }
 
 export function addBubble(role, content, waiting = false) {
