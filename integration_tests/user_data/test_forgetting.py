@@ -314,11 +314,12 @@ async def test_odd_members_and_keys_hide_nothing_else(memory: AgentMemory, bare:
 
 
 async def test_a_life_that_no_key_can_have_is_for_ever(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, do: Do, caplog: pytest.LogCaptureFixture
 ) -> None:
     bare.zadd("agent:threads:alice", {"": -1e30})
     await do(WorkingMemory(transport=memory.transport), "append", "t1", HELLO, user="alice")
     assert bare.ttl("agent:threads:alice") == -1
+    assert caplog.text == ""
 
 
 async def test_a_record_of_another_type_costs_no_message_and_is_reported(
