@@ -186,9 +186,10 @@ async def test_a_reset_takes_its_threads_out_of_the_users_records(
         await memory.events.arecord(thread, "hello", user=user)
     async with elsewhere(url) as other:
         await other.working.astart("theirs", user="bob")
-    await store.reset()
-    assert not bare.exists("agent:threads:alice")
-    assert bare.zrangebyscore("agent:threads:bob", 0, "inf") == [b"theirs"]
+        await store.reset()
+        page = await other.alist_sessions(user="bob")
+    assert not bare.exists("agent:threads:alice", "agent:threads:bob")
+    assert [session.thread_id for session in page.sessions] == ["theirs"]
 
 
 async def test_everything_the_demo_writes_is_noted(memory: AgentMemory, bare: redis.Redis) -> None:

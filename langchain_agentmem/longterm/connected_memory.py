@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import IndexMissingError
 from langchain_agentmem.longterm.drafts import Batch
@@ -21,6 +22,7 @@ class ConnectedMemory(LongTermOperations, Memories):
     """What `LongTermMemory` is built on: whatever is not about single memories."""
 
     def __init__(self, *, embeddings: Embeddings | None, **options: Any) -> None:
+        checks.embeddings(embeddings)
         super().__init__(**options)
         self._embeddings = embeddings
 

@@ -158,7 +158,7 @@ def not_the_owner() -> WrongOwnerError:
     """The error for a session of another user. It does not say whose the session is."""
     return WrongOwnerError(
         "The session belongs to another user, so it is neither read nor written. Use a thread id of this "
-        "user, or allow it: wrap(…, check_owner=False), or no user= where a session is read."
+        "user, or allow it: wrap(…, check_owner=False), or, with load and messages, leave out user=."
     )
 
 

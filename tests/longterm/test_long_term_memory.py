@@ -38,6 +38,12 @@ class NoTransport:
         self.closed = True
 
 
+@pytest.mark.parametrize("given", ["openai", WordEmbeddings, object()])
+def test_what_embeds_nothing_is_no_embeddings(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match="embeddings must be a LangChain Embeddings"):
+        LongTermMemory(transport=NoTransport(), embeddings=given)
+
+
 def silent(**options: Any) -> LongTermMemory:
     return LongTermMemory(transport=NoTransport(), embeddings=WordEmbeddings(8), **options)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,28 +12,26 @@ from langchain_agentmem.core.operations import Op
 from langchain_agentmem.errors import StoreFullError, WrongKeyTypeError, WrongOwnerError
 from langchain_agentmem.working.working_memory import WorkingMemory
 
-WORKING = WorkingMemory("redis://127.0.0.1:1", ttl_seconds=60)
+Make = Callable[[], Op[Any]]
 
 
-def append() -> Op[Any]:
-    return WORKING.append_op("t", [HumanMessage("x")], user="alice")
+@pytest.fixture(params=["append_op", "write_turns_op"])
+def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+    with WorkingMemory("redis://127.0.0.1:1", ttl_seconds=60) as working:
+        writes = {
+            "append_op": lambda: working.append_op("t", [HumanMessage("x")], user="alice"),
+            "write_turns_op": lambda: working.write_turns_op("t", [b"{}"], user="alice"),
+        }
+        yield writes[request.param]
 
 
-def write_turns() -> Op[Any]:
-    return WORKING.write_turns_op("t", [b"{}"], user="alice")
-
-
-@pytest.mark.parametrize("make", [append, write_turns])
-def test_a_thread_is_noted_before_the_session_is_written(make: Callable[[], Op[Any]]) -> None:
+def test_a_thread_is_noted_before_the_session_is_written(make: Make) -> None:
     note, write = next(make())
     assert (note[2:4], note[5:]) == ((1, "agent:threads:alice"), ("t", 60))
     assert write[2:4] == (1, "agent:session:t")
 
 
-@pytest.mark.parametrize("make", [append, write_turns])
-def test_a_note_that_fails_costs_no_message(
-    make: Callable[[], Op[Any]], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_note_that_fails_costs_no_message(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     op = make()
     next(op)
     with pytest.raises(StopIteration) as stop:
@@ -42,14 +40,11 @@ def test_a_note_that_fails_costs_no_message(
     assert "Thread 't' could not be noted" in caplog.text
 
 
-@pytest.mark.parametrize("make", [append, write_turns])
 @pytest.mark.parametrize(
     ("reply", "raised"),
     [(StoreFullError("full"), StoreFullError), (WrongKeyTypeError("OWNED"), WrongOwnerError)],
 )
-def test_a_write_that_fails_raises(
-    make: Callable[[], Op[Any]], reply: Exception, raised: type[Exception]
-) -> None:
+def test_a_write_that_fails_raises(make: Make, reply: Exception, raised: type[Exception]) -> None:
     op = make()
     next(op)
     with pytest.raises(raised):
