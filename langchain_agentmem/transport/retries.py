@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from redis.exceptions import NoScriptError, ReadOnlyError
-from tenacity import retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from langchain_agentmem.core.operations import Batch, Command
 from langchain_agentmem.core.scripts import with_source
@@ -36,12 +36,22 @@ class NotRun(Exception):  # noqa: N818 - a signal between a driver and its retri
         self.cause = cause
 
 
+_IN_TIME, _AT_MOST = stop_after_delay(2.0), stop_after_delay(6.0)
+
+
+def _give_up(state: RetryCallState) -> bool:
+    """Whether it is time to give up; not for want of a script's source, which the next attempt sends."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    unknown_script = isinstance(error, NotRun) and isinstance(error.cause.__cause__, NoScriptError)
+    return _AT_MOST(state) if unknown_script else _IN_TIME(state)
+
+
 # How a driver paces its further attempts. Two seconds are enough for a supervisor to bring a killed
 # server back, and short enough for a server that is gone to be an error "within seconds".
 PACE: dict[str, Any] = {
     "retry": retry_if_exception_type(NotRun),
     "wait": wait_random_exponential(multiplier=0.02, max=0.4),
-    "stop": stop_after_delay(2.0),
+    "stop": _give_up,
     "reraise": True,
 }
 
