@@ -166,6 +166,17 @@ async def test_many_are_stored_in_batches_with_progress(
     assert counting.round_trips == before + 3
 
 
+async def test_a_progress_that_fails_costs_nothing_that_is_stored(
+    memory: Memory, do: Do, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = ["green tea", "red car", "blue sky"]
+    results = await do(
+        memory, "remember_many", texts, user="alice", batch_size=1, on_progress=lambda done, total: 1 / 0
+    )
+    assert len({result.id for result in results}) == 3
+    assert caplog.text.count("on_progress failed") == 3
+
+
 async def test_listing_is_newest_first_and_scoped(memory: Memory, bare: redis.Redis, do: Do) -> None:
     for number in range(3):
         await do(memory, "remember", f"{'abc'[number] * 5} thing", user="alice", kind="semantic")

@@ -204,7 +204,8 @@ class LongTermMemory(ConnectedMemory):
                 what the same scope has there; the last one counts if an id stands there twice. Only for
                 those without an id a known memory is looked for.
             batch_size: How many are embedded and stored at once.
-            on_progress: Called after every batch with how many are done, and how many there are.
+            on_progress: Called after every batch with how many are done, and how many there are. What it
+                raises is logged, and storing goes on.
         """
         batches = self.batches(
             texts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
@@ -11,6 +12,8 @@ from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.longterm.drafts import Batch
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.transport.connected import Connected
+
+logger = logging.getLogger("langchain_agentmem.longterm")
 
 Progress: TypeAlias = Callable[[int, int], None]
 
@@ -111,8 +114,7 @@ class Memories(Connected):
         results: list[RememberResult] = []
         for batch in batches:
             results += store(batch)
-            if on_progress is not None:
-                on_progress(len(results), total)
+            _tell(on_progress, len(results), total)
         return results
 
     async def _ain_batches(
@@ -125,6 +127,15 @@ class Memories(Connected):
         results: list[RememberResult] = []
         for batch in batches:
             results += await store(batch)
-            if on_progress is not None:
-                on_progress(len(results), total)
+            _tell(on_progress, len(results), total)
         return results
+
+
+def _tell(on_progress: Progress | None, done: int, total: int) -> None:
+    """Tell how far storing has come. What that raises is logged: it must not cost what is stored."""
+    if on_progress is None:
+        return
+    try:
+        on_progress(done, total)
+    except Exception as error:  # noqa: BLE001 - a caller's function may raise anything
+        logger.warning("on_progress failed, and storing goes on: %s: %s", type(error).__name__, error)

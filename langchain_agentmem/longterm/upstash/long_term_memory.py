@@ -180,7 +180,8 @@ class UpstashLongTermMemory(UpstashConnectedMemory):
             metadatas: Metadata, or `None`, a text.
             ids: Must be `None`: an id comes of the text.
             batch_size: How many are stored at once.
-            on_progress: Called after every batch with how many are done, and how many there are.
+            on_progress: Called after every batch with how many are done, and how many there are. What it
+                raises is logged, and storing goes on.
         """
         batches = self.batches(
             texts,
