@@ -356,7 +356,8 @@ async def test_round_trips_do_not_grow_with_the_threads(
             memory.working.append(f"t{number}", HELLO, user="alice")
             memory.events.record(f"t{number}", "note", user="alice")
         memory.long_term.remember("a fact", user="alice")
-        monkeypatch.setattr(memory, "transport", counting)
-        gone = await do(memory, "forget_user", "alice")
+        with monkeypatch.context() as patched:
+            patched.setattr(memory, "transport", counting)
+            gone = await do(memory, "forget_user", "alice")
     assert (len(gone.threads), gone.memories, gone.events) == (200, 1, 200)
     assert counting.round_trips <= 5
