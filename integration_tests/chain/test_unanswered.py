@@ -445,6 +445,7 @@ async def test_every_backend_keeps_and_replaces(
 ) -> None:
     connection = connection_to(backend, request, url)
     memory = AgentMemory(url, session_storage=storage, session_ttl_seconds=None)
+    await memory.transport.aclose()
     try:
         memory.transport = connection
         chain = memory.wrap(Failing(2).runnable, memories_key=None, remember=None)
@@ -459,7 +460,6 @@ async def test_every_backend_keeps_and_replaces(
         if storage == "list":  # an expiry that somebody else gave stays, though every entry was replaced
             assert 900 < bare.ttl("t1") <= 1000
     finally:
-        await connection.aclose()
         await memory.aclose()
 
 
