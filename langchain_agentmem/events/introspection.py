@@ -102,9 +102,11 @@ def _children(value: Any, depth: int, most: int) -> Any:
         return f"<{_name(kind)}>"
     members = _members(value)
     if members is not None:
-        taken = list(islice(members, most // _LEAST_MEMBER + 1))  # at once: another thread may change it
+        mapping = isinstance(value, Mapping)
+        # At once: another thread may change it.
+        taken = list(islice(members, most // _LEAST_MEMBER + 1) if mapping else members)
         pairs = list(_without_secrets(taken, most))
-        total = len(value) if isinstance(value, Mapping) else len(pairs)
+        total = len(value) if mapping else len(taken)
         return Children([name for name, _ in pairs], [member for _, member in pairs], total)
     if isinstance(value, list | tuple):
         return _list(value, most)

@@ -16,6 +16,7 @@ from unittest.mock import MagicMock, Mock
 import numpy as np
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
+from pydantic import create_model
 
 from langchain_agentmem.events.description import describe
 
@@ -231,6 +232,14 @@ def test_models_of_pydantic_1_are_told_without_secrets() -> None:
 
         described = describe(Account(), 2000)
     assert described == '{"api_key":"[redacted]","note":"**********","city":"Rome"}'
+
+
+def test_of_a_model_of_many_fields_it_is_said_how_many_are_left_out() -> None:
+    fields: dict[str, Any] = {f"field{number}": (int, number) for number in range(50)}
+    for limit in (120, 300):
+        described = json.loads(describe(create_model("Large", **fields)(), limit))
+        assert described.pop("…") == f"{50 - len(described)} more"
+        assert described["field0"] == 0
 
 
 def test_an_image_in_a_message_takes_no_room() -> None:
