@@ -24,3 +24,16 @@ def scan(prefix: str, kind: str | None, visit: Callable[[list[bytes]], Op[bool]]
         seen.update(keys)
         if (keys and (yield from visit(keys))) or cursor == 0:
             return
+
+
+def keys_under(prefix: str, kind: str | None) -> Op[list[bytes]]:
+    """Return all keys of a Redis type (or of any) under a prefix. A round trip per page, as `scan`."""
+    found: list[bytes] = []
+
+    def visit(page: list[bytes]) -> Op[bool]:
+        yield from ()
+        found.extend(page)
+        return False
+
+    yield from scan(prefix, kind, visit)
+    return found

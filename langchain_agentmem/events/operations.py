@@ -11,7 +11,7 @@ from langchain_agentmem.core.checks import positive
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, text
 from langchain_agentmem.core.removal import K, Removed
-from langchain_agentmem.core.scan import scan
+from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Entry, Event, Fields, read_event
 
@@ -95,15 +95,8 @@ def after(keys: Keys, thread_id: str, last_id: str, count: int) -> Op[list[Event
 
 def list_threads(keys: Keys) -> Op[list[str]]:
     """The threads that have a stream, in no order. A round trip per page of about 1,000 keys."""
-    found: list[str] = []
-
-    def visit(page: list[bytes]) -> Op[bool]:
-        yield from ()
-        found.extend(text(key)[len(keys.events_prefix) :] for key in page)
-        return False
-
-    yield from scan(keys.events_prefix, "stream", visit)
-    return found
+    found = yield from keys_under(keys.events_prefix, "stream")
+    return [text(key)[len(keys.events_prefix) :] for key in found]
 
 
 def length(keys: Keys, thread_id: str) -> Op[int]:

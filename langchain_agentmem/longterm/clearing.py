@@ -12,7 +12,7 @@ from typing import Any
 from langchain_agentmem.core.keys import filling
 from langchain_agentmem.core.operations import Command, Op, call, ok
 from langchain_agentmem.core.removal import Removed
-from langchain_agentmem.core.scan import scan
+from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
 from langchain_agentmem.longterm.documents import REDIS_TYPES
 from langchain_agentmem.longterm.filters import condition
@@ -70,15 +70,7 @@ def scope_ids(store: Store, settings: IndexSettings, scope: Scope) -> Op[list[st
     if scope.user is not None:
         _, found = yield from _search(store, settings, scope, MAX_ROWS)
     if found is None or len(found) == MAX_ROWS:
-        every: list[bytes] = []
-
-        def visit(page: list[bytes]) -> Op[bool]:
-            yield from ()
-            every.extend(page)
-            return False
-
-        yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], visit)
-        found = every
+        found = yield from keys_under(store.keys.memory_prefix, REDIS_TYPES[store.storage])
     return [memory_id(key, store.keys.memory_prefix) for key in found]
 
 

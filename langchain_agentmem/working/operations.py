@@ -182,19 +182,6 @@ def delete(key: str, kind: str) -> Op[bool]:
     return bool((yield from call(_delete.call([key], kind))))
 
 
-def session_keys(prefix: str) -> Op[list[bytes]]:
-    """The keys of all sessions. A round trip per page of about 1,000 keys of the database."""
-    found: list[bytes] = []
-
-    def visit(keys: list[bytes]) -> Op[bool]:
-        yield from ()
-        found.extend(keys)
-        return False
-
-    yield from scan(prefix, "hash", visit)
-    return found
-
-
 def list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
     """Thread ids, in no order. A round trip a page of about 1,000 keys of the database."""
     threads: list[str] = []

@@ -16,6 +16,7 @@ from langchain_agentmem.core.keys import Keys, refuse_taken
 from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
 from langchain_agentmem.core.operations import Command, Op, gather, ok
 from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.core.scan import keys_under
 from langchain_agentmem.core.threads import NotedThread
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.transport.connected import Connected
@@ -399,7 +400,7 @@ class WorkingMemory(Connected):
 
         A session of the user whose key holds no id is deleted at once.
         """
-        raw = yield from operations.session_keys(self.key_prefix)
+        raw = yield from keys_under(self.key_prefix, "hash")
         ids = {key: _id_in(key, self.key_prefix) for key in raw}
         odd = {key: Owner(None) for key, thread_id in ids.items() if thread_id is None}
         yield from operations.forget_sessions(odd, scope("user", user), removed)

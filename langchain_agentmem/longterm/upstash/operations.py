@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, text
-from langchain_agentmem.core.scan import scan
+from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.documents import UnreadableDocument
@@ -195,12 +195,6 @@ def ids(store: UpstashStore, user: str | None) -> Op[list[str]]:
 
     One round trip per page of about 1,000 keys of the whole database.
     """
-    found: list[str] = []
-
-    def visit(page: list[bytes]) -> Op[bool]:
-        yield from ()
-        found.extend(text(key)[len(store.prefix) :] for key in page)
-        return False
-
-    yield from scan(store.prefix if user is None else user_prefix(store.prefix, user), None, visit)
-    return found
+    prefix = store.prefix if user is None else user_prefix(store.prefix, user)
+    found = yield from keys_under(prefix, None)
+    return [text(key)[len(store.prefix) :] for key in found]
