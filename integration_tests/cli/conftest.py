@@ -97,11 +97,19 @@ class Terminal:
     def press(self, key: str) -> None:
         os.write(self._master, {"Ctrl-C": b"\x03", "Ctrl-D": b"\x04"}[key])
 
-    def end(self, seconds: float = 20.0) -> int:
-        """What is still written, then the exit code."""
-        while self._read(time.monotonic() + seconds):
+    def end(self, seconds: float = 60.0, *, pressing: str | None = None) -> int:
+        """What is still written, then the exit code; `pressing` a key, again while nothing happens.
+
+        A Ctrl-C that comes between the prompt and the wait for a key is noticed with the next key only.
+        """
+        deadline = time.monotonic() + seconds
+        while pressing is not None and self.process.poll() is None and time.monotonic() < deadline:
+            self.press(pressing)
+            while self._read(time.monotonic() + 3):
+                pass
+        while self._read(deadline):
             pass
-        return self.process.wait(seconds)
+        return self.process.wait(max(deadline - time.monotonic(), 1))
 
     def _read(self, deadline: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], max(deadline - time.monotonic(), 0))

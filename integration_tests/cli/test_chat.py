@@ -95,8 +95,7 @@ def test_a_model_answers_in_parts_and_its_failure_is_the_turns(
     chat.send("/events 3")
     assert "turn_error" in chat.expect("you › ")
     assert len(list(bare.scan_iter("agent:mem:*"))) == 1  # nothing of the two that failed
-    chat.press("Ctrl-C")
-    assert chat.end() == 130
+    assert chat.end(pressing="Ctrl-C") == 130
     assert "Traceback" not in chat.screen
 
 

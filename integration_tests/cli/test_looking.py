@@ -135,8 +135,7 @@ def test_following_on_a_terminal_begins_before_the_first_event(
     with AgentMemory(url) as memory:
         memory.events.record("t-9", "begun")
     shown.expect("begun")
-    shown.press("Ctrl-C")
-    assert shown.end() == 130
+    assert shown.end(pressing="Ctrl-C") == 130
 
 
 def test_times_that_are_none_do_not_keep_the_rest_from_being_shown(filled: str, bare: redis.Redis) -> None:
