@@ -70,13 +70,13 @@ def open_memory(
 def open_store(url: str | None, screen: Screen) -> AgentMemory:
     """A memory whose server answers; neither an index nor the embedding model is needed for it."""
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.core.operations import call
+    from langchain_agentmem.core.operations import asks, call
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     memory = AgentMemory(url)
     try:
         with screen.busy(f"{_reaching(memory)} …"):
-            memory.transport.run(call(("PING",)))
+            memory.transport.run(call(asks("PING")))
     except BaseException:
         memory.close()
         raise

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.core.operations import Op, call, ok, text
+from langchain_agentmem.core.operations import Op, call, ok, reads, text, writes
 from langchain_agentmem.errors import AgentMemoryError
 from langchain_agentmem.transport.connections import Transport
 
@@ -50,8 +50,8 @@ async def claimed(memory: AgentMemory, address: str, waiting: Callable[[], None]
             await asyncio.wait([renewing])
         finally:
             with suppress(AgentMemoryError):  # it expires by itself
-                if await transport.arun(call(("GET", key))) == claim.encode():
-                    await transport.arun(call(("DEL", key)))
+                if await transport.arun(call(reads("GET", key))) == claim.encode():
+                    await transport.arun(call(writes("DEL", key)))
 
 
 async def look(memory: AgentMemory, address: str, waiting: Callable[[], None]) -> None:
@@ -63,7 +63,7 @@ async def look(memory: AgentMemory, address: str, waiting: Callable[[], None]) -
 async def _take(transport: Transport, key: str, claim: str, waiting: Callable[[], None]) -> None:
     """Take the claim, once that of a demo which was killed has expired."""
     known, left = b"", 0
-    while (await transport.arun(call(("SET", key, claim, "NX", "EX", _LIFE_SECONDS)))) is None:
+    while (await transport.arun(call(writes("SET", key, claim, "NX", "EX", _LIFE_SECONDS)))) is None:
         holder, life = await transport.arun(_looked(key))
         if holder is None:
             continue
@@ -80,7 +80,7 @@ async def _take(transport: Transport, key: str, claim: str, waiting: Callable[[]
 
 
 def _looked(key: str) -> Op[tuple[bytes | None, int]]:
-    holder, life = yield [("GET", key), ("PTTL", key)]
+    holder, life = yield [reads("GET", key), reads("PTTL", key)]
     return ok(holder), int(ok(life))
 
 
@@ -89,8 +89,8 @@ async def _renew(transport: Transport, key: str, claim: str) -> None:
     while True:
         await asyncio.sleep(_RENEWED_SECONDS)
         with suppress(AgentMemoryError):  # a store that is away for a while
-            holder = await transport.arun(call(("GET", key)))
+            holder = await transport.arun(call(reads("GET", key)))
             if holder == claim.encode():
-                await transport.arun(call(("EXPIRE", key, _LIFE_SECONDS)))
+                await transport.arun(call(writes("EXPIRE", key, _LIFE_SECONDS)))
             elif holder is None:
-                await transport.arun(call(("SET", key, claim, "NX", "EX", _LIFE_SECONDS)))
+                await transport.arun(call(writes("SET", key, claim, "NX", "EX", _LIFE_SECONDS)))

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
 from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Effect
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import RoundTrip
 
 
 @dataclass
@@ -59,67 +58,19 @@ def on_redis(memory: AgentMemory) -> LongTermMemory:
 def measured(memory: AgentMemory) -> AgentMemory:
     """The same memory over the same connections, whose every cost is metered. Close both."""
     twin = AgentMemory(settings=memory.settings, embeddings=MeasuredEmbeddings(on_redis(memory).embeddings))
-    twin.transport = MeasuredTransport(twin.transport)
+    twin.transport.observer = _spend
     return twin
 
 
-class MeasuredTransport:
-    """A transport that meters the round trips made through it."""
-
-    def __init__(self, inner: Transport) -> None:
-        self._inner = inner
-
-    @property
-    def async_only(self) -> bool:
-        """As of the transport it is around."""
-        return self._inner.async_only
-
-    @property
-    def known(self) -> dict[Any, Any]:
-        """As of the transport it is around."""
-        return self._inner.known
-
-    @property
-    def rest(self) -> bool:
-        """As of the transport it is around."""
-        return self._inner.rest
-
-    def run(self, op: Op[T]) -> T:
-        """Run an operation to its result."""
-        return self._inner.run(_metered(op))
-
-    async def arun(self, op: Op[T]) -> T:
-        """Async version of `run`."""
-        return await self._inner.arun(_metered(op))
-
-    def close(self) -> None:
-        """Close the transport it is around."""
-        self._inner.close()
-
-    async def aclose(self) -> None:
-        """Async version of `close`."""
-        await self._inner.aclose()
-
-
-def _metered(op: Op[T]) -> Op[T]:
-    meter = _meter.get()
-    if meter is None:
-        return (yield from op)
-    try:
-        batch = next(op)
-        while True:
-            began = time.perf_counter()
-            try:
-                replies = yield batch
-            finally:
-                meter.round_trips += 1
-                meter.redis_seconds += time.perf_counter() - began
-            batch = op.send(replies)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    finally:
-        op.close()
+def _spend(trip: RoundTrip) -> None:
+    if (meter := _meter.get()) is None:
+        return
+    if isinstance(trip.step, Effect):
+        meter.embedding_seconds += trip.seconds
+        meter.vector = trip.answer[-1] if trip.answer else meter.vector
+    else:
+        meter.round_trips += 1
+        meter.redis_seconds += trip.seconds
 
 
 class MeasuredEmbeddings(Embeddings):

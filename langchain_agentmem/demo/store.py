@@ -14,7 +14,7 @@ import uuid
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core import threads
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.operations import Command, Op, call, reads, writes
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.demo.measuring import on_redis
 from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
@@ -62,7 +62,7 @@ class DemoStore:
         if present and not self._may_empty:
             return "kept as the last demo left it (--reset empties it)"
         await self._empty(present, noted)
-        await self._memory.transport.arun(call(("UNLINK", self._marker)))
+        await self._memory.transport.arun(call(writes("UNLINK", self._marker)))
         await self._seed()
         return f"{'emptied, and ' if present else ''}filled with sample memories"
 
@@ -88,7 +88,7 @@ class DemoStore:
     async def note(self, *keys: str | bytes) -> None:
         """Note that the demo wrote these keys. One round trip."""
         if self.is_own and keys:
-            await self._memory.transport.arun(call(("SADD", self._marker, *keys)))
+            await self._memory.transport.arun(call(writes("SADD", self._marker, *keys)))
 
     async def note_thread(self, thread_id: str) -> None:
         """Note that the demo is about to begin this thread."""
@@ -106,7 +106,7 @@ class DemoStore:
     async def _looked(self) -> tuple[set[bytes], set[bytes]]:
         """The keys that are there, and then, so that what is written meanwhile is known, those noted."""
         present = await self._memory.transport.arun(self._keys())
-        return present, set(await self._memory.transport.arun(call(("SMEMBERS", self._marker))))
+        return present, set(await self._memory.transport.arun(call(reads("SMEMBERS", self._marker))))
 
     def _keys(self) -> Op[set[bytes]]:
         found: set[bytes] = set()
@@ -126,7 +126,7 @@ class DemoStore:
         """Delete the keys that are present, and take their threads, and those noted, out of the records."""
         keys = [*present]
         for start in range(0, len(keys), _AT_ONCE):
-            await self._memory.transport.arun(call(("UNLINK", *keys[start : start + _AT_ONCE])))
+            await self._memory.transport.arun(call(_unlink(keys[start : start + _AT_ONCE])))
         await self._memory.transport.arun(self._drop_threads(present | noted))
 
     def _drop_threads(self, deleted: set[bytes]) -> Op[None]:
@@ -160,3 +160,7 @@ class DemoStore:
             ids = [uuid.uuid4().hex for _ in texts]
             await self.note(*map(self._memories.store.keys.memory, ids))
             await self._memories.aremember_many(texts, user=USER, namespace=NAMESPACE, kind=kind, ids=ids)
+
+
+def _unlink(keys: list[bytes]) -> Command:
+    return Command(("UNLINK", *keys), tuple(keys))

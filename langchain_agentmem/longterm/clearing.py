@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_agentmem.core.keys import filling
-from langchain_agentmem.core.operations import Command, Op, call, ok
+from langchain_agentmem.core.operations import Command, Op, asks, call, ok, reads
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
@@ -53,7 +53,7 @@ def clear_prefix(store: Store) -> Op[int]:
 
     def delete_page(keys: list[bytes]) -> Op[bool]:
         nonlocal removed
-        removed += int((yield from call(("UNLINK", *keys))))
+        removed += int((yield from call(Command(("UNLINK", *keys), tuple(keys)))))
         return False
 
     yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
@@ -120,13 +120,13 @@ def _search(
         The replies to those commands, and the keys that were found: `None` if the index may not name every
         memory, be it only before or after the search.
     """
-    info: Command = ("FT.INFO", store.index_name)
-    search: Command = (
+    info = asks("FT.INFO", store.index_name)
+    search = asks(
         *("FT.SEARCH", store.index_name, condition(scope), "NOCONTENT", "LIMIT", 0, limit),
         *("TIMEOUT", store.patience_ms, "DIALECT", 2),
     )
     *replies, flagged, before, found, after = yield [
-        *(*first, ("EXISTS", filling(store.index_name))),
+        *(*first, reads("EXISTS", filling(store.index_name))),
         *(info, search, info),
     ]
     if ok(flagged) or not all(_names_all(one, settings) for one in (before, after)):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_agentmem.core.keys import filling, never_written
-from langchain_agentmem.core.operations import Command, Op, T, call, ok
+from langchain_agentmem.core.operations import Command, Op, T, asks, call, ok, reads, writes
 from langchain_agentmem.errors import (
     EmbeddingError,
     IndexMismatchError,
@@ -28,7 +28,7 @@ _MAX_PAUSES_OF_A_REBUILD = 30_000  # 10 min
 
 def pause(index_name: str) -> Command:
     """A command that answers after 20 ms: the server does the waiting, so that operations stay pure."""
-    return ("BLPOP", never_written(index_name), _PAUSE_SECONDS)
+    return writes("BLPOP", never_written(index_name), _PAUSE_SECONDS)
 
 
 class IndexFillingError(IndexMissingError):
@@ -145,7 +145,7 @@ class MemoryIndex:
         else:
             raise StoreTimeoutError(f"The index {self.settings.name!r} is still being filled; try again.")
         if flagged:
-            yield from call(("DEL", filling(self.settings.name)))
+            yield from call(writes("DEL", filling(self.settings.name)))
         self.dimensions = self._knowledge.dimensions = state.dimensions
         self._knowledge.checked = True
 
@@ -168,7 +168,7 @@ class MemoryIndex:
         self._forget()
         _, dropped, made = yield [
             self._flag(),
-            ("FT.DROPINDEX", self.settings.name),
+            Command(("FT.DROPINDEX", self.settings.name)),
             self.settings.create(dimensions),
         ]
         if not isinstance(dropped, IndexMissingError):
@@ -179,11 +179,11 @@ class MemoryIndex:
 
     def info(self) -> Op[IndexState]:
         """The index on the server. One round trip; `IndexMissingError` if there is none."""
-        return IndexState.read((yield from call(("FT.INFO", self.settings.name))))
+        return IndexState.read((yield from call(asks("FT.INFO", self.settings.name))))
 
     def drop(self) -> Op[None]:
         """Remove the index, if it is there; documents stay. One round trip."""
-        (reply,) = yield [("FT.DROPINDEX", self.settings.name)]
+        (reply,) = yield [Command(("FT.DROPINDEX", self.settings.name))]
         if not isinstance(reply, IndexMissingError):
             ok(reply)
         self._forget()
@@ -197,7 +197,10 @@ class MemoryIndex:
 
     def _look(self) -> Op[tuple[IndexState | None, bool]]:
         """The index, or `None`, and whether somebody says that it is being filled."""
-        reply, flagged = yield [("FT.INFO", self.settings.name), ("EXISTS", filling(self.settings.name))]
+        reply, flagged = yield [
+            asks("FT.INFO", self.settings.name),
+            reads("EXISTS", filling(self.settings.name)),
+        ]
         if isinstance(reply, IndexMissingError):
             self._forget()
             return None, bool(ok(flagged))
@@ -208,7 +211,7 @@ class MemoryIndex:
         _, made, reply = yield [
             self._flag(),
             self.settings.create(dimensions),
-            ("FT.INFO", self.settings.name),
+            asks("FT.INFO", self.settings.name),
         ]
         self._made(made)
         return IndexState.read(ok(reply)), True
@@ -219,9 +222,9 @@ class MemoryIndex:
             ok(reply)  # if it exists, somebody else was faster; it is checked like any other
 
     def _wait(self) -> Op[tuple[IndexState, bool]]:
-        _, _, reply = yield [self._flag(), pause(self.settings.name), ("FT.INFO", self.settings.name)]
+        _, _, reply = yield [self._flag(), pause(self.settings.name), asks("FT.INFO", self.settings.name)]
         return IndexState.read(ok(reply)), True
 
     def _flag(self) -> Command:
         # Should its maker die, whoever comes next sees whether the index is full, and takes the flag away.
-        return ("SET", filling(self.settings.name), 1, "EX", _FLAG_SECONDS)
+        return writes("SET", filling(self.settings.name), 1, "EX", _FLAG_SECONDS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from langchain_agentmem.core.keys import Keys, filling
-from langchain_agentmem.core.operations import Argument, Command, Op, ok
+from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.documents import (
@@ -48,7 +48,7 @@ class Store:
     def search(self, query: str, *arguments: Argument, also: tuple[str, ...] = ()) -> Command:
         """A search that brings everything but the embedding, and what `also` names."""
         fields = (*SEARCH_FIELDS[self.storage], *also)
-        return (
+        return asks(
             *("FT.SEARCH", self.index_name, query, *arguments, "RETURN", len(fields), *fields),
             *("TIMEOUT", self.patience_ms, "DIALECT", 2),
         )
@@ -102,7 +102,7 @@ def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
     listed = yield from _readable(store, newest, limit, scope)
     if not listed:
         return []
-    lives = yield [("TTL", store.keys.memory(record.id)) for record in listed]
+    lives = yield [reads("TTL", store.keys.memory(record.id)) for record in listed]
     return [
         replace(record, ttl_seconds=_life(life))
         for record, life in zip(listed, map(ok, lives), strict=True)
@@ -118,7 +118,7 @@ def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | No
         WrongKeyTypeError: A key holds something else.
     """
     keys = [store.keys.memory(one) for one in ids]
-    replies = yield [command for key in keys for command in (read(store, key), ("TTL", key))]
+    replies = yield [command for key in keys for command in (read(store, key), reads("TTL", key))]
     return [
         _record(store, key, ok(document), ok(life), scope)
         for key, document, life in zip(keys, replies[::2], replies[1::2], strict=True)
@@ -128,8 +128,8 @@ def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | No
 def read(store: Store, key: str | bytes) -> Command:
     """The command that reads a memory without its embedding."""
     if store.storage == "hash":
-        return ("HMGET", key, *FIELDS)
-    return ("JSON.GET", key, *(f"$.{name}" for name in FIELDS))
+        return reads("HMGET", key, *FIELDS)
+    return reads("JSON.GET", key, *(f"$.{name}" for name in FIELDS))
 
 
 def _record(store: Store, key: str, document: object, life: int, scope: Scope) -> MemoryRecord | None:
@@ -192,7 +192,7 @@ def alive(search: Command) -> Op[list[Row]]:
     Raises:
         IndexFillingError: The index does not hold every document yet.
     """
-    being_filled, reply = yield [("EXISTS", filling(str(search[1]))), search]
+    being_filled, reply = yield [reads("EXISTS", filling(str(search.args[1]))), search]
     if ok(being_filled):
         raise IndexFillingError("The search index does not hold every memory yet.")
     found = rows(ok(reply))
@@ -200,6 +200,6 @@ def alive(search: Command) -> Op[list[Row]]:
         expired = [key for key, fields in found if fields is None]
         if not expired:
             break
-        *_, reply = yield [*(("EXISTS", key) for key in expired), search]
+        *_, reply = yield [*(reads("EXISTS", key) for key in expired), search]
         found = rows(ok(reply))
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_agentmem.core.keys import filling, scope_lock
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok
+from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, writes
 from langchain_agentmem.core.scripts import load, together
 from langchain_agentmem.errors import (
     AgentMemoryError,
@@ -134,7 +134,7 @@ def _probe(store: Store, entry: Entry) -> Command:
 
     The index is gone, or somebody has made it anew for vectors of another length.
     """
-    return (
+    return asks(
         *("FT.SEARCH", store.index_name, "(@user:{nobody})=>[KNN 1 @embedding $vector]"),
         *("PARAMS", 2, "vector", entry.embedding.tobytes(), "LIMIT", 0, 0, "DIALECT", 2),
     )
@@ -158,7 +158,7 @@ def _remember_locked(store: Store, entry: Entry, threshold: float | None) -> Op[
     """
     lock = scope_lock(store.index_name, *entry.draft.scope.tags())
     token = uuid.uuid4().hex
-    take: Command = ("SET", lock, token, "NX", "PX", _LOCK_MILLISECONDS)
+    take = writes("SET", lock, token, "NX", "PX", _LOCK_MILLISECONDS)
     taken = yield from call(take)
     for _ in range(_MAX_PAUSES):
         if taken is not None:

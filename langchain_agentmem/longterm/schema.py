@@ -98,9 +98,11 @@ class IndexSettings:
             for part in field.redis_args()
         ]
         stopwords = schema.index.stopwords or []
-        return (
-            *("FT.CREATE", self.name, "ON", self.storage.upper(), "PREFIX", 1, self.prefix),
-            *("STOPWORDS", len(stopwords), *stopwords, "SCHEMA", *fields),
+        return Command(
+            (
+                *("FT.CREATE", self.name, "ON", self.storage.upper(), "PREFIX", 1, self.prefix),
+                *("STOPWORDS", len(stopwords), *stopwords, "SCHEMA", *fields),
+            )
         )
 
     def shape(self, dimensions: int | None) -> dict[str, str]:

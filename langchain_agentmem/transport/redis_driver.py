@@ -218,12 +218,14 @@ def _encoding(client: Redis | AsyncRedis) -> Any:
         return _as_utf8
 
 
-def _as_they_are(commands: Iterable[Command]) -> Iterable[Command]:
-    return commands
+def _as_they_are(commands: Iterable[Command]) -> Iterable[Any]:
+    return [command.args for command in commands]
 
 
-def _as_utf8(commands: Iterable[Command]) -> Iterable[Command]:
-    return [tuple(arg.encode() if isinstance(arg, str) else arg for arg in command) for command in commands]
+def _as_utf8(commands: Iterable[Command]) -> Iterable[Any]:
+    return [
+        tuple(arg.encode() if isinstance(arg, str) else arg for arg in command.args) for command in commands
+    ]
 
 
 def _step_over(connection: Any) -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, text
+from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, reads, text
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
@@ -49,7 +49,7 @@ class UpstashStore:
 
     def query(self, condition: str, *arguments: Argument) -> Command:
         """A search."""
-        return ("SEARCH.QUERY", self.index.name, condition, *arguments)
+        return asks("SEARCH.QUERY", self.index.name, condition, *arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def recent(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecor
     listed = yield from _newest(store, scope, limit)
     if not listed:
         return []
-    lives = yield [("TTL", store.prefix + record.id) for record in listed]
+    lives = yield [reads("TTL", store.prefix + record.id) for record in listed]
     return [
         replace(record, ttl_seconds=_life(life))
         for record, life in zip(listed, map(ok, lives), strict=True)
@@ -152,7 +152,7 @@ def get(store: UpstashStore, memory_id: str, user: str | None) -> Op[MemoryRecor
         WrongKeyTypeError: The key holds something else.
     """
     key = store.prefix + memory_id
-    document, life = yield [("JSON.GET", key, "$"), ("TTL", key)]
+    document, life = yield [reads("JSON.GET", key, "$"), reads("TTL", key)]
     if ok(document) is None or ok(life) == -2:
         return None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from langchain_agentmem.core.operations import Command, Op, call, ok, pairs, text
+from langchain_agentmem.core.operations import Command, Op, asks, call, ok, pairs, text
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError
 from langchain_agentmem.longterm.memory_index import IndexKnowledge
 
@@ -51,9 +51,11 @@ class UpstashIndex:
             IndexMismatchError: There is one of another shape.
         """
         schema = [part for name, kind in FIELDS.items() for part in (name, *kind.split())]
-        create: Command = (
-            *("SEARCH.CREATE", self.name, "ON", "JSON", "PREFIX", 1, self.prefix, "EXISTSOK"),
-            *("SCHEMA", *schema),
+        create = Command(
+            (
+                *("SEARCH.CREATE", self.name, "ON", "JSON", "PREFIX", 1, self.prefix, "EXISTSOK"),
+                *("SCHEMA", *schema),
+            )
         )
         made, described = yield [create, self._describe()]
         if isinstance(described, Exception) or described is None:
@@ -75,21 +77,21 @@ class UpstashIndex:
         Raises:
             IndexMissingError: There is none.
         """
-        described, count = yield [self._describe(), ("SEARCH.COUNT", self.name, "{}")]
+        described, count = yield [self._describe(), asks("SEARCH.COUNT", self.name, "{}")]
         if ok(described) is None:
             raise IndexMissingError(f"There is no search index {self.name!r}: call create_index().")
         return {"name": self.name, "documents": int(ok(count)), "shape": _shape(described)}
 
     def drop(self) -> Op[None]:
         """Remove the index, if it is there; documents stay. One round trip."""
-        yield from call(("SEARCH.DROP", self.name))
+        yield from call(Command(("SEARCH.DROP", self.name)))
 
     def wait(self) -> Op[bool]:
         """Wait until everything written is found. One round trip; whether there is an index."""
-        return int((yield from call(("SEARCH.WAITINDEXING", self.name)))) == 1
+        return int((yield from call(asks("SEARCH.WAITINDEXING", self.name)))) == 1
 
     def _describe(self) -> Command:
-        return ("SEARCH.DESCRIBE", self.name)
+        return asks("SEARCH.DESCRIBE", self.name)
 
     def _check(self, described: Any, refusal: StoreError | None) -> None:
         if described is None:
