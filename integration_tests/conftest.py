@@ -10,7 +10,7 @@ import redis
 
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
-from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.core.operations import Batch, Effect, Op, T
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.embedded import EmbeddedRedis
@@ -120,12 +120,13 @@ def do(request: pytest.FixtureRequest) -> Do:
 
 def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:
     """The operation, with something done before each of its batches is sent."""
-    replies = None
+    answer = None
     try:
         while True:
-            batch = next(op) if replies is None else op.send(replies)
-            act(batch)
-            replies = yield batch
+            step = op.send(answer)
+            if not isinstance(step, Effect):
+                act(step)
+            answer = yield step
     except StopIteration as stop:
         result: T = stop.value
         return result
@@ -142,12 +143,12 @@ class CountingTransport:
         self.known = inner.known
 
     def _counted(self, op: Op[T]) -> Op[T]:
-        replies = None
+        answer = None
         try:
             while True:
-                batch = next(op) if replies is None else op.send(replies)
-                self.round_trips += 1
-                replies = yield batch
+                step = op.send(answer)
+                self.round_trips += not isinstance(step, Effect)
+                answer = yield step
         except StopIteration as stop:
             result: T = stop.value
             return result

@@ -10,7 +10,7 @@ import redis
 from integration_tests.conftest import CountingTransport, Do
 from integration_tests.longterm.conftest import Make
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 @pytest.fixture

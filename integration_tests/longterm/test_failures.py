@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 
@@ -23,7 +24,7 @@ from langchain_agentmem.errors import (
     StoreFullError,
     WrongKeyTypeError,
 )
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 
@@ -155,7 +156,7 @@ async def test_an_expired_memory_is_no_longer_known(
 async def test_expired_memories_do_not_save_others_from_being_cleared(
     make: Make, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("langchain_agentmem.longterm.clearing._PAGE", 3)
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing._PAGE", 3)
     memory = make(dedup_threshold=0)
     ids = [(await do(memory, "remember", f"tea x{n} y{n}", user="alice")).id for n in range(14)]
     expire_unnoticed(bare, ids[:2] + ids[5:6])
@@ -222,7 +223,7 @@ async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing
                 "JSON.SET", f"agent:mem:{name}", "$", json.dumps({**document, "embedding": vector})
             )
         else:
-            embedding = memory.vector(vector).tobytes()
+            embedding = np.array(vector, "float32").tobytes()
             bare.hset(f"agent:mem:{name}", mapping={**document, "embedding": embedding})
     bare.set("agent:mem:string", "x")
     with caplog.at_level(logging.WARNING):
@@ -245,19 +246,14 @@ async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing
 async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make, bare: redis.Redis) -> None:
     memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(4))
     count = 10_500
-    batches = memory.batches(
+    batches = memory.write_batches(
         [f"n{n}" for n in range(count)],
         user="alice",
-        namespace="default",
         kind="semantic",
-        source_thread="",
-        ttl_seconds=None,
         embeddings=[[1.0, n, 2.0, 3.0] for n in range(count)],
-        metadatas=None,
-        ids=None,
         batch_size=2000,
     )
-    memory.store_batches(batches, None)
+    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
     memory.remember("tea", user="bob")
     listed = memory.list_memories(user="alice", limit=count + 5)
     assert [one.text for one in listed] == [f"n{n}" for n in reversed(range(count))]

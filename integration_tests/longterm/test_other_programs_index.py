@@ -19,8 +19,8 @@ from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.core.operations import Batch
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-from langchain_agentmem.longterm.rebuilding import rebuild
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 
 WORDS = WordEmbeddings(256)
 ODD = ["Alice Smith", "smith, alice", " alice ", "ALICE", "café", "#alice", 'a"b\\c', "a\nb", "x" * 200]

@@ -10,7 +10,7 @@ import redis
 from integration_tests.conftest import CountingTransport, before_each_batch
 from integration_tests.longterm.conftest import Make
 from langchain_agentmem.core.operations import Batch, Op
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 @pytest.fixture(params=["json", "hash"])

@@ -13,7 +13,7 @@ from integration_tests.conftest import CountingTransport, Do
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.errors import EmbeddingError, IndexMismatchError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import CallerSuppliedClients, SharedConnection, Transport
 

@@ -16,7 +16,7 @@ from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.core.operations import Batch, text
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError, WrongKeyTypeError
 from langchain_agentmem.longterm.retriever import MemoryRetriever
-from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 from langchain_agentmem.transport.connections import SharedConnection
 
 WEEK = 604800

@@ -18,7 +18,7 @@ from langchain_agentmem import AgentMemory, EmbeddedRedis, LongTermMemory, Worki
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import StoreConnectionError, StoreError
-from langchain_agentmem.longterm.schema import IndexSettings
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 
 HELLO = [HumanMessage("hello")]
 

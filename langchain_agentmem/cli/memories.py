@@ -25,7 +25,7 @@ from langchain_agentmem.cli.screen import Listing, Screen
 from langchain_agentmem.cli.streams import standard_input
 
 if TYPE_CHECKING:
-    from langchain_agentmem.longterm.record import MemoryRecord
+    from langchain_agentmem.longterm.types import MemoryRecord
 
 RECALL_HELP = """Find what is remembered about something, nearest first.
 

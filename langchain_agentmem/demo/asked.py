@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from langchain_agentmem.core.checks import scope, utf8
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 NEAREST = 8  # memories shown for a query, recalled or not
 KINDS = ("episodic", "semantic")

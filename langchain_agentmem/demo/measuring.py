@@ -13,7 +13,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core.operations import Effect
 from langchain_agentmem.errors import ConfigurationError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.transport.connections import RoundTrip
 
 

@@ -19,7 +19,7 @@ from langchain_agentmem.core.scan import scan
 from langchain_agentmem.demo.measuring import on_redis
 from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
 from langchain_agentmem.errors import AgentMemoryError
-from langchain_agentmem.longterm.documents import REDIS_TYPES
+from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
 
 _REFUSAL = (
     "This store holds memories or sessions that the demo did not write, so it is not emptied. "

@@ -134,6 +134,7 @@ class Turns:
         if meter.vector is not None:
             near = await self._memory.transport.arun(
                 self._memories.recall_op(
+                    asked.text,
                     embedding=meter.vector,
                     user=asked.user,
                     namespace=asked.namespace,

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from langchain_agentmem.events.event import Event, cut
-from langchain_agentmem.longterm.record import MemoryRecord
+from langchain_agentmem.longterm.types import MemoryRecord
 from langchain_agentmem.working.session import SessionState, Turn
 
 _MEMORY_BYTES = 1_000

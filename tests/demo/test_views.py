@@ -10,7 +10,7 @@ import pytest
 
 from langchain_agentmem.demo import views
 from langchain_agentmem.events.event import Event
-from langchain_agentmem.longterm.record import MemoryRecord
+from langchain_agentmem.longterm.types import MemoryRecord
 
 
 @pytest.mark.parametrize("number", [nan, inf, -inf])

@@ -12,24 +12,35 @@ import pytest
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import ConfigurationError, EmbeddingError, InvalidInputError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.drivers import Driver
+from langchain_agentmem.transport.retries import Sending
 
 
-class NoTransport:
+class NoServer(Driver):
     """Fails a test that sends anything."""
 
-    async_only = False
-    rest = False
+    def _attempt(self, sending: Sending) -> None:
+        raise AssertionError(f"sent {sending.left}")
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class NoTransport(Transport):
+    """Does effects, and fails a test that sends anything."""
+
     closed = False
 
     def __init__(self) -> None:
         self.known: dict[Any, Any] = {}
 
-    def run(self, op: Op[T]) -> T:
-        raise AssertionError(f"sent {next(op)}")
+    def _run(self, op: Op[T]) -> T:
+        return NoServer().run(op)
 
-    async def arun(self, op: Op[T]) -> T:
-        raise AssertionError(f"sent {next(op)}")
+    async def _arun(self, op: Op[T]) -> T:
+        return NoServer().run(op)
 
     def close(self) -> None:
         self.closed = True
@@ -228,7 +239,10 @@ async def test_a_transport_that_was_handed_in_stays_open() -> None:
 def test_importing_and_constructing_loads_nothing_heavy() -> None:
     code = """
 import sys
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.drivers import Driver
+from langchain_agentmem.transport.retries import Sending
 LongTermMemory("redis://localhost:1").close()
 heavy = {"numpy", "redisvl", "torch", "sentence_transformers", "transformers", "huggingface_hub"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)

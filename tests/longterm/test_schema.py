@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
 
 JSON = IndexSettings("agentmem:idx", "agent:mem:", "json", "hnsw", "float32")
 HASH = IndexSettings("i", "m:", "hash", "flat", "float16")

@@ -21,10 +21,9 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.record import RememberResult
-from langchain_agentmem.longterm.scopes import Scope
-from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
-from langchain_agentmem.longterm.upstash.operations import condition
+from langchain_agentmem.longterm.types import RememberResult, Scope
+from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.queries import condition
 from tests.strategies import scopes
 
 CREATE = (

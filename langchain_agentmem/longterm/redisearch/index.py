@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_agentmem.core.keys import filling, never_written
@@ -16,7 +15,8 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.knowledge import KnownIndex
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
 
 _EXISTS = re.compile("index already exists", re.IGNORECASE)
 _PAUSE_SECONDS = 0.02
@@ -35,22 +35,7 @@ class IndexFillingError(IndexMissingError):
     """The index is there, but does not hold every memory yet. Seen only inside: it is waited for."""
 
 
-@dataclass(slots=True)
-class IndexKnowledge:
-    """What is known about an index over one connection, by whoever asked first.
-
-    Attributes:
-        checked: Whether it was there, in the right shape and full.
-        dimensions: The length of its vectors then.
-        searches_in_scripts: Whether the server allows a search inside a script, as far as known.
-    """
-
-    checked: bool = False
-    dimensions: int | None = None
-    searches_in_scripts: bool = True
-
-
-class MemoryIndex:
+class MemoryIndex(KnownIndex):
     """An index by its settings, and what is known about it so far. No I/O of its own.
 
     What is known may be out of date, as when the server was flushed: an operation that finds the index
@@ -62,23 +47,9 @@ class MemoryIndex:
     """
 
     def __init__(self, settings: IndexSettings) -> None:
+        super().__init__(settings)
         self.settings = settings
         self.dimensions: int | None = None
-        self.share({})
-
-    def share(self, known: dict[Any, Any]) -> None:
-        """Know what all objects know that keep their knowledge here: those of one connection."""
-        self._known = known
-        self._knowledge: IndexKnowledge = known.setdefault(self.settings, IndexKnowledge())
-
-    @property
-    def searches_in_scripts(self) -> bool:
-        """Whether the server allows `FT.SEARCH` inside a script, as far as known."""
-        return self._knowledge.searches_in_scripts
-
-    @searches_in_scripts.setter
-    def searches_in_scripts(self, allowed: bool) -> None:
-        self._knowledge.searches_in_scripts = allowed
 
     def fits(self, dimensions: int) -> None:
         """Refuse a vector of another length than the index had when this object used it.

@@ -14,12 +14,11 @@ from langchain_agentmem.core.operations import Command, Op, asks, call, ok, read
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
-from langchain_agentmem.longterm.documents import REDIS_TYPES
-from langchain_agentmem.longterm.filters import condition
-from langchain_agentmem.longterm.operations import FORGET, MAX_ROWS, Store
-from langchain_agentmem.longterm.replies import memory_id, row_keys
-from langchain_agentmem.longterm.schema import IndexSettings, IndexState
-from langchain_agentmem.longterm.scopes import Scope
+from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
+from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.queries import FORGET, MAX_ROWS, Store, memory_id, row_keys
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.types import Scope
 
 _PAGE = 1000
 
@@ -44,16 +43,15 @@ def clear_scope(
     return removed
 
 
-def clear_prefix(store: Store) -> Op[int]:
+def clear_prefix(store: Store) -> Op[Removed]:
     """Delete every document under the prefix, indexed or not; return how many.
 
     Two round trips per page of about 1,000 keys of the whole database.
     """
-    removed = 0
+    removed = Removed()
 
     def delete_page(keys: list[bytes]) -> Op[bool]:
-        nonlocal removed
-        removed += int((yield from call(Command(("UNLINK", *keys), tuple(keys)))))
+        removed.count += int((yield from call(Command(("UNLINK", *keys), tuple(keys)))))
         return False
 
     yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
@@ -123,7 +121,7 @@ def _search(
     info = asks("FT.INFO", store.index_name)
     search = asks(
         *("FT.SEARCH", store.index_name, condition(scope), "NOCONTENT", "LIMIT", 0, limit),
-        *("TIMEOUT", store.patience_ms, "DIALECT", 2),
+        *("TIMEOUT", store.search_timeout_ms, "DIALECT", 2),
     )
     *replies, flagged, before, found, after = yield [
         *(*first, reads("EXISTS", filling(store.index_name))),

@@ -17,9 +17,7 @@ import orjson
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import text
-from langchain_agentmem.longterm.documents import Draft, UnreadableDocument
-from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.replies import report
+from langchain_agentmem.longterm.types import Draft, MemoryRecord, UnreadableDocument, report_unreadable
 
 NAMESPACE = "default"  # the one there is: the data model has none
 _ID_DIGITS = 32
@@ -141,6 +139,6 @@ def records(rows: list[Any], prefix: str, *, less: float = 0.0) -> Iterator[Memo
             (document,) = [value for name, value in content if text(name) == "$"]
             yield decode(text(key)[len(prefix) :], orjson.loads(document), score=float(text(score)) - less)
         except UnreadableDocument as error:
-            report(key, error)
+            report_unreadable(key, error)
         except (ValueError, TypeError) as error:
-            report(key, UnreadableDocument(str(error)))
+            report_unreadable(key, UnreadableDocument(str(error)))

@@ -11,15 +11,10 @@ from langchain_agentmem.core.operations import Command, Op, ok
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.longterm.documents import (
-    REDIS_TYPES,
-    UnreadableDocument,
-    decode,
-    raw_scope,
-)
-from langchain_agentmem.longterm.memory_index import MemoryIndex
-from langchain_agentmem.longterm.operations import Store, fields_of, read
-from langchain_agentmem.longterm.replies import memory_id, report
+from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES, decode, raw_scope
+from langchain_agentmem.longterm.redisearch.index import MemoryIndex
+from langchain_agentmem.longterm.redisearch.queries import Store, fields_of, memory_id, read
+from langchain_agentmem.longterm.types import UnreadableDocument, report_unreadable
 
 _RETAG = load(__package__, "retag")
 
@@ -78,7 +73,7 @@ def _rewrite(store: Store) -> Op[tuple[int, int]]:
                 decode(memory_id(key, store.keys.memory_prefix), fields)
             except (UnreadableDocument, StoreError) as error:
                 unreadable += 1
-                report(key, error)
+                report_unreadable(key, error)
         if calls:
             rewritten += sum([int(ok(reply)) for reply in (yield calls)])
         return False

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from langchain_agentmem.core.operations import Argument, Command, pairs, text
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.documents import Storage
-from langchain_agentmem.longterm.vectors import VectorType
+from langchain_agentmem.longterm.redisearch.vectors import VectorType
+from langchain_agentmem.longterm.types import Storage
 
 if TYPE_CHECKING:
     from redisvl.schema import IndexSchema

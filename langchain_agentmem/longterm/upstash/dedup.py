@@ -10,10 +10,9 @@ from typing import Any
 from langchain_agentmem.core.operations import Argument, Command, Op, text
 from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import SearchUnavailableError, StoreError
-from langchain_agentmem.longterm.documents import Draft
-from langchain_agentmem.longterm.record import RememberResult
-from langchain_agentmem.longterm.upstash.documents import encode, memory_key
-from langchain_agentmem.longterm.upstash.operations import UpstashStore, condition
+from langchain_agentmem.longterm.types import Draft, RememberResult
+from langchain_agentmem.longterm.upstash.document import encode, memory_key
+from langchain_agentmem.longterm.upstash.queries import UpstashStore, condition
 
 _HIT = (("langchain_agentmem.longterm", "prolong"), (__package__, "hit"))
 _REMEMBER = together(*_HIT, (__package__, "remember"))

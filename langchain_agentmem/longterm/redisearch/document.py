@@ -10,23 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import Argument
-from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.scopes import Scope
+from langchain_agentmem.longterm.types import Draft, MemoryRecord, Storage, UnreadableDocument
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Storage: TypeAlias = Literal["json", "hash"]
 
 REDIS_TYPES: dict[Storage, str] = {"json": "ReJSON-RL", "hash": "hash"}
 FIELDS = (
@@ -53,59 +48,6 @@ SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
         *(part for name in FIELDS[_INDEXED:] for part in (f"$.{name}", "AS", name)),
     ),
 }
-
-
-class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document is, seen only inside
-    """A stored document that is no memory; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A memory that is to be stored, checked.
-
-    Attributes:
-        id: The one it gets if it is stored, and not known already.
-        replaces: Whether it is stored in any case, in place of what has its id: the caller chose the id.
-    """
-
-    id: str
-    text: str
-    user: str
-    namespace: str
-    kind: str
-    source_thread: str
-    ttl_seconds: int | None
-    metadata: bytes | None = None
-    document_id: str | None = None
-    replaces: bool = False
-
-    @property
-    def scope(self) -> Scope:
-        """The scope the memory is in."""
-        return Scope(self.user, self.namespace, self.kind)
-
-
-def encode_metadata(metadata: Any) -> bytes | None:
-    """Metadata as JSON text; `None` if there is none.
-
-    Raises:
-        InvalidInputError: It is not a dict, or JSON cannot bring it back equal.
-    """
-    if metadata is None:
-        return None
-    if not isinstance(metadata, dict):
-        raise InvalidInputError(f"metadata must be a dict, not {type(metadata).__name__}.")
-    try:
-        encoded = json.dumps(metadata)
-        equal = json.loads(encoded) == metadata
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"metadata cannot be stored as JSON: {error}") from error
-    if not equal:
-        raise InvalidInputError(
-            "metadata would not come back equal from JSON: use dicts with string keys, lists, strings, "
-            "finite numbers, booleans and None."
-        )
-    return encoded if metadata else None
 
 
 def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage) -> tuple[Argument, ...]:

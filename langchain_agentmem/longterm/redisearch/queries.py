@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from operator import itemgetter
+from typing import Any, TypeAlias
 
 from langchain_agentmem.core.keys import Keys, filling
-from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
+from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, pairs, reads, text
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.longterm.documents import (
-    FIELDS,
-    SEARCH_FIELDS,
+from langchain_agentmem.longterm.redisearch.document import FIELDS, SEARCH_FIELDS, decode, fields_of_json
+from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.index import IndexFillingError
+from langchain_agentmem.longterm.types import (
+    MemoryRecord,
+    Scope,
+    Search,
     Storage,
     UnreadableDocument,
-    decode,
-    fields_of_json,
+    report_unreadable,
 )
-from langchain_agentmem.longterm.filters import condition
-from langchain_agentmem.longterm.memory_index import IndexFillingError
-from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.replies import Row, memory_id, records, rows
-from langchain_agentmem.longterm.scopes import Scope
+
+Row: TypeAlias = tuple[bytes, dict[bytes, bytes] | None]
 
 MAX_ROWS = 1_000_000  # what a server returns at most (MAXSEARCHRESULTS); asking for more is an error
 _MAX_REPEATS = 10
@@ -34,7 +35,7 @@ class Store:
     """Where the memories are: their keys, their index and their storage.
 
     Attributes:
-        patience_ms: How long a search may take. As long as the client waits for an answer: the server's
+        search_timeout_ms: How long a search may take. As long as the client waits for an answer: the server's
             own default of half a second would silently answer with what it has found until then.
         tolerance: How much beyond a threshold is still within it, because distances are rounded.
     """
@@ -42,7 +43,7 @@ class Store:
     keys: Keys
     index_name: str
     storage: Storage
-    patience_ms: int
+    search_timeout_ms: int
     tolerance: float
 
     def search(self, query: str, *arguments: Argument, also: tuple[str, ...] = ()) -> Command:
@@ -50,7 +51,7 @@ class Store:
         fields = (*SEARCH_FIELDS[self.storage], *also)
         return asks(
             *("FT.SEARCH", self.index_name, query, *arguments, "RETURN", len(fields), *fields),
-            *("TIMEOUT", self.patience_ms, "DIALECT", 2),
+            *("TIMEOUT", self.search_timeout_ms, "DIALECT", 2),
         )
 
     def nearest(self, condition: str, vector: bytes, k: int) -> Command:
@@ -60,16 +61,6 @@ class Store:
             *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, MAX_ROWS)),
             also=("distance",),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What to recall, but for the vector. The condition is the scope's, narrowed by the user's filter."""
-
-    scope: Scope
-    condition: str
-    k: int
-    distance_threshold: float | None
 
 
 def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]]:
@@ -203,3 +194,43 @@ def alive(search: Command) -> Op[list[Row]]:
         *_, reply = yield [*(reads("EXISTS", key) for key in expired), search]
         found = rows(ok(reply))
     return found
+
+
+def rows(reply: Any) -> list[Row]:
+    """The rows of an `FT.SEARCH`, from either protocol; the fields of an expired document are `None`."""
+    if isinstance(reply, dict):
+        return [(row[b"id"], _fields(row.get(b"extra_attributes"))) for row in reply[b"results"]]
+    return [(reply[at], _fields(reply[at + 1])) for at in range(1, len(reply), 2)]
+
+
+def row_keys(reply: Any) -> list[bytes]:
+    """The keys in the answer of an `FT.SEARCH … NOCONTENT`."""
+    if isinstance(reply, dict):
+        return [row[b"id"] for row in reply[b"results"]]
+    return list(reply[1:])
+
+
+def _fields(reply: Any) -> dict[bytes, bytes] | None:
+    return None if reply is None else dict(pairs(reply))
+
+
+def memory_id(key: bytes, prefix: str) -> str:
+    """The id in a memory's key."""
+    return text(key)[len(prefix) :]
+
+
+def records(found: list[Row], prefix: str) -> Iterator[MemoryRecord]:
+    """The memories in rows of a search; rows that hold none are reported, and left out."""
+    for key, fields in found:
+        if fields is None:
+            continue
+        distance = fields.get(b"distance")
+        try:
+            yield decode(
+                memory_id(key, prefix),
+                fields,
+                # Rounding takes the distance of equal vectors a little below zero at times.
+                distance=None if distance is None else max(float(distance), 0.0),
+            )
+        except UnreadableDocument as error:
+            report_unreadable(key, error)

@@ -6,12 +6,12 @@ from typing import Any
 
 from langchain_agentmem.core.operations import Command, Op, asks, call, ok, pairs, text
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError
-from langchain_agentmem.longterm.memory_index import IndexKnowledge
+from langchain_agentmem.longterm.knowledge import KnownIndex
 
 FIELDS = {"text": "TEXT", "userId": "KEYWORD", "kind": "KEYWORD", "createdAt": "F64 FAST"}
 
 
-class UpstashIndex:
+class UpstashIndex(KnownIndex):
     """An index by its name, and what is known about the server so far. No I/O of its own.
 
     Attributes:
@@ -21,23 +21,10 @@ class UpstashIndex:
     """
 
     def __init__(self, name: str, prefix: str, *, sorts: bool) -> None:
+        super().__init__(name)
         self.name = name
         self.prefix = prefix
         self.sorts = sorts
-        self.share({})
-
-    def share(self, known: dict[Any, Any]) -> None:
-        """Know what all objects know that keep their knowledge here: those of one connection."""
-        self._knowledge: IndexKnowledge = known.setdefault(self.name, IndexKnowledge())
-
-    @property
-    def searches_in_scripts(self) -> bool:
-        """Whether the server allows `SEARCH.QUERY` inside a script, as far as known."""
-        return self._knowledge.searches_in_scripts
-
-    @searches_in_scripts.setter
-    def searches_in_scripts(self, allowed: bool) -> None:
-        self._knowledge.searches_in_scripts = allowed
 
     @property
     def shape(self) -> dict[str, str]:

@@ -17,14 +17,13 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.documents import Draft, encode
-from langchain_agentmem.longterm.filters import condition
-from langchain_agentmem.longterm.memory_index import IndexFillingError, MemoryIndex, pause
-from langchain_agentmem.longterm.operations import Store, alive
-from langchain_agentmem.longterm.record import RememberResult
-from langchain_agentmem.longterm.replies import memory_id
+from langchain_agentmem.longterm.redisearch.document import encode
+from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.index import IndexFillingError, MemoryIndex, pause
+from langchain_agentmem.longterm.redisearch.queries import Store, alive, memory_id
+from langchain_agentmem.longterm.types import Draft, RememberResult
 
-_HIT = ((__package__, "prolong"), (__package__, "hit"))
+_HIT = (("langchain_agentmem.longterm", "prolong"), (__package__, "hit"))
 _REMEMBER = together(*_HIT, (__package__, "remember"))
 _RENEW = together(*_HIT, (__package__, "renew"))
 _RELEASE = load(__package__, "release")
@@ -57,7 +56,7 @@ class Entry:
         arguments: list[Argument] = [
             *(store.storage, *draft.scope.tags(), self.life),
             *(index_name, condition(draft.scope) if dedup else ""),
-            *(self.embedding.tobytes() if dedup else b"", threshold, store.patience_ms),
+            *(self.embedding.tobytes() if dedup else b"", threshold, store.search_timeout_ms),
         ]
         document = encode(draft, self.embedding, store.storage)
         keys = [store.keys.memory(draft.id), *([filling(index_name)] if dedup else [])]

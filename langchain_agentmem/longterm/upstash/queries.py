@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, reads, text
+from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.longterm.documents import UnreadableDocument
-from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.scopes import Scope
-from langchain_agentmem.longterm.upstash.documents import (
+from langchain_agentmem.longterm.types import MemoryRecord, Scope, Search, UnreadableDocument
+from langchain_agentmem.longterm.upstash.document import (
     decode,
     document_of,
     records,
     user_prefix,
 )
-from langchain_agentmem.longterm.upstash.search_index import UpstashIndex
+from langchain_agentmem.longterm.upstash.index import UpstashIndex
 
 PAGE = 1000  # what a query returns at most
 MAX_LISTED = 11_000  # a page, behind the largest offset
@@ -52,15 +51,6 @@ class UpstashStore:
         return asks("SEARCH.QUERY", self.index.name, condition, *arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class UpstashSearch:
-    """What to recall, but for the text: a scope, narrowed by the caller's filter."""
-
-    scope: Scope
-    narrowed: dict[str, Any] | None
-    k: int
-
-
 def condition(scope: Scope, query: str | None = None, narrowed: dict[str, Any] | None = None) -> str:
     """The filter of a search inside a user's memories. Every value is a JSON string, never parsed.
 
@@ -77,7 +67,7 @@ def condition(scope: Scope, query: str | None = None, narrowed: dict[str, Any] |
     return written
 
 
-def recall(store: UpstashStore, search: UpstashSearch, query: str) -> Op[list[MemoryRecord]]:
+def recall(store: UpstashStore, search: Search, query: str) -> Op[list[MemoryRecord]]:
     """The memories of a scope that match best, best first. One round trip.
 
     The score is the relevance less what the age costs: the server adds what the creation time is worth,
@@ -171,16 +161,15 @@ def delete(store: UpstashStore, memory_id: str, user: str | None) -> Op[bool]:
     return int((yield from call(_FORGET.call([store.prefix + memory_id], user or "", "")))) == 1
 
 
-def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[int]:
-    """Delete memories, indexed or not; how many.
+def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed]:
+    """Delete memories, indexed or not; return how many.
 
     A round trip a page of about 1,000 keys of the whole database, and one if there is something on it.
     """
-    removed = 0
+    removed = Removed()
 
     def delete_page(keys: list[bytes]) -> Op[bool]:
-        nonlocal removed
-        removed += int((yield from call(_FORGET.call(keys, user or "", kind or ""))))
+        removed.count += int((yield from call(_FORGET.call(keys, user or "", kind or ""))))
         return False
 
     # Of whatever type: servers name the type of a JSON document differently.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from langchain_agentmem.core.checks import utf8
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.scopes import Scope
+from langchain_agentmem.longterm.types import Scope
 
 if TYPE_CHECKING:
     from redisvl.query.filter import FilterExpression as FilterExpression
