@@ -263,7 +263,7 @@ async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make
     )
     assert memory.forget_user("alice") == count
     assert len(list(bare.scan_iter("agent:mem:*", count=1000))) == 1
-    memory.store_batches(batches, None)
+    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
     assert memory.clear() == count + 1
     assert bare.keys("agent:mem:*") == []
 
