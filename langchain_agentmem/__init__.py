@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.embedded.server import EmbeddedRedis
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
     from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.user_data import Forgotten
     from langchain_agentmem.working.histories import (
@@ -37,7 +37,7 @@ _MODULES = {
     "AgentMemory": "agent_memory",
     "AgentMemorySettings": "settings",
     "AsyncEventLogHandler": "events.handlers",
-    "EmbeddedRedis": "transport.embedded",
+    "EmbeddedRedis": "embedded.server",
     "Event": "events.event",
     "EventLog": "events.event_log",
     "EventLogHandler": "events.handlers",

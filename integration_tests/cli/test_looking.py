@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from integration_tests.cli.conftest import NO_MODEL, Terminal, agentmem, environment
 from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import platformdirs
 
+from langchain_agentmem.embedded.folders import private_folder
+from langchain_agentmem.embedded.protocol import read_private, write_private
 from langchain_agentmem.errors import EmbeddedRedisError
-from langchain_agentmem.transport.embedded_folder import private_folder
-from langchain_agentmem.transport.embedded_protocol import read_private, write_private
 
 _MODULES = ("redisearch.so", "rejson.so")
 _NOTES, _NOTES_KEPT = "choice.json", 32

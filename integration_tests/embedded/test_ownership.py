@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from integration_tests.waiting import wait_until
+from langchain_agentmem.embedded.protocol import supervisor_is_gone
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_protocol import supervisor_is_gone
 
 Open = Callable[..., EmbeddedRedis]
 

@@ -2,7 +2,7 @@
 
 It belongs to no user, so that it outlives any of them. It imports the standard library only, to be up at
 once. It reports to its starter until the server is ready; from then on it watches the locks, which
-`embedded_protocol` describes.
+`protocol` describes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from langchain_agentmem.transport.embedded_process import ServerProcess
-from langchain_agentmem.transport.embedded_protocol import (
+from langchain_agentmem.embedded.append_only_sync import APPEND_ONLY_FOLDER, AppendOnlySync
+from langchain_agentmem.embedded.protocol import (
     LOG,
     STATE,
     SUPERVISOR_LOCK,
@@ -31,7 +31,7 @@ from langchain_agentmem.transport.embedded_protocol import (
     is_still_there,
     write_private,
 )
-from langchain_agentmem.transport.embedded_sync import APPEND_ONLY_FOLDER, AppendOnlySync
+from langchain_agentmem.embedded.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from langchain_agentmem.transport.embedded_protocol import (
+from langchain_agentmem.embedded.protocol import (
     SERVER_LOCK,
     FileLock,
     ServerInfo,

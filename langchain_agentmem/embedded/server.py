@@ -1,7 +1,7 @@
 """A private Redis with Search and JSON, started on demand and shared by all processes that name its folder.
 
 This module is the user's side: it joins the server of a folder, or has a supervisor start one. What keeps the
-server up and ends it is in `embedded_supervisor`, how that is launched in `embedded_launch`.
+server up and ends it is in `supervisor`, how that is launched in `launch`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from urllib.parse import quote
 
 import platformdirs
 
-from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
-from langchain_agentmem.transport.embedded_config import check_options
-from langchain_agentmem.transport.embedded_folder import absolute, durable_folder, throw_away_folder
-from langchain_agentmem.transport.embedded_launch import launch
-from langchain_agentmem.transport.embedded_protocol import (
+from langchain_agentmem.embedded.folders import absolute, durable_folder, throw_away_folder
+from langchain_agentmem.embedded.launch import check_options, launch
+from langchain_agentmem.embedded.protocol import (
     START_LOCK,
     STATE,
     USERS_LOCK,
@@ -33,7 +31,8 @@ from langchain_agentmem.transport.embedded_protocol import (
     server_info,
     supervisor_is_gone,
 )
-from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
+from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
 
 if TYPE_CHECKING:
     from types import TracebackType
