@@ -1,4 +1,4 @@
-"""One throw-away Redis a test process, with every module; a fresh database a test."""
+"""One ephemeral Redis per test process, with every module; a fresh database per test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo as people run it: a process of its own, on a throw-away Redis."""
+"""The demo as people run it: a process of its own, on an ephemeral Redis."""
 
 from __future__ import annotations
 

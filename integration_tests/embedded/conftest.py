@@ -53,7 +53,7 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 
 class UserProcess:
-    """Another process that uses the server of a folder ("" for a throw-away)."""
+    """Another process that uses the server of a folder ("" for an ephemeral one)."""
 
     def __init__(self, folder: Path | str, *words: str) -> None:
         self.process = subprocess.Popen(

@@ -311,7 +311,7 @@ class TestCrashes:
         assert connect(url).ping()
 
 
-class TestThrowAway:
+class TestEphemeral:
     @pytest.fixture(autouse=True)
     def temp(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir()

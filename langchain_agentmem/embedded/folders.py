@@ -1,4 +1,4 @@
-"""The folders of a private Redis: of its data and its socket, and whether other users could change them."""
+"""Makes the folders of a private Redis, and makes sure that no other user can change what is in them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ _SOCKET_PATH_BYTES = 100
 
 
 def absolute(data_dir: str | os.PathLike[str]) -> Path:
-    """The path that is meant, from the current folder or the home; looks at no file."""
+    """Return the path that is meant, from the current folder or the home; look at no file.
+
+    Raises:
+        ConfigurationError: It is no path of a folder.
+    """
     path = os.fspath(data_dir)
     if not isinstance(path, str) or not path or "\0" in path:
         raise ConfigurationError(f"data_dir: {data_dir!r} is no path of a folder")
@@ -40,7 +44,7 @@ def absolute(data_dir: str | os.PathLike[str]) -> Path:
 
 
 def durable_folder(named: Path) -> Path:
-    """The folder for the data, made if need be, by its real path.
+    """Make the folder for the data if need be; return its real path.
 
     Raises:
         ConfigurationError: It cannot be used, or another user could read the memories or change what runs.
@@ -75,8 +79,16 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from data.iterdir()
 
 
-def throw_away_folder() -> Path:
-    """A new private folder in the temp folder.
+def is_same_folder(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Return whether both paths lead to one folder, that is there."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def ephemeral_folder() -> Path:
+    """Make a new private folder in the temp folder.
 
     Raises:
         ConfigurationError: Other users could exchange it.
@@ -91,7 +103,11 @@ def throw_away_folder() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Make the folder if need be, and be sure that nobody else can put anything there."""
+    """Make the folder if need be, and be sure that nobody else can put anything there.
+
+    Raises:
+        EmbeddedRedisError: Another user could change what is in it.
+    """
     if weakness := make_private(path):
         raise EmbeddedRedisError(
             f"{path} must be a folder that belongs to you and that only you can write to, but {weakness}"
@@ -100,7 +116,11 @@ def private_folder(path: Path) -> Path:
 
 
 def place_socket(folder: Path, name: str) -> str:
-    """The path for the server's socket: in its folder, or if that is too long, in the temp folder."""
+    """Return the path for the server's socket: in its folder, or if that is too long, in the temp folder.
+
+    Raises:
+        EmbeddedRedisError: Both are too long, or the folder in the temp folder is not safe.
+    """
     path = str(folder / name)
     if _usable(path):
         return path
@@ -136,7 +156,7 @@ def make_private(path: Path) -> str | None:
 
 
 def folder_weakness(path: Path) -> str | None:
-    """How another user could read or exchange what is in this folder, and what to do; None if in no way.
+    """Say how another user could read or exchange what is in this folder, and what to do; None if in no way.
 
     Looked at are the folder, all folders above it, and the links on the way, as far as they exist. A folder
     above may be writable for everybody if it is sticky, as `/tmp` is.
@@ -158,7 +178,7 @@ def folder_weakness(path: Path) -> str | None:
 
 
 def file_weakness(path: Path) -> str | None:
-    """How another user could change this file, or where it leads, and what to do; None if in no way."""
+    """Say how another user could change this file or where it leads, and what to do; None if in no way."""
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         return f"{path} is a symbolic link: put what it leads to in its place"
@@ -182,7 +202,7 @@ def _others_may_write(found: os.stat_result) -> bool:
 
 
 def _is_own_group(gid: int) -> bool:
-    """Whether it is the group of this user alone that many systems make, and let write by default."""
+    """Return whether it is the group of this user alone that many systems make, and let write by default."""
     import grp  # not on Windows, where importing this module must still work
     import pwd
 

@@ -1,4 +1,4 @@
-"""How a supervisor is launched: what it is ordered to do, and what it reports until the server is ready."""
+"""Launches a supervisor: writes its order and the server's configuration, and follows its reports."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _order(
     durable: bool,
     options: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the supervisor is told, and which candidates it is not told of, with the reason."""
+    """Return what the supervisor is told, and the candidates it is not told of, each with the reason."""
     # What a crash has left is used again, so that the clients of other users find the server once more.
     left = read_state(folder)
     password = left["password"] if left else secrets.token_urlsafe(32)
@@ -120,7 +120,7 @@ def _order(
         )
         runnable.append({"name": candidate.name, "server": str(files.server), "config": config})
     order = {"candidates": runnable, "socket": socket_path, "password": password, "search": search}
-    return {**order, "throw_away": not durable, "syncs": durable and supervisor_syncs(options)}, failures
+    return {**order, "ephemeral": not durable, "syncs": durable and supervisor_syncs(options)}, failures
 
 
 def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float) -> Iterator[dict[str, Any]]:
@@ -152,7 +152,7 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
 
 
 def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """The supervisor's first process, and the socket to talk to it."""
+    """Run the supervisor's first process; return it, and the socket to talk to it."""
     with _running_program:
         ours, theirs = socket.socketpair()
         with theirs, open_log(folder) as log:
@@ -173,7 +173,7 @@ def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 def _python() -> str:
-    """A Python that runs `-c`: `sys.executable` may be empty, or a server that embeds Python (uWSGI)."""
+    """Return a Python that runs `-c`: `sys.executable` may be empty, or a server that embeds it (uWSGI)."""
     if os.path.basename(sys.executable or "").startswith(("python", "pypy")):
         return sys.executable
     return os.path.join(sys.prefix, "bin", "python3")
@@ -210,7 +210,11 @@ _FIXED = {
 
 
 def check_options(options: Mapping[str, str]) -> None:
-    """Refuse what would break the configuration file apart; the server judges the rest."""
+    """Refuse what would break the configuration file apart; the server judges the rest.
+
+    Raises:
+        ConfigurationError: A name or value cannot stand in redis.conf, or EmbeddedRedis sets it itself.
+    """
     for name, value in options.items():
         if not isinstance(name, str) or not _OPTION_NAME.fullmatch(name):
             raise ConfigurationError(f"options: {name!r} is no name of a redis.conf directive")
@@ -223,7 +227,7 @@ def check_options(options: Mapping[str, str]) -> None:
 
 
 def supervisor_syncs(options: Mapping[str, str]) -> bool:
-    """Whether the supervisor syncs the append-only file: unless an option says when the server does."""
+    """Return whether the supervisor syncs the append-only file: not if an option says when the server does."""
     return "appendfsync" not in map(str.lower, options)
 
 
@@ -236,7 +240,7 @@ def render_config(
     modules: Sequence[Path],
     options: Mapping[str, str],
 ) -> str:
-    """A whole configuration, in ASCII; any first part of it asks for the password, or does not listen."""
+    """Return a whole configuration in ASCII; any first part of it asks for the password, or does not listen."""
     lines = [
         f"requirepass {_quote(password)}",
         "port 0",
