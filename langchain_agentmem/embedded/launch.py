@@ -227,7 +227,7 @@ def check_options(options: Mapping[str, str]) -> None:
 
 
 def supervisor_syncs(options: Mapping[str, str]) -> bool:
-    """Return whether the supervisor syncs the append-only file: not if an option says when the server does."""
+    """Return whether the supervisor syncs the append-only file: no option says when the server does."""
     return "appendfsync" not in map(str.lower, options)
 
 
@@ -240,7 +240,7 @@ def render_config(
     modules: Sequence[Path],
     options: Mapping[str, str],
 ) -> str:
-    """Return a whole configuration in ASCII; any first part of it asks for the password, or does not listen."""
+    """Return a whole configuration, in ASCII; any first part asks for the password, or does not listen."""
     lines = [
         f"requirepass {_quote(password)}",
         "port 0",
