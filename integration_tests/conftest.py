@@ -1,4 +1,4 @@
-"""One throw-away Redis a test process, with every module; a fresh database a test."""
+"""One ephemeral Redis per test process, with every module; a fresh database per test."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import redis
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
 from langchain_agentmem.core.operations import Batch, Effect, Op, T
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection, Transport
-from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.embedded.server import EmbeddedRedis
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
     from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.user_data import Forgotten
     from langchain_agentmem.working.histories import (
@@ -39,7 +39,7 @@ _MODULES = {
     "AgentMemorySettings": "settings",
     "AsyncEventLogHandler": "events.handlers",
     "BaseLongTermMemory": "longterm.long_term_memory",
-    "EmbeddedRedis": "transport.embedded",
+    "EmbeddedRedis": "embedded.server",
     "Event": "events.event",
     "EventLog": "events.event_log",
     "EventLogHandler": "events.handlers",

@@ -15,6 +15,7 @@ import redis
 from integration_tests.conftest import CountingTransport, Do
 from integration_tests.longterm.conftest import Make
 from integration_tests.words import WordEmbeddings
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import (
     EmbeddingError,
     IndexMismatchError,
@@ -25,7 +26,6 @@ from langchain_agentmem.errors import (
     WrongKeyTypeError,
 )
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
-from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 
 async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis.asyncio.retry
 import redis.retry
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 
@@ -250,6 +250,7 @@ PIECES = [
         st.binary(min_size=1, max_size=30), st.lists(st.sampled_from(PIECES), min_size=1).map(b"".join)
     )
 )
+@example(answer=b"+\r\n\x00")  # with redis-py 6, what is left over stays in the pooled connection
 @pytest.mark.usefixtures("impatient")
 def test_any_bytes_leave_the_client_usable(fake: FakeRedis, answer: bytes) -> None:
     with redis.Redis(

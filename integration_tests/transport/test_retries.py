@@ -23,9 +23,9 @@ from integration_tests.transport.conftest import Open, Run, Server, StartServer
 from integration_tests.transport.test_clients import Client
 from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Command, Op, call, gather, reads, writes
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoadingError
 from langchain_agentmem.transport.connections import CallerSuppliedClients, SharedConnection
-from langchain_agentmem.transport.embedded import EmbeddedRedis
 from langchain_agentmem.working import operations
 from langchain_agentmem.working.working_memory import WorkingMemory
 

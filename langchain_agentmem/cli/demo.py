@@ -146,7 +146,7 @@ def _own_folder() -> str:
     """A private Redis beside that of `agentmem chat`, whose memories are none of the demo's business."""
     from urllib.parse import quote
 
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
     return f"embedded://{quote(str(EmbeddedRedis.default_data_dir().with_name('redis-demo')))}"
 

@@ -15,7 +15,7 @@ from langchain_agentmem.cli.output import show_json
 from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
 HELP = """Run the private Redis until Ctrl-C, and print its URL, with its password.
 
@@ -42,7 +42,7 @@ def redis(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem redis`."""
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
     screen = Screen()
     folder = EmbeddedRedis.default_data_dir() if data_dir is None else data_dir

@@ -85,7 +85,7 @@ def open_store(url: str | None, screen: Screen) -> AgentMemory:
 
 def whereabouts(memory: AgentMemory) -> str:
     """Where the memory is, for a person; without secrets."""
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
     url = memory.settings.url.get_secret_value()
     if not url.startswith("embedded:"):

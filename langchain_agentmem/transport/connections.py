@@ -20,8 +20,8 @@ import redis.asyncio
 
 from langchain_agentmem.core.operations import Op, Step, T
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import address_of
 from langchain_agentmem.transport.retries import Sending

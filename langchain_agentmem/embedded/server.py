@@ -1,7 +1,7 @@
-"""A private Redis with Search and JSON, started on demand and shared by all processes that name its folder.
+"""Provides a private Redis, started on demand and shared by all processes that name its folder.
 
 This module is the user's side: it joins the server of a folder, or has a supervisor start one. What keeps the
-server up and ends it is in `embedded_supervisor`, how that is launched in `embedded_launch`.
+server up and ends it is in `supervisor`, how that is launched in `launch`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from urllib.parse import quote
 
 import platformdirs
 
-from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
-from langchain_agentmem.transport.embedded_config import check_options
-from langchain_agentmem.transport.embedded_folder import absolute, durable_folder, throw_away_folder
-from langchain_agentmem.transport.embedded_launch import launch
-from langchain_agentmem.transport.embedded_protocol import (
+from langchain_agentmem.embedded.folders import absolute, durable_folder, ephemeral_folder, is_same_folder
+from langchain_agentmem.embedded.launch import check_options, launch
+from langchain_agentmem.embedded.protocol import (
     START_LOCK,
     STATE,
     USERS_LOCK,
@@ -33,7 +31,8 @@ from langchain_agentmem.transport.embedded_protocol import (
     server_info,
     supervisor_is_gone,
 )
-from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
+from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,11 +43,11 @@ _WAIT_FOR_REMOVAL_SECONDS = 2.0
 
 
 class EmbeddedRedis:
-    """A private redis-server on a unix socket, which ends with its last user.
+    """Runs a private redis-server on a unix socket, which ends with its last user.
 
     With `data_dir` it is durable (append-only file, synced every second), and every process that names
-    the same folder shares one server. Without, it is a throw-away of this object: nothing is kept, and its
-    temporary folder is removed with it.
+    the same folder shares one server. Without, it is ephemeral, and of this object alone: nothing is kept,
+    and its temporary folder is removed with it.
 
     A killed server is brought back by its supervisor, at the same URL. A killed user counts as gone. The
     supervisor itself, if killed, takes the server with it: the next `start()`, or use of `url`, in any
@@ -95,7 +94,7 @@ class EmbeddedRedis:
 
     @staticmethod
     def default_data_dir() -> Path:
-        """The folder of this user's own durable memory."""
+        """Return the folder of this user's own durable memory."""
         return platformdirs.user_data_path("agentmem", appauthor=False) / "redis"
 
     def start(self) -> Self:
@@ -117,7 +116,11 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """A URL for `redis.Redis.from_url`, with the password in it; starts the server if need be."""
+        """Return a URL for `redis.Redis.from_url`, with the password in it; start the server if need be.
+
+        Raises:
+            EmbeddedRedisError, ConfigurationError: As `start`.
+        """
         with self._in_turn():
             self.start()
             url = self._noted_url()
@@ -142,19 +145,19 @@ class EmbeddedRedis:
 
     @property
     def data_dir(self) -> Path | None:
-        """The folder that was named, or the throw-away's own, which it has only while it is started."""
+        """Return the folder that was named, or an ephemeral server's own, which it has only while started."""
         return self._named_dir or self._folder
 
     @property
     def pid(self) -> int | None:
-        """The server's process, as it says itself; None when this object has none that answers."""
+        """Return the server's process id, as it says itself; None when this object has none that answers."""
         info = _info_of(self._folder) if self._folder else None
         return info.pid if info else None
 
     def close(self) -> None:
         """Let go of the server, which ends if nobody else uses it; `start()` may follow.
 
-        Returns at once for a durable server. For a throw-away, waits up to 2 s until it is gone.
+        Returns at once for a durable server. For an ephemeral one, waits up to 2 s until it is gone.
         """
         with self._mutex.held():
             folder, users_lock = self._folder, self._users_lock
@@ -174,7 +177,7 @@ class EmbeddedRedis:
 
     def __repr__(self) -> str:
         folder = self.data_dir
-        where = "throw-away" if folder is None else repr(str(folder))
+        where = "ephemeral" if folder is None else repr(str(folder))
         return f"EmbeddedRedis({where}, search={self._search}, started={self._users_lock is not None})"
 
     def _open(self) -> None:
@@ -184,7 +187,7 @@ class EmbeddedRedis:
             raise EmbeddedRedisError(
                 "a private Redis needs Linux or macOS (on Windows: WSL); use the URL of a server instead"
             ) from error
-        folder = durable_folder(self._named_dir) if self._named_dir else throw_away_folder()
+        folder = durable_folder(self._named_dir) if self._named_dir else ephemeral_folder()
         try:
             users_lock = self._join(folder)
         except BaseException:
@@ -199,7 +202,7 @@ class EmbeddedRedis:
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        """One thread at a time; what the system refuses is an error of this package."""
+        """Let in one thread at a time; what the system refuses is an error of this package."""
         with self._mutex.held():
             try:
                 yield
@@ -226,15 +229,15 @@ class EmbeddedRedis:
 
     def _join(self, folder: Path) -> FileLock:
         """Become a user of the folder's server, under start.lock: nobody else starts or ends it meanwhile."""
-        patience = _Patience(folder, self._timeout_seconds)
+        start_timeout = _StartTimeout(folder, self._timeout_seconds)
         start_lock = FileLock(folder / START_LOCK)
         try:
             while not start_lock.take():
-                patience.wait("another process is starting or ending it")
+                start_timeout.wait("another process is starting or ending it")
             users_lock = FileLock(folder / USERS_LOCK)
             try:
                 while not users_lock.take(shared=True):
-                    patience.wait("its supervisor holds users.lock")
+                    start_timeout.wait("its supervisor holds users.lock")
                 self._find_or_launch(folder)
             except BaseException:
                 users_lock.close()
@@ -259,24 +262,24 @@ class EmbeddedRedis:
         )
 
     def _wait_for_server(self, folder: Path) -> bool:
-        """Whether the folder has a server that is ready, after waiting for one that loads or is restarted.
+        """Return whether the folder has a ready server, after waiting for one that loads or is restarted.
 
         One without a supervisor does not count: nobody would end it.
         """
-        patience = _Patience(folder, self._timeout_seconds)
+        start_timeout = _StartTimeout(folder, self._timeout_seconds)
         while not supervisor_is_gone(folder):
             if self._is_ready(folder):
                 return True
             known = read_state(folder) is not None
             silent = "the server does not answer" if known else f"{STATE} does not say where the server is"
-            patience.wait(f"its supervisor runs, but {silent}")
+            start_timeout.wait(f"its supervisor runs, but {silent}")
         return False
 
     def _is_ready(self, folder: Path) -> bool:
         state = read_state(folder)
         started_in = state.get("folder") if state else None
         if isinstance(started_in, str) and started_in != str(folder):
-            if not _is_same_folder(started_in, folder):
+            if not is_same_folder(started_in, folder):
                 return False  # it was moved here, and as soon as its supervisor sees that, the server ends
             raise EmbeddedRedisError(
                 f"the private Redis in {folder} was started in {started_in}, and is still in use there; "
@@ -293,8 +296,8 @@ class EmbeddedRedis:
         return True
 
 
-class _Patience:
-    """Waiting for the server of a folder, until it has shown no sign of life for so long."""
+class _StartTimeout:
+    """Waits for the server of a folder, until it has shown no sign of life for so long."""
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self._folder = folder
@@ -319,13 +322,6 @@ class _Patience:
 def _info_of(folder: Path) -> ServerInfo | None:
     state = read_state(folder)
     return server_info(state["socket"], state["password"]) if state else None
-
-
-def _is_same_folder(one: str, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
 
 
 def _wait_for_removal(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The redis-server that a supervisor runs, as a process: one at a time in a folder, ended with its parent.
+"""Runs the redis-server of a supervisor as a process: one at a time in a folder, ended with its parent.
 
 Part of the supervisor, so: the standard library only.
 """
@@ -13,7 +13,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from langchain_agentmem.transport.embedded_protocol import (
+from langchain_agentmem.embedded.protocol import (
     SERVER_LOCK,
     FileLock,
     ServerInfo,
@@ -34,7 +34,7 @@ ARGUMENTS = ("-", "--port", "0", "--bind", "127.0.0.1", "--protected-mode", "yes
 
 
 class ServerProcess:
-    """At most one running server of this folder, behind one socket and password."""
+    """Runs at most one server of this folder, behind one socket and password."""
 
     def __init__(self, folder: str, socket_path: str, password: str) -> None:
         self._folder = folder
@@ -43,7 +43,16 @@ class ServerProcess:
         self._running: subprocess.Popen[bytes] | None = None
 
     def start(self, server: str, config: str, *, deadline: float) -> None:
-        """Run this server with this configuration; raises OSError when it cannot be run at all."""
+        """Run this server with this configuration.
+
+        Args:
+            server: The program.
+            config: A whole redis.conf.
+            deadline: By `time.monotonic`, until when to wait for another server of this folder to end.
+
+        Raises:
+            OSError: It cannot be run at all, or another server of this folder does not end.
+        """
         lock = self._claim_data(deadline)
         try:
             with open_log(self._folder) as log:
@@ -63,11 +72,11 @@ class ServerProcess:
                 stdin.write(config.encode())
 
     def info(self) -> ServerInfo | None:
-        """What it says of itself; None when it does not answer."""
+        """Return what it says of itself; None when it does not answer."""
         return server_info(self._socket_path, self._password)
 
     def exit_status(self) -> int | None:
-        """None while it runs."""
+        """Return its exit status; None while it runs."""
         return self._running.poll() if self._running else 0
 
     def wait(self) -> int:
@@ -101,7 +110,7 @@ class ServerProcess:
 
 
 def _end_with_parent() -> Callable[[], None] | None:
-    """What the server runs before its `exec`, so that the kernel ends it with the supervisor (Linux only).
+    """Return what the server runs before its `exec`, so that the kernel ends it with its parent (Linux only).
 
     Elsewhere a server can outlive a killed supervisor; `server.lock` tells the next one of it.
     """

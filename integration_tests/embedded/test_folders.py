@@ -17,12 +17,12 @@ import redis
 from integration_tests.embedded.conftest import state_of
 from integration_tests.waiting import wait_until
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
+from langchain_agentmem.embedded.launch import render_config
+from langchain_agentmem.embedded.protocol import read_state, server_info, supervisor_is_gone
+from langchain_agentmem.embedded.server import EmbeddedRedis
+from langchain_agentmem.embedded.server_process import ARGUMENTS
 from langchain_agentmem.errors import EmbeddedRedisError
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_binaries import find_candidates, make_runnable
-from langchain_agentmem.transport.embedded_config import render_config
-from langchain_agentmem.transport.embedded_process import ARGUMENTS
-from langchain_agentmem.transport.embedded_protocol import read_state, server_info, supervisor_is_gone
 
 Open = Callable[..., EmbeddedRedis]
 Connect = Callable[[EmbeddedRedis | str], redis.Redis]

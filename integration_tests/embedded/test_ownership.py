@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from integration_tests.waiting import wait_until
+from langchain_agentmem.embedded.protocol import supervisor_is_gone
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_protocol import supervisor_is_gone
 
 Open = Callable[..., EmbeddedRedis]
 
@@ -134,7 +134,7 @@ class TestParents:
         folder.chmod(0o777)
         refused(folder / "link", "can be written to by others")
 
-    def test_a_temp_folder_in_which_others_could_exchange_a_throw_away_is_refused(
+    def test_a_temp_folder_in_which_others_could_exchange_an_ephemeral_server_is_refused(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder.mkdir()

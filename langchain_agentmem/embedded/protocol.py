@@ -1,4 +1,4 @@
-"""What the user's side of a private Redis and its supervisor agree on: files, locks, how to ask the server.
+"""Defines what the user's side and the supervisor share: files, locks, how to ask the server.
 
 The supervisor imports this too, so: the standard library only.
 
@@ -32,7 +32,7 @@ _JSON_BYTES = 1_000_000
 
 
 class FileLock:
-    """A `flock` on a descriptor of its own, which is not inherited by the programs this process runs.
+    """Locks a file by `flock`, on a descriptor that the programs this process runs do not inherit.
 
     Args:
         path: The file.
@@ -86,7 +86,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class ServerInfo(NamedTuple):
-    """What a running server says of itself."""
+    """Holds what a running server says of itself."""
 
     pid: int
     version: str
@@ -96,7 +96,11 @@ class ServerInfo(NamedTuple):
 
 
 def ask(socket_path: str, password: str, command: str, *, timeout_seconds: float = 1.0) -> str:
-    """The server's answer to one command that answers with a string; raises OSError when nobody listens."""
+    """Return the server's answer to one command that answers with a string.
+
+    Raises:
+        OSError: Nobody listens, or does not answer within `timeout_seconds`.
+    """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_seconds)
         connection.connect(socket_path)
@@ -109,7 +113,7 @@ def ask(socket_path: str, password: str, command: str, *, timeout_seconds: float
 
 
 def server_info(socket_path: str, password: str) -> ServerInfo | None:
-    """What the server behind this socket says of itself, also while it loads; None if it does not answer."""
+    """Return what the server behind this socket says of itself, also while it loads; None if it is silent."""
     try:
         # Plain INFO: with section names a Redis 6 would answer an error, and so seem not to be there.
         lines = ask(socket_path, password, "INFO").splitlines()
@@ -128,7 +132,7 @@ def server_info(socket_path: str, password: str) -> ServerInfo | None:
 
 
 def read_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """What the supervisor of this folder wrote down; None if there is nothing that it could have written."""
+    """Return what the supervisor of this folder wrote; None if there is nothing it could have written."""
     state = read_private(os.path.join(folder, STATE))
     for name, form in (("socket", _SOCKET_PATH), ("password", _PASSWORD)):
         if not isinstance(value := state.get(name), str) or not form.fullmatch(value):
@@ -137,7 +141,7 @@ def read_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def read_private(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON object in a file that this user alone could write; {} if there is none."""
+    """Return the JSON object in a file that this user alone could write; {} if there is none."""
     try:
         # Without O_NONBLOCK, a named pipe would keep its reader waiting.
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
@@ -163,13 +167,13 @@ def write_private(folder: str | os.PathLike[str], name: str, text: str) -> None:
 
 
 def open_log(folder: str | os.PathLike[str]) -> BinaryIO:
-    """The log, to be written to at its end."""
+    """Open the log, to be written to at its end."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     return os.fdopen(os.open(os.path.join(folder, LOG), flags, 0o600), "ab")
 
 
 def is_still_there(folder: str | os.PathLike[str], users_lock: FileLock) -> bool:
-    """Whether this path leads to the folder of this lock: it was not moved, deleted or exchanged.
+    """Return whether this path leads to the folder of this lock: it was not moved, deleted or exchanged.
 
     Raises:
         OSError: It cannot be told, as the path may no longer be followed, or the disk fails.
@@ -182,7 +186,7 @@ def is_still_there(folder: str | os.PathLike[str], users_lock: FileLock) -> bool
 
 
 def supervisor_is_gone(folder: str | os.PathLike[str]) -> bool:
-    """Whether this folder had a supervisor and now has none; nothing is created to find that out."""
+    """Return whether this folder had a supervisor and now has none; nothing is created to find that out."""
     try:
         lock = FileLock(os.path.join(folder, SUPERVISOR_LOCK), create=False)
     except FileNotFoundError:
@@ -196,7 +200,7 @@ def supervisor_is_gone(folder: str | os.PathLike[str]) -> bool:
 
 
 def end_of_log(folder: str | os.PathLike[str], *, since: int = 0, hide: str = "") -> str:
-    """The last lines that server and supervisor wrote from a position on, without the password."""
+    """Return the last lines that server and supervisor wrote from a position on, without the password."""
     try:
         with open(os.open(os.path.join(folder, LOG), os.O_RDONLY | os.O_NOFOLLOW), "rb") as log:
             log.seek(max(since, os.path.getsize(log.fileno()) - 65_536))

@@ -18,10 +18,10 @@ import pytest
 
 from integration_tests.embedded.conftest import state_of
 from integration_tests.waiting import wait_until
+from langchain_agentmem.embedded import binaries
+from langchain_agentmem.embedded.protocol import supervisor_is_gone
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import EmbeddedRedisError
-from langchain_agentmem.transport import embedded_binaries
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_protocol import supervisor_is_gone
 
 Open = Callable[..., EmbeddedRedis]
 
@@ -54,7 +54,7 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_binaries, "find_spec", lambda name: None)
+    monkeypatch.setattr(binaries, "find_spec", lambda name: None)
 
 
 def install(prefix: Path, name: str, script: str) -> None:
@@ -264,10 +264,10 @@ class TestRunBit:
 
 def test_the_supervisor_needs_the_standard_library_only() -> None:
     program = (
-        "import sys; sys.path.append(sys.argv[1]); import langchain_agentmem.transport.embedded_supervisor; "
+        "import sys; sys.path.append(sys.argv[1]); import langchain_agentmem.embedded.supervisor; "
         "print(*{name.split('.')[0] for name in sys.modules} - sys.stdlib_module_names)"
     )
-    parent = str(Path(embedded_binaries.__file__).parents[2])
+    parent = str(Path(binaries.__file__).parents[2])
     found = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program, parent], capture_output=True, text=True, check=True
     )

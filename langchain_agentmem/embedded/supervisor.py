@@ -1,8 +1,8 @@
-"""The process that owns a private Redis: it starts the server, brings it back, ends it with its last user.
+"""Owns a private Redis, as a process: starts the server, brings it back, ends it with its last user.
 
 It belongs to no user, so that it outlives any of them. It imports the standard library only, to be up at
 once. It reports to its starter until the server is ready; from then on it watches the locks, which
-`embedded_protocol` describes.
+`protocol` describes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from langchain_agentmem.transport.embedded_process import ServerProcess
-from langchain_agentmem.transport.embedded_protocol import (
+from langchain_agentmem.embedded.append_only_sync import APPEND_ONLY_FOLDER, AppendOnlySync
+from langchain_agentmem.embedded.protocol import (
     LOG,
     STATE,
     SUPERVISOR_LOCK,
@@ -31,7 +31,7 @@ from langchain_agentmem.transport.embedded_protocol import (
     is_still_there,
     write_private,
 )
-from langchain_agentmem.transport.embedded_sync import APPEND_ONLY_FOLDER, AppendOnlySync
+from langchain_agentmem.embedded.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +43,10 @@ _LOOK_EVERY_SECONDS = 1.0
 
 
 class Supervisor:
-    """One server and its folder, as the starter described them in `order`.
+    """Keeps one server and its folder, as the starter described them in `order`.
 
     `order` has: `candidates` (each a `name`, the `server` to run and its whole `config`), `socket`,
-    `password`, `search`, `throw_away`, `syncs` (whether the supervisor syncs the append-only file),
+    `password`, `search`, `ephemeral`, `syncs` (whether the supervisor syncs the append-only file),
     `timeout_seconds`.
     """
 
@@ -67,7 +67,7 @@ class Supervisor:
     def run(self) -> None:
         """Start the server, keep it up while it has users, then leave the folder tidy."""
         deadline = time.monotonic() + 1
-        while not self.supervisor_lock.take():  # who asks whether there is a supervisor has it for an instant
+        while not self.supervisor_lock.take():  # whoever asks for a supervisor holds the lock briefly
             if time.monotonic() > deadline:
                 self._tell(failed="the supervisor", reason="another one is already there")
                 self._tell(done=True)
@@ -77,7 +77,7 @@ class Supervisor:
             if self._start_first_that_fits():
                 self._watch()
         finally:
-            self.server.stop(at_once=self.order["throw_away"])
+            self.server.stop(at_once=self.order["ephemeral"])
             self._clean()
 
     # Starting ----------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class Supervisor:
         return False
 
     def _try(self, candidate: dict[str, str], deadline: float) -> str | None:
-        """Start this candidate; why it does not fit, or None when it does."""
+        """Start this candidate; return why it does not fit, or None when it does."""
         log_end = os.path.getsize(self._path(LOG))
         self.started = candidate["server"], candidate["config"]
         try:
@@ -138,7 +138,7 @@ class Supervisor:
         signal.signal(signal.SIGTERM, lambda *_: self.events.put("ended from outside"))
         self._in_thread(self._wait_for_server)
         self._in_thread(self._wait_for_users)
-        if not self.order["throw_away"]:
+        if not self.order["ephemeral"]:
             self._in_thread(self._look_after_folder)
         while True:
             event = self.events.get()
@@ -217,7 +217,7 @@ class Supervisor:
         if socket_folder != self.folder:
             with contextlib.suppress(OSError):
                 os.rmdir(socket_folder)
-        if self.order["throw_away"]:
+        if self.order["ephemeral"]:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     # Files and words ---------------------------------------------------------------------------------

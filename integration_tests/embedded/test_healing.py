@@ -20,9 +20,9 @@ import pytest
 from integration_tests.conftest import Do
 from integration_tests.embedded.conftest import is_running, state_of
 from integration_tests.waiting import wait_until
+from langchain_agentmem.embedded.protocol import read_state, server_info, supervisor_is_gone
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import AgentMemoryError, EmbeddedRedisError, StoreConnectionError
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_protocol import read_state, server_info, supervisor_is_gone
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 linux_only = pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""A lock that survives `fork`, which copies held locks but not the threads that would release them."""
+"""Provides a lock that survives `fork`, which copies held locks but no thread that would release them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 
 class ForkSafeLock:
-    """A re-entrant lock that a forked child finds free, whichever thread of its parent held it.
+    """Locks re-entrantly; a forked child finds it free, whichever thread of its parent held it.
 
     What it guards may be half done in the child. So guard what a single assignment completes, or what
     the child does over again.

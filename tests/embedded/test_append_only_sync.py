@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from langchain_agentmem.transport import embedded_sync
-from langchain_agentmem.transport.embedded_config import supervisor_syncs
-from langchain_agentmem.transport.embedded_sync import AppendOnlySync
+from langchain_agentmem.embedded import append_only_sync
+from langchain_agentmem.embedded.append_only_sync import AppendOnlySync
+from langchain_agentmem.embedded.launch import supervisor_syncs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no private Redis")
 
@@ -38,13 +38,13 @@ def sync(folder: Path) -> Iterator[AppendOnlySync]:
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The inodes of what was synced, in order."""
     inodes: list[int] = []
-    to_disk = embedded_sync._sync_to_disk
+    to_disk = append_only_sync._sync_to_disk
 
     def record(descriptor: int) -> None:
         to_disk(descriptor)
         inodes.append(os.fstat(descriptor).st_ino)
 
-    monkeypatch.setattr(embedded_sync, "_sync_to_disk", record)
+    monkeypatch.setattr(append_only_sync, "_sync_to_disk", record)
     return inodes
 
 
@@ -81,7 +81,7 @@ def test_what_is_written_during_a_sync_is_synced_by_the_next(
     folder: Path, sync: AppendOnlySync, synced: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync.sync()
-    incr, record = folder / "appendonlydir" / "incr", embedded_sync._sync_to_disk
+    incr, record = folder / "appendonlydir" / "incr", append_only_sync._sync_to_disk
 
     def write_too(descriptor: int) -> None:
         record(descriptor)
@@ -89,7 +89,7 @@ def test_what_is_written_during_a_sync_is_synced_by_the_next(
 
     append(incr)
     with monkeypatch.context() as patch:
-        patch.setattr(embedded_sync, "_sync_to_disk", write_too)
+        patch.setattr(append_only_sync, "_sync_to_disk", write_too)
         sync.sync()
     synced.clear()
     sync.sync()
@@ -118,7 +118,7 @@ def test_a_folder_that_was_moved_is_synced_where_it_is(
 def test_a_failure_is_raised_after_the_others_and_tried_again(
     folder: Path, sync: AppendOnlySync, synced: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad, record = inode(folder, "base"), embedded_sync._sync_to_disk
+    bad, record = inode(folder, "base"), append_only_sync._sync_to_disk
 
     def fail(descriptor: int) -> None:
         if os.fstat(descriptor).st_ino == bad:
@@ -126,7 +126,7 @@ def test_a_failure_is_raised_after_the_others_and_tried_again(
         record(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedded_sync, "_sync_to_disk", fail)
+        patch.setattr(append_only_sync, "_sync_to_disk", fail)
         with pytest.raises(OSError, match="broken"):
             sync.sync()
     assert set(synced) == {inode(folder, "incr"), inode(folder, ".")}

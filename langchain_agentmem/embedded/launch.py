@@ -1,23 +1,23 @@
-"""How a supervisor is launched: what it is ordered to do, and what it reports until the server is ready."""
+"""Launches a supervisor: writes its order and the server's configuration, and follows its reports."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from langchain_agentmem.embedded import binaries
+from langchain_agentmem.embedded.folders import place_socket
+from langchain_agentmem.embedded.protocol import LOG, end_of_log, open_log, read_state
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
-from langchain_agentmem.transport import embedded_binaries as binaries
-from langchain_agentmem.transport.embedded_config import render_config, supervisor_syncs
-from langchain_agentmem.transport.embedded_folder import place_socket
-from langchain_agentmem.transport.embedded_protocol import LOG, end_of_log, open_log, read_state
 
 _LOG_KEPT_BYTES = 1_000_000
 
@@ -28,7 +28,7 @@ _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PA
 # supervisor finds this very version, and the standard library before anything beside it.
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv.pop(1)); "
-    "from langchain_agentmem.transport.embedded_supervisor import main; main()"
+    "from langchain_agentmem.embedded.supervisor import main; main()"
 )
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
@@ -100,7 +100,7 @@ def _order(
     durable: bool,
     options: Mapping[str, str],
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the supervisor is told, and which candidates it is not told of, with the reason."""
+    """Return what the supervisor is told, and the candidates it is not told of, each with the reason."""
     # What a crash has left is used again, so that the clients of other users find the server once more.
     left = read_state(folder)
     password = left["password"] if left else secrets.token_urlsafe(32)
@@ -120,7 +120,7 @@ def _order(
         )
         runnable.append({"name": candidate.name, "server": str(files.server), "config": config})
     order = {"candidates": runnable, "socket": socket_path, "password": password, "search": search}
-    return {**order, "throw_away": not durable, "syncs": durable and supervisor_syncs(options)}, failures
+    return {**order, "ephemeral": not durable, "syncs": durable and supervisor_syncs(options)}, failures
 
 
 def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float) -> Iterator[dict[str, Any]]:
@@ -152,7 +152,7 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
 
 
 def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """The supervisor's first process, and the socket to talk to it."""
+    """Run the supervisor's first process; return it, and the socket to talk to it."""
     with _running_program:
         ours, theirs = socket.socketpair()
         with theirs, open_log(folder) as log:
@@ -173,7 +173,7 @@ def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
 
 
 def _python() -> str:
-    """A Python that runs `-c`: `sys.executable` may be empty, or a server that embeds Python (uWSGI)."""
+    """Return a Python that runs `-c`: `sys.executable` may be empty, or a server that embeds it (uWSGI)."""
     if os.path.basename(sys.executable or "").startswith(("python", "pypy")):
         return sys.executable
     return os.path.join(sys.prefix, "bin", "python3")
@@ -183,3 +183,87 @@ def _begin_log(folder: Path) -> None:
     path = folder / LOG
     if path.exists() and path.stat().st_size > _LOG_KEPT_BYTES:
         path.replace(path.with_suffix(".log.1"))
+
+
+# The configuration, in the words of redis.conf ----------------------------------------------------------
+
+_OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+# Whoever changes one of these could no longer reach the server, or would open it to others.
+_FIXED = {
+    "aclfile",
+    "appenddirname",
+    "bind",
+    "daemonize",
+    "dir",
+    "include",
+    "logfile",
+    "pidfile",
+    "port",
+    "requirepass",
+    "supervised",
+    "tls-port",
+    "unixsocket",
+    "unixsocketperm",
+    "user",
+}
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Refuse what would break the configuration file apart; the server judges the rest.
+
+    Raises:
+        ConfigurationError: A name or value cannot stand in redis.conf, or EmbeddedRedis sets it itself.
+    """
+    for name, value in options.items():
+        if not isinstance(name, str) or not _OPTION_NAME.fullmatch(name):
+            raise ConfigurationError(f"options: {name!r} is no name of a redis.conf directive")
+        if name.lower() in _FIXED:
+            raise ConfigurationError(f"options: {name!r} is set by EmbeddedRedis itself")
+        if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
+            raise ConfigurationError(
+                f"options: the value of {name!r} must be one line of text, not {value!r}"
+            )
+
+
+def supervisor_syncs(options: Mapping[str, str]) -> bool:
+    """Return whether the supervisor syncs the append-only file: no option says when the server does."""
+    return "appendfsync" not in map(str.lower, options)
+
+
+def render_config(
+    folder: Path,
+    socket_path: str,
+    password: str,
+    *,
+    durable: bool,
+    modules: Sequence[Path],
+    options: Mapping[str, str],
+) -> str:
+    """Return a whole configuration, in ASCII; any first part asks for the password, or does not listen."""
+    lines = [
+        f"requirepass {_quote(password)}",
+        "port 0",
+        "unixsocketperm 700",
+        f"dir {_quote(str(folder))}",
+        "daemonize no",
+        'logfile ""',  # stdout: so its words and the loader's are in one place, also when it cannot start
+        'save ""',
+        f"appendonly {'yes' if durable else 'no'}",
+        # The kernel has each write before its answer; the supervisor syncs. See `append_only_sync`.
+        "appendfsync no",
+        "maxmemory-policy noeviction",
+    ]
+    lines += [f"loadmodule {_quote(str(module))}" for module in modules]
+    # A directive's value may be several arguments, so it is not quoted; the last line for a directive counts.
+    lines += [f"{name} {value or _quote('')}" for name, value in options.items()]
+    lines.append(f"unixsocket {_quote(socket_path)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quote(text: str) -> str:
+    def escape(byte: int) -> str:
+        plain = 0x20 <= byte < 0x7F and byte not in b'"\\'
+        return chr(byte) if plain else f"\\x{byte:02x}"
+
+    return f'"{"".join(map(escape, os.fsencode(text)))}"'

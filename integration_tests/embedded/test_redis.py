@@ -23,12 +23,12 @@ from redis.retry import Retry
 
 from integration_tests.embedded.conftest import UserProcess, is_running, state_of
 from integration_tests.waiting import wait_until
+from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
+from langchain_agentmem.embedded.launch import render_config
+from langchain_agentmem.embedded.protocol import FileLock, read_state, supervisor_is_gone
+from langchain_agentmem.embedded.server import EmbeddedRedis
+from langchain_agentmem.embedded.server_process import ARGUMENTS
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_binaries import find_candidates, make_runnable
-from langchain_agentmem.transport.embedded_config import render_config
-from langchain_agentmem.transport.embedded_process import ARGUMENTS
-from langchain_agentmem.transport.embedded_protocol import FileLock, read_state, supervisor_is_gone
 
 Open = Callable[..., EmbeddedRedis]
 Connect = Callable[[EmbeddedRedis | str], redis.Redis]
@@ -44,7 +44,7 @@ def module_names(client: redis.Redis) -> set[str]:
 COME_AND_GO = """
 import sys
 import redis
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 for _ in range(int(sys.argv[2])):
     with EmbeddedRedis(sys.argv[1]) as embedded, redis.Redis.from_url(embedded.url) as client:
@@ -311,7 +311,7 @@ class TestCrashes:
         assert connect(url).ping()
 
 
-class TestThrowAway:
+class TestEphemeral:
     @pytest.fixture(autouse=True)
     def temp(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir()

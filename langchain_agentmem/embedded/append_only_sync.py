@@ -33,7 +33,7 @@ class _Version(NamedTuple):
 
 
 class AppendOnlySync:
-    """The files of `appendonlydir`, each of which is synced when it has changed since the last time.
+    """Syncs the files of `appendonlydir`, each when it has changed since the last time.
 
     Args:
         folder_descriptor: The data folder, held open: so its files are found where it was moved to, too.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from langchain_agentmem.transport.embedded_protocol import read_private, read_state, write_private
+from langchain_agentmem.embedded.protocol import read_private, read_state, write_private
 
 SOCKET, PASSWORD = "/tmp/x/redis-0a1b2c.sock", "p" * 43
 WRITTEN: dict[str, Any] = {"socket": SOCKET, "password": PASSWORD, "search": True, "supervisor_pid": 1}

@@ -19,8 +19,8 @@ import redis
 
 from integration_tests.embedded.conftest import state_of
 from integration_tests.waiting import wait_until
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_binaries import find_candidates, make_runnable
+from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 Open = Callable[..., EmbeddedRedis]
 Connect = Callable[[EmbeddedRedis | str], redis.Redis]

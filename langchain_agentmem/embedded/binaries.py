@@ -1,4 +1,4 @@
-"""Where a redis-server with Search and JSON may be found, and which of several worked the last time.
+"""Finds servers with Search and JSON on this machine, and notes which of several worked the last time.
 
 No candidate is trusted by its name: the supervisor starts it and looks at its modules. What is kept of
 that is only an order, so a note that has gone stale costs one failed start and nothing else.
@@ -20,9 +20,9 @@ from pathlib import Path
 
 import platformdirs
 
+from langchain_agentmem.embedded.folders import private_folder
+from langchain_agentmem.embedded.protocol import read_private, write_private
 from langchain_agentmem.errors import EmbeddedRedisError
-from langchain_agentmem.transport.embedded_folder import private_folder
-from langchain_agentmem.transport.embedded_protocol import read_private, write_private
 
 _MODULES = ("redisearch.so", "rejson.so")
 _NOTES, _NOTES_KEPT = "choice.json", 32
@@ -30,7 +30,7 @@ _NOTES, _NOTES_KEPT = "choice.json", 32
 
 @dataclass(frozen=True)
 class Candidate:
-    """A server to try, and the modules it is told to load (none: it may have them built in)."""
+    """Names a server to try, and the modules it is told to load (none: it may have them built in)."""
 
     name: str
     server: Path
@@ -38,12 +38,12 @@ class Candidate:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All files that decide whether it works."""
+        """Return all files that decide whether it works."""
         return (self.server, *self.modules)
 
 
 def find_candidates(*, search: bool) -> list[Candidate]:
-    """Every server found here, the one that worked before first, else in the order of the design."""
+    """Return every server found here: the one that worked before first, the others in the order of search."""
     found = _servers_found() if search else (replace(each, modules=()) for each in _servers_found())
     distinct: dict[tuple[Path, ...], Candidate] = {}
     for candidate in found:
@@ -108,9 +108,12 @@ def _package_folder(package: str, folder: str) -> Path | None:
 
 
 def make_runnable(candidate: Candidate) -> Candidate:
-    """The same candidate with a private copy of each file that has no run bit; raises OSError if that fails.
+    """Return the same candidate with a private copy of each file that has no run bit.
 
     Redis refuses a module without a run bit too.
+
+    Raises:
+        OSError: No copy could be made.
     """
     server, *modules = (path if os.access(path, os.X_OK) else _private_copy(path) for path in candidate.files)
     return replace(candidate, server=server, modules=tuple(modules))
@@ -132,7 +135,7 @@ def _private_copy(source: Path) -> Path:
 
 
 def _is_whole(copy: Path, size: int) -> bool:
-    """Whether this is a copy that was made here, and nothing that somebody has put in its place."""
+    """Return whether this is a copy that was made here, and nothing that somebody has put in its place."""
     try:
         found = copy.lstat()
     except FileNotFoundError:
