@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Listing, Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import (
     AllNamespaces,
@@ -21,7 +22,6 @@ from langchain_agentmem.cli.options import (
     scope_option,
 )
 from langchain_agentmem.cli.output import confirmed, json_object, moment, show_json
-from langchain_agentmem.cli.screen import Listing, Screen
 from langchain_agentmem.cli.streams import standard_input
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def recall(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem recall`."""
-    from langchain_agentmem.cli.startup import Steps, open_memory
+    from langchain_agentmem.cli.connect import Steps, open_memory
 
     if not query.strip():  # told at once, not when the model has come
         raise CommandError("query is empty.")
@@ -125,7 +125,7 @@ def remember(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem remember`."""
-    from langchain_agentmem.cli.startup import Steps, open_memory
+    from langchain_agentmem.cli.connect import Steps, open_memory
 
     about = json_object("metadata", metadata)
     said = _standard_input() if words == "-" else words
@@ -171,7 +171,7 @@ def memories(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem memories`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen, owner = Screen(), user or login_name()
     if delete is not None:
@@ -201,7 +201,7 @@ def memories(
 
 
 def _delete(screen: Screen, redis: str | None, user: str, memory_id: str, yes: bool, as_json: bool) -> None:
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     if not confirmed(screen, f"Delete the memory {text.one_line(memory_id, 60)}?", yes):
         return screen.facts([("kept", f"the memory {text.one_line(memory_id, 60)}")])

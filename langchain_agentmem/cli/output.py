@@ -8,8 +8,8 @@ from typing import Any
 
 import typer
 
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.screen import Screen
 from langchain_agentmem.cli.streams import standard_output
 
 USAGE = 2

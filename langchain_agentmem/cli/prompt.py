@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.console import Screen
 
 with suppress(ImportError):
     import readline  # noqa: F401 - `input` uses it from now on

@@ -7,8 +7,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from langchain_agentmem.cli.commands import COMMANDS, parse, run
-from langchain_agentmem.cli.conversation import Conversation
+from langchain_agentmem.cli.chat.conversation import Conversation
+from langchain_agentmem.cli.chat.slash_commands import COMMANDS, parse, run
 from langchain_agentmem.errors import InvalidInputError
 
 

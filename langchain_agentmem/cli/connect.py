@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.text import place
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from langchain_agentmem.errors import AgentMemoryError
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.cli.conversation import Conversation
-    from langchain_agentmem.cli.screen import Screen
+    from langchain_agentmem.cli.chat.conversation import Conversation
+    from langchain_agentmem.cli.console import Screen
 
 HELP = """Talk to a memory, and see what it does.
 
@@ -67,10 +67,10 @@ def chat(
     ] = None,
 ) -> None:
     """Run `agentmem chat`."""
-    from langchain_agentmem.cli import answers
-    from langchain_agentmem.cli.conversation import Conversation, load_own
-    from langchain_agentmem.cli.screen import Screen
-    from langchain_agentmem.cli.startup import Steps, open_memory
+    from langchain_agentmem.cli.chat import models
+    from langchain_agentmem.cli.chat.conversation import Conversation, load_own
+    from langchain_agentmem.cli.connect import Steps, open_memory
+    from langchain_agentmem.cli.console import Screen
 
     screen, talker = Screen(), user or login_name()
     steps = Steps(screen)
@@ -80,7 +80,7 @@ def chat(
             load_own(memory, thread, talker)
 
     settings = {} if recall_threshold is None else {"recall_threshold": recall_threshold}
-    answering = answers.prepare(model, steps, will_remember=kind != "skip")
+    answering = models.prepare(model, steps, will_remember=kind != "skip")
     # Shown as an error of the turn, which is the point of looking; the chat goes on by itself.
     with open_memory(redis, steps, check=check, on_error="raise", **settings) as memory:
         conversation = Conversation(

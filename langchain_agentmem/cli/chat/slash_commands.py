@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from langchain_agentmem.cli import text
 from langchain_agentmem.cli.events import row
-from langchain_agentmem.cli.forgetting import removed
+from langchain_agentmem.cli.forget import removed
 from langchain_agentmem.core.checks import scope
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.cli.conversation import Conversation
+    from langchain_agentmem.cli.chat.conversation import Conversation
 
 _LISTED = 50
 _THREADS_LISTED = 10

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from langchain_agentmem.cli.imported_memories import ImportedMemories
-from langchain_agentmem.cli.imported_sessions import ImportedSessions, Window
-from langchain_agentmem.cli.lines import Line, MemoryLine, NotesLine
+from langchain_agentmem.cli.transfer.format import Line, MemoryLine, NotesLine
+from langchain_agentmem.cli.transfer.memories import ImportedMemories
+from langchain_agentmem.cli.transfer.sessions import ImportedSessions, Window
 from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.connect import whereabouts
+from langchain_agentmem.cli.console import Listing, Screen
 from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.screen import Listing, Screen
-from langchain_agentmem.cli.startup import whereabouts
 from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Conversation:
         Raises:
             AgentMemoryError: The turn or the command failed.
         """
-        from langchain_agentmem.cli.commands import run
+        from langchain_agentmem.cli.chat.slash_commands import run
 
         line = line.strip()
         if line.startswith("/") and not line.startswith("//"):
