@@ -9,7 +9,6 @@ from typing import Any
 import typer
 
 from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.streams import standard_output
 
 USAGE = 2
@@ -52,7 +51,7 @@ def json_object(name: str, value: str | None) -> dict[str, Any] | None:
     """The value of an option that takes a JSON object.
 
     Raises:
-        CommandError: It is none.
+        typer.BadParameter: It is none; exit code 2.
     """
     from langchain_agentmem.core import json
 
@@ -61,7 +60,7 @@ def json_object(name: str, value: str | None) -> dict[str, Any] | None:
     try:
         found = json.loads(value)
     except ValueError as error:
-        raise CommandError(f"--{name} is no JSON: {error}") from error
+        raise typer.BadParameter(f"--{name} is no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise CommandError(f'--{name} takes a JSON object, such as {{"source": "mail"}}.')
+        raise typer.BadParameter(f'--{name} takes a JSON object, such as {{"source": "mail"}}.')
     return found

@@ -103,6 +103,7 @@ def chat(
 
 def _talk(conversation: Conversation, screen: Screen) -> None:
     """Turn after turn with a person; only the person ends it."""
+    from langchain_agentmem.cli.chat.slash_commands import take
     from langchain_agentmem.cli.prompt import Prompt
 
     prompt = Prompt(screen)
@@ -119,7 +120,7 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
             screen.aside("error: that line is not UTF-8", "red")
             continue
         try:
-            if not conversation.take(line, confirm=prompt.confirm):
+            if not take(conversation, line, prompt.confirm):
                 return
         except AgentMemoryError as error:
             screen.aside(message(error), "red")
@@ -130,9 +131,11 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
 
 def _read(conversation: Conversation, screen: Screen) -> None:
     """A turn a line of standard input; the first that fails ends it."""
+    from langchain_agentmem.cli.chat.slash_commands import take
+
     for number, line in _lines():
         try:
-            if not conversation.take(line):
+            if not take(conversation, line):
                 return
         except AgentMemoryError as error:
             raise CommandError(f"line {number}: {error}") from error

@@ -36,6 +36,25 @@ def parse(line: str) -> tuple[str, str]:
     return name.lower(), rest.strip()
 
 
+def take(conversation: Conversation, line: str, confirm: Confirm = None) -> bool:
+    """Take a line of a chat; return whether the chat goes on.
+
+    Args:
+        conversation: The chat.
+        line: What is said, a command, or nothing.
+        confirm: Asks a person; without it, a command has to say that it is meant.
+
+    Raises:
+        AgentMemoryError: The exchange or the command failed.
+    """
+    line = line.strip()
+    if line.startswith("/") and not line.startswith("//"):
+        return run(conversation, line, confirm)
+    if line:
+        conversation.say(line.removeprefix("/"))
+    return True
+
+
 def run(conversation: Conversation, line: str, confirm: Confirm = None) -> bool:
     """Run a command line; whether the chat goes on.
 

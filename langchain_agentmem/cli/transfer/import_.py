@@ -21,8 +21,8 @@ from langchain_agentmem.cli.streams import standard_input
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.cli.transfer.format import Line
-    from langchain_agentmem.cli.transfer.importer import Importer, Tally
+    from langchain_agentmem.cli.transfer.format import Line, Tally
+    from langchain_agentmem.cli.transfer.importer import Importer
     from langchain_agentmem.cli.transfer.sessions import Window
 
 HELP = """Import conversations and memories from JSON lines.
@@ -73,7 +73,8 @@ def import_(
 ) -> None:
     """Run `agentmem import`."""
     from langchain_agentmem.cli.connect import open_store
-    from langchain_agentmem.cli.transfer.importer import Defaults, Importer
+    from langchain_agentmem.cli.transfer.format import Defaults
+    from langchain_agentmem.cli.transfer.importer import Importer
 
     screen = Screen()
     with _opened(file) as (stream, size), open_store(redis, screen) as memory:

@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_agentmem.cli.transfer.format import MemoryLine
+from langchain_agentmem.cli.transfer.format import Defaults, MemoryLine, Tally
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import gather, ok
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.cli.transfer.importer import Defaults, Tally
     from langchain_agentmem.longterm.documents import Draft
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 
