@@ -83,7 +83,7 @@ def recall(
             k=k,
             **more,
         )
-        by_words = memory.transport.rest
+        by_words = not memory.long_term.supports_vectors
         within = memory.settings.recall_threshold if threshold is None else threshold
     if as_json:
         return show_json([_searched(record) for record in found])

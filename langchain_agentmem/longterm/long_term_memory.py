@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import ConfigurationError
@@ -53,6 +53,10 @@ class LongTermMemory(ConnectedMemory):
         ConfigurationError: The URL, a client or a choice is not usable.
         InvalidInputError: A number or a name is not usable.
     """
+
+    supports_vectors: ClassVar[bool] = True
+    supports_namespaces: ClassVar[bool] = True
+    supports_chosen_ids: ClassVar[bool] = True
 
     def __init__(
         self,

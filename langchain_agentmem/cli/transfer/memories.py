@@ -68,7 +68,7 @@ class ImportedMemories:
         self._waiting, self._exported = {}, set()
         if not drafts:
             return
-        if self._memory.transport.rest:
+        if not self._memory.long_term.supports_chosen_ids:
             return self._remember_by_words(drafts)
         memory: Any = self._memory.long_term
         new = self._not_there(memory, drafts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
@@ -49,6 +49,9 @@ class UpstashLongTermMemory(UpstashConnectedMemory):
         InvalidInputError: A number or a name is not usable.
     """
 
+    supports_vectors: ClassVar[bool] = False
+    supports_namespaces: ClassVar[bool] = False
+    supports_chosen_ids: ClassVar[bool] = False
     _on_redis = "LongTermMemory"
 
     def __init__(
