@@ -21,8 +21,7 @@ from langchain_agentmem.cli.options import (
     login_name,
     scope_option,
 )
-from langchain_agentmem.cli.output import confirmed, json_object, moment, show_json
-from langchain_agentmem.cli.streams import standard_input
+from langchain_agentmem.cli.output import confirmed, json_object, moment, show_json, standard_input
 
 if TYPE_CHECKING:
     from langchain_agentmem.longterm.record import MemoryRecord

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import typer
 
 from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.streams import standard_output
+from langchain_agentmem.cli.failures import CommandError
 
 USAGE = 2
 
@@ -64,3 +64,26 @@ def json_object(name: str, value: str | None) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise typer.BadParameter(f'--{name} takes a JSON object, such as {{"source": "mail"}}.')
     return found
+
+
+def standard_input() -> BinaryIO:
+    """Standard input.
+
+    Raises:
+        CommandError: It is closed.
+    """
+    if sys.stdin is None:
+        raise CommandError("Standard input is closed: give it a file or a pipe.")
+    return sys.stdin.buffer
+
+
+def standard_output() -> BinaryIO:
+    """Standard output; what was written as text is written before.
+
+    Raises:
+        CommandError: It is closed.
+    """
+    if sys.stdout is None:
+        raise CommandError("Standard output is closed: give it a file or a pipe.")
+    sys.stdout.flush()
+    return sys.stdout.buffer

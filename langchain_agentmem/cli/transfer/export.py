@@ -14,7 +14,7 @@ import typer
 from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import message
 from langchain_agentmem.cli.options import Owner, Redis, Thorough, scope_option
-from langchain_agentmem.cli.streams import standard_output
+from langchain_agentmem.cli.output import standard_output
 from langchain_agentmem.errors import AgentMemoryError
 
 if TYPE_CHECKING:

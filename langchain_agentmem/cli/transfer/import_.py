@@ -15,9 +15,8 @@ from langchain_agentmem.cli import text
 from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import AsJson, Redis, login_name, scope_option
-from langchain_agentmem.cli.output import show_json
+from langchain_agentmem.cli.output import show_json, standard_input
 from langchain_agentmem.cli.progress import Progress
-from langchain_agentmem.cli.streams import standard_input
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
