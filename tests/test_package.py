@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,9 @@ def test_every_error_of_redis_py_becomes_one_of_ours(cls: type[Exception]) -> No
     for ours in (answered(error), unreachable(error, "localhost:6379")):
         assert isinstance(ours, errors.StoreError)
         assert ours.__cause__ is error
+
+
+def test_only_the_command_line_and_the_demo_use_the_packages_of_the_extra_cli() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] not in ("cli", "demo"):
+            assert not re.search(r"^\s*(?:import|from) (?:typer|rich)\b", path.read_text("utf-8"), re.M), path

@@ -50,7 +50,7 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     Raises:
         AgentMemoryError: The server does not answer.
     """
-    if memory.transport.rest:
+    if not memory.long_term.supports_vectors:
         yield Finding("server", "ok", "Upstash over REST: what runs there is not told")
         yield from latency(memory)
         return

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import AsJson, Redis, Yes
 from langchain_agentmem.cli.output import confirmed, show_json
-from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
@@ -44,7 +44,7 @@ def doctor(
 ) -> None:
     """Run `agentmem doctor`."""
     from langchain_agentmem.cli.checkup import findings
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen, rebuilt = Screen(), None
     with open_store(redis, screen) as memory:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import AsJson, Owner, Redis, Thorough, Yes
 from langchain_agentmem.cli.output import confirmed, moment, show_json
-from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
@@ -58,7 +58,7 @@ def sessions(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem sessions`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen = Screen()
     with open_store(redis, screen) as memory:
@@ -103,7 +103,7 @@ def session(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem session`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen = Screen()
     if delete and not confirmed(screen, f"Delete the session {text.one_line(thread, 60)}?", yes):

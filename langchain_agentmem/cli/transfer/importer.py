@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from langchain_agentmem.cli.imported_memories import ImportedMemories
-from langchain_agentmem.cli.imported_sessions import ImportedSessions, Window
-from langchain_agentmem.cli.lines import Line, MemoryLine, NotesLine
+from langchain_agentmem.cli.transfer.format import Defaults, Line, MemoryLine, NotesLine, Tally
+from langchain_agentmem.cli.transfer.memories import ImportedMemories
+from langchain_agentmem.cli.transfer.sessions import ImportedSessions, Window
 from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """What the command's options say; an option goes before what a line says."""
-
-    user: str | None
-    namespace: str | None
-    kind: str | None
-    thread: str | None
-    login: str
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the lines."""
-
-    new_messages: int = 0
-    known_messages: int = 0
-    new_memories: int = 0
-    known_memories: int = 0
-    bad: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Importer:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import message
 from langchain_agentmem.cli.options import Owner, Redis, Thorough, scope_option
-from langchain_agentmem.cli.screen import Screen
-from langchain_agentmem.cli.streams import standard_output
+from langchain_agentmem.cli.output import standard_output
 from langchain_agentmem.errors import AgentMemoryError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def export(
     ] = None,
 ) -> None:
     """Run `agentmem export`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
     from langchain_agentmem.core import json
 
     screen = Screen()

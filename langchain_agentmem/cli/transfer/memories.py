@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langchain_agentmem.cli.lines import MemoryLine
+from langchain_agentmem.cli.transfer.format import Defaults, MemoryLine, Tally
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import gather, ok
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
@@ -21,7 +21,6 @@ from langchain_agentmem.longterm.types import Draft, WriteBatch
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.cli.importer import Defaults, Tally
 
 
 class ImportedMemories:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.connect import whereabouts
+from langchain_agentmem.cli.console import Listing, Screen
 from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.screen import Listing, Screen
-from langchain_agentmem.cli.startup import whereabouts
-from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
+from langchain_agentmem.errors import AgentMemoryError, InvalidInputError, WrongOwnerError
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
@@ -24,19 +24,19 @@ _EVENTS_SHOWN = 6
 
 
 def load_own(memory: AgentMemory, thread: str, user: str) -> SessionState | None:
-    """The session of a thread, if there is one.
+    """Return the session of a thread, if there is one.
 
     Raises:
         InvalidInputError: The thread is another user's.
     """
-    state = memory.working.load(thread)
-    if state is not None and state.user not in ("", "default", user):
-        raise InvalidInputError(f"The thread {thread} is {state.user}'s: become that user first.")
-    return state
+    try:
+        return memory.working.load(thread, user=user)
+    except WrongOwnerError as error:
+        raise InvalidInputError(f"The thread {thread} is another user's: become that user first.") from error
 
 
 class Conversation:
-    """Takes lines: turns and commands.
+    """Talk to a memory, in one thread at a time.
 
     Attributes:
         memory: What is talked to.
@@ -69,25 +69,6 @@ class Conversation:
         self._chain = memory.wrap(
             answering, history_key="chat_history", remember=kind, on_turn=self._reports.append
         )
-
-    def take(self, line: str, confirm: Callable[[str], bool] | None = None) -> bool:
-        """Take a line; whether the chat goes on.
-
-        Args:
-            line: A turn, a command, or nothing.
-            confirm: Asks a person; without it, a command has to say that it is meant.
-
-        Raises:
-            AgentMemoryError: The turn or the command failed.
-        """
-        from langchain_agentmem.cli.commands import run
-
-        line = line.strip()
-        if line.startswith("/") and not line.startswith("//"):
-            return run(self, line, confirm)
-        if line:
-            self.say(line.removeprefix("/"))
-        return True
 
     def switch(self, thread: str | None) -> SessionState | None:
         """Go on with a thread, or begin a new one.

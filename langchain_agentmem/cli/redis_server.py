@@ -9,10 +9,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import AsJson
 from langchain_agentmem.cli.output import show_json
-from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.embedded.server import EmbeddedRedis

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from langchain_agentmem.cli import text
 from langchain_agentmem.cli.events import row
-from langchain_agentmem.cli.forgetting import removed
+from langchain_agentmem.cli.forget import removed
 from langchain_agentmem.core.checks import scope
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.cli.conversation import Conversation
+    from langchain_agentmem.cli.chat.conversation import Conversation
 
 _LISTED = 50
 _THREADS_LISTED = 10
@@ -34,6 +34,25 @@ def parse(line: str) -> tuple[str, str]:
     """The name, in lower case, and the rest of a command line."""
     name, _, rest = line.removeprefix("/").strip().partition(" ")
     return name.lower(), rest.strip()
+
+
+def take(conversation: Conversation, line: str, confirm: Confirm = None) -> bool:
+    """Take a line of a chat; return whether the chat goes on.
+
+    Args:
+        conversation: The chat.
+        line: What is said, a command, or nothing.
+        confirm: Asks a person; without it, a command has to say that it is meant.
+
+    Raises:
+        AgentMemoryError: The exchange or the command failed.
+    """
+    line = line.strip()
+    if line.startswith("/") and not line.startswith("//"):
+        return run(conversation, line, confirm)
+    if line:
+        conversation.say(line.removeprefix("/"))
+    return True
 
 
 def run(conversation: Conversation, line: str, confirm: Confirm = None) -> bool:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.options import AsJson, Redis, Thorough, Yes
 from langchain_agentmem.cli.output import confirmed, show_json
-from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.user_data import Forgotten
@@ -34,7 +34,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem forget`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen, name = Screen(), text.one_line(user, 60)
     if not confirmed(screen, f"Remove everything of {name}, in every thread and namespace?", yes):

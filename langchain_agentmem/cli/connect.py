@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from langchain_agentmem.cli.screen import Screen
+import typer
+
+from langchain_agentmem.cli.console import Screen
+from langchain_agentmem.cli.failures import message
 from langchain_agentmem.cli.text import place
+from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
@@ -46,11 +50,9 @@ def open_memory(
     One after the other: the server takes a fifth of a second, and one that cannot be reached should
     be told at once, not when the model has come. The same goes for whatever `check` raises.
     """
-    from langchain_agentmem.agent_memory import AgentMemory
-
     # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    memory = AgentMemory(url, **settings)
+    memory = _made(url, **settings)
     try:
         with steps.step("Redis", f"{_reaching(memory)} …"):
             memory.long_term.create_index()
@@ -69,11 +71,10 @@ def open_memory(
 
 def open_store(url: str | None, screen: Screen) -> AgentMemory:
     """A memory whose server answers; neither an index nor the embedding model is needed for it."""
-    from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.core.operations import asks, call
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    memory = AgentMemory(url)
+    memory = _made(url)
     try:
         with screen.busy(f"{_reaching(memory)} …"):
             memory.transport.run(call(asks("PING")))
@@ -81,6 +82,21 @@ def open_store(url: str | None, screen: Screen) -> AgentMemory:
         memory.close()
         raise
     return memory
+
+
+def _made(url: str | None, **settings: Any) -> AgentMemory:
+    """Return the memory; a URL that was given and is not understood is wrong usage: exit code 2."""
+    from langchain_agentmem.agent_memory import AgentMemory
+
+    try:
+        return AgentMemory(url, **settings)
+    except MissingDependencyError:
+        raise
+    except ConfigurationError as error:
+        if url is None:
+            raise
+        AgentMemory("redis://localhost", **settings).close()  # raises too if a setting is to blame
+        raise typer.BadParameter(message(error).removeprefix("error: "), param_hint="--redis") from error
 
 
 def whereabouts(memory: AgentMemory) -> str:

@@ -15,8 +15,8 @@ from langchain_agentmem.errors import AgentMemoryError
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.cli.conversation import Conversation
-    from langchain_agentmem.cli.screen import Screen
+    from langchain_agentmem.cli.chat.conversation import Conversation
+    from langchain_agentmem.cli.console import Screen
 
 HELP = """Talk to a memory, and see what it does.
 
@@ -67,10 +67,10 @@ def chat(
     ] = None,
 ) -> None:
     """Run `agentmem chat`."""
-    from langchain_agentmem.cli import answers
-    from langchain_agentmem.cli.conversation import Conversation, load_own
-    from langchain_agentmem.cli.screen import Screen
-    from langchain_agentmem.cli.startup import Steps, open_memory
+    from langchain_agentmem.cli.chat import models
+    from langchain_agentmem.cli.chat.conversation import Conversation, load_own
+    from langchain_agentmem.cli.connect import Steps, open_memory
+    from langchain_agentmem.cli.console import Screen
 
     screen, talker = Screen(), user or login_name()
     steps = Steps(screen)
@@ -80,7 +80,7 @@ def chat(
             load_own(memory, thread, talker)
 
     settings = {} if recall_threshold is None else {"recall_threshold": recall_threshold}
-    answering = answers.prepare(model, steps, will_remember=kind != "skip")
+    answering = models.prepare(model, steps, will_remember=kind != "skip")
     # Shown as an error of the turn, which is the point of looking; the chat goes on by itself.
     with open_memory(redis, steps, check=check, on_error="raise", **settings) as memory:
         conversation = Conversation(
@@ -103,6 +103,7 @@ def chat(
 
 def _talk(conversation: Conversation, screen: Screen) -> None:
     """Turn after turn with a person; only the person ends it."""
+    from langchain_agentmem.cli.chat.slash_commands import take
     from langchain_agentmem.cli.prompt import Prompt
 
     prompt = Prompt(screen)
@@ -119,7 +120,7 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
             screen.aside("error: that line is not UTF-8", "red")
             continue
         try:
-            if not conversation.take(line, confirm=prompt.confirm):
+            if not take(conversation, line, prompt.confirm):
                 return
         except AgentMemoryError as error:
             screen.aside(message(error), "red")
@@ -130,9 +131,11 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
 
 def _read(conversation: Conversation, screen: Screen) -> None:
     """A turn a line of standard input; the first that fails ends it."""
+    from langchain_agentmem.cli.chat.slash_commands import take
+
     for number, line in _lines():
         try:
-            if not conversation.take(line):
+            if not take(conversation, line):
                 return
         except AgentMemoryError as error:
             raise CommandError(f"line {number}: {error}") from error

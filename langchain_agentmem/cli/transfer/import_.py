@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeAlias
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import AsJson, Redis, login_name, scope_option
-from langchain_agentmem.cli.output import show_json
+from langchain_agentmem.cli.output import show_json, standard_input
 from langchain_agentmem.cli.progress import Progress
-from langchain_agentmem.cli.screen import Screen
-from langchain_agentmem.cli.streams import standard_input
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.cli.imported_sessions import Window
-    from langchain_agentmem.cli.importer import Importer, Tally
-    from langchain_agentmem.cli.lines import Line
+    from langchain_agentmem.cli.transfer.format import Line, Tally
+    from langchain_agentmem.cli.transfer.importer import Importer
+    from langchain_agentmem.cli.transfer.sessions import Window
 
 HELP = """Import conversations and memories from JSON lines.
 
@@ -72,8 +71,9 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem import`."""
-    from langchain_agentmem.cli.importer import Defaults, Importer
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
+    from langchain_agentmem.cli.transfer.format import Defaults
+    from langchain_agentmem.cli.transfer.importer import Importer
 
     screen = Screen()
     with _opened(file) as (stream, size), open_store(redis, screen) as memory:
@@ -101,7 +101,7 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
 def _import(
     importer: Importer, stream: Iterable[bytes], progress: Progress, *, plain: bool, batch_size: int
 ) -> None:
-    from langchain_agentmem.cli.lines import parse
+    from langchain_agentmem.cli.transfer.format import parse
 
     bad = importer.tally.bad
     for batch in _batches(stream, batch_size):

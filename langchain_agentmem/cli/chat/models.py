@@ -12,7 +12,7 @@ from langchain_agentmem.errors import MissingDependencyError
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
-    from langchain_agentmem.cli.startup import Steps
+    from langchain_agentmem.cli.connect import Steps
     from langchain_agentmem.longterm.types import MemoryRecord
 
 _BEST = 3  # how many memories an answer without a model quotes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_agentmem.core import json
@@ -60,6 +60,28 @@ class NotesLine:
 
 
 Line: TypeAlias = MessageLine | MemoryLine | NotesLine
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the command's options say; an option goes before what a line says."""
+
+    user: str | None
+    namespace: str | None
+    kind: str | None
+    thread: str | None
+    login: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the lines."""
+
+    new_messages: int = 0
+    known_messages: int = 0
+    new_memories: int = 0
+    known_memories: int = 0
+    bad: list[tuple[int, str]] = field(default_factory=list)
 
 
 def parse(raw: bytes, *, plain: bool = False) -> Line | None:

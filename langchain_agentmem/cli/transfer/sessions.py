@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from langchain_agentmem.cli.lines import MessageLine, NotesLine
+from langchain_agentmem.cli.transfer.format import Defaults, MessageLine, NotesLine, Tally
 from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import call, pairs, reads, text
 from langchain_agentmem.errors import InvalidInputError
@@ -21,7 +21,6 @@ from langchain_agentmem.working.operations import write
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.cli.importer import Defaults, Tally
 
 _MARKS = "import:"  # a field of the session's Hash, one a batch
 _MARK_SIZE = 16
