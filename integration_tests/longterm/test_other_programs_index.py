@@ -280,7 +280,7 @@ async def test_a_memory_that_changes_meanwhile_is_left_for_the_next_time(make: M
     seen: list[Batch] = []
 
     def act(batch: Batch) -> None:
-        if any("Alice Smith" in command for command in batch):
+        if any("Alice Smith" in command.args for command in batch):
             seen.append(batch)
             guide.remember("m1", "green tea", "bob")
 

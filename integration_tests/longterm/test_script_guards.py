@@ -73,7 +73,7 @@ def test_a_memory_that_goes_while_it_is_found_to_be_known_is_stored(
     known = memory.remember("green tea", user="alice")
 
     def act(batch: Batch) -> None:
-        if any(f"agent:mem:{known.id}".encode() in command for command in batch):
+        if any(f"agent:mem:{known.id}".encode() in command.args for command in batch):
             bare.delete(f"agent:mem:{known.id}")
 
     result = memory.transport.run(before_each_batch(remember_op(memory, "green tea"), act))
@@ -92,7 +92,7 @@ def test_a_memory_that_turns_unreadable_while_it_is_found_is_not_counted(
     memory.remember("green tea", user="alice", id="x")
 
     def act(batch: Batch) -> None:
-        if any(b"agent:mem:x" in command for command in batch):
+        if any(b"agent:mem:x" in command.args for command in batch):
             write(memory, bare, "x", name, value)
 
     result = memory.transport.run(before_each_batch(remember_op(memory, "green tea"), act))

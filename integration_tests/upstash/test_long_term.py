@@ -221,7 +221,7 @@ class TestEveryServer:
         memory.store.index.searches_in_scripts = False
 
         def act(batch: Batch) -> None:
-            if any(f"memory:{first.id}" in map(text, command) for command in batch):
+            if any(f"memory:{first.id}" in map(text, command.args) for command in batch):
                 if becomes == "gone":
                     bare.delete(f"memory:{first.id}")
                 else:

@@ -55,7 +55,7 @@ def played(op: Op[Any], *answers: list[Any]) -> tuple[list[str], Any]:
 
 
 def verb(command: Command) -> str:
-    return str(command[0])
+    return str(command.args[0])
 
 
 def remember(memory: LongTermOperations) -> Op[Any]:
@@ -192,7 +192,7 @@ def test_a_lock_is_given_back_after_an_error() -> None:
     next(op)
     op.send([b"OK"])
     (release,) = op.send([0, StoreError("no")])
-    assert str(release[3]).startswith("agentmem:idx:lock:")
+    assert str(release.args[3]).startswith("agentmem:idx:lock:")
     with pytest.raises(StoreError, match="no"):
         op.send([1])
 
@@ -207,7 +207,7 @@ def test_a_known_memory_that_vanishes_meanwhile_is_looked_for_again() -> None:
 def test_a_lock_is_left_to_expire_when_the_connection_broke() -> None:
     op = remember(locked())
     (take,) = next(op)
-    assert take[3:5] == ("NX", "PX")
+    assert take.args[3:5] == ("NX", "PX")
     op.send([b"OK"])
     op.close()  # what a driver does then; an operation that still had something to send would raise
 
