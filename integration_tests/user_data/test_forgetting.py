@@ -49,7 +49,7 @@ def store_raw(bare: redis.Redis, user: str, count: int, dimensions: int, prefix:
 
 def create_index(bare: redis.Redis, dimensions: int) -> None:
     settings = IndexSettings("agentmem:idx", "agent:mem:", "json", "hnsw", "float32")
-    bare.execute_command(*settings.create(dimensions))
+    bare.execute_command(*settings.create(dimensions).args)
 
 
 async def test_memories_are_forgotten_while_the_index_is_being_filled(

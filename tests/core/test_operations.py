@@ -17,7 +17,7 @@ def drive(op: Op[Any]) -> tuple[list[Batch], Any]:
         batch = next(op)
         while True:
             batches.append(batch)
-            batch = op.send([command[-1] for command in batch])
+            batch = op.send([command.args[-1] for command in batch])
     except StopIteration as stop:
         return batches, stop.value
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Command, Op, T
 from langchain_agentmem.core.scripts import with_source
 from langchain_agentmem.errors import (
     ConfigurationError,
@@ -49,7 +49,8 @@ class Conversation:
         replies = None
         try:
             while True:
-                self.sent.append(list(next(op) if replies is None else op.send(replies)))
+                batch = next(op) if replies is None else op.send(replies)
+                self.sent.append([command.args for command in batch])
                 assert self.answers, f"unexpected: {self.sent[-1]}"
                 replies = self.answers.pop(0)
         except StopIteration as stop:
@@ -210,7 +211,7 @@ def test_a_memory_is_stored_in_one_script_call() -> None:
     result = memory.remember("Likes tea", user="alice", kind="fact", ttl_seconds=60, metadata={"a": 1})
     assert result == RememberResult("alice:id", False, None)
     ((command,),) = conversation.sent
-    verb, source, keys, key, ttl, document, index, filter, score = with_source(command)
+    verb, source, keys, key, ttl, document, index, filter, score = with_source(Command(command)).args
     assert (verb, keys, ttl, index, score) == ("EVAL", 1, "60", "memories", "8.0")
     assert "SEARCH.QUERY" in str(source)
     assert str(key).startswith("memory:alice:")
@@ -261,7 +262,7 @@ def test_where_scripts_may_not_search_it_is_two_requests_from_then_on(refusal: S
     assert all(command[3:] == ("LIMIT", 1, "NOCONTENT") for command in [*searches, *search])
     assert [command[2] for command in [*stores, *store]] == [2, 1, 1]  # how many keys
     assert stores[0][4] == b"memory:alice:known"
-    assert "SEARCH." not in str(with_source(store[0])[1])
+    assert "SEARCH." not in str(with_source(Command(store[0])).args[1])
     assert create[0][0] == "SEARCH.CREATE"
 
 
