@@ -40,12 +40,14 @@ class BaseLongTermMemory(Connected):
         supports_vectors: Whether memories are found by vectors, and `embedding=` and distances are of use.
         supports_namespaces: Whether there are other namespaces than `default`.
         supports_chosen_ids: Whether `id=` may name a memory.
+        modes: How `recall` can rank; the first is its own way.
         drafting: The rules for what is stored.
     """
 
     supports_vectors: ClassVar[bool]
     supports_namespaces: ClassVar[bool]
     supports_chosen_ids: ClassVar[bool]
+    modes: ClassVar[tuple[Mode, ...]]
 
     def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
         self.drafting = Drafting(max_text_bytes, ttl_by_kind)

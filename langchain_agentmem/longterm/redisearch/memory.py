@@ -71,6 +71,7 @@ class LongTermMemory(BaseLongTermMemory):
     supports_vectors = True
     supports_namespaces = True
     supports_chosen_ids = True
+    modes = ("vector",)
 
     def __init__(
         self,

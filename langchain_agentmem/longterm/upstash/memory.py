@@ -64,6 +64,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     supports_vectors = False
     supports_namespaces = False
     supports_chosen_ids = False
+    modes = ("text",)
     embeddings = None
 
     _on_redis = "LongTermMemory"
