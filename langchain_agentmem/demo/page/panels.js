@@ -80,7 +80,7 @@ export function showLife(session, until) {
   else life.textContent = until > Date.now() ? `expires in ${span((until - Date.now()) / 1000)}` : "expired";
 }
 
-// The last turn
+// The last exchange
 
 export function showFate(fate, failures) {
   const told = [];
@@ -105,7 +105,7 @@ export function showCost(cost) {
   byId("cost").replaceChildren(
     part("Round trips", cost ? String(cost.round_trips) : "–", "", own),
     part("Redis", ms(cost?.redis_ms), "ms", "From sending a batch to having its replies"),
-    part("Embedding", ms(cost?.embedding_ms), "ms", "The text of a turn is embedded once"),
+    part("Embedding", ms(cost?.embedding_ms), "ms", "The text of an exchange is embedded once"),
     part("Model", ms(cost?.model_ms), "ms", "What answers"),
   );
 }
