@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.cli.console import Screen
-    from langchain_agentmem.demo.turns import Answering
+    from langchain_agentmem.demo.exchanges import Answering
 
 _LAST_SECONDS = 3.0
 _MAX_SECONDS = 2**31 - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,10 +32,6 @@ SESSION_HELP = """Show a conversation: its goal, its notes, its last messages an
   agentmem session 4f0c9a --json
   agentmem session 4f0c9a --delete --yes"""
 
-_DESCRIBED = (
-    *("thread_id", "user", "agent", "title", "goal", "scratchpad", "summary"),
-    *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
-)
 _PAGE = 200  # how many sessions are read in a round trip
 
 
@@ -68,7 +64,7 @@ def sessions(
             key=lambda state: -state.last_active_ts,
         )[:limit]
     if as_json:
-        return show_json([described(state) for state in states])
+        return show_json([state.to_dict() for state in states])
     if not states:
         return screen.facts([("sessions", "none" if user is None else f"none of {text.one_line(user)}")])
     now = time.time()
@@ -88,11 +84,6 @@ def sessions(
 
 def _recorded(memory: AgentMemory, user: str, limit: int) -> list[str]:
     return [found.thread_id for found in memory.list_sessions(user=user, limit=limit).sessions]
-
-
-def described(state: SessionState) -> dict[str, Any]:
-    """A session without its messages."""
-    return {name: getattr(state, name) for name in _DESCRIBED}
 
 
 def session(
@@ -119,7 +110,7 @@ def session(
         from langchain_agentmem.user_data import turn_object
 
         turns = [turn_object(turn) for turn in state.recent_turns]
-        return show_json({**described(state), "turns": turns, "unreadable": len(state.unreadable)})
+        return show_json({**state.to_dict(), "turns": turns, "unreadable": len(state.unreadable)})
     return _show(screen, state)
 
 

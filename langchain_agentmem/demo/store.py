@@ -1,7 +1,7 @@
 """Whose the store is: the demo fills an empty one, and empties no other than its own.
 
 Every memory, session and stream of the demo is noted in a set beside them, before it is written: whatever
-becomes of a turn, and whenever one looks, a key under the prefixes that is not in the set was written by
+becomes of an exchange, and whenever one looks, a key under the prefixes that is not in the set was written by
 somebody else, and the store is theirs. Only what is there under the prefixes is ever deleted. Users' records
 of threads may be shared by stores, so they lose the deleted threads only.
 """
@@ -16,10 +16,10 @@ from langchain_agentmem.core import threads
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Command, Op, call, reads, writes
 from langchain_agentmem.core.scan import scan
-from langchain_agentmem.demo.measuring import on_redis
 from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
-from langchain_agentmem.errors import AgentMemoryError
+from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 _REFUSAL = (
     "This store holds memories or sessions that the demo did not write, so it is not emptied. "
@@ -33,8 +33,19 @@ class NotTheDemosError(AgentMemoryError):
 
 
 def marker_key(memory_prefix: str) -> str:
-    """Where the demos of a store note what they write."""
+    """Return the key under which the demos of a store note what they write."""
     return f"agentmem:demo:wrote:{memory_prefix}"
+
+
+def redis_memories(memory: AgentMemory) -> LongTermMemory:
+    """Return the long-term memory, if it searches by vectors.
+
+    Raises:
+        ConfigurationError: It is on a database that cannot.
+    """
+    if not isinstance(memory.long_term, LongTermMemory):
+        raise ConfigurationError("The demo needs Redis with Search and JSON; a REST API will not do.")
+    return memory.long_term
 
 
 class DemoStore:
@@ -47,14 +58,14 @@ class DemoStore:
 
     def __init__(self, memory: AgentMemory, *, may_empty: bool) -> None:
         self._memory = memory
-        self._memories = on_redis(memory)
+        self._memories = redis_memories(memory)
         self._may_empty = may_empty
         self._marker = marker_key(memory.settings.memory_prefix)
         self._resetting = asyncio.Lock()  # two at once would fill in the samples twice
         self.is_own = False
 
     async def open(self) -> str:
-        """Make the store ready, and leave what an earlier demo wrote; what was done, for a person."""
+        """Make the store ready, leaving what an earlier demo wrote; return what was done, for a person."""
         present, noted = await self._looked()
         if present - noted and not self._may_empty:
             return f"not the demo's: {len(present - noted)} keys were there before; nothing was changed"
@@ -68,7 +79,7 @@ class DemoStore:
 
     @property
     def may_reset(self) -> bool:
-        """Whether `reset` has a chance."""
+        """Return whether `reset` has a chance."""
         return self.is_own or self._may_empty
 
     async def reset(self) -> None:
@@ -81,7 +92,7 @@ class DemoStore:
             present, noted = await self._looked()
             if not self._may_empty and (not self.is_own or present - noted):
                 raise NotTheDemosError(_REFUSAL)
-            # What was noted stays noted: a turn of another browser may write the same keys in a moment.
+            # What was noted stays noted: an exchange of another browser may write the same keys in a moment.
             await self._empty(present, noted)
             await self._seed()
 
@@ -94,8 +105,8 @@ class DemoStore:
         """Note that the demo is about to begin this thread."""
         await self.note(*self._keys_of(thread_id))
 
-    async def note_turn(self, thread_id: str, memory_id: str, *, begins: bool) -> None:
-        """Note what a turn is about to write: this memory, and the thread if it begins it."""
+    async def note_exchange(self, thread_id: str, memory_id: str, *, begins: bool) -> None:
+        """Note what an exchange is about to write: this memory, and the thread if it begins it."""
         await self.note(
             self._memories.store.keys.memory(memory_id), *(self._keys_of(thread_id) if begins else ())
         )
@@ -104,7 +115,7 @@ class DemoStore:
         return self._memory.working.key(thread_id), self._memory.events.key(thread_id)
 
     async def _looked(self) -> tuple[set[bytes], set[bytes]]:
-        """The keys that are there, and then, so that what is written meanwhile is known, those noted."""
+        """Return the keys that are there, and then those noted, so that what is written meanwhile is."""
         present = await self._memory.transport.arun(self._keys())
         return present, set(await self._memory.transport.arun(call(reads("SMEMBERS", self._marker))))
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from langchain_core.embeddings import Embeddings
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.operations import Effect
-from langchain_agentmem.errors import ConfigurationError
-from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.demo.store import redis_memories
 from langchain_agentmem.transport.connections import RoundTrip
 
 
@@ -38,34 +38,31 @@ _meter: ContextVar[Meter | None] = ContextVar("agentmem_demo_meter", default=Non
 
 
 def measure() -> Meter:
-    """A new meter, on which this task, and those it starts, spend from now on."""
+    """Return a new meter, on which this task, and those it starts, spend from now on."""
     meter = Meter()
     _meter.set(meter)
     return meter
 
 
-def on_redis(memory: AgentMemory) -> LongTermMemory:
-    """The long-term memory, if it searches by vectors.
+def measured(memory: AgentMemory) -> AgentMemory:
+    """Return the same memory over the same connections, whose every cost is metered. Close both.
 
     Raises:
-        ConfigurationError: It is on a database that cannot.
+        ConfigurationError: It is on a database that cannot search by vectors.
     """
-    if not isinstance(memory.long_term, LongTermMemory):
-        raise ConfigurationError("The demo needs Redis with Search and JSON; a REST API will not do.")
-    return memory.long_term
-
-
-def measured(memory: AgentMemory) -> AgentMemory:
-    """The same memory over the same connections, whose every cost is metered. Close both."""
-    twin = AgentMemory(settings=memory.settings, embeddings=MeasuredEmbeddings(on_redis(memory).embeddings))
+    embeddings = MeasuredEmbeddings(redis_memories(memory).embeddings)
+    twin = AgentMemory(settings=memory.settings, embeddings=embeddings)
     twin.transport.observer = _spend
     return twin
 
 
 def _spend(trip: RoundTrip) -> None:
-    if (meter := _meter.get()) is None:
+    meter, step = _meter.get(), trip.step
+    if meter is None:
         return
-    if isinstance(trip.step, Effect):
+    if isinstance(step, Embed) and isinstance(step.embeddings, MeasuredEmbeddings):
+        return  # which meter themselves
+    if isinstance(step, Effect):
         meter.embedding_seconds += trip.seconds
         meter.vector = trip.answer[-1] if trip.answer else meter.vector
     else:
@@ -74,19 +71,19 @@ def _spend(trip: RoundTrip) -> None:
 
 
 class MeasuredEmbeddings(Embeddings):
-    """Embeddings that meter the time they take."""
+    """Embeddings that meter the time they take, wherever they are called from."""
 
     def __init__(self, inner: Embeddings) -> None:
         self._inner = inner
         self.dimensions: int | None = getattr(inner, "dimensions", None)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """The vectors of texts, in their order."""
+        """Return the vectors of texts, in their order."""
         with _embedding():
             return self._inner.embed_documents(texts)
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a text."""
+        """Return the vector of a text."""
         with _embedding() as meter:
             meter.vector = self._inner.embed_query(text)
         return meter.vector

@@ -1,4 +1,4 @@
-"""Who may ask: the checks made before a request is looked at, and the headers every answer has.
+"""Check requests before they are looked at, and give every answer the headers that protect the page.
 
 The server listens on this machine, where any web page may send requests to it. A page of another origin
 is known by its `Origin`; one whose name was made to point here (DNS rebinding) by its `Host`.
@@ -37,7 +37,7 @@ _WILDCARDS = frozenset({"0.0.0.0", "::", ""})
 
 
 class RefusedError(Exception):
-    """A request that is not answered."""
+    """The request is not answered."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -45,7 +45,7 @@ class RefusedError(Exception):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to this host."""
+    """Return whether only this machine can reach a server bound to this host."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -69,7 +69,7 @@ class Guard:
     open_paths: Collection[str]
 
     def check(self, method: str, path: str, headers: Headers) -> None:
-        """Refuse what comes from elsewhere.
+        """Refuse a request that comes from elsewhere.
 
         Raises:
             RefusedError: With the status to answer.
@@ -136,7 +136,7 @@ class Guarded:
 
 
 async def body(request: Request) -> bytes:
-    """The request's body.
+    """Return the request's body.
 
     Raises:
         RefusedError: It is too long, whatever its headers say, or broke off.

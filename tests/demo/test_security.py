@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from langchain_agentmem.demo.guards import (
+from langchain_agentmem.demo.security import (
     MAX_BODY_BYTES,
     Guard,
     Guarded,
