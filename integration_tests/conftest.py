@@ -13,7 +13,7 @@ from integration_tests.upstash.node import RestFront, require_javascript
 from langchain_agentmem.core.operations import Batch, Effect, Op, T
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
-from langchain_agentmem.transport.connections import SharedConnection, Transport
+from langchain_agentmem.transport.connections import RoundTrip, SharedConnection, Transport
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -119,7 +119,7 @@ def do(request: pytest.FixtureRequest) -> Do:
 
 
 def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:
-    """The operation, with something done before each of its batches is sent."""
+    """Run the operation, and do something before each of its batches is sent."""
     answer = None
     try:
         while True:
@@ -132,40 +132,18 @@ def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:
         return result
 
 
-class CountingTransport:
-    """A transport that counts the round trips made through it."""
+class Counting:
+    """Count the round trips that are made through a transport, as its observer."""
 
-    def __init__(self, inner: Transport) -> None:
-        self.inner = inner
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
         self.round_trips = 0
-        self.async_only = inner.async_only
-        self.rest = inner.rest
-        self.known = inner.known
+        transport.observer = self
 
-    def _counted(self, op: Op[T]) -> Op[T]:
-        answer = None
-        try:
-            while True:
-                step = op.send(answer)
-                self.round_trips += not isinstance(step, Effect)
-                answer = yield step
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-
-    def run(self, op: Op[T]) -> T:
-        return self.inner.run(self._counted(op))
-
-    async def arun(self, op: Op[T]) -> T:
-        return await self.inner.arun(self._counted(op))
-
-    def close(self) -> None:
-        self.inner.close()
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
+    def __call__(self, done: RoundTrip) -> None:
+        self.round_trips += not isinstance(done.step, Effect)
 
 
 @pytest.fixture
-def counting(transport: SharedConnection) -> CountingTransport:
-    return CountingTransport(transport)
+def counting(transport: SharedConnection) -> Counting:
+    return Counting(transport)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import redis
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.longterm.conftest import Make
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.embedded.server import EmbeddedRedis
@@ -124,9 +124,9 @@ def lazy(bare: redis.Redis) -> Iterator[None]:
 
 @pytest.mark.usefixtures("lazy")
 async def test_expired_memories_neither_show_nor_hide_others(
-    make: Make, bare: redis.Redis, counting: CountingTransport, do: Do
+    make: Make, bare: redis.Redis, counting: Counting, do: Do
 ) -> None:
-    memory = make(storage="hash", transport=counting)
+    memory = make(storage="hash")
     memory.dedup_threshold = 0.0
     old = [(await do(memory, "remember", f"tea x{n}", user="alice")).id for n in range(6)]
     alive = await do(memory, "remember", "tea and much else besides", user="alice")

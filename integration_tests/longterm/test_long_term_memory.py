@@ -9,7 +9,7 @@ import pytest
 import redis
 from redisvl.query.filter import FilterExpression, Num, Tag, Text
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.longterm.conftest import Make
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.errors import InvalidInputError, StoreError
@@ -258,8 +258,8 @@ def test_no_query_hurts_the_server(memory: LongTermMemory, bare: redis.Redis, qu
     assert "green tea" in {one.text for one in memory.list_memories(user="alice")}
 
 
-async def test_round_trips(make: Make, counting: CountingTransport, do: Do) -> None:
-    memory = make(transport=counting)
+async def test_round_trips(make: Make, counting: Counting, do: Do) -> None:
+    memory = make()
 
     async def cost(method: str, *args: Any, **kwargs: Any) -> int:
         before = counting.round_trips
@@ -277,7 +277,7 @@ async def test_round_trips(make: Make, counting: CountingTransport, do: Do) -> N
     assert await cost("delete_memory", "m1") == 1
     assert await cost("list_memories", user="alice") == 2
     assert await cost("forget_user", "alice") == 2
-    other = make(transport=counting)
+    other = make()
     before = counting.round_trips
     await do(other, "recall", "tea", user="alice")
     assert counting.round_trips - before == 1, "another object of the connection need not look at the index"

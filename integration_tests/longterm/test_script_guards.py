@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from integration_tests.conftest import CountingTransport, before_each_batch
+from integration_tests.conftest import Counting, before_each_batch
 from integration_tests.longterm.conftest import Make
 from langchain_agentmem.core.operations import Batch, Op
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
@@ -175,9 +175,9 @@ def test_an_id_keeps_the_life_it_is_given(memory: LongTermMemory, bare: redis.Re
 
 
 def test_a_filling_index_is_waited_for_by_what_looks(
-    make: Make, bare: redis.Redis, counting: CountingTransport
+    make: Make, bare: redis.Redis, counting: Counting
 ) -> None:
-    memory = make(transport=counting)
+    memory = make()
     memory.create_index()
     bare.set("agentmem:idx:filling", 1, ex=60)
     before = counting.round_trips

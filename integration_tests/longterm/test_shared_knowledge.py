@@ -9,7 +9,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.errors import EmbeddingError, IndexMismatchError
@@ -31,11 +31,11 @@ async def test_a_second_object_of_a_url_recalls_in_one_round_trip(url: str, do: 
     async with LongTermMemory(url, embeddings=WordEmbeddings()) as first:
         await do(first, "remember", "green tea", user="alice")
         for method, argument in [("recall", "tea"), ("remember", "red car"), ("remember_many", ["blue sky"])]:
-            counting = CountingTransport(SharedConnection(url))
-            second = LongTermMemory(transport=counting, embeddings=WordEmbeddings())
+            counting = Counting(SharedConnection(url))
+            second = LongTermMemory(transport=counting.transport, embeddings=WordEmbeddings())
             await do(second, method, argument, user="alice")
             assert counting.round_trips == 1
-            await counting.aclose()
+            await counting.transport.aclose()
 
 
 async def test_a_memory_for_each_request_never_asks_about_the_index(

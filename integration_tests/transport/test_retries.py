@@ -17,7 +17,6 @@ import pytest
 import redis
 from langchain_core.messages import HumanMessage
 
-from integration_tests.conftest import CountingTransport
 from integration_tests.listening import Proxy
 from integration_tests.transport.conftest import Open, Run, Server, StartServer
 from integration_tests.transport.test_clients import Client
@@ -176,7 +175,7 @@ async def test_reads_are_repeated_when_the_write_before_them_was_answered(
 
 
 async def test_scripts_that_were_flushed(plain: Server, connected: Open, run: Run) -> None:
-    transport = CountingTransport(connected(plain.url))
+    transport = connected(plain.url)
     working = WorkingMemory(transport=transport)
     with plain.client() as other:
         for number in range(3):

@@ -10,53 +10,19 @@ from typing import Any
 import pytest
 
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
-from langchain_agentmem.transport.connections import Transport
-from langchain_agentmem.transport.drivers import Driver
-from langchain_agentmem.transport.retries import Sending
-
-
-class NoServer(Driver):
-    """Fails a test that sends anything."""
-
-    def _attempt(self, sending: Sending) -> None:
-        raise AssertionError(f"sent {sending.left}")
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-class NoTransport(Transport):
-    """Does effects, and fails a test that sends anything."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self.known: dict[Any, Any] = {}
-
-    def _run(self, op: Op[T]) -> T:
-        return NoServer().run(op)
-
-    async def _arun(self, op: Op[T]) -> T:
-        return NoServer().run(op)
-
-    def close(self) -> None:
-        self.closed = True
-
-    async def aclose(self) -> None:
-        self.closed = True
+from tests.fake_transport import FakeTransport
 
 
 @pytest.mark.parametrize("given", ["openai", WordEmbeddings, object()])
 def test_what_embeds_nothing_is_no_embeddings(given: Any) -> None:
     with pytest.raises(ConfigurationError, match="embeddings must be a LangChain Embeddings"):
-        LongTermMemory(transport=NoTransport(), embeddings=given)
+        LongTermMemory(transport=FakeTransport(), embeddings=given)
 
 
 def silent(**options: Any) -> LongTermMemory:
-    return LongTermMemory(transport=NoTransport(), embeddings=WordEmbeddings(8), **options)
+    return LongTermMemory(transport=FakeTransport(), embeddings=WordEmbeddings(8), **options)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +198,7 @@ async def test_a_transport_that_was_handed_in_stays_open() -> None:
         pass
     async with memory:
         pass
-    assert isinstance(memory.transport, NoTransport)
+    assert isinstance(memory.transport, FakeTransport)
     assert not memory.transport.closed
 
 
