@@ -445,18 +445,18 @@ class BaseLongTermMemory(Connected):
         id: str | None = None,
     ) -> Op[RememberResult]:
         """Return the operation of `remember`."""
-        (batch,) = self.write_batches(
-            [text],
+        self.check_supported(namespace=namespace, embedding=embedding, id=id)
+        draft = self.drafting.draft(
+            text,
             user=user,
             namespace=namespace,
             kind=kind,
             source_thread=source_thread,
             ttl_seconds=ttl_seconds,
-            embeddings=None if embedding is None else [embedding],
-            metadatas=[metadata],
-            ids=None if id is None else [id],
+            metadata=metadata,
+            id=id,
         )
-        return _only(self.store_op(batch))
+        return _only(self.store_op(WriteBatch([draft], None if embedding is None else [embedding])))
 
     def recall_op(
         self,
@@ -475,8 +475,6 @@ class BaseLongTermMemory(Connected):
         search = self.search(user, namespace, kind, k, mode, distance_threshold, filter)
         if embedding is None:
             checks.bounded_text("query", query, sys.maxsize)
-        else:
-            self.check_embedding(embedding)
         return self.search_op(search, query, embedding)
 
     def write_batches(
@@ -568,14 +566,17 @@ class BaseLongTermMemory(Connected):
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
     ) -> Op[list[MemoryRecord]]:
-        """Run a search, best first, for a vector or else for a text. One round trip, and an embedding."""
+        """Run a search, best first, for a vector or else for a text. One round trip, and an embedding.
+
+        A vector is checked when the operation is made.
+        """
 
     @abstractmethod
     def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate.
 
         Args:
-            batch: The memories; those without vectors are embedded.
+            batch: The memories; without vectors they are embedded, and given ones are checked at once.
             deduplicate: Whether duplicates are looked for; otherwise each replaces what has its id.
         """
 

@@ -22,6 +22,7 @@ from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
 from langchain_agentmem.longterm.redisearch.schema import Algorithm, IndexSettings
 from langchain_agentmem.longterm.redisearch.vectors import TOLERANCE, VectorType, each_of, vector
 from langchain_agentmem.longterm.types import (
+    Draft,
     MemoryRecord,
     Mode,
     RememberResult,
@@ -167,23 +168,32 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.
         """
-        vectors = batch.embeddings
-        if vectors is None:
-            vectors = yield Embed(self.embeddings, batch.texts)
+        if batch.embeddings is None:
+            return self._embed_and_store(batch, deduplicate)
+        return self._store(self._entries(batch.drafts, batch.embeddings), deduplicate)
+
+    def _embed_and_store(self, batch: WriteBatch, deduplicate: bool) -> Op[list[RememberResult]]:
+        vectors = yield Embed(self.embeddings, batch.texts)
+        return (yield from self._store(self._entries(batch.drafts, vectors), deduplicate))
+
+    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[dedup.Entry]:
         entries = [
             dedup.Entry(draft, self._vector(embedding))
-            for draft, embedding in zip(batch.drafts, each_of(vectors, len(batch.drafts)), strict=True)
+            for draft, embedding in zip(drafts, each_of(vectors, len(drafts)), strict=True)
         ]
         sizes = {len(entry.embedding) for entry in entries}
         if len(sizes) > 1:
             raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
+        return entries
+
+    def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
         threshold = self.dedup_threshold if deduplicate else None
         results: list[RememberResult | None] = [None] * len(entries)
 
         def the_rest() -> Op[None]:
             return dedup.remember(self.store, self.index, entries, threshold, results)
 
-        yield from self.index.using(sizes.pop() if sizes else None, the_rest)
+        yield from self.index.using(len(entries[0].embedding) if entries else None, the_rest)
         return [result for result in results if result is not None]
 
     def search(
@@ -223,13 +233,16 @@ class LongTermMemory(BaseLongTermMemory):
             EmbeddingError: The embedding is not usable.
         """
         if embedding is None:
-            (embedding,) = each_of((yield Embed(self.embeddings, [query], "query")), 1)
-        numbers = self._vector(embedding)
+            return self._embed_and_search(search, query)
+        return self._nearest(search, self._vector(embedding))
 
-        def recall() -> Op[list[MemoryRecord]]:
-            return queries.recall(self.store, search, numbers.tobytes())
+    def _embed_and_search(self, search: Search, query: str) -> Op[list[MemoryRecord]]:
+        (embedding,) = yield Embed(self.embeddings, [query], "query")
+        return (yield from self._nearest(search, self._vector(embedding)))
 
-        return (yield from self.index.using(len(numbers), recall))
+    def _nearest(self, search: Search, numbers: Any) -> Op[list[MemoryRecord]]:
+        stored = numbers.tobytes()
+        return self.index.using(len(numbers), lambda: queries.recall(self.store, search, stored))
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""

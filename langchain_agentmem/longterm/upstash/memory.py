@@ -178,6 +178,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         self, search: Search, query: str, embedding: Sequence[float] | None
     ) -> Op[list[MemoryRecord]]:
         """Return the memories that match a text best, best first. One round trip."""
+        self.check_supported(embedding=embedding)
         return queries.recall(self.store, search, query)
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
