@@ -10,7 +10,7 @@ import redis
 
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
-from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.core.operations import Batch, Effect, Op, T
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.embedded import EmbeddedRedis
@@ -142,15 +142,19 @@ class CountingTransport:
         self.known = inner.known
 
     def _counted(self, op: Op[T]) -> Op[T]:
-        replies = None
         try:
+            step = next(op)
             while True:
-                batch = next(op) if replies is None else op.send(replies)
-                self.round_trips += 1
-                replies = yield batch
+                self.round_trips += not isinstance(step, Effect)
+                try:
+                    result = yield step
+                except Exception as error:
+                    step = op.throw(error)
+                else:
+                    step = op.send(result)
         except StopIteration as stop:
-            result: T = stop.value
-            return result
+            ended: T = stop.value
+            return ended
 
     def run(self, op: Op[T]) -> T:
         return self.inner.run(self._counted(op))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.chain.options import ExchangeReport
+    from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.transport.embedded import EmbeddedRedis
-    from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.user_data import Forgotten
     from langchain_agentmem.working.histories import (
         RedisHashChatMessageHistory,
@@ -41,9 +41,10 @@ _MODULES = {
     "Event": "events.event",
     "EventLog": "events.event_log",
     "EventLogHandler": "events.handlers",
+    "ExchangeReport": "chain.options",
     "Forgotten": "user_data",
     "LongTermMemory": "longterm.long_term_memory",
-    "MemoryChain": "chain",
+    "MemoryChain": "chain.runnable",
     "MemoryRecord": "longterm.record",
     "MemoryRetriever": "longterm.retriever",
     "MemoryVectorStore": "longterm.vector_store",
@@ -55,7 +56,6 @@ _MODULES = {
     "SessionState": "working.session",
     "SessionSummary": "working.listing",
     "Turn": "working.session",
-    "TurnReport": "turn",
     "UpstashChatMessageHistory": "working.histories",
     "UpstashLongTermMemory": "longterm.upstash.long_term_memory",
     "WorkingMemory": "working.working_memory",
@@ -69,6 +69,7 @@ __all__ = [
     "Event",
     "EventLog",
     "EventLogHandler",
+    "ExchangeReport",
     "Forgotten",
     "LongTermMemory",
     "MemoryChain",
@@ -83,7 +84,6 @@ __all__ = [
     "SessionState",
     "SessionSummary",
     "Turn",
-    "TurnReport",
     "UpstashChatMessageHistory",
     "UpstashLongTermMemory",
     "WorkingMemory",

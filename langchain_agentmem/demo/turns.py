@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.core.operations import gather, ok
 from langchain_agentmem.demo import views
 from langchain_agentmem.demo.asked import NEAREST, SKIP, RecallAsked, TurnAsked
@@ -19,7 +20,6 @@ from langchain_agentmem.demo.store import DemoStore
 from langchain_agentmem.errors import AgentMemoryError
 from langchain_agentmem.events.event import Event
 from langchain_agentmem.events.redaction import redact
-from langchain_agentmem.turn import TurnReport
 from langchain_agentmem.working.session import SessionState
 
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
@@ -83,14 +83,14 @@ class Turns:
         memory_id = uuid.uuid4().hex
         await self._store.note_turn(asked.thread, memory_id, begins=state is None)
         _turns_id.set(memory_id)
-        reports: list[TurnReport] = []
+        reports: list[ExchangeReport] = []
         chain = self._memory.wrap(
             self._answering(asked.kind != SKIP),
             history_key="chat_history",
             remember=None if asked.kind == SKIP else asked.kind,
             k=NEAREST,
             distance_threshold=self._threshold(asked.threshold),
-            on_turn=reports.append,
+            on_exchange=reports.append,
         )
         chain.options.recall["mode"] = asked.mode
         inputs = {
@@ -117,7 +117,7 @@ class Turns:
         happened["cost"]["page_round_trips"] = pages_own.round_trips + shown.round_trips
         yield happened
 
-    async def _happened(self, asked: TurnAsked, report: TurnReport, meter: Meter) -> dict[str, Any]:
+    async def _happened(self, asked: TurnAsked, report: ExchangeReport, meter: Meter) -> dict[str, Any]:
         """What became of the words, and what was near them before."""
         remembered = report.remembered
         fate: dict[str, Any] = {"what": "skipped" if asked.kind == SKIP else "too long"}
