@@ -148,7 +148,7 @@ class CountingTransport:
                 self.round_trips += not isinstance(step, Effect)
                 try:
                     result = yield step
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001 - raised where it was asked for
                     step = op.throw(error)
                 else:
                     step = op.send(result)
