@@ -1,8 +1,9 @@
 r"""Whether two memories state the same fact, by their words alone: `canonical(a) == canonical(b)`.
 
-No model and no threshold: a rule below either explains a difference away, or the difference stays. What is not
-understood is therefore kept apart, never merged. Paraphrases, plurals and typing errors become memories of their
-own, and so do most restatements in other languages than English, whose words are compared as they are.
+No model and no threshold: a rule below either explains a difference away, or the difference stays. What is
+not understood is therefore kept apart, never merged. Paraphrases, plurals and typing errors become memories
+of their own, and so do most restatements in other languages than English, whose words are compared as they
+are.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def _words(text: str) -> Iterator[str]:
 def _ordered(words: list[str]) -> list[str]:
     """Return the words in the one order that stands for all orders that say the same.
 
-    "Rex is my dog" is "My dog is Rex" where one side is definite and neither is one of many; and what may stand
-    in front, "In June …", may stand behind as well if a single clause leaves no doubt what it belongs to.
+    "Rex is my dog" is "My dog is Rex" where one side is definite and neither is one of many; and what may
+    stand in front, "In June …", may stand behind as well if a single clause leaves no doubt where it belongs.
     """
     plain = [word for word in words if word != "the"]
     if _DIVIDES.intersection(words):
@@ -84,17 +85,18 @@ def _ordered(words: list[str]) -> list[str]:
 # The words and rules, as data.
 
 _SECRET = re.compile(
-    r"\b(pass(word|phrase|code)s?|pin|secret|token|user ?name|handle|login|variable|command|key)s?\b|[`{}<>\\=|]",
+    r"\b(pass(word|phrase|code)|pin|secret|token|user ?name|handle|login|variable|command|(api|access|ssh|licen[cs]e) key)s?\b"
+    r"|[`{}<>\\=|]",
     re.IGNORECASE,
 )
-_TYPOGRAPHY = str.maketrans("’‘ʼ“”„−‑零〇一二两三四五六七八九", "'''\"\"\"--001223456789")  # noqa: RUF001
+_TYPOGRAPHY = str.maketrans("’‘ʼ“”„−‑零〇一二两三四五六七八九", "'''\"\"\"--001223456789")
 _TOKEN = re.compile(
     r"(?<!\S)[-+.]+\w+(?:[.,:@/'+-]\w+)*"  # -5, .env, --verbose
     r"|\w+(?:[.,:@/'+-]\w+)*(?:[+-]+(?!\w)|\#)?"  # words, versions, times, addresses, C++, A-
-    r"|[^\w\s.,;:!\"'()…–—«»¿¡。、，！-]"  # ? % & emoji  # noqa: RUF001
-    r"|(?<!\d)[.!](?=\s)|(?<=\b[Nn]o)[,;:]"  # what ends a sentence before another; "No, sugar" is not "No sugar"
+    r"|[^\w\s.,;:!\"'()…–—«»¿¡。、，！-]"  # ? % & emoji
+    r"|(?<!\d)[.!](?=\s)|(?<=\b[Nn]o)[,;:]"  # ends a sentence before another; "No, sugar" is not "No sugar"
 )
-_ACRONYM = re.compile(r"\w*[A-Z]\w*[A-Z]\w*|\w+[A-Z]\w*")
+_ACRONYM = re.compile(r"\w*[A-Z]\w*[A-Z]\w*|[a-z]\w*[A-Z]\w*")
 _USER = "theuser"
 _USER_VERB = re.compile(
     rf"\b({_USER}|also|always|never|often|longer|(?:and|but)(?= \w+ \w)) (?!(?:is|was|always|this)\b)(\w+s)\b"
@@ -109,10 +111,10 @@ _INDEFINITE = set(
     "an any every each all some no not only just if when there it that this what who where how why".split()
 )
 _SYNONYMS = f"""
-    self {_USER} i me myself | self's my mine | an a | children kids | child kid | mother mom mum | father dad
-    tv television | photo picture | photos pictures | buy purchase | bought purchased | start begin | started began
-    often frequently | usually normally | live reside | large big | repair fix | gray grey | finished completed
-    help assistance | film movie | films movies | flat apartment | manager boss
+    self {_USER} i me myself | self's my mine | an a | children kids | child kid | mother mom mum
+    father dad | tv television | photo picture | photos pictures | buy purchase | bought purchased
+    start begin | started began | often frequently | usually normally | live reside | large big | repair fix
+    finished completed | help assistance | film movie | films movies | flat apartment | manager boss
 """
 _SAME = {
     word: same
@@ -123,7 +125,7 @@ _SAME = {
 _SPELLINGS = """
     our or : arm behavi col fav flav glam harb hon hum lab neighb od rum splend vap vig
     re er  : cent fib lit met theat kilomet centimet millimet calib
-    is iz  : apolog author categor custom emphas final memor organ optim priorit real recogn special standard summar
+    is iz  : apolog author categor custom emphas final memor organ optim priorit real recogn special summar
     ys yz  : anal paral
     ll l   : trave cance labe mode signa
     grey gray : -
