@@ -77,14 +77,15 @@ _TELLS = re.compile(
     re.IGNORECASE,
 )
 _SMALL_TALK = frozenset(
-    """hi hello hey heya hiya yo there good morning afternoon evening night day everyone all again
-    greetings welcome thanks thank thx ty you so very much a lot many cheers appreciated please ok okay
-    k sure yes yeah yep no nope right alright fine great cool nice perfect awesome wonderful excellent
-    bye goodbye see later soon take care have one that's that thats is it it's for now just and then
-    well got understood sounds exactly indeed lol haha hehe wow oh ah hmm um sorry hola buenos buenas
-    días dias tardes noches gracias muchas adiós adios vale sí si por favor de nada hasta luego hallo
-    guten morgen tag abend danke dir schön vielen dank tschüss bitte ja nein auf wiedersehen gut bonjour
-    bonsoir salut merci beaucoup bien oui non au revoir d'accord s'il vous plaît te ciao buongiorno
-    grazie mille sì va bene prego olá obrigado obrigada bom dia tchau até logo 你好 您好 谢谢 好的 再见 はい いいえ
-    ありがとう ありがとうございます こんにちは こんばんは おはよう 안녕하세요 감사합니다 네""".split()
+    """hi hello hey heya hiya yo there good morning afternoon evening night day everyone all
+    again greetings welcome thanks thank thx ty you so very much a lot many cheers
+    appreciated please ok okay k sure yes yeah yep no nope right alright fine great cool
+    nice perfect awesome wonderful excellent bye goodbye see later soon take care have one
+    that's that thats is it it's for now just and then well got understood sounds exactly
+    indeed lol haha hehe wow oh ah hmm um sorry hola buenos buenas días dias tardes noches
+    gracias muchas adiós adios vale sí si por favor de nada hasta luego hallo guten morgen
+    tag abend danke dir schön vielen dank tschüss bitte ja nein auf wiedersehen gut bonjour
+    bonsoir salut merci beaucoup bien oui non au revoir d'accord s'il vous plaît te ciao
+    buongiorno grazie mille sì va bene prego olá obrigado obrigada bom dia tchau até logo 你好
+    您好 谢谢 好的 再见 はい いいえ ありがとう ありがとうございます こんにちは こんばんは おはよう 안녕하세요 감사합니다 네""".split()
 )

@@ -1,0 +1,95 @@
+"""The words of a text that carry meaning, as the search index knows them: stemmed, without stop words."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+WORD = re.compile(r"[^\W_]+")
+
+
+@lru_cache(maxsize=16)
+def _snowball(language: str) -> Any:
+    from snowballstemmer import algorithms, stemmer
+
+    return stemmer(language) if language in algorithms() else None
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str, language: str = "english") -> str:
+    """Return the stem of a lower-case word; the word itself in a language without a Snowball stemmer.
+
+    Irregular English forms have the plain one's stem: `bought` that of `buy`, `children` of `child`.
+    """
+    snowball = _snowball(language)
+    stemmed = word if snowball is None else str(snowball.stemWord(word))
+    return _irregular()[0].get(stemmed, stemmed) if language == "english" else stemmed
+
+
+def forms(word: str, language: str = "english") -> tuple[str, ...]:
+    """Return what to search for: a word, and irregular forms, which the server leaves apart."""
+    return (word, *_irregular()[1].get(stem(word, language), ())) if language == "english" else (word,)
+
+
+def content_words(text: str, language: str = "english") -> dict[str, str]:
+    """Return the words of a text that carry meaning: from the stem to the lower-case word, in their order."""
+    stop = STOP_WORDS.get(language, frozenset())
+    found: dict[str, str] = {}
+    for word in WORD.findall(text.lower()):
+        if word not in stop and (len(word) > 1 or word.isdigit()):
+            found.setdefault(stem(word, language), word)
+    return found
+
+
+STOP_WORDS = {
+    "english": frozenset(
+        """a about after all also am an and any are as at be been before being between both but by can could
+        did do does doing don for from get go got had has have having he her here hers him his how i if in
+        into is it its just like ll m me might more most much must my no nor not of off on or other our
+        out over own re s same she should so some such t than that the their them then there these they
+        this those through to too up ve very was we were what when where which while who whom whose why
+        will with would you your yours d yes kind type many during time today day good thanks thank
+        welcome okay ok hello hi hey please sorry thing things something someone know tell sure lot really""".split()
+    ),
+    "german": frozenset(
+        """aber alle als also am an auch auf aus bei beim bin bis bist da damit dann das dass dein deine dem
+        den der des dich die dies diese dieser dir doch du durch ein eine einem einen einer eines er es
+        für haben habe hast hat hatte hier ich ihm ihn ihr ihre im in ins ist ja jetzt kann kein keine
+        können man mein meine meinem meinen meiner mich mir mit nach nicht noch nur ob oder schon sehr
+        sein seine sich sie sind so und uns unser von vom vor war waren was wann warum wie wer wen wem wo
+        wohin welche welcher welches wenn werde werden wir wird zu zum zur über""".split()
+    ),
+    "spanish": frozenset(
+        """a al algo ante como con cómo cuál cuáles cuando cuándo cuánto cuántos de del desde donde dónde el
+        ella ellos en entre era eres es esa ese eso esta este esto estoy está están fue ha había hay he la
+        las le les lo los me mi mis mí muy más ni no nos o para pero por porque qué que quien quién se ser
+        si sin sobre son soy su sus sí también te tengo ti tiene tienes tu tus tú un una uno unos y ya yo""".split()
+    ),
+}
+"""What carries no meaning, by language; a language that is not here has none, and finds by all its words."""
+
+_IRREGULAR = """
+    buy bought | bring brought | build built | catch caught | choose chose chosen | draw drew drawn drink
+    drank drunk | drive drove driven | eat ate eaten | fall fell fallen | feel felt | fight fought find
+    found | fly flew flown | forget forgot forgotten | grow grew grown | hear heard | hold held | keep kept
+    know knew known | leave left | lead led | lose lost | mean meant | meet met | pay paid | ride rode
+    ridden run ran | see saw seen | sell sold | send sent | sing sang sung | sit sat | sleep slept speak
+    spoke spoken | spend spent | stand stood | steal stole stolen | swim swam swum | teach taught think
+    thought | throw threw thrown | understand understood | wear wore worn | win won | write wrote written
+    begin began begun | break broke broken | become became | child children | person people | man men woman
+    women | foot feet | tooth teeth | mouse mice | wife wives
+"""
+
+
+@lru_cache(maxsize=1)
+def _irregular() -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return the plain stem of each irregular form's stem, and all forms of each plain stem."""
+    snowball = _snowball("english")
+    plain, forms = {}, {}
+    for group in _IRREGULAR.split("|"):
+        words = tuple(group.split())
+        stems = [str(snowball.stemWord(word)) for word in words]
+        plain.update(dict.fromkeys(stems, stems[0]))
+        forms[stems[0]] = words
+    return plain, forms
