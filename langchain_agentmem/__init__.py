@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
-    from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.longterm.long_term_memory import LongTermMemory
     from langchain_agentmem.longterm.rebuilding import RebuiltIndex
     from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
@@ -36,11 +36,11 @@ __version__ = "0.1.0"
 _MODULES = {
     "AgentMemory": "agent_memory",
     "AgentMemorySettings": "settings",
-    "AsyncEventLogHandler": "events.handlers",
+    "AsyncEventLogHandler": "events.callbacks",
     "EmbeddedRedis": "transport.embedded",
     "Event": "events.event",
     "EventLog": "events.event_log",
-    "EventLogHandler": "events.handlers",
+    "EventLogHandler": "events.callbacks",
     "Forgotten": "user_data",
     "LongTermMemory": "longterm.long_term_memory",
     "MemoryChain": "chain",

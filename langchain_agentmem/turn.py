@@ -26,7 +26,7 @@ from langchain_agentmem.errors import (
     TurnNotStoredError,
     WrongOwnerError,
 )
-from langchain_agentmem.events.handlers import EventLogHandler
+from langchain_agentmem.events.callbacks import EventLogHandler
 from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
 from langchain_agentmem.turn_failures import Failures, said
 from langchain_agentmem.turn_messages import answer_messages, input_messages, is_interrupted, text_of
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.events.sinks import EventBuffer
+    from langchain_agentmem.events.background import EventBuffer
 
 logger = logging.getLogger("langchain_agentmem")
 

@@ -42,7 +42,7 @@ def reported() -> Iterator[None]:
 
 def message(error: AgentMemoryError, where: str = "") -> str:
     """The line for an error, without secrets; a person reads it, so a class name says little."""
-    from langchain_agentmem.events.redaction import redact
+    from langchain_agentmem.core.redaction import redact
 
     return printable(f"error: {where}{redact(str(error))}", keep="\n")
 

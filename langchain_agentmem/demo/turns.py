@@ -12,13 +12,13 @@ from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core.operations import gather, ok
+from langchain_agentmem.core.redaction import redact
 from langchain_agentmem.demo import views
 from langchain_agentmem.demo.asked import NEAREST, SKIP, RecallAsked, TurnAsked
 from langchain_agentmem.demo.measuring import Meter, measure, on_redis
 from langchain_agentmem.demo.store import DemoStore
 from langchain_agentmem.errors import AgentMemoryError
 from langchain_agentmem.events.event import Event
-from langchain_agentmem.events.redaction import redact
 from langchain_agentmem.turn import TurnReport
 from langchain_agentmem.working.session import SessionState
 

@@ -1,4 +1,4 @@
-"""What one event is, and the stream fields it is stored as."""
+"""`Event`: one thing that happened in a thread, and the stream fields it is stored as."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Entry: TypeAlias = tuple[str, Fields]
 """A thread id and an event of that thread, on its way to the stream."""
 
 MAX_DETAIL_BYTES = 2000
-_MAX_NAME_BYTES = 200
+MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,21 @@ class Event:
     user: str = ""
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON has it: every attribute by its name, `fields` as an object."""
+        return {
+            "id": self.id,
+            "action": self.action,
+            "detail": self.detail,
+            "ts": self.ts,
+            "run_id": self.run_id,
+            "parent_run_id": self.parent_run_id,
+            "name": self.name,
+            "duration_seconds": self.duration_seconds,
+            "user": self.user,
+            "fields": dict(self.fields),
+        }
+
 
 def event_fields(
     action: str,
@@ -63,27 +78,51 @@ def event_fields(
     user: str = "",
     max_detail_bytes: int = MAX_DETAIL_BYTES,
 ) -> Fields:
-    """The stream fields of an event: `action detail ts`, and the others that are not empty.
+    """Return the stream fields of an event: `action detail ts`, and the others that are not empty.
 
     Raises:
         InvalidInputError: The action is empty, or something is not of its type.
     """
-    fields = {
-        "action": scope("action", action),
-        "detail": cut(_string("detail", detail), max_detail_bytes),
-        "ts": f"{time.time() if ts is None else _number('ts', ts):.6f}",
-        "run_id": cut(str(run_id or ""), _MAX_NAME_BYTES),
-        "parent_run_id": cut(str(parent_run_id or ""), _MAX_NAME_BYTES),
-        "name": cut(_string("name", name), _MAX_NAME_BYTES),
-        "user": scope("user", user) if user else "",
-    }
+    return stream_fields(
+        scope("action", action),
+        cut(_string("detail", detail), max_detail_bytes),
+        time.time() if ts is None else _number("ts", ts),
+        run_id=cut(str(run_id or ""), MAX_NAME_BYTES),
+        parent_run_id=cut(str(parent_run_id or ""), MAX_NAME_BYTES),
+        name=cut(_string("name", name), MAX_NAME_BYTES),
+        user=scope("user", user) if user else "",
+        duration_seconds=None if duration_seconds is None else _number("duration_seconds", duration_seconds),
+    )
+
+
+def stream_fields(
+    action: str,
+    detail: str,
+    ts: float,
+    *,
+    run_id: str,
+    parent_run_id: str,
+    name: str,
+    user: str,
+    duration_seconds: float | None,
+) -> Fields:
+    """Return the fields as `event_fields` does, of values that are known to be valid and short enough."""
+    fields = {"action": action, "detail": detail, "ts": f"{ts:.6f}"}
+    if run_id:
+        fields["run_id"] = run_id
+    if parent_run_id:
+        fields["parent_run_id"] = parent_run_id
+    if name:
+        fields["name"] = name
+    if user:
+        fields["user"] = user
     if duration_seconds is not None:
-        fields["duration_seconds"] = f"{_number('duration_seconds', duration_seconds):.6f}"
-    return {name: value for name, value in fields.items() if value or name == "detail"}
+        fields["duration_seconds"] = f"{duration_seconds:.6f}"
+    return fields
 
 
 def read_event(entry: Sequence[Any]) -> Event:
-    """The event in an entry of an XRANGE reply; a field that is missing or odd is empty."""
+    """Return the event in an entry of an XRANGE reply; a field that is missing or odd is empty."""
     entry_id, flat = text(entry[0]), [text(item) for item in entry[1] or ()]
     fields = dict(zip(flat[::2], flat[1::2], strict=False))
     ts = _float(fields.pop("ts", ""))
@@ -104,7 +143,9 @@ def read_event(entry: Sequence[Any]) -> Event:
 
 
 def cut(value: str, max_bytes: int) -> str:
-    """The text in at most `max_bytes` bytes of UTF-8, well-formed; what is cut ends with `…`."""
+    """Return the text in at most `max_bytes` bytes of UTF-8, well-formed; what is cut ends with `…`."""
+    if 4 * len(value) <= max_bytes:  # as many bytes at most
+        return well_formed(value)
     value = well_formed(value)
     data = value.encode()
     if len(data) <= max_bytes:
@@ -114,7 +155,7 @@ def cut(value: str, max_bytes: int) -> str:
 
 
 def well_formed(value: str) -> str:
-    """The text with U+FFFD for each lone surrogate, which UTF-8 does not have."""
+    """Return the text with U+FFFD for each lone surrogate, which UTF-8 does not have."""
     if value.isascii():
         return value
     try:

@@ -1,4 +1,4 @@
-"""`EventLog`: what happened in each thread, as a Redis stream of bounded length a thread."""
+"""`EventLog`: what happened in each thread, as a Redis stream of bounded length per thread."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core import threads
-from langchain_agentmem.core.checks import positive, scope, ttl, utf8
+from langchain_agentmem.core.checks import Ttl, positive, scope, ttl, utf8
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.events import operations
+from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer, Losses, Sink
 from langchain_agentmem.events.event import MAX_DETAIL_BYTES, Entry, Event, event_fields
-from langchain_agentmem.events.losses import Losses
-from langchain_agentmem.events.sinks import EventBuffer, LoopBuffer, Sink
-from langchain_agentmem.events.writer import BackgroundWriter
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
 
@@ -25,19 +23,19 @@ if TYPE_CHECKING:
 
 
 class EventLog(Connected):
-    """The event log of one key prefix, a bounded stream a thread.
+    """The event log of one key prefix, a bounded stream per thread.
 
     `record` writes at once and raises what goes wrong. Handlers write through `sink`, in the
     background, where nothing raises and what fails is counted in `dropped`; reading waits (a second
     at most) for what is on its way, so that a process reads its own events. The constructor does no I/O.
 
     Args:
-        url: A Redis URL, or `embedded://`; or hand in clients.
-        client: A sync client of yours; it is neither changed nor closed.
-        async_client: An async client of yours.
+        url: A Redis URL, or `embedded://`; or pass clients.
+        client: A caller-supplied sync client; it is neither changed nor closed.
+        async_client: A caller-supplied async client.
         transport: What another object of this package already connects with.
         max_len: About how many events a thread keeps; the server drops the oldest, in blocks.
-        ttl_seconds: How long a thread's events live after the last one; `None` for ever.
+        ttl_seconds: The TTL of a thread's events, extended by each one; `None` for ever.
         max_detail_bytes: Longer details are cut.
         key_prefix: What stands before the thread id in a key.
         threads_prefix: What stands before the user in the key of a user's record of threads.
@@ -80,11 +78,11 @@ class EventLog(Connected):
 
     @property
     def dropped(self) -> int:
-        """How many events of handlers were not written, since this object was made."""
+        """Return how many events of handlers were not written, since this object was made."""
         return self._losses.events
 
     def key(self, thread_id: str) -> str:
-        """The key of a thread's stream."""
+        """Return the key of a thread's stream."""
         return self._keys.events(thread_id)
 
     def record(
@@ -99,7 +97,25 @@ class EventLog(Connected):
         duration_seconds: float | None = None,
         user: str = "",
     ) -> str:
-        """Append an event, as it is but for a detail that is too long; its id. One round trip."""
+        """Append an event as it is, except that a detail which is too long is cut. One round trip.
+
+        Args:
+            thread_id: The thread.
+            action: What kind of thing happened, such as `tool_start`.
+            detail: What matters about it; nothing in it is redacted.
+            name: Of the runnable, tool, model or custom event.
+            run_id: The LangChain run it belongs to.
+            parent_run_id: The run that started that run.
+            duration_seconds: How long the run took.
+            user: Whose it is; empty for nobody's.
+
+        Returns:
+            The stream's id of the event.
+
+        Raises:
+            InvalidInputError: An argument is not valid; nothing was sent.
+            StoreError: The stream could not be written.
+        """
         event = {
             "action": action,
             "detail": detail,
@@ -136,7 +152,7 @@ class EventLog(Connected):
         return (await self.arecord_many([(thread_id, event)]))[0]
 
     def record_many(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
-        """Append any number of events of any threads in one round trip; their ids, in order.
+        """Append any number of events of any threads in one round trip; return their ids, in order.
 
         Args:
             events: Thread ids, each with the arguments of `record` (and `ts`, if it is not now).
@@ -152,7 +168,7 @@ class EventLog(Connected):
         return await self.transport.arun(self.record_op(self._entries(events)))
 
     def recent(self, thread_id: str, count: int = 20) -> list[Event]:
-        """The last events of a thread, newest first."""
+        """Return the last `count` events of a thread, newest first. One round trip."""
         self.sink.settle()
         return self.transport.run(operations.recent(self._keys, thread_id, count))
 
@@ -162,7 +178,16 @@ class EventLog(Connected):
         return await self.transport.arun(operations.recent(self._keys, thread_id, count))
 
     def after(self, thread_id: str, last_id: str = "", count: int = 100) -> list[Event]:
-        """The next events behind an id, oldest first; to follow a thread, hand in the last id you saw."""
+        """Return the next events behind an id, oldest first, to follow a thread. One round trip.
+
+        Args:
+            thread_id: The thread.
+            last_id: The last id you saw; empty to begin with the oldest event.
+            count: How many at most.
+
+        Raises:
+            InvalidInputError: `last_id` is no event's id.
+        """
         self.sink.settle()
         return self.transport.run(operations.after(self._keys, thread_id, last_id, count))
 
@@ -172,7 +197,7 @@ class EventLog(Connected):
         return await self.transport.arun(operations.after(self._keys, thread_id, last_id, count))
 
     def length(self, thread_id: str) -> int:
-        """How many events a thread has."""
+        """Return how many events a thread has."""
         self.sink.settle()
         return self.transport.run(operations.length(self._keys, thread_id))
 
@@ -182,7 +207,7 @@ class EventLog(Connected):
         return await self.transport.arun(operations.length(self._keys, thread_id))
 
     def clear(self, thread_id: str) -> int:
-        """Delete a thread's events; how many there were."""
+        """Delete a thread's events; return how many there were."""
         self.sink.settle()
         return self.transport.run(operations.clear(self._keys, thread_id))
 
@@ -216,9 +241,21 @@ class EventLog(Connected):
         await self.sink.asettle()
         return await self.transport.arun(self._forget(user, thread_ids, thorough))
 
-    def record_op(self, entries: Sequence[Entry]) -> Op[list[str]]:
-        """The operation that appends events a buffer kept, to be run beside others."""
-        return operations.record(self._keys, entries, max_len=self.max_len, ttl_seconds=self.ttl_seconds)
+    def record_op(self, entries: Sequence[Entry], *, noted_ttl_seconds: Ttl = ...) -> Op[list[str]]:
+        """Append events that a buffer kept, beside other operations; see `operations.record`.
+
+        Args:
+            entries: What the buffer's `drain` gave.
+            noted_ttl_seconds: The TTL with which the caller notes the entries' threads in their users'
+                records, in the same round trip and before, come what may; `...` if it does not.
+        """
+        return operations.record(
+            self._keys,
+            entries,
+            max_len=self.max_len,
+            ttl_seconds=self.ttl_seconds,
+            noted_ttl_seconds=noted_ttl_seconds,
+        )
 
     def forget_op(
         self,
@@ -242,11 +279,11 @@ class EventLog(Connected):
         )
 
     def after_op(self, thread_id: str, last_id: str, count: int) -> Op[list[Event]]:
-        """The operation of `after`."""
+        """Return the next events behind an id; see `after`."""
         return operations.after(self._keys, thread_id, last_id, count)
 
     def list_threads_op(self) -> Op[list[str]]:
-        """The threads that have events, in no order. SCANs the database."""
+        """Return the threads that have events, in no order. SCANs the database."""
         return operations.list_threads(self._keys)
 
     def _forget(self, user: str, thread_ids: Iterable[str], thorough: bool) -> Op[int]:
@@ -259,21 +296,34 @@ class EventLog(Connected):
     def put(
         self, thread_id: str, action: str, detail: object = "", *, user: str = "", sink: Sink | None = None
     ) -> None:
-        """Record an event as handlers do: in the background, without secrets, raising nothing.
+        """Record an event as handlers do: in the background, without secrets; a failure is only counted.
 
         Args:
             thread_id: The thread.
             action: What kind of thing happened.
-            detail: What matters about it: anything, of which a short text is made.
-            user: Whose it is.
+            detail: What matters about it: anything, of which a short text is made. A `core.redaction.Clean`
+                text is known to hold no secret and stays as it is.
+            user: Whose it is; empty for nobody's.
             sink: Something else that takes the event.
-        """
-        from langchain_agentmem.events.recorder import Recorder
 
-        Recorder(sink or self.sink, thread_id, user, self.max_detail_bytes).note(action, "", detail, {})
+        Raises:
+            InvalidInputError: The thread or the user is not a valid id.
+        """
+        scope("thread_id", thread_id)
+        user = scope("user", user) if user else ""
+        sink = sink or self.sink
+        try:
+            # Here, as it loads LangChain's messages, which a log that is only read does without.
+            from langchain_agentmem.events.sanitize import describe
+
+            told = describe(detail, self.max_detail_bytes)
+            fields = event_fields(action, told, user=user, max_detail_bytes=self.max_detail_bytes)
+            sink.put(thread_id, fields)
+        except Exception as error:  # noqa: BLE001 - the log must not break what it tells of
+            sink.losses.add(1, f"An event could not be made ({type(error).__name__}).")
 
     def buffer(self) -> EventBuffer:
-        """A sink whose events you write yourself (`record_op`); what it drops counts in `dropped`."""
+        """Return a sink whose events you write yourself (`record_op`); what it drops counts in `dropped`."""
         return EventBuffer(self._losses)
 
     def count_dropped(self, events: int, reason: object) -> None:

@@ -1,4 +1,4 @@
-"""The event log's operations: what is sent, and how the answer reads. One round trip each but `forget`."""
+"""The event log's operations: what is sent, and how replies are read. `forget` takes several round trips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from langchain_agentmem.core import scripts, threads
-from langchain_agentmem.core.checks import positive
+from langchain_agentmem.core.checks import Ttl, positive
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, text
 from langchain_agentmem.core.removal import K, Removed
@@ -24,26 +24,50 @@ _PAGE = 1000
 _ENTRY_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 
-def record(keys: Keys, entries: Sequence[Entry], *, max_len: int, ttl_seconds: int | None) -> Op[list[str]]:
-    """Append events of any number of threads; their ids, in order.
+def record(
+    keys: Keys,
+    entries: Sequence[Entry],
+    *,
+    max_len: int,
+    ttl_seconds: int | None,
+    noted_ttl_seconds: Ttl = ...,
+) -> Op[list[str]]:
+    """Append events of any number of threads; return their ids, in order.
+
+    Args:
+        keys: The key names.
+        entries: The events, each with its thread.
+        max_len: About how many events a thread keeps.
+        ttl_seconds: The TTL of the streams; `None` for ever.
+        noted_ttl_seconds: The TTL with which the caller notes the entries' threads for their users, in the
+            same round trip, before, and come what may; `...` if it does not. They are noted here all the
+            same if the events live longer than that: the record of a user's threads must outlive them.
 
     Raises:
         StoreError: A stream could not be written; those of the other threads were.
     """
-    results = yield from record_each(keys, entries, max_len=max_len, ttl_seconds=ttl_seconds)
+    results = yield from record_each(
+        keys, entries, max_len=max_len, ttl_seconds=ttl_seconds, noted_ttl_seconds=noted_ttl_seconds
+    )
     return [ok(result) for result in results]
 
 
 def record_each(
-    keys: Keys, entries: Sequence[Entry], *, max_len: int, ttl_seconds: int | None
+    keys: Keys,
+    entries: Sequence[Entry],
+    *,
+    max_len: int,
+    ttl_seconds: int | None,
+    noted_ttl_seconds: Ttl = ...,
 ) -> Op[list[Any]]:
-    """As `record`, but an event that was refused has its `StoreError` in place of its id."""
+    """Append events as `record` does; one that was refused has its `StoreError` in place of its id."""
+    must_note = noted_ttl_seconds is ... or _longer(ttl_seconds, noted_ttl_seconds)
     results: list[Any] = [None] * len(entries)
     by_thread: dict[str, list[int]] = {}
     noted: dict[tuple[str, str], float] = {}
     for place, (thread_id, fields) in enumerate(entries):
         by_thread.setdefault(thread_id, []).append(place)
-        if "user" in fields:
+        if must_note and "user" in fields:
             one = (thread_id, fields["user"])
             noted[one] = max(noted.get(one, 0.0), float(fields["ts"]))
     commands: list[Command] = [
@@ -68,6 +92,10 @@ def record_each(
     return results
 
 
+def _longer(ttl_seconds: int | None, other: int | None) -> bool:
+    return other is not None and (ttl_seconds is None or ttl_seconds > other)
+
+
 def _arguments(events: Iterable[Fields]) -> Iterable[Argument]:
     for fields in events:
         yield 2 * len(fields)
@@ -77,14 +105,14 @@ def _arguments(events: Iterable[Fields]) -> Iterable[Argument]:
 
 
 def recent(keys: Keys, thread_id: str, count: int) -> Op[list[Event]]:
-    """The last events of a thread, newest first."""
+    """Return the last events of a thread, newest first."""
     key = keys.events(thread_id)
     reply = yield from call(("XREVRANGE", key, "+", "-", "COUNT", positive("count", count)))
     return [read_event(entry) for entry in reply]
 
 
 def after(keys: Keys, thread_id: str, last_id: str, count: int) -> Op[list[Event]]:
-    """The first events of a thread behind an id (or from the beginning: `""`), oldest first."""
+    """Return the first events of a thread behind an id (or from the beginning: `""`), oldest first."""
     key = keys.events(thread_id)
     if last_id and not (isinstance(last_id, str) and _ENTRY_ID.fullmatch(last_id)):
         raise InvalidInputError(f"last_id must be an event's id, such as 1715990400123-0, not {last_id!r}.")
@@ -94,18 +122,18 @@ def after(keys: Keys, thread_id: str, last_id: str, count: int) -> Op[list[Event
 
 
 def list_threads(keys: Keys) -> Op[list[str]]:
-    """The threads that have a stream, in no order. A round trip per page of about 1,000 keys."""
+    """Return the threads that have a stream, in no order. One round trip per page of about 1,000 keys."""
     found = yield from keys_under(keys.events_prefix, "stream")
     return [text(key)[len(keys.events_prefix) :] for key in found]
 
 
 def length(keys: Keys, thread_id: str) -> Op[int]:
-    """How many events the thread's stream holds."""
+    """Return how many events the thread's stream holds."""
     return int((yield from call(("XLEN", keys.events(thread_id)))))
 
 
 def clear(keys: Keys, thread_id: str) -> Op[int]:
-    """Delete the thread's stream; how many events it had."""
+    """Delete the thread's stream; return how many events it had."""
     return int((yield from call(_clear.call([keys.events(thread_id)]))))
 
 
@@ -156,7 +184,7 @@ def _clear_streams(streams: list[str], removed: Removed) -> Op[None]:
 
 
 def _forget_entries(streams: list[K], user: str, removed: Removed) -> Op[dict[K, int]]:
-    """Delete a user's entries (`""`: nobody's); how many other entries of a stream name somebody."""
+    """Delete a user's entries (`""`: nobody's); return how many others of each stream name somebody."""
     others = dict.fromkeys(streams, 0)
     waiting: dict[K, Any] = dict.fromkeys(streams, "-")
     while waiting:

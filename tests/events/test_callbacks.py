@@ -32,11 +32,11 @@ from langchain_core.tools import StructuredTool
 
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.events import recorder
+from langchain_agentmem.events import callbacks
+from langchain_agentmem.events.background import EventBuffer
+from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
 from langchain_agentmem.events.event import Event, read_event
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
-from langchain_agentmem.events.sinks import EventBuffer
 
 SECRET = "hunter2SECRETx9"
 
@@ -432,15 +432,15 @@ def test_an_end_without_a_start_is_recorded() -> None:
 
 
 def test_runs_that_never_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_MAX_RUNS", 5)
+    monkeypatch.setattr(callbacks, "_MAX_RUNS", 5)
     under = Harness(EventLogHandler, "sync")
     runs = [uuid4() for _ in range(20)]
     for run in runs:
         under.handler.on_chain_start({}, {}, run_id=run)
-    assert len(under.handler._recorder._runs) == 5
+    assert len(under.handler._runs) == 5
     for run in runs:
         under.handler.on_chain_end({}, run_id=run)
-    assert len(under.handler._recorder._runs) == 0
+    assert len(under.handler._runs) == 0
     under.log.close()
 
 
@@ -451,7 +451,7 @@ def test_a_bug_in_the_handler_is_logged_once_and_counted(
         raise RuntimeError(f"a bug with password={SECRET}")
 
     under = Harness(EventLogHandler, "sync")
-    monkeypatch.setattr(recorder, "describe", fail)
+    monkeypatch.setattr(callbacks, "describe", fail)
     assert RunnableLambda(lambda x: x).invoke("x", {"callbacks": [under.handler]}) == "x"
     assert under.handler.dropped == under.log.dropped == 2
     assert [record.name for record in caplog.records] == ["langchain_agentmem"]

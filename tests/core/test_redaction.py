@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_agentmem.events.redaction import REDACTED, is_secret_name, redact
+from langchain_agentmem.core.redaction import REDACTED, is_secret_name, redact
 
 SECRET = "hunter2SECRETx9"
 
