@@ -197,7 +197,7 @@ class BackgroundWriter:
         return self.losses.events
 
     def put(self, thread_id: str, fields: Fields) -> None:
-        """Hand over an event. Never blocks, never raises."""
+        """Queue an event. Never blocks, never raises."""
         if self._closed:
             self.losses.add(1, "The event log is closed.")
             return

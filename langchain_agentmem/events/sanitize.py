@@ -141,12 +141,12 @@ class _Fitting:
         return tree
 
     def _leaf(self, shown: Any) -> Any:
-        if not isinstance(shown, str):
-            self._left -= 1
-            return shown
-        self._left -= len(shown) + 2
+        is_text = isinstance(shown, str)
+        self._left -= len(shown) + 2 if is_text else 1
         if self._left < 0:
             raise _TooLongError
+        if not is_text:
+            return shown
         if (text := self._redacted.get(shown)) is None:
             text = self._redacted[shown] = well_formed(redact(shown))
         return text

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from langchain_core.agents import AgentAction, AgentFinish
 from langchain_core.callbacks import (
+    AsyncCallbackHandler,
     BaseCallbackHandler,
     CallbackManagerForRetrieverRun,
     adispatch_custom_event,
@@ -629,3 +630,38 @@ async def test_async_chains_call_the_sync_handler_on_the_loop_s_thread() -> None
 
     await RunnableLambda(same).ainvoke("x", {"callbacks": [handler]})
     assert sink.threads == {threading.get_ident()}
+
+
+async def test_async_chains_call_the_async_handler_in_order_and_before_others() -> None:
+    sink, order = Sink(), []
+
+    class Other(AsyncCallbackHandler):
+        async def on_chain_start(self, *_: Any, **__: Any) -> None:
+            order.append(("other", len(sink._entries)))
+
+        async def on_chain_end(self, *_: Any, **__: Any) -> None:
+            order.append(("other", len(sink._entries)))
+
+    handler = AsyncEventLogHandler(EventLog(transport=NoTransport()), "t", sink=sink)
+
+    async def same(value: str) -> str:
+        return value
+
+    chain = RunnableLambda(same) | RunnableLambda(same)
+    await chain.ainvoke("x", {"callbacks": [Other(), handler]})
+    assert [fields["action"] for _, fields in sink.drain()] == [
+        *("chain_start", "chain_start", "chain_end", "chain_start", "chain_end", "chain_end")
+    ]
+    assert order == [("other", count) for count in range(1, 7)]
+    assert sink.threads == {threading.get_ident()}
+    assert sink.settled == ["async"]
+
+
+def test_the_async_handler_awaits_ends_and_nothing_else() -> None:
+    awaited = {
+        name
+        for name in dir(AsyncEventLogHandler)
+        if name.startswith("on_") and inspect.iscoroutinefunction(getattr(AsyncEventLogHandler, name))
+    }
+    kinds = ("chain", "llm", "tool", "retriever")
+    assert awaited == {f"on_{kind}_{how}" for kind in kinds for how in ("end", "error")}
