@@ -15,7 +15,7 @@ from markdown_it.token import Token
 
 import langchain_agentmem
 from langchain_agentmem import AgentMemorySettings, errors
-from langchain_agentmem.cli import app
+from langchain_agentmem.cli.app import app
 
 PROJECT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")])

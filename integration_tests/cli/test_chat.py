@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from integration_tests.cli.conftest import Terminal, environment, run
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 def test_a_piped_line_that_fails_ends_the_run(url: str, bare: redis.Redis) -> None:
@@ -43,7 +43,7 @@ def test_options_choose_whose_where_and_whether(url: str, bare: redis.Redis) -> 
 
     done = run("--user", "bob", "--thread", "t-1", url=url, stdin="hi\n")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "error: The thread t-1 is ada's" in done.stderr
+    assert "error: The thread t-1 is another user's" in done.stderr
     assert "loading" not in done.stderr
 
     done = run(

@@ -63,8 +63,6 @@ def test_everything_about_a_memory_can_be_said(url: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("remember", "x", "--metadata", "[1]"), "error: --metadata takes a JSON object"),
-        (("remember", "x", "--metadata", "{"), "error: --metadata is no JSON"),
         (("remember", " "), "error: text is empty."),
         (("session", "nobody"), "error: There is no session nobody"),
     ],
@@ -73,6 +71,28 @@ def test_what_cannot_be_done_is_one_line(url: str, arguments: tuple[str, ...], s
     done = agentmem(*arguments, url=url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("remember", "x", "--metadata", "[1]"), "--metadata takes a JSON object"),
+        (("remember", "x", "--metadata", "{"), "--metadata is no JSON"),
+        (("sessions", "--redis", "red://x"), "The URL begins with red://"),
+        (("recall", "x", "--redis", "redis://:hunter2@host:port"), "malformed host or port"),
+    ],
+)
+def test_a_value_that_is_not_understood_is_wrong_usage(arguments: tuple[str, ...], said: str) -> None:
+    done = agentmem(*arguments, url="redis://127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr.splitlines()[-1]
+    assert "hunter2" not in done.stderr
+
+
+def test_a_setting_that_is_not_understood_is_no_wrong_usage() -> None:
+    done = agentmem("sessions", "--redis", "redis://127.0.0.1:1", url="", AGENTMEM_MAX_TURNS="many")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "max_turns" in done.stderr.lower()
 
 
 def test_an_empty_text_is_refused_before_anything_is_loaded() -> None:

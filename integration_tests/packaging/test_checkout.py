@@ -85,3 +85,20 @@ print(scripts.load("langchain_agentmem.events", "record_events") is not None)
 def test_the_version_is_written_in_one_place() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", langchain_agentmem.__version__)
     assert not re.search(r"^version\s*=", (PROJECT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("absent", ["typer", "rich"])
+@pytest.mark.parametrize("code", ["from langchain_agentmem.cli import main; main()", None])
+def test_without_the_packages_of_the_command_line_it_says_what_to_install(
+    absent: str, code: str | None
+) -> None:
+    paths = os.pathsep.join([str(STUBS / f"absent_{absent}"), str(PROJECT)])
+    done = subprocess.run(
+        [sys.executable, *(["-m", "langchain_agentmem.cli"] if code is None else ["-c", code])],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        timeout=60,
+    )
+    said = 'agentmem needs typer and rich: pip install "langchain-agentmem[cli]"\n'
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)

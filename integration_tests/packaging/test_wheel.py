@@ -81,6 +81,12 @@ def test_it_works_without_extras_against_a_url(wheel: Path, url: str, tmp_path: 
     )
     assert done.stderr == ""
     assert done.stdout.split("\n")[:-1] == ["0 known", "1 known", "4 True", "True", "True"]
+    shown = subprocess.run([tmp_path / "venv/bin/agentmem"], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr == 'agentmem needs typer and rich: pip install "langchain-agentmem[cli]"\n'
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]"], check=True, capture_output=True
+    )
     shown = subprocess.run(
         [tmp_path / "venv/bin/agentmem", "--version"], capture_output=True, text=True, check=True
     )

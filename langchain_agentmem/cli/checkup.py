@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from langchain_agentmem.cli import text
-from langchain_agentmem.core.operations import Op, call, ok, pairs
+from langchain_agentmem.core.operations import Command, Op, asks, call, ok, pairs, reads
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import AgentMemoryError, IndexMissingError, SearchUnavailableError, StoreError
@@ -50,7 +50,7 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     Raises:
         AgentMemoryError: The server does not answer.
     """
-    if memory.transport.rest:
+    if not memory.long_term.supports_vectors:
         yield Finding("server", "ok", "Upstash over REST: what runs there is not told")
         yield from latency(memory)
         return
@@ -58,7 +58,7 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
 
     def told() -> Info:
         if not info:
-            info.update(_info(string(memory.transport.run(call(("INFO",))))))
+            info.update(_info(string(memory.transport.run(call(asks("INFO"))))))
         return info
 
     looks: dict[str, Callable[[], Iterable[Finding]]] = {
@@ -115,7 +115,9 @@ def replication(info: Info) -> Iterator[Finding]:
 def modules(memory: AgentMemory) -> Finding:
     """Whether Search and JSON are there, which servers have as modules or built in."""
     needed = ["Search"] + (["JSON"] if memory.settings.storage == "json" else [])
-    asked: Op[list[Any]] = _batch([("FT._LIST",), ("JSON.GET", "agentmem:no such key"), ("MODULE", "LIST")])
+    asked: Op[list[Any]] = _batch(
+        [asks("FT._LIST"), reads("JSON.GET", "agentmem:no such key"), asks("MODULE", "LIST")]
+    )
     search, as_json, listed = memory.transport.run(asked)
     there = [name for name, reply in (("Search", search), ("JSON", as_json)) if not _lacks(reply)]
     missing = [name for name in needed if name not in there]
@@ -182,7 +184,7 @@ def persistence(info: Info, saves: str | None) -> Iterator[Finding]:
 def _saves(memory: AgentMemory) -> str | None:
     """When snapshots are made; `None` where the server does not tell."""
     try:
-        found = dict(pairs(memory.transport.run(call(("CONFIG", "GET", "save")))))
+        found = dict(pairs(memory.transport.run(call(Command(("CONFIG", "GET", "save"))))))
     except StoreError as error:
         if isinstance(error, ConnectionError):
             raise
@@ -240,7 +242,7 @@ def _size(prefix: str, kind: str) -> Op[str]:
     keys = f"{'more than ' if count >= _MOST_KEYS else ''}{text.count(count, 'key')}"
     if not sample:
         return "no keys"
-    replies = yield [("MEMORY", "USAGE", key) for key in sample]
+    replies = yield [Command(("MEMORY", "USAGE", key), (key,), True) for key in sample]
     known = [reply for reply in replies if isinstance(reply, int)]
     if not known:
         return f"{keys}, of unknown size: the server does not tell"
@@ -262,7 +264,7 @@ def latency(memory: AgentMemory, clock: Callable[[], float] = time.perf_counter)
     took = []
     for _ in range(_PINGS):
         began = clock()
-        ok(memory.transport.run(call(("PING",))))
+        ok(memory.transport.run(call(asks("PING"))))
         took.append(clock() - began)
     middle = median(took)
     says = f"{text.milliseconds(middle)} a round trip, {text.milliseconds(max(took))} the worst of {_PINGS}"

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.cli.screen import Screen
-    from langchain_agentmem.demo.turns import Answering
+    from langchain_agentmem.cli.console import Screen
+    from langchain_agentmem.demo.exchanges import Answering
 
 _LAST_SECONDS = 3.0
 _MAX_SECONDS = 2**31 - 1
@@ -103,8 +103,8 @@ def demo(
     """Run `agentmem demo`."""
     import asyncio
 
-    from langchain_agentmem.cli.screen import Screen
-    from langchain_agentmem.cli.startup import Steps, open_memory
+    from langchain_agentmem.cli.connect import Steps, open_memory
+    from langchain_agentmem.cli.console import Screen
     from langchain_agentmem.demo.claim import look
     from langchain_agentmem.demo.server import address, listen
     from langchain_agentmem.transport.urls import is_rest
@@ -146,19 +146,19 @@ def _own_folder() -> str:
     """A private Redis beside that of `agentmem chat`, whose memories are none of the demo's business."""
     from urllib.parse import quote
 
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
     return f"embedded://{quote(str(EmbeddedRedis.default_data_dir().with_name('redis-demo')))}"
 
 
 def _answering(model: str | None, steps: Any) -> Answering:
-    from langchain_agentmem.cli import answers
+    from langchain_agentmem.cli.chat import models
 
     if model is None:
         with steps.step("program", "starting …"):
-            answers.offline(True)
-        return answers.offline
-    prepared = answers.prepare(model, steps, will_remember=True)
+            models.offline(True)
+        return models.offline
+    prepared = models.prepare(model, steps, will_remember=True)
     return lambda will_remember: prepared
 
 
@@ -175,7 +175,7 @@ def _serve(
 ) -> None:
     import asyncio
 
-    from langchain_agentmem.cli.startup import whereabouts
+    from langchain_agentmem.cli.connect import whereabouts
     from langchain_agentmem.demo.server import address, serve
 
     place, url = whereabouts(memory), address(listener)
@@ -207,7 +207,7 @@ def _serve(
 
 
 def _waiting(memory: AgentMemory, screen: Screen) -> Callable[[], None]:
-    from langchain_agentmem.cli.startup import whereabouts
+    from langchain_agentmem.cli.connect import whereabouts
 
     return lambda: screen.aside(
         f"memory  {whereabouts(memory)}: another demo uses it, or did until just now; looking …"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import AsJson, Redis, Yes
 from langchain_agentmem.cli.output import confirmed, show_json
-from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.longterm.rebuilding import RebuiltIndex
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 HELP = """Look at the server: version, modules, eviction, persistence, the search index, what each tier takes
 (memory is estimated from a sample of keys), latency. Changes nothing, except with --rebuild-index.
@@ -44,7 +44,7 @@ def doctor(
 ) -> None:
     """Run `agentmem doctor`."""
     from langchain_agentmem.cli.checkup import findings
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen, rebuilt = Screen(), None
     with open_store(redis, screen) as memory:
@@ -67,7 +67,7 @@ def doctor(
 
 def _rebuild(memory: AgentMemory, screen: Screen, yes: bool) -> RebuiltIndex | None:
     """Make the index anew, if a person agrees."""
-    from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+    from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
     long_term = memory.long_term
     if not isinstance(long_term, LongTermMemory):

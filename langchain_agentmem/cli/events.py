@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.options import AsJson, Redis
 from langchain_agentmem.cli.output import show_json
-from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.events.event import Event
@@ -39,7 +39,7 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem events`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen = Screen()
     with open_store(redis, screen) as memory:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Listing, Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import (
     AllNamespaces,
@@ -20,12 +21,10 @@ from langchain_agentmem.cli.options import (
     login_name,
     scope_option,
 )
-from langchain_agentmem.cli.output import confirmed, json_object, moment, show_json
-from langchain_agentmem.cli.screen import Listing, Screen
-from langchain_agentmem.cli.streams import standard_input
+from langchain_agentmem.cli.output import confirmed, json_object, moment, show_json, standard_input
 
 if TYPE_CHECKING:
-    from langchain_agentmem.longterm.record import MemoryRecord
+    from langchain_agentmem.longterm.types import MemoryRecord
 
 RECALL_HELP = """Find what is remembered about something, nearest first.
 
@@ -68,7 +67,7 @@ def recall(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem recall`."""
-    from langchain_agentmem.cli.startup import Steps, open_memory
+    from langchain_agentmem.cli.connect import Steps, open_memory
 
     if not query.strip():  # told at once, not when the model has come
         raise CommandError("query is empty.")
@@ -83,7 +82,7 @@ def recall(
             k=k,
             **more,
         )
-        by_words = memory.transport.rest
+        by_words = not memory.long_term.supports_vectors
         within = memory.settings.recall_threshold if threshold is None else threshold
     if as_json:
         return show_json([_searched(record) for record in found])
@@ -125,7 +124,7 @@ def remember(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem remember`."""
-    from langchain_agentmem.cli.startup import Steps, open_memory
+    from langchain_agentmem.cli.connect import Steps, open_memory
 
     about = json_object("metadata", metadata)
     said = _standard_input() if words == "-" else words
@@ -171,7 +170,7 @@ def memories(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem memories`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen, owner = Screen(), user or login_name()
     if delete is not None:
@@ -201,7 +200,7 @@ def memories(
 
 
 def _delete(screen: Screen, redis: str | None, user: str, memory_id: str, yes: bool, as_json: bool) -> None:
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     if not confirmed(screen, f"Delete the memory {text.one_line(memory_id, 60)}?", yes):
         return screen.facts([("kept", f"the memory {text.one_line(memory_id, 60)}")])

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
-from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.errors import InvalidInputError
 
 

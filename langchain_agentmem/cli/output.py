@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import typer
 
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.screen import Screen
-from langchain_agentmem.cli.streams import standard_output
 
 USAGE = 2
 
@@ -52,7 +51,7 @@ def json_object(name: str, value: str | None) -> dict[str, Any] | None:
     """The value of an option that takes a JSON object.
 
     Raises:
-        CommandError: It is none.
+        typer.BadParameter: It is none; exit code 2.
     """
     from langchain_agentmem.core import json
 
@@ -61,7 +60,30 @@ def json_object(name: str, value: str | None) -> dict[str, Any] | None:
     try:
         found = json.loads(value)
     except ValueError as error:
-        raise CommandError(f"--{name} is no JSON: {error}") from error
+        raise typer.BadParameter(f"--{name} is no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise CommandError(f'--{name} takes a JSON object, such as {{"source": "mail"}}.')
+        raise typer.BadParameter(f'--{name} takes a JSON object, such as {{"source": "mail"}}.')
     return found
+
+
+def standard_input() -> BinaryIO:
+    """Standard input.
+
+    Raises:
+        CommandError: It is closed.
+    """
+    if sys.stdin is None:
+        raise CommandError("Standard input is closed: give it a file or a pipe.")
+    return sys.stdin.buffer
+
+
+def standard_output() -> BinaryIO:
+    """Standard output; what was written as text is written before.
+
+    Raises:
+        CommandError: It is closed.
+    """
+    if sys.stdout is None:
+        raise CommandError("Standard output is closed: give it a file or a pipe.")
+    sys.stdout.flush()
+    return sys.stdout.buffer

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 from rich.text import Text
 from typing_extensions import Self
 
-from langchain_agentmem.cli.screen import Screen
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.text import printable
 
 _SECONDS_BETWEEN_LINES = 5.0

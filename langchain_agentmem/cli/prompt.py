@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from langchain_agentmem.cli.screen import Screen
+import typer
+
+from langchain_agentmem.cli.console import Screen
 
 with suppress(ImportError):
     import readline  # noqa: F401 - `input` uses it from now on
-
-_ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 
 
 class Prompt:
@@ -30,17 +30,12 @@ class Prompt:
         return input(self._marked(prompt))
 
     def confirm(self, question: str) -> bool:
-        """Whether the person agrees: asked until it is yes or no. The end of the input and Ctrl-C are no."""
-        while True:
-            try:
-                answer = self.ask(f"{question} [yes/no] ").strip().lower()
-            except (EOFError, KeyboardInterrupt):
-                self._screen.line()
-                return False
-            except UnicodeDecodeError:
-                answer = ""
-            if answer in _ANSWERS:
-                return _ANSWERS[answer]
+        """Ask until it is yes or no, and return whether it is yes. The end of the input and Ctrl-C are no."""
+        try:
+            return typer.confirm(question, default=None, prompt_suffix=" [yes/no] ", show_default=False)
+        except (typer.Abort, UnicodeDecodeError):
+            self._screen.line()
+            return False
 
     def _marked(self, prompt: str) -> str:
         # readline has to know which characters take no room: those between \x01 and \x02.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from langchain_agentmem.cli import text
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.failures import CommandError
 from langchain_agentmem.cli.options import AsJson, Owner, Redis, Thorough, Yes
 from langchain_agentmem.cli.output import confirmed, moment, show_json
-from langchain_agentmem.cli.screen import Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
@@ -32,10 +32,6 @@ SESSION_HELP = """Show a conversation: its goal, its notes, its last messages an
   agentmem session 4f0c9a --json
   agentmem session 4f0c9a --delete --yes"""
 
-_DESCRIBED = (
-    *("thread_id", "user", "agent", "title", "goal", "scratchpad", "summary"),
-    *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
-)
 _PAGE = 200  # how many sessions are read in a round trip
 
 
@@ -58,7 +54,7 @@ def sessions(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem sessions`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen = Screen()
     with open_store(redis, screen) as memory:
@@ -68,7 +64,7 @@ def sessions(
             key=lambda state: -state.last_active_ts,
         )[:limit]
     if as_json:
-        return show_json([described(state) for state in states])
+        return show_json([state.to_dict() for state in states])
     if not states:
         return screen.facts([("sessions", "none" if user is None else f"none of {text.one_line(user)}")])
     now = time.time()
@@ -90,11 +86,6 @@ def _recorded(memory: AgentMemory, user: str, limit: int) -> list[str]:
     return [found.thread_id for found in memory.list_sessions(user=user, limit=limit).sessions]
 
 
-def described(state: SessionState) -> dict[str, Any]:
-    """A session without its messages."""
-    return {name: getattr(state, name) for name in _DESCRIBED}
-
-
 def session(
     thread: Annotated[str, typer.Argument(metavar="ID", help="The conversation; see agentmem sessions.")],
     redis: Redis = None,
@@ -103,7 +94,7 @@ def session(
     as_json: AsJson = False,
 ) -> None:
     """Run `agentmem session`."""
-    from langchain_agentmem.cli.startup import open_store
+    from langchain_agentmem.cli.connect import open_store
 
     screen = Screen()
     if delete and not confirmed(screen, f"Delete the session {text.one_line(thread, 60)}?", yes):
@@ -119,7 +110,7 @@ def session(
         from langchain_agentmem.user_data import turn_object
 
         turns = [turn_object(turn) for turn in state.recent_turns]
-        return show_json({**described(state), "turns": turns, "unreadable": len(state.unreadable)})
+        return show_json({**state.to_dict(), "turns": turns, "unreadable": len(state.unreadable)})
     return _show(screen, state)
 
 

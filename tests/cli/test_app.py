@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from langchain_agentmem.cli import app
+from langchain_agentmem.cli.app import app
 from langchain_agentmem.cli.failures import message, reported
 from langchain_agentmem.errors import ConfigurationError
 
@@ -116,7 +116,7 @@ def test_a_message_has_no_secrets_and_no_control_characters() -> None:
 
 def test_importing_it_loads_nothing_heavy() -> None:
     code = (
-        "import langchain_agentmem.cli, sys\n"
+        "import langchain_agentmem.cli.app, sys\n"
         "print(*{'torch', 'transformers', 'redisvl', 'redis', 'langchain_core', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

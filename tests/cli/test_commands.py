@@ -7,8 +7,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from langchain_agentmem.cli.commands import COMMANDS, parse, run
-from langchain_agentmem.cli.conversation import Conversation
+from langchain_agentmem.cli.chat.slash_commands import COMMANDS, parse, run, take
 from langchain_agentmem.errors import InvalidInputError
 
 
@@ -66,5 +65,5 @@ def test_help_lists_every_command() -> None:
 )
 def test_other_lines_are_turns(line: str, said: list[str]) -> None:
     conversation: Any = MagicMock()
-    assert Conversation.take(conversation, line)
+    assert take(conversation, line)
     assert [call.args[0] for call in conversation.say.call_args_list] == said

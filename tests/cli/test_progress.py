@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from langchain_agentmem.cli import progress
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.cli.progress import Progress
-from langchain_agentmem.cli.screen import Screen
 
 
 def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from langchain_agentmem.cli.conversation import summary
-from langchain_agentmem.cli.screen import Listing, Screen
+from langchain_agentmem.cli.chat.conversation import summary
+from langchain_agentmem.cli.console import Listing, Screen
 from langchain_agentmem.events.event import Event
 
 

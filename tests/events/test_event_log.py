@@ -7,42 +7,27 @@ from typing import Any
 
 import pytest
 
-from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.events import sanitize
 from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer
 from langchain_agentmem.events.event_log import EventLog
+from langchain_agentmem.transport.retries import Sending
+from tests.fake_transport import FakeTransport
 
 SECRET = "hunter2SECRETx9"
 
 
-class Recorded:
+class Recorded(FakeTransport):
     """Answers every write with ids."""
 
-    rest = False
-
     def __init__(self, *, async_only: bool = False) -> None:
-        self.known: dict[Any, Any] = {}
+        super().__init__()
         self.async_only = async_only
-        self.batches: list[Any] = []
 
-    def run(self, op: Op[T]) -> T:
-        batch = next(op)
-        self.batches.append(batch)
-        try:
-            op.send([[f"{n}-0".encode() for n in range(1, 9)] for _ in batch])
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        raise AssertionError("more than one round trip")
-
-    async def arun(self, op: Op[T]) -> T:
-        return self.run(op)
-
-    def close(self) -> None: ...
-
-    async def aclose(self) -> None: ...
+    def answer(self, sending: Sending) -> None:
+        self._replies.append([[f"{n}-0".encode() for n in range(1, 9)] for _ in sending.left])
+        super().answer(sending)
 
 
 @pytest.fixture
@@ -62,8 +47,8 @@ async def test_recording_is_one_round_trip_sync_and_async(log: EventLog, transpo
     assert await log.arecord("t", "a", "x" * 30, name="n", run_id="r", duration_seconds=1.5) == "1-0"
     events = [("t", {"action": "a"}), ("t", {"action": "b", "ts": 1.0})]
     assert log.record_many(events) == await log.arecord_many(events) == ["1-0", "2-0"]
-    assert [len(batch) for batch in transport.batches] == [1, 1, 1, 1]
-    sent = [str(part) for part in transport.batches[0][0]]
+    assert [len(batch) for batch in transport.sent] == [1, 1, 1, 1]
+    sent = [str(part) for part in transport.sent_args[0][0]]
     assert sent[3] == log.key("t") == "ev:t"
     assert sent[sent.index("detail") + 1] == "x" * 17 + "…"
     assert {"n", "r", "1.500000"} <= set(sent)
@@ -79,7 +64,7 @@ def test_what_is_not_valid_is_refused_before_anything_is_sent(
         log.record(**{"thread_id": "t", "action": "a", **arguments})
     with pytest.raises(InvalidInputError):
         log.record_many([("t", {"action": "a"}), ("", {"action": "a"})])
-    assert transport.batches == []
+    assert transport.sent == []
 
 
 @pytest.mark.parametrize(
@@ -105,13 +90,12 @@ def test_a_log_with_only_an_async_client_keeps_events_for_the_loop(log: EventLog
 def test_a_buffer_is_written_by_its_owner_and_counts_in_the_log(log: EventLog, transport: Recorded) -> None:
     buffer = log.buffer()
     log.put("t", "a", "b", user="bob", sink=buffer)
-    assert transport.batches == []
+    assert transport.sent == []
     entries = buffer.drain()
-    (note, write), (write_alone,) = (
-        next(log.record_op(entries)),
-        next(log.record_op(entries, noted_ttl_seconds=None)),
-    )
-    assert (note[3], write[3]) == ("agent:threads:bob", "ev:t")
+    log.transport.run(log.record_op(entries))
+    log.transport.run(log.record_op(entries, noted_ttl_seconds=None))
+    (note, write), (write_alone,) = transport.sent
+    assert (note.keys, write.keys) == (("agent:threads:bob",), ("ev:t",))
     assert write_alone == write
     log.count_dropped(len(entries), "no server")
     assert log.dropped == 1

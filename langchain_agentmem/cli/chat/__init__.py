@@ -1,0 +1,1 @@
+"""`agentmem chat`."""

@@ -1,0 +1,155 @@
+"""`agentmem chat`: its options, and where the lines come from: a person at a terminal, or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from langchain_agentmem import __version__
+from langchain_agentmem.cli.failures import INTERRUPTED, CommandError, message
+from langchain_agentmem.cli.options import Namespace, Redis, User, login_name, scope_option
+from langchain_agentmem.errors import AgentMemoryError
+
+if TYPE_CHECKING:
+    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.cli.chat.conversation import Conversation
+    from langchain_agentmem.cli.console import Screen
+
+HELP = """Talk to a memory, and see what it does.
+
+Each line is a turn: what fits is recalled, an answer is given, and what you said is remembered, or merged
+into what is known already. Lines that begin with a slash are commands; /help lists them.
+
+\b
+  agentmem chat                                  a private Redis, nothing to set up
+  agentmem chat --user alice                     someone else's memory
+  agentmem chat --redis redis://localhost:6379   a server of yours, with Search and JSON
+  agentmem chat --model openai:gpt-5-mini        a real model answers; any name that
+                                                 LangChain's init_chat_model knows
+  printf '%s\\n' 'I live in Lisbon.' 'Where do I live?' | agentmem chat
+
+Without --model the answer is what was recalled. With it: pip install langchain langchain-openai (or another
+provider's package), and set the provider's key, such as OPENAI_API_KEY.
+
+A piped line that fails ends the run: exit code 1. 0: every turn worked. 2: wrong usage. 130: Ctrl-C."""
+
+
+def chat(
+    redis: Redis = None,
+    user: User = None,
+    namespace: Namespace = "default",
+    thread: Annotated[
+        str | None, scope_option("thread", "The conversation to go on with. Without it: a new one.")
+    ] = None,
+    kind: Annotated[
+        str,
+        scope_option(
+            "kind",
+            "What your words are remembered as: episodic (for a week, the default), semantic (for ever), a "
+            "kind of your own, or skip to remember nothing.",
+        ),
+    ] = "episodic",
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="PROVIDER:NAME", help="The model that answers.")
+    ] = None,
+    recall_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--recall-threshold",
+            metavar="DISTANCE",
+            min=0,
+            max=2,
+            help="The farthest that is recalled. Without it: AGENTMEM_RECALL_THRESHOLD, else 0.55.",
+        ),
+    ] = None,
+) -> None:
+    """Run `agentmem chat`."""
+    from langchain_agentmem.cli.chat import models
+    from langchain_agentmem.cli.chat.conversation import Conversation, load_own
+    from langchain_agentmem.cli.connect import Steps, open_memory
+    from langchain_agentmem.cli.console import Screen
+
+    screen, talker = Screen(), user or login_name()
+    steps = Steps(screen)
+
+    def check(memory: AgentMemory) -> None:
+        if thread is not None:
+            load_own(memory, thread, talker)
+
+    settings = {} if recall_threshold is None else {"recall_threshold": recall_threshold}
+    answering = models.prepare(model, steps, will_remember=kind != "skip")
+    # Shown as an error of the turn, which is the point of looking; the chat goes on by itself.
+    with open_memory(redis, steps, check=check, on_error="raise", **settings) as memory:
+        conversation = Conversation(
+            memory,
+            screen,
+            user=talker,
+            namespace=namespace,
+            kind=None if kind == "skip" else kind,
+            answering=answering,
+            model=model,
+        )
+        conversation.switch(thread)
+        screen.aside(str(steps))
+        conversation.introduce(f"agentmem {__version__}")
+        if sys.stdin is not None and sys.stdin.isatty():
+            _talk(conversation, screen)
+        else:
+            _read(conversation, screen)
+
+
+def _talk(conversation: Conversation, screen: Screen) -> None:
+    """Turn after turn with a person; only the person ends it."""
+    from langchain_agentmem.cli.chat.slash_commands import take
+    from langchain_agentmem.cli.prompt import Prompt
+
+    prompt = Prompt(screen)
+    while True:
+        try:
+            line = prompt.ask("you › ")
+        except EOFError:
+            screen.line()
+            return
+        except KeyboardInterrupt:
+            screen.line()
+            raise typer.Exit(INTERRUPTED) from None
+        except UnicodeDecodeError:
+            screen.aside("error: that line is not UTF-8", "red")
+            continue
+        try:
+            if not take(conversation, line, prompt.confirm):
+                return
+        except AgentMemoryError as error:
+            screen.aside(message(error), "red")
+        except KeyboardInterrupt:
+            screen.aside("\nthe turn is abandoned", "yellow")
+        screen.line()
+
+
+def _read(conversation: Conversation, screen: Screen) -> None:
+    """A turn a line of standard input; the first that fails ends it."""
+    from langchain_agentmem.cli.chat.slash_commands import take
+
+    for number, line in _lines():
+        try:
+            if not take(conversation, line):
+                return
+        except AgentMemoryError as error:
+            raise CommandError(f"line {number}: {error}") from error
+        if line.strip():
+            screen.line()
+
+
+def _lines() -> Iterator[tuple[int, str]]:
+    if sys.stdin is None:
+        return
+    for number, raw in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise CommandError(
+                f"line {number} of the input is not UTF-8 (at byte {error.start + 1})"
+            ) from None

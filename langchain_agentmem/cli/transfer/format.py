@@ -1,0 +1,176 @@
+"""A line of a file to be imported: a message, a memory, or a session's notes. Pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langchain_agentmem.core import json
+from langchain_agentmem.core.checks import Ttl, epoch_seconds, scope, ttl
+from langchain_agentmem.core.messages import decode_turn, is_unanswered, message_of
+from langchain_agentmem.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+_MEMORY_MEMBERS = {
+    *("text", "user", "namespace", "kind", "thread", "metadata", "ttl_seconds", "id", "document_id"),
+    *("created_ts", "hit_count"),  # of the store that was exported; not taken over
+}
+_NOTES_MEMBERS = {"thread", "user", "agent", "goal", "scratchpad"}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    """A message of a conversation; `digest` is the same for equal lines only."""
+
+    message: BaseMessage
+    ts: float | None
+    thread: str | None
+    user: str | None
+    digest: bytes
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLine:
+    """A memory; what is `None` is for the command's options to say."""
+
+    text: str
+    user: str | None = None
+    namespace: str | None = None
+    kind: str | None = None
+    thread: str | None = None
+    metadata: dict[str, Any] | None = None
+    ttl_seconds: Ttl = ...
+    id: str | None = None
+    document_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotesLine:
+    """What a session is for, and whose it is."""
+
+    thread: str
+    user: str | None
+    agent: str
+    goal: str
+    scratchpad: str
+
+
+Line: TypeAlias = MessageLine | MemoryLine | NotesLine
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What the command's options say; an option goes before what a line says."""
+
+    user: str | None
+    namespace: str | None
+    kind: str | None
+    thread: str | None
+    login: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the lines."""
+
+    new_messages: int = 0
+    known_messages: int = 0
+    new_memories: int = 0
+    known_memories: int = 0
+    bad: list[tuple[int, str]] = field(default_factory=list)
+
+
+def parse(raw: bytes, *, plain: bool = False) -> Line | None:
+    """What a line holds; `None` if it is blank.
+
+    Args:
+        raw: The line, with or without its end.
+        plain: Whether a line is a text as it stands, and no JSON.
+
+    Raises:
+        InvalidInputError: It cannot be imported; says why.
+    """
+    try:
+        text = raw.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"not UTF-8 (at byte {error.start + 1})") from error
+    if not text:
+        return None
+    if plain:
+        return MemoryLine(text)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"no JSON: {error}") from error
+    if isinstance(found, str):
+        return MemoryLine(found)
+    if isinstance(found, dict):
+        if "role" in found:
+            return _message(found)
+        if "text" in found:
+            return _memory(found)
+        if "goal" in found:
+            return _notes(found)
+        if "action" in found:
+            raise InvalidInputError("an event: what happened is not imported, only messages and memories")
+    raise InvalidInputError(
+        'neither a message {"role": …, "content": …} nor a text "…" nor a memory {"text": …}'
+    )
+
+
+def _message(found: dict[str, Any]) -> MessageLine:
+    thread, user = _scope(found, "thread"), _scope(found, "user")
+    turn = {name: value for name, value in found.items() if name not in ("thread", "user")}
+    ts = None if turn.get("ts") is None else epoch_seconds("ts", turn["ts"])
+    if "content" not in turn:
+        raise InvalidInputError('the message has no "content"')
+    if turn.keys() <= {"role", "content", "ts"} and isinstance(turn["content"], str):
+        message = message_of(turn["role"], turn["content"])
+    else:
+        try:
+            message = decode_turn(turn)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise InvalidInputError(f"no message: {type(error).__name__}: {error}") from error
+    canonical = json.dumps([[name, turn[name]] for name in sorted(turn)])
+    digest = hashlib.sha256(canonical).digest()
+    return MessageLine(message, ts, thread, user, digest, is_unanswered(turn))
+
+
+def _memory(found: dict[str, Any]) -> MemoryLine:
+    unknown = sorted(found.keys() - _MEMORY_MEMBERS)
+    if unknown:
+        raise InvalidInputError(
+            f'unknown: {", ".join(unknown)}; what belongs to a memory goes into "metadata"'
+        )
+    return MemoryLine(
+        text=found["text"],
+        user=_scope(found, "user"),
+        namespace=_scope(found, "namespace"),
+        kind=_scope(found, "kind"),
+        thread=_scope(found, "thread") if found.get("thread") != "" else None,
+        metadata=found.get("metadata"),
+        ttl_seconds=ttl("ttl_seconds", found["ttl_seconds"]) if "ttl_seconds" in found else ...,
+        id=_scope(found, "id"),
+        document_id=_scope(found, "document_id"),
+    )
+
+
+def _notes(found: dict[str, Any]) -> NotesLine:
+    unknown = sorted(found.keys() - _NOTES_MEMBERS)
+    if unknown:
+        raise InvalidInputError(f"unknown in the notes of a session: {', '.join(unknown)}")
+    return NotesLine(
+        thread=scope("thread", found.get("thread")),
+        user=_scope(found, "user"),
+        agent=_scope(found, "agent") or "default",
+        goal=found["goal"],
+        scratchpad=found.get("scratchpad", ""),
+    )
+
+
+def _scope(found: dict[str, Any], name: str) -> str | None:
+    return None if found.get(name) is None else scope(name, found[name])
