@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.chain.options import ExchangeReport
     from langchain_agentmem.events.event import Event
-    from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.working.session import SessionState
 
 _EVENTS_SHOWN = 6
@@ -64,10 +64,10 @@ class Conversation:
         self.thread = ""
         self._kind = kind
         self._model = model
-        self._reports: list[TurnReport] = []
+        self._reports: list[ExchangeReport] = []
         self._last_event: str | None = None
         self._chain = memory.wrap(
-            answering, history_key="chat_history", remember=kind, on_turn=self._reports.append
+            answering, history_key="chat_history", remember=kind, on_exchange=self._reports.append
         )
 
     def switch(self, thread: str | None) -> SessionState | None:
@@ -154,7 +154,7 @@ class Conversation:
 
     # What is shown of a turn.
 
-    def _show(self, words: str, report: TurnReport, events: Sequence[Event]) -> None:
+    def _show(self, words: str, report: ExchangeReport, events: Sequence[Event]) -> None:
         threshold = self.memory.settings.recall_threshold
         recalled = [
             (f"{hit.distance:.3f}", text.bar(hit.distance, threshold), hit.kind, text.one_line(hit.text))
@@ -178,7 +178,7 @@ class Conversation:
             ]
         )
 
-    def _fate(self, words: str, report: TurnReport) -> str:
+    def _fate(self, words: str, report: ExchangeReport) -> str:
         remembered = report.remembered
         if remembered is None:
             reason = "--kind skip" if self._kind is None else f"too long: {len(words.encode()):,} bytes"
