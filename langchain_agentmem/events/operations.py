@@ -78,7 +78,7 @@ def record_each(
     for thread_id, places in by_thread.items():
         for start in range(0, len(places), EVENTS_A_CALL):
             asked.append(places[start : start + EVENTS_A_CALL])
-            arguments = _arguments(entries[place][1] for place in asked[-1])
+            arguments = _arguments([entries[place][1] for place in asked[-1]])
             command = _record.call([keys.events(thread_id)], max_len, ttl_seconds or 0, *arguments)
             # Of two calls on one stream, neither may be sent again later for want of its source.
             commands.append(command if len(places) <= EVENTS_A_CALL else scripts.with_source(command))
@@ -96,12 +96,13 @@ def _longer(ttl_seconds: int | None, other: int | None) -> bool:
     return other is not None and (ttl_seconds is None or ttl_seconds > other)
 
 
-def _arguments(events: Iterable[Fields]) -> Iterable[Argument]:
+def _arguments(events: Iterable[Fields]) -> list[Argument]:
+    arguments: list[Argument] = []
     for fields in events:
-        yield 2 * len(fields)
-        for name, value in fields.items():
-            yield name
-            yield value
+        arguments.append(2 * len(fields))
+        for member in fields.items():
+            arguments += member
+    return arguments
 
 
 def recent(keys: Keys, thread_id: str, count: int) -> Op[list[Event]]:

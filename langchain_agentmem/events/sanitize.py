@@ -136,6 +136,10 @@ class _Fitting:
             self._left -= len(name)
             if self._left < 0:
                 raise _TooLongError
+            if type(value) is str and (text := self._redacted.get(value)) is not None:  # most recur
+                self._left -= len(value) + 2
+                tree[name] = text
+                continue
             found = look(value, depth, self._left)
             tree[name] = self._tree(found, depth) if type(found) is Children else self._leaf(found)
         return tree
@@ -263,7 +267,7 @@ def look(value: Any, depth: int, most: int) -> Any:
     kind = type(value)
     if kind is str:
         return value if not value.startswith("data:") else _of_data(value)
-    if kind is bool or value is None:
+    if kind is bool or value is None or kind is float or (kind is int and -_MAX_WHOLE <= value < _MAX_WHOLE):
         return value
     try:
         if kind is dict and depth < _MAX_DEPTH:
@@ -365,14 +369,18 @@ def _fields(value: Any) -> Sequence[tuple[Any, Any]] | None:
     if isinstance(value, BaseModel) or isinstance(getattr(type(value), "__fields__", None), dict):
         return list(dict.items(vars(value)))  # the second are models of pydantic 1
     if dataclasses.is_dataclass(value):
-        return [(field.name, _attribute(value, field.name)) for field in dataclasses.fields(value)]
+        names = [field.name for field in dataclasses.fields(value)]
+        try:
+            return [(name, getattr(value, name)) for name in names]
+        except Exception:  # noqa: BLE001 - a property may raise anything; the other fields can be told
+            return [(name, _attribute(value, name)) for name in names]
     return None
 
 
 def _attribute(value: Any, name: str) -> Any:
     try:
         return getattr(value, name)
-    except Exception as error:  # noqa: BLE001 - a property may raise anything; the other fields can be told
+    except Exception as error:  # noqa: BLE001 - told in place of the field
         return error
 
 
