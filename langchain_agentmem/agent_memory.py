@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from langchain_agentmem import user_data
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
@@ -413,13 +413,13 @@ class AgentMemory(Connected):
         Raises:
             StoreConnectionError: The server cannot be reached.
         """
-        checked = scope("user", user)
+        checked = validate_id("user", user)
         self.events.sink.settle()
         return self.transport.run(user_data.forget_user(self._tiers, checked, thorough=thorough))
 
     async def aforget_user(self, user: str, *, thorough: bool = False) -> Forgotten:
         """Async version of `forget_user`."""
-        checked = scope("user", user)
+        checked = validate_id("user", user)
         await self.events.sink.asettle()
         return await self.transport.arun(user_data.forget_user(self._tiers, checked, thorough=thorough))
 
@@ -450,7 +450,7 @@ class AgentMemory(Connected):
         Raises:
             InvalidInputError: The user or a tier is not one.
         """
-        steps = self._export(scope("user", user), tiers, thread_id, thorough)
+        steps = self._export(validate_id("user", user), tiers, thread_id, thorough)
         self.events.sink.settle()
         return user_data.readable(user_data.run(steps, self.transport), on_unreadable)
 
@@ -464,7 +464,7 @@ class AgentMemory(Connected):
         on_unreadable: Callable[[AgentMemoryError], None] | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Async version of `export_user`."""
-        steps = self._export(scope("user", user), tiers, thread_id, thorough)
+        steps = self._export(validate_id("user", user), tiers, thread_id, thorough)
         await self.events.sink.asettle()
         async for page in user_data.arun(steps, self.transport):
             for line in user_data.readable([page], on_unreadable):
@@ -477,7 +477,7 @@ class AgentMemory(Connected):
             self._tiers,
             user,
             wanted=user_data.checked_tiers(tiers),
-            thread_id=None if thread_id is None else scope("thread_id", thread_id),
+            thread_id=None if thread_id is None else validate_id("thread_id", thread_id),
             thorough=thorough,
         )
 

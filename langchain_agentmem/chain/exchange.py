@@ -16,7 +16,7 @@ from langchain_agentmem.chain.failures import Failures, said
 from langchain_agentmem.chain.memories import ExchangeMemories, Ids
 from langchain_agentmem.chain.messages import answer_messages, input_messages, is_interrupted, text_of
 from langchain_agentmem.chain.options import ChainMemory, ExchangeReport, RecalledMemories, WrapOptions
-from langchain_agentmem.core.checks import Ttl, scope
+from langchain_agentmem.core.checks import Ttl, validate_id
 from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.errors import (
@@ -378,14 +378,14 @@ def _ids(memory: ChainMemory, options: WrapOptions, config: RunnableConfig | Non
     return Ids(
         thread_id=_id(given, "session_id", "thread_id", default=memory.session_id),
         user=_id(given, "user_id", default=None if options.knows_users else "default"),
-        namespace=scope("namespace", given.get("namespace", "default")),
+        namespace=validate_id("namespace", given.get("namespace", "default")),
     )
 
 
 def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -> str:
     for name in names:
         if configurable.get(name) is not None:
-            return scope(name, configurable[name])
+            return validate_id(name, configurable[name])
     if default is not None:
         return default
     others = ", ".join(str(name) for name in configurable if not str(name).startswith("__"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_agentmem.chain.failures import Failures
 from langchain_agentmem.chain.options import ChainMemory, Remember, WrapOptions
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
@@ -47,7 +47,7 @@ def memories_of(text: str, remember: Remember) -> Op[list[NewMemory]]:
     """
     yield from ()
     kind = remember(text) if callable(remember) else remember
-    return [] if kind is None else [NewMemory(text, scope("kind", kind))]
+    return [] if kind is None else [NewMemory(text, validate_id("kind", kind))]
 
 
 class ExchangeMemories:

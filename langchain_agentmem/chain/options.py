@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 from langchain_agentmem.chain.refusals import refuse_callback, refuse_equal_keys
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
 
@@ -138,4 +138,4 @@ class WrapOptions:
                     "remember must be a kind, None for nothing, or a function from the text to one of them, "
                     f"not {type(self.remember).__name__}."
                 )
-            scope("remember", self.remember)
+            validate_id("remember", self.remember)

@@ -20,7 +20,7 @@ from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.events.background import EventBuffer, Sink
 from langchain_agentmem.events.event import MAX_NAME_BYTES, cut, stream_fields
 from langchain_agentmem.events.event_log import EventLog
@@ -64,8 +64,8 @@ class EventLogHandler(BaseCallbackHandler):
         self, event_log: EventLog, thread_id: str, *, user: str = "", sink: Sink | None = None
     ) -> None:
         self._sink: Sink = event_log.sink if sink is None else sink
-        self._thread_id = scope("thread_id", thread_id)
-        self._user = scope("user", user) if user else ""
+        self._thread_id = validate_id("thread_id", thread_id)
+        self._user = validate_id("user", user) if user else ""
         self._max_detail_bytes = event_log.max_detail_bytes
         self._runs: OrderedDict[str, _Run] = OrderedDict()
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeAlias
 
-from langchain_agentmem.core.checks import YEAR_10000, scope
+from langchain_agentmem.core.checks import YEAR_10000, validate_id
 from langchain_agentmem.core.operations import text
 from langchain_agentmem.errors import InvalidInputError
 
@@ -84,13 +84,13 @@ def event_fields(
         InvalidInputError: The action is empty, or something is not of its type.
     """
     return stream_fields(
-        scope("action", action),
+        validate_id("action", action),
         cut(_string("detail", detail), max_detail_bytes),
         time.time() if ts is None else _number("ts", ts),
         run_id=cut(str(run_id or ""), MAX_NAME_BYTES),
         parent_run_id=cut(str(parent_run_id or ""), MAX_NAME_BYTES),
         name=cut(_string("name", name), MAX_NAME_BYTES),
-        user=scope("user", user) if user else "",
+        user=validate_id("user", user) if user else "",
         duration_seconds=None if duration_seconds is None else _number("duration_seconds", duration_seconds),
     )
 

@@ -12,7 +12,7 @@ from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.events import sanitize
 from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.transport.retries import Sending
+from langchain_agentmem.transport.retries import InFlightBatch
 from tests.fake_transport import FakeTransport
 
 SECRET = "hunter2SECRETx9"
@@ -25,7 +25,7 @@ class Recorded(FakeTransport):
         super().__init__()
         self.async_only = async_only
 
-    def answer(self, sending: Sending) -> None:
+    def answer(self, sending: InFlightBatch) -> None:
         self._replies.append([[f"{n}-0".encode() for n in range(1, 9)] for _ in sending.left])
         super().answer(sending)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from langchain_agentmem.cli import text
 from langchain_agentmem.cli.events import row
 from langchain_agentmem.cli.forget import removed
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _note(conversation: Conversation, name: str, rest: str) -> None:
 def _thread(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     if not rest:
         return _threads(conversation)
-    state = conversation.switch(None if rest == "new" else scope("thread", rest))
+    state = conversation.switch(None if rest == "new" else validate_id("thread", rest))
     found = "new" if state is None else text.count(state.turn_count, "message")
     return conversation.screen.facts([("thread", f"{text.one_line(conversation.thread)} ({found})")])
 
@@ -125,7 +125,7 @@ def _threads(conversation: Conversation) -> None:
 
 def _user(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     if rest:
-        conversation.user = scope("user", rest)
+        conversation.user = validate_id("user", rest)
         conversation.switch(None)  # or two users would share a conversation
     conversation.screen.facts(
         [("user", text.one_line(conversation.user)), ("thread", text.one_line(conversation.thread))]
