@@ -1,8 +1,8 @@
 """Writes events in the background, so that a chain waits for them only when its root run ends.
 
-`BackgroundWriter` has one daemon thread per log, started by the first event, which writes what waits in
-batches, in order, one round trip each. Without a log (closed, or collected as garbage) it writes what is
-left and ends. `EventBuffer` and `LoopBuffer` are for who writes events otherwise. `Losses` counts drops.
+`BackgroundWriter` has one daemon thread per log, started by the first event. It writes the queued events in
+order, in batches of one round trip each. When its log is closed or garbage-collected, it writes what is left
+and ends. `EventBuffer` and `LoopBuffer` are for events that are written in another way.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from langchain_agentmem.events.event import Entry, Fields
 logger = logging.getLogger("langchain_agentmem")
 
 Write: TypeAlias = Callable[[Sequence[Entry]], Sequence[Any]]
-"""Writes events; a result each, an exception for one that was refused."""
+"""Writes events; returns one result per event, an exception for one that was refused."""
 
 MAX_WAITING = 10_000
 MAX_BATCH = 500
@@ -37,7 +37,7 @@ _workers: set[_Worker] = set()
 
 
 class Losses:
-    """Counts events that were dropped. Thread-safe."""
+    """Counts dropped events; logs once per outage. Thread-safe."""
 
     def __init__(self) -> None:
         self._events = 0
@@ -49,12 +49,12 @@ class Losses:
         return self._events
 
     def add(self, events: int, reason: object) -> None:
-        """Count dropped events, and log the first ones since a batch went well. Never raises."""
+        """Count dropped events; log the first ones since the last batch that was written. Never raises."""
         with _lock:
             self._events += events
             first, self._reported = not self._reported, True
         if first:
-            with suppress(Exception):  # of the exception's own text, or of the application's log handlers
+            with suppress(Exception):  # the exception's own text, or the application's log handlers, may fail
                 why = f"{type(reason).__name__}: {reason}" if isinstance(reason, BaseException) else reason
                 logger.warning(
                     "Events are dropped, %d so far; further ones are only counted, until writing works: %s",
@@ -63,9 +63,9 @@ class Losses:
                 )
 
     def count(self, results: Sequence[object]) -> None:
-        """Take the results of a batch: an exception is an event that was refused.
+        """Count the refused events of a batch, whose results are exceptions.
 
-        With none, events are written again, and the next drop is worth a log line.
+        If there are none, the outage is over, and the next drop is logged again.
         """
         refusals = [result for result in results if isinstance(result, Exception)]
         if refusals:
@@ -75,29 +75,29 @@ class Losses:
 
 
 class Sink(Protocol):
-    """Takes events from a handler. Nothing here raises."""
+    """Takes events from a handler. Its methods never raise."""
 
     losses: Losses
 
     def put(self, thread_id: str, fields: Fields) -> None:
-        """Take an event; never blocks."""
+        """Take an event; never block."""
 
     def flush(self, timeout_seconds: float = ...) -> bool:
-        """Wait until what was put is written; return whether it was, in time."""
+        """Wait until the events so far are written; return whether that happened in time."""
 
     def settle(self) -> None:
-        """Write what was put, if that is quick: a root run has ended, or somebody reads."""
+        """Write the events so far, if that is quick; called when a root run ends, and before reading."""
 
     async def asettle(self) -> None:
         """Async version of `settle`."""
 
 
 class EventBuffer:
-    """Keeps events until somebody drains them, to write them with something else. Thread-safe.
+    """Keeps events until they are drained, to be written along with something else. Thread-safe.
 
     Args:
-        losses: Where events that do not fit are counted; its own, if not given.
-        max_events: With so many kept, further ones are dropped.
+        losses: Where dropped events are counted; by default, a counter of its own.
+        max_events: How many events it keeps at most; further ones are dropped.
     """
 
     def __init__(self, losses: Losses | None = None, max_events: int = 10_000) -> None:
@@ -118,7 +118,7 @@ class EventBuffer:
             self._entries.append((thread_id, fields))
 
     def drain(self) -> list[Entry]:
-        """Take out what is kept, oldest first."""
+        """Remove and return the events, oldest first."""
         entries: list[Entry] = []
         with suppress(IndexError):
             while True:
@@ -126,7 +126,7 @@ class EventBuffer:
         return entries
 
     def flush(self, timeout_seconds: float = 0.0) -> bool:
-        """Return whether nothing waits; whoever drains writes."""
+        """Return whether there is nothing to write. The events are written by the caller of `drain`."""
         return not self._entries
 
     def settle(self) -> None:
@@ -137,9 +137,9 @@ class EventBuffer:
 
 
 class LoopBuffer(EventBuffer):
-    """An `EventBuffer` that writes itself at the end of a run, on the event loop.
+    """Keeps events until a root run ends, and then writes them on the event loop.
 
-    For a log with only an async client, which a background thread could not use.
+    For a log that has only an async client, which a background thread could not use.
     """
 
     def __init__(self, write: Callable[[Sequence[Entry]], Awaitable[Sequence[Any]]], losses: Losses) -> None:
@@ -148,7 +148,7 @@ class LoopBuffer(EventBuffer):
         self._writing = asyncio.Lock()
 
     async def asettle(self) -> None:
-        """Write what is kept."""
+        """Write the events that are kept."""
         async with self._writing:
             entries = self.drain()
             if not entries:
@@ -163,25 +163,25 @@ class LoopBuffer(EventBuffer):
             self.losses.count(results)
 
     async def aclose(self) -> None:
-        """Write what is kept."""
+        """Write the events that are kept."""
         await self.asettle()
 
     def close(self) -> None:
-        """Give up what is kept, which only `aclose` can write."""
+        """Drop the events that are kept: only `aclose` can write them."""
         if lost := len(self.drain()):
             self.losses.add(lost, "The log was closed without aclose().")
 
 
 class BackgroundWriter:
-    """A bounded queue and the thread that empties it. Thread-safe, also in a forked child.
+    """Writes queued events on a thread of its own. Thread-safe, also in a forked child.
 
-    A child of `fork` begins with an empty queue and a thread of its own: what waited in the parent
-    is written by the parent.
+    After a `fork`, the child starts with an empty queue and a thread of its own; the parent writes what
+    was queued before.
 
     Args:
-        write: Writes a batch. It must not hold on to this object.
+        write: Writes a batch. It must not hold a reference to this object.
         losses: Where dropped events are counted.
-        max_waiting: With so many events waiting, further ones are dropped.
+        max_waiting: How many events are queued at most; further ones are dropped.
     """
 
     def __init__(self, write: Write, losses: Losses, max_waiting: int = MAX_WAITING) -> None:
@@ -210,14 +210,14 @@ class BackgroundWriter:
             worker.queue.put((thread_id, fields))
 
     def flush(self, timeout_seconds: float = EXIT_SECONDS) -> bool:
-        """Wait until what was put so far is written, or dropped; return whether it was, in time."""
+        """Wait until the events so far are written or dropped; return whether that happened in time."""
         worker = self._running()
         if worker is None or threading.current_thread() is worker.thread:
             return True
         return worker.reached().wait(timeout_seconds)
 
     def settle(self) -> None:
-        """Flush for a second at most, and not at all while the server does not answer."""
+        """Flush for at most one second; return at once while the server does not answer."""
         worker = self._running()
         if worker is not None and not worker.failing and not self.flush(RUN_END_SECONDS):
             worker.failing = True  # until a write works, nobody waits again
@@ -226,11 +226,11 @@ class BackgroundWriter:
         """Async version of `settle`."""
         worker = self._running()
         if worker is not None and not worker.failing:
-            with suppress(RuntimeError):  # the loop's threads are already gone
+            with suppress(RuntimeError):  # the loop's thread pool is already shut down
                 await asyncio.to_thread(self.settle)
 
     def close(self) -> None:
-        """Write what waits and end the thread, within seconds. A second call does nothing."""
+        """Write what is queued and end the thread, within seconds. A second call does nothing."""
         self._closed = True
         worker, self._worker = self._running(), None
         if worker is not None:
@@ -264,7 +264,7 @@ class BackgroundWriter:
 
 
 class _Worker:
-    """Runs in the thread; holds on to nothing of the log except how to write."""
+    """Runs in the thread. Of the log, it holds only the function that writes."""
 
     def __init__(self, write: Write, losses: Losses) -> None:
         self.pid = os.getpid()
@@ -275,17 +275,17 @@ class _Worker:
         self._losses = losses
 
     def reached(self) -> threading.Event:
-        """Return what is set as soon as everything that waits now is dealt with."""
+        """Return an event that is set once everything queued so far has been written or dropped."""
         event = threading.Event()
         self.queue.put(event)
         return event
 
     def stop(self) -> None:
-        """End the thread when it has dealt with everything that waits now."""
+        """End the thread once everything queued so far has been written or dropped."""
         self.queue.put(None)
 
     def abandon(self) -> None:
-        """Count what still waits as dropped: nobody will wait for it any more."""
+        """Drop, and count, what is still queued: the time to write it is over."""
         entries = 0
         with suppress(Empty):
             while True:
@@ -309,7 +309,11 @@ class _Worker:
         _workers.discard(self)
 
     def _take(self) -> tuple[list[Entry], list[threading.Event], bool]:
-        """Take everything that waits, up to a batch; block while nothing does."""
+        """Take what is queued, at most a batch; block until there is something.
+
+        Returns:
+            The events, what to set once they are written, and whether the thread is to end.
+        """
         entries: list[Entry] = []
         reached: list[threading.Event] = []
         stopping = False
@@ -331,7 +335,7 @@ class _Worker:
     def _write_batch(self, entries: list[Entry]) -> None:
         try:
             results = self._write(entries)
-        except Exception as error:  # noqa: BLE001 - no failed batch may end the thread, or reach a chain
+        except Exception as error:  # noqa: BLE001 - a failed batch must neither end the thread nor reach a chain
             self.failing = True
             self._losses.add(len(entries), error)
             return

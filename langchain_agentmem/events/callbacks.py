@@ -1,7 +1,7 @@
 """LangChain callback handlers that write the event log. `langchain_core.callbacks` is imported only here.
 
-Every callback except those for single tokens is recorded. Metadata and invocation parameters, where
-credentials may stand, never are.
+Every callback is recorded, except those for single tokens. Metadata and invocation parameters, which may
+hold credentials, never are.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ from langchain_agentmem.events.sanitize import describe, describe_end
 __all__ = ["AsyncEventLogHandler", "EventBuffer", "EventLogHandler"]
 
 _MAX_RUNS = 10_000  # runs under way: bounds memory if ends are lost
-_HIDDEN = "langsmith:hidden"  # how LangChain marks runs that only it is interested in
+_HIDDEN = "langsmith:hidden"  # how LangChain marks its internal runs
 _MODELS = ("chat_model", "llm")
 _DOCUMENTS, _DOCUMENT_BYTES = 3, 200
 
 
 class _Run(NamedTuple):
+    """What is kept of a run from its start to its end; `began` is on the monotonic clock."""
+
     kind: str
     name: str
     began: float
@@ -43,21 +45,21 @@ class _Run(NamedTuple):
 class EventLogHandler(BaseCallbackHandler):
     """Records what runs under it as events of a thread. Thread-safe; never raises into a chain.
 
-    Events are written in the background. When a root run ends, the handler waits for them: a second
-    at most, and not at all on the thread of an event loop or while the server does not answer.
+    Events are written in the background. When a root run ends, the handler waits for them, for at most
+    one second; it does not wait on the thread of an event loop, or while the server does not answer.
 
     Args:
-        event_log: Where events go.
-        thread_id: The thread they belong to.
-        user: Whose they are; empty for nobody's.
-        sink: Something else that takes the events, such as `event_log.buffer()`.
+        event_log: The log to write to.
+        thread_id: The thread that the events belong to.
+        user: The user they belong to; empty for none.
+        sink: What takes the events in place of the log, such as `event_log.buffer()`.
 
     Raises:
         InvalidInputError: The thread or the user is not a valid id.
     """
 
-    # Async chains call it on the loop's own thread, one callback after the other, before other handlers:
-    # its work is little, and in memory.
+    # Async chains call it on the loop's own thread, one callback after the other, before other handlers.
+    # It does little work, all of it in memory.
     run_inline = True
 
     def __init__(
@@ -75,7 +77,7 @@ class EventLogHandler(BaseCallbackHandler):
         return self._sink.losses.events
 
     def flush(self, timeout_seconds: float = 5.0) -> bool:
-        """Wait until every event so far is written, or dropped; return whether it was, in time."""
+        """Wait until every event so far is written or dropped; return whether that happened in time."""
         return self._sink.flush(timeout_seconds)
 
     def on_chain_start(self, serialized: dict[str, Any], inputs: dict[str, Any], **run: Any) -> None:
@@ -146,15 +148,15 @@ class EventLogHandler(BaseCallbackHandler):
         self._record(self._agent_action, action, run)
 
     def on_agent_finish(self, finish: AgentFinish, **run: Any) -> None:
-        """Record that an agent is done."""
+        """Record that an agent finishes."""
         self._record(self._agent_finish, finish, run)
 
     def on_retry(self, retry_state: Any, **run: Any) -> None:
-        """Record that a run is tried again."""
+        """Record that a run is retried."""
         self._record(self._retry, retry_state, run)
 
     def on_custom_event(self, name: str, data: Any, **run: Any) -> None:
-        """Record an event that somebody dispatched."""
+        """Record a custom event."""
         self._record(self._put, "custom", name, data, run)
 
     def _settle(self, run: Mapping[str, Any]) -> None:
@@ -166,7 +168,7 @@ class EventLogHandler(BaseCallbackHandler):
             tags = args[-1].get("tags")
             if not (isinstance(tags, list) and _HIDDEN in tags):
                 step(*args)
-        except Exception as error:  # noqa: BLE001 - the log must not break the chain it looks at
+        except Exception as error:  # noqa: BLE001 - the log must not break the chain it observes
             self._sink.losses.add(1, f"An event could not be made ({type(error).__name__}).")
 
     def _start(self, kind: str, serialized: Any, given: Any, run: Mapping[str, Any]) -> None:
@@ -175,31 +177,31 @@ class EventLogHandler(BaseCallbackHandler):
             self._runs[str(run_id)] = _Run(kind, name, time.monotonic())
         if len(self._runs) > _MAX_RUNS:
             self._runs.popitem(last=False)
-        given = _only(given) if kind in _MODELS else "" if _unknown(given) else given
+        given = _only(given) if kind in _MODELS else "" if _is_placeholder(given) else given
         tell = describe_end if kind == "llm" and issubclass(type(given), str) else describe
         self._put(f"{kind}_start", name, given, run, tell=tell)
 
     def _end(self, kind: str, outcome: Any, run: Mapping[str, Any], how: str = "end") -> None:
-        known = self._runs.pop(str(run.get("run_id")), None)
-        took = None if known is None else time.monotonic() - known.began
-        kind, name = (kind, _name(None, run)) if known is None else (known.kind, known.name)
+        started = self._runs.pop(str(run.get("run_id")), None)
+        took = None if started is None else time.monotonic() - started.began
+        kind, name = (kind, _name(None, run)) if started is None else (started.kind, started.name)
         if how == "end" and kind != "chain" and kind != "tool":
-            outcome = _shaped(partial(_outcome, kind), outcome, outcome)
+            outcome = _extract(partial(_outcome, kind), outcome, outcome)
         self._put(f"{kind}_{how}", name, outcome, run, took)
 
     def _fail(self, kind: str, error: BaseException, run: Mapping[str, Any]) -> None:
         self._end(kind, error, run, "error")
 
     def _agent_action(self, action: Any, run: Mapping[str, Any]) -> None:
-        detail = _shaped(lambda action: {"tool": action.tool, "input": action.tool_input}, action, action)
-        self._put("agent_action", _shaped(lambda detail: detail["tool"], detail, ""), detail, run)
+        detail = _extract(lambda action: {"tool": action.tool, "input": action.tool_input}, action, action)
+        self._put("agent_action", _extract(lambda detail: detail["tool"], detail, ""), detail, run)
 
     def _agent_finish(self, finish: Any, run: Mapping[str, Any]) -> None:
-        self._put("agent_finish", "", _shaped(lambda finish: finish.return_values, finish, finish), run)
+        self._put("agent_finish", "", _extract(lambda finish: finish.return_values, finish, finish), run)
 
     def _retry(self, state: Any, run: Mapping[str, Any]) -> None:
-        known = self._runs.get(str(run.get("run_id")))
-        self._put("retry", "" if known is None else known.name, _shaped(_attempt, state, state), run)
+        started = self._runs.get(str(run.get("run_id")))
+        self._put("retry", "" if started is None else started.name, _extract(_attempt, state, state), run)
 
     def _put(
         self,
@@ -224,9 +226,9 @@ class EventLogHandler(BaseCallbackHandler):
 
 
 class AsyncEventLogHandler(EventLogHandler):
-    """Async version of `EventLogHandler`: when a root run ends, it awaits that its events are written.
+    """Async version of `EventLogHandler`: when a root run ends, it awaits the writing of its events.
 
-    Only ends are awaited. LangChain calls the rest of an inline handler's methods where they are.
+    Only the ends are coroutines. LangChain calls an inline handler's other methods directly.
     """
 
     async def on_chain_end(self, outputs: dict[str, Any], **run: Any) -> None:
@@ -286,18 +288,18 @@ def _id(run_id: Any) -> str:
     return str(run_id) if type(run_id) is UUID else cut(str(run_id or ""), MAX_NAME_BYTES)
 
 
-def _unknown(given: Any) -> bool:
-    """Tell whether it is what LangChain says of a stream, whose input it does not know yet."""
+def _is_placeholder(given: Any) -> bool:
+    """Return whether this is what LangChain passes for a streamed run, whose input it does not have yet."""
     only = given.get("input") if type(given) is dict and len(given) == 1 else None
     return type(only) is str and not only
 
 
-def _shaped(shape: Callable[[Any], Any], value: Any, otherwise: Any) -> Any:
-    """Return what matters of a value; something else, if it has not the form that LangChain gives it."""
+def _extract(extract: Callable[[Any], Any], value: Any, default: Any) -> Any:
+    """Return what matters of a value; the default, if the value is not of LangChain's usual form."""
     try:
-        return shape(value)
+        return extract(value)
     except Exception:  # noqa: BLE001 - an odd value must not cost the event
-        return otherwise
+        return default
 
 
 def _attempt(state: Any) -> dict[str, Any]:
@@ -307,7 +309,7 @@ def _attempt(state: Any) -> dict[str, Any]:
 
 
 def _outcome(kind: str, outcome: Any) -> Any:
-    """Return what matters of what a model or a retriever gave."""
+    """Return what matters of the result of a model or a retriever."""
     if kind in _MODELS:
         return _only([_generation(one, outcome) for batch in outcome.generations for one in batch])
     texts = [describe(document.page_content, _DOCUMENT_BYTES) for document in outcome[:_DOCUMENTS]]
@@ -328,16 +330,16 @@ def _generation(generation: Any, result: Any) -> dict[str, Any]:
 
 
 def _only(items: Any) -> Any:
-    """Return the one item of a list, or all of them."""
+    """Return the only item of a list of one, and anything else as it is."""
     return items[0] if type(items) is list and len(items) == 1 else items
 
 
 def _name(serialized: Any, run: Mapping[str, Any]) -> str:
-    name: str = _shaped(lambda serialized: str(run.get("name") or _class(serialized)), serialized, "")
+    name: str = _extract(lambda serialized: str(run.get("name") or _class(serialized)), serialized, "")
     return name
 
 
 def _class(serialized: Any) -> Any:
-    known = serialized if isinstance(serialized, Mapping) else {}
-    path = known.get("id") or [""]
-    return known.get("name") or (path[-1] if isinstance(path, list | tuple) else path)
+    described = serialized if isinstance(serialized, Mapping) else {}
+    path = described.get("id") or [""]
+    return described.get("name") or (path[-1] if isinstance(path, list | tuple) else path)
