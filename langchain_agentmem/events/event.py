@@ -1,4 +1,4 @@
-"""`Event`: one thing that happened in a thread, and the stream fields it is stored as."""
+"""`Event`: one thing that happened in a thread, and the stream fields that it is stored as."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ MAX_NAME_BYTES = 200
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in a thread.
+    """Says what happened in a thread, and when.
 
     Attributes:
-        id: The stream's id, which orders events: `<milliseconds>-<sequence>`.
-        action: What kind of thing, such as `tool_start`.
-        detail: What matters about it, in a bounded text.
-        ts: When it happened, epoch seconds by the recorder's clock.
-        run_id: The LangChain run it belongs to.
-        parent_run_id: The run that started that run; empty for a root.
-        name: Of the runnable, tool, model or custom event.
-        duration_seconds: How long the run took; on ends and errors.
-        user: Whose it is.
-        fields: What else the entry holds, from another writer.
+        id: The stream's id, `<milliseconds>-<sequence>`; events are ordered by it.
+        action: What kind of thing happened, such as `tool_start`.
+        detail: What matters about it, as a text of limited length.
+        ts: When it happened, in epoch seconds by the recorder's clock.
+        run_id: The LangChain run it belongs to; empty for none.
+        parent_run_id: The run that started that run; empty for a root run.
+        name: The name of the runnable, tool, model or custom event.
+        duration_seconds: How long the run took; only on ends and errors.
+        user: The user it belongs to; empty for none.
+        fields: Further fields of the entry, written by another program.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Event:
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the event as JSON has it: every attribute by its name, `fields` as an object."""
+        """Return the event's JSON form: every attribute under its name, `fields` as an object."""
         return {
             "id": self.id,
             "action": self.action,
@@ -80,8 +80,19 @@ def event_fields(
 ) -> Fields:
     """Return the stream fields of an event: `action detail ts`, and the others that are not empty.
 
+    Args:
+        action: What kind of thing happened, such as `tool_start`.
+        detail: What matters about it; cut to `max_detail_bytes` bytes of UTF-8.
+        ts: When it happened, in epoch seconds; `None` for now.
+        name: The name of the runnable, tool, model or custom event; cut, like the run ids, to 200 bytes.
+        run_id: The LangChain run it belongs to; anything with a `str()`.
+        parent_run_id: The run that started that run.
+        duration_seconds: How long the run took; `None` if that is not known.
+        user: The user it belongs to; empty for none.
+        max_detail_bytes: How long the detail may be.
+
     Raises:
-        InvalidInputError: The action is empty, or something is not of its type.
+        InvalidInputError: The action is empty, or an argument is not of its type.
     """
     return stream_fields(
         validate_id("action", action),
@@ -106,7 +117,18 @@ def stream_fields(
     user: str,
     duration_seconds: float | None,
 ) -> Fields:
-    """Return the fields as `event_fields` does, of values that are known to be valid and short enough."""
+    """Return the fields as `event_fields` does, without checking or cutting anything.
+
+    Args:
+        action: What kind of thing happened.
+        detail: What matters about it; well-formed and short enough.
+        ts: When it happened, in epoch seconds.
+        run_id: The LangChain run it belongs to, short enough; empty for none.
+        parent_run_id: The run that started that run, likewise.
+        name: The name of the runnable, tool, model or custom event, likewise.
+        user: The user it belongs to, a valid id; empty for none.
+        duration_seconds: How long the run took; `None` if that is not known.
+    """
     fields = {"action": action, "detail": detail, "ts": f"{ts:.6f}"}
     if run_id:
         fields["run_id"] = run_id
@@ -122,7 +144,7 @@ def stream_fields(
 
 
 def read_event(entry: Sequence[Any]) -> Event:
-    """Return the event in an entry of an XRANGE reply; a field that is missing or odd is empty."""
+    """Return the event of an entry of an XRANGE reply; fields that are missing or not valid are empty."""
     entry_id, flat = text(entry[0]), [text(item) for item in entry[1] or ()]
     fields = dict(zip(flat[::2], flat[1::2], strict=False))
     ts = _float(fields.pop("ts", ""))
@@ -144,7 +166,7 @@ def read_event(entry: Sequence[Any]) -> Event:
 
 def cut(value: str, max_bytes: int) -> str:
     """Return the text in at most `max_bytes` bytes of UTF-8, well-formed; what is cut ends with `…`."""
-    if 4 * len(value) <= max_bytes:  # as many bytes at most
+    if 4 * len(value) <= max_bytes:  # a character takes four bytes at most
         return well_formed(value)
     value = well_formed(value)
     data = value.encode()

@@ -1,10 +1,10 @@
 """Turns what callbacks are given (messages, documents, dicts, anything) into a short text without secrets.
 
-What fits is kept whole. Where a value does not fit, its parts share the room, and each of them in turn
-is kept whole or shares what it was given.
+What fits is kept whole. If a value does not fit, its parts share the room, and each of them in turn is
+kept whole or divides its own share.
 
-A value may be anything, and its methods may raise, never end, or do work of their own. So only `look` runs
-foreign code: it iterates nothing except what is known to hold its items already, no further than asked for.
+A value may be anything, and its methods may raise, never return, or do work of their own. So only `look`
+runs foreign code. It iterates only over what already holds its items, and no further than it has to.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from langchain_agentmem.core.redaction import (
 )
 from langchain_agentmem.events.event import cut, well_formed
 
-_ELLIPSIS = '"…"'.encode()  # stands for what has no room; the least room that any value needs
-_LEAST_MEMBER = 24  # bytes; with less, a member of a mapping would hardly say more than its name
-_LEAST_ITEM = 100  # bytes; with less, a message is left out rather than cut, and so is another long item
-_ROOM_TO_COUNT = 100  # bytes; with less, what is left out is not counted
+_ELLIPSIS = '"…"'.encode()  # in place of what has no room; no value takes less
+_LEAST_MEMBER = 24  # bytes; in less, a member of a mapping would show little more than its name
+_LEAST_ITEM = 100  # bytes; in less, a message, or another long item of a list, is left out rather than cut
+_ROOM_TO_COUNT = 100  # bytes; in less, what is left out is not counted
 _SMALLEST_MEMBER = len('"":0,')
 _MAX_DEPTH = 12
 _MAX_WHOLE = 2**63
@@ -51,15 +51,19 @@ _MESSAGE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
 
 
 def describe(value: Any, max_bytes: int) -> str:
-    """Return the value as text or compact JSON, in at most `max_bytes` bytes of UTF-8.
+    """Return the value as text or compact JSON, without secrets. Never raises.
 
-    What fits is whole. Of a list of chat messages that does not, the newest are kept; of a mapping and of
-    other lists, all have a fair share; a long text ends with `…`, and a member `…` says how many were left
-    out. The result is JSON nevertheless (from 5 bytes on). Only what is told as a text, such as a string
-    or an exception, is that text, as far as it fits.
+    What fits is kept whole. Of a list of chat messages that does not fit, the newest are kept. The members
+    of a mapping, and the items of other lists, get fair shares of the room. A long text ends with `…`, and
+    a member `…` says how many others were left out. The result is still valid JSON, from 5 bytes on. A
+    string or an exception is not JSON but that text, as far as it fits.
 
-    Secrets are taken out before anything is cut. Only as much of the value is looked at as is needed, so a
-    value of megabytes costs no more than one of kilobytes. Never raises.
+    Secrets are removed before anything is cut. No more of the value is looked at than is needed, so a
+    value of megabytes costs no more than one of kilobytes.
+
+    Args:
+        value: Anything.
+        max_bytes: How long the result may be, in bytes of UTF-8.
     """
     shown = look(value, 0, max_bytes)
     if isinstance(shown, str):
@@ -72,7 +76,7 @@ def describe(value: Any, max_bytes: int) -> str:
 
 
 def describe_end(text: str, max_bytes: int) -> str:
-    """Return the end of a text like `describe`: of a prompt, where what is asked stands last."""
+    """Return the end of a text, as `describe` returns its beginning: a prompt ends with the question."""
     data = well_formed(shorten_to_end(str.__str__(text), max_bytes)).encode()
     if len(data) <= max_bytes:
         return data.decode()
@@ -81,13 +85,13 @@ def describe_end(text: str, max_bytes: int) -> str:
 
 
 class Children(NamedTuple):
-    """Holds what is in a mapping or a list, of which there may be more than was taken out.
+    """Holds the members of a mapping or the items of a list: all, or as many as were taken.
 
     Attributes:
-        names: Of a mapping's members, without secrets; `None` for a list.
-        values: The values; what goes by a secret name is replaced.
+        names: The names of a mapping's members, without secrets; `None` for a list.
+        values: The values; those under secret names are replaced.
         total: How many there are altogether.
-        messages: Whether they are of a chat; if not all were taken out, these are the last.
+        messages: Whether they are messages of a chat. If not all were taken, these are the last ones.
     """
 
     names: Sequence[str] | None
@@ -97,20 +101,24 @@ class Children(NamedTuple):
 
 
 class _TooLongError(Exception):
-    """A value takes more room than there is."""
+    """Signals that a value takes more room than there is."""
 
 
 class _Fitting:
-    """Fits a value into bytes of JSON. `shown` is what a look at a value gave, `depth` where it stands."""
+    """Fits a value into a number of bytes of JSON.
+
+    In its methods, `shown` is what `look` returned for a value, `room` is in bytes, and `depth` is how many
+    mappings and lists the value is inside of.
+    """
 
     def __init__(self) -> None:
         self._left = 0
-        # Texts and messages come again when what holds them did not fit.
+        # Texts and messages are looked at again if what contains them did not fit.
         self._redacted: dict[str, str] = {}
         self._messages: dict[tuple[int, int], tuple[BaseMessage, Any]] = {}
 
     def whole(self, shown: Any, room: int, depth: int) -> bytes | None:
-        """Return everything of a value, or `None` if there is not enough room."""
+        """Return the whole value as JSON, or `None` if it does not fit."""
         self._left = room
         try:
             data = orjson.dumps(self._tree(shown, depth))
@@ -127,7 +135,7 @@ class _Fitting:
             raise _TooLongError
         depth += 1
         if names is None:
-            if messages:  # the newest first, as they are looked at again if they do not fit
+            if messages:  # the newest first: if they do not all fit, these are looked at again
                 found = [self._tree(self._message(one, depth, self._left), depth) for one in values[::-1]]
                 return found[::-1]
             return [self._tree(look(value, depth, self._left), depth) for value in values]
@@ -136,7 +144,7 @@ class _Fitting:
             self._left -= len(name)
             if self._left < 0:
                 raise _TooLongError
-            if type(value) is str and (text := self._redacted.get(value)) is not None:  # most recur
+            if type(value) is str and (text := self._redacted.get(value)) is not None:  # most texts recur
                 self._left -= len(value) + 2
                 tree[name] = text
                 continue
@@ -164,7 +172,7 @@ class _Fitting:
         return self._messages[key][1]
 
     def part(self, shown: Any, room: int, depth: int) -> bytes:
-        """Return what matters most of a value that does not fit; 5 bytes are the least."""
+        """Return what matters most of a value that does not fit, as JSON; `room` is 5 bytes at least."""
         if isinstance(shown, str):
             return _cut(shorten(shown, room), room)
         if not isinstance(shown, Children):
@@ -180,7 +188,7 @@ class _Fitting:
         return (b"[%b]" if shown.names is None else b"{%b}") % b",".join(parts)
 
     def _newest(self, children: Children, room: int, depth: int) -> list[bytes]:
-        """Return the newest messages, in their order: whole as far as they fit, and one cut."""
+        """Return the newest messages, in their order: as many as fit whole, and at most one cut."""
         parts: list[bytes] = []
         for value in reversed(children.values):
             shown = self._message(value, depth, room)
@@ -194,7 +202,7 @@ class _Fitting:
         return parts[::-1]
 
     def _shared(self, children: Children, room: int, depth: int) -> list[bytes]:
-        """Return as many of the first as can have a share each, then further ones while room is left."""
+        """Return the first parts, as many as get a fair share each, then further ones while there is room."""
         parts: list[bytes] = []
         at, end = 0, len(children.values)
         while at < end and room > (_LEAST_MEMBER if parts else len(_ELLIPSIS)):
@@ -207,7 +215,7 @@ class _Fitting:
         return parts
 
     def _fair(self, names: Sequence[str] | None, values: Sequence[Any], room: int, depth: int) -> list[bytes]:
-        """Return each with an equal share of the room; what some leave of theirs, the others share."""
+        """Return each value in an equal share of the room; what short ones leave, the others share."""
         share = room // len(values)
         heads = [b""] * len(values) if names is None else [_head(name, share // 2) for name in names]
         shown = [look(value, depth, room) for value in values]
@@ -251,7 +259,7 @@ def _least(children: Children) -> int:
 
 
 def _left_out(children: Children, count: int, room: int) -> bytes:
-    """Return the member, or the item, that says how many are missing."""
+    """Return the member, or the item, that says how many others were left out."""
     what = "more" if not children.messages else "earlier message" if count == 1 else "earlier messages"
     text = f"{count:,} {what}" if room >= _ROOM_TO_COUNT else "…"
     if children.names is not None:
@@ -260,9 +268,14 @@ def _left_out(children: Children, count: int, room: int) -> bytes:
 
 
 def look(value: Any, depth: int, most: int) -> Any:
-    """Return what JSON can say of a value: a number, a text, `None`, or its `Children`, at most so many.
+    """Return what JSON can hold of a value: a number, a text, `None`, or its `Children`. Never raises.
 
-    Looks one level deep. Texts still have their secrets. Never raises.
+    It looks one level deep. Texts still have their secrets.
+
+    Args:
+        value: Anything.
+        depth: How many mappings and lists it is inside of; from a limit on, it is told by its type.
+        most: The room for it, in bytes: no more children are taken than could fit.
     """
     kind = type(value)
     if kind is str:
@@ -308,7 +321,7 @@ def _look(value: Any, depth: int, most: int) -> Any:
 
 
 def _of_data(text: str) -> str:
-    """Return the text; of a `data:` URL, what it is of."""
+    """Return the text; of a `data:` URL, its type and its length."""
     if text.startswith("data:") and (comma := text.find(",", 0, 256)) > 0:
         return f"{text[:comma]},…({len(text):,} characters)"
     return text
@@ -338,7 +351,7 @@ def _children(value: Any, depth: int, most: int) -> Any:
         return _list(value, most)
     if isinstance(value, Set | deque | ValuesView | range):
         return Children(None, list(islice(value, most)), len(value))
-    # Others that can be iterated (a generator, a query, a table) may do a lot of work to tell what they hold.
+    # Other iterables (a generator, a query, a table) may do a lot of work to produce their items.
     if hasattr(kind, "__iter__") or (kind.__repr__, kind.__str__) == (object.__repr__, object.__str__):
         return f"<{_name(kind)}>"
     return _said(value)
@@ -360,7 +373,7 @@ def _list(value: list[Any] | tuple[Any, ...], most: int) -> Children:
 
 
 def _fields(value: Any) -> Sequence[tuple[Any, Any]] | None:
-    """Return names and values of what has fields."""
+    """Return the names and values of an object's fields, or `None` if it has none."""
     if isinstance(value, Document):
         return [("page_content", value.page_content), ("metadata", value.metadata)]
     if isinstance(value, tuple):
@@ -372,7 +385,7 @@ def _fields(value: Any) -> Sequence[tuple[Any, Any]] | None:
         names = [field.name for field in dataclasses.fields(value)]
         try:
             return [(name, getattr(value, name)) for name in names]
-        except Exception:  # noqa: BLE001 - a property may raise anything; the other fields can be told
+        except Exception:  # noqa: BLE001 - a property may raise anything; the other fields can be shown
             return [(name, _attribute(value, name)) for name in names]
     return None
 
@@ -380,12 +393,12 @@ def _fields(value: Any) -> Sequence[tuple[Any, Any]] | None:
 def _attribute(value: Any, name: str) -> Any:
     try:
         return getattr(value, name)
-    except Exception as error:  # noqa: BLE001 - told in place of the field
+    except Exception as error:  # noqa: BLE001 - shown in place of the field
         return error
 
 
 def _members(members: Iterable[tuple[Any, Any]], most: int, total: int) -> Children:
-    """Return members as they are shown, without secrets."""
+    """Return members with their secrets replaced."""
     names, values, named = [], [], ""
     for key, value in members:
         name = key if type(key) is str else _key(key)
@@ -394,7 +407,7 @@ def _members(members: Iterable[tuple[Any, Any]], most: int, total: int) -> Child
             named = value if type(value) is str else ""
         elif kind == "value":
             secret = is_secret_name(named)
-        elif kind == "tokens":  # counters go by this name; a text or a list of them counts nothing
+        elif kind == "tokens":  # a counter has this name too, but it is neither a text nor a list
             secret = secret or issubclass(type(value), str | list | tuple)
         names.append(label)
         values.append(REDACTED if secret and value is not None and type(value) is not bool else value)
@@ -404,12 +417,12 @@ def _members(members: Iterable[tuple[Any, Any]], most: int, total: int) -> Child
 def _key(key: Any) -> str:
     try:
         return str.__str__(key) if isinstance(key, str) else _said(key)
-    except Exception:  # noqa: BLE001 - a caller's object may raise anything; the other members can be told
+    except Exception:  # noqa: BLE001 - a caller's object may raise anything; the other members can be shown
         return f"<{_name(type(key))}>"
 
 
 def _of_name(name: str, most: int) -> tuple[str, bool, str]:
-    """Return how the name of a member is shown, whether its value is a secret, and which kind it is of."""
+    """Return a member's name as it is shown, whether its value is a secret, and what kind of name it is."""
     lower = name.lower()
     kind = "name" if lower in ("name", "key", "header") else "value" if lower == "value" else ""
     return (
