@@ -1,4 +1,4 @@
-"""Takes secrets out of texts. What looks like one goes, even where it is none, except in a `Clean` text."""
+"""Removes secrets from texts. Whatever looks like one is removed, except from a `Clean` text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ REDACTED = "[redacted]"
 
 
 class Clean(str):
-    """A text known to hold no secret, which redaction leaves as it is; made by `clean`.
+    """Marks a text that holds no secret, so that redaction leaves it as it is; made by `clean`.
 
-    An exception that is raised with one still has it in `str(error)`. Anything that is made of one, such as
-    a part or an f-string, is a text like any other.
+    An exception that is raised with one still returns it as `str(error)`. What is derived from one, such as
+    a slice or an f-string, is an ordinary text.
     """
 
     __slots__ = ()
@@ -21,14 +21,17 @@ class Clean(str):
 
 
 def clean(message: str, *values: object) -> Clean:
-    """Return a message of this package: its own words stay, the values in it lose their secrets.
+    """Return a message of this package, in which only the values are redacted, not the message's own words.
 
-    Without it a message is redacted like any text, and one that says `token=` loses the word behind it.
+    An ordinary message is redacted like any text: after `token=`, the next word would be removed.
 
     Args:
-        message: A literal, with `{}` for each value; never a text from elsewhere.
-        values: What to put in. One that stands behind a secret name, as in `password={}`, is redacted
-            whatever it is, except a `Clean` one.
+        message: A literal with a `{}` for each value; never a text from elsewhere.
+        values: The values. One that follows a secret name, as in `password={}`, is replaced altogether,
+            unless it is `Clean`.
+
+    Raises:
+        ValueError: The message has more or fewer `{}` than there are values.
     """
     first, *rest = message.split("{}")
     shown, before = [first], first
@@ -42,8 +45,8 @@ def clean(message: str, *values: object) -> Clean:
     return Clean("".join(shown))
 
 
-# A name is secret for one of its words, for two that follow each other, for its last word, or for
-# what a long word ends with. Counters (`total_tokens`, `token_usage`) have none of these.
+# A name is secret because of one of its words, a pair of adjacent words, its last word, or the end of a
+# long word. Counters (`total_tokens`, `token_usage`) have none of these.
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
 _WORD = {"authorization", "credential", "passcode", "passphrase", "passwd", "password", "secret"}
 _PAIR = {
@@ -67,7 +70,7 @@ _ENDING = re.compile(
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether what goes by this name (of a key, a header, a variable) is a secret.
+    """Return whether a value under this name (of a key, a header, a variable) is a secret.
 
     `apiKey`, `X-Api-Key` and `OPENAI_API_KEY` are; `total_tokens` and other counters are not.
     """
@@ -86,7 +89,7 @@ _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,60}-----|\Z)",
     re.DOTALL,
 )
-_SHAPE = re.compile(
+_TOKEN = re.compile(
     r"""
     (?<![A-Za-z0-9])(?:
         sk-(?:[A-Za-z0-9_-]{12,}|(?=[A-Za-z_-]{0,11}[0-9])[A-Za-z0-9_-]{6,})
@@ -105,7 +108,8 @@ _SCHEME = re.compile(
     )[^\s"'\\,;<>]{4,}""",
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-# A password may hold "/" and "@"; a port is none. Bounded, or some texts would take quadratic time.
+# A password may contain "/" and "@"; a port is not a password. Lengths are limited, or some texts would
+# take quadratic time.
 _URL = re.compile(
     r"""://(?:[^\s/?\#"'<>]{0,1024}|[^\s/@:"'<>]{0,256}:(?!\d{1,5}/)[^\s"'<>]{0,512})@""", re.VERBOSE
 )
@@ -136,19 +140,20 @@ _VALUE = re.compile(
 _HEADER = re.compile(r"""[^\r\n"'<>}\\]*""")
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
-# What may be left of a secret where a text was cut, and cannot be told any more: at the end, what was
-# too short to tell; at the beginning, all that stood behind what tells it, up to a blank.
+# A secret split by the cut of a text no longer matches, so these many characters beside a cut are dropped:
+# at the end, the start of a secret that is too short to match; at the beginning, the rest of one whose start
+# is missing, up to a blank.
 _MARGIN, _MARGIN_BEFORE = 512, 4096
 _BETWEEN_SECRETS = re.compile(r"\s|[^\x00-\x7f]")
 
 
-# What every secret name, and every shape of a key, has one of, in lower case.
+# Each secret name, and each token format, contains at least one of these, in lower case.
 _NAME_PARTS = (
     *("auth", "bearer", "conn", "cookie", "cred", "dsn", "jwt"),
     *("key", "pass", "pwd", "secret", "sign", "token"),
 )
-# By a character that they all have. Common letters have a second one: most texts have an "a".
-_SHAPE_PARTS = (
+# Grouped by a part that is looked for first: what all of a group contain, and most texts do not.
+_TOKEN_PARTS = (
     (
         "_",
         (
@@ -170,17 +175,17 @@ def redact(text: str) -> str:
     """Return the text without API keys, tokens, passwords, private keys and credentials in URLs."""
     if type(text) is Clean:
         return text
-    # Most texts have nothing of the kind; looking for parts first makes them twenty times as fast.
+    # Most texts have no secrets. Looking for these parts first makes those texts twenty times as fast.
     lower = text.lower()
     if "private key" in lower:
         text = _PRIVATE_KEY.sub(REDACTED, text)
-    for part in _NAME_PARTS:  # not any(…), which takes twice as long: every text of an event comes here
+    for part in _NAME_PARTS:  # any(…) takes twice as long, and every text of an event comes here
         if part in lower:
             text = _without_named(text)
             break
-    for char, parts in _SHAPE_PARTS:
+    for char, parts in _TOKEN_PARTS:
         if char in lower and any(part in lower for part in parts):
-            text = _SHAPE.sub(REDACTED, text)
+            text = _TOKEN.sub(REDACTED, text)
             break
     if "://" in text:
         text = _URL.sub(f"://{REDACTED}@", text)
@@ -190,7 +195,7 @@ def redact(text: str) -> str:
 
 
 def shorten(text: str, characters: int) -> str:
-    """Return the text without secrets, in at most so many characters and a mark."""
+    """Return the beginning of a text without secrets: at most so many characters, and `…` if it was cut."""
     if type(text) is Clean:
         return text if len(text) <= characters else text[:characters] + "…"
     window = 4 * characters + 2 * _MARGIN
@@ -202,7 +207,7 @@ def shorten(text: str, characters: int) -> str:
 
 
 def shorten_to_end(text: str, characters: int) -> str:
-    """Return the end of the text without secrets, in at most so many characters and a mark."""
+    """Return the end of a text without secrets: at most so many characters, after `…` if it was cut."""
     window = text[-characters - 2 * _MARGIN_BEFORE :]
     redacted = redact(window)
     if len(window) < len(text):
@@ -215,7 +220,7 @@ def shorten_to_end(text: str, characters: int) -> str:
 
 
 def _without_named(text: str) -> str:
-    """Redact the values of secret names: `password=…`, `"token": "…"`, `--api-key …`, `Cookie: …`."""
+    """Return the text without values of secret names: `password=…`, `"token": "…"`, `--api-key …`."""
     parts: list[str] = []
     done = 0
     for match in _NAME.finditer(text):
@@ -246,7 +251,7 @@ def _end_of_value(text: str, start: int, name: str) -> int:
 
 
 def _end_of_brackets(text: str, start: int) -> int:
-    """Return where the bracket that opens at `start` has closed: the end of the text if it never does."""
+    """Return the index after the bracket that closes the one at `start`: the text's end if none does."""
     expected: list[str] = []
     quote = ""
     for at in range(start, len(text)):

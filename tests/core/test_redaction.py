@@ -103,7 +103,7 @@ def test_values_of_secret_names_go(text: str) -> None:
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc-def_g",
     ],
 )
-def test_keys_of_known_shape_go_wherever_they_stand(secret: str) -> None:
+def test_tokens_in_known_formats_are_removed_wherever_they_stand(secret: str) -> None:
     for text in (
         secret,
         f"the key {secret}, it is",

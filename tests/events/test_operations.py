@@ -22,7 +22,7 @@ def finish(op: Generator[Any, Any, Any], replies: list[Any]) -> Any:
     return stop.value.value
 
 
-def test_any_number_of_events_is_one_batch_with_a_call_a_thread() -> None:
+def test_any_number_of_events_is_one_batch_with_a_call_per_thread() -> None:
     events = [("a", {"action": "1"}), ("b", {"action": "2", "detail": ""}), ("a", {"action": "3"})]
     op = operations.record(KEYS, events, **LIMITS)
     first, second = next(op)
