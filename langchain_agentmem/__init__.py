@@ -8,8 +8,8 @@ Begin with `AgentMemory`::
         chain = memory.wrap(prompt | model)
         chain.invoke({"input": "Hi!"}, {"configurable": {"session_id": "t1", "user_id": "alice"}})
 
-Its tiers are `memory.working`, `memory.long_term` and `memory.events`. You can also use the classes of each tier
-alone. Errors are in `langchain_agentmem.errors`.
+Its tiers are `memory.working`, `memory.long_term` and `memory.events`. You can also use the classes of each
+tier alone. Errors are in `langchain_agentmem.errors`.
 """
 
 from __future__ import annotations
