@@ -24,7 +24,7 @@ from langchain_agentmem.errors import (
     StoreRateLimitError,
     StoreTimeoutError,
 )
-from langchain_agentmem.transport.drivers import AsyncDriver, Driver
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_errors import hide
 from langchain_agentmem.transport.rest_api import (
     RestDatabase,
@@ -34,7 +34,6 @@ from langchain_agentmem.transport.rest_api import (
     token_of,
     without_token,
 )
-from langchain_agentmem.transport.retries import InFlightBatch, Retryable
 from langchain_agentmem.transport.time_limits import extend, timeout
 
 try:
@@ -96,10 +95,10 @@ class _Conversation:
         self._timeout_seconds = timeout_seconds
         self._sync_token = ""  # with it, a read on any replica sees the writes that were answered before
 
-    def request(self, sending: InFlightBatch) -> dict[str, Any]:
+    def request(self, in_flight: InFlightBatch) -> dict[str, Any]:
         """What to post."""
         headers = {_SYNC_TOKEN: self._sync_token} if self._sync_token else {}
-        return {"url": self.database.url, "content": body(sending.left.values()), "headers": headers}
+        return {"url": self.database.url, "content": body(in_flight.left.values()), "headers": headers}
 
     def seconds(self, request: dict[str, Any], response: httpx.Response | None = None) -> float:
         """How long the request may take in all, after what has come of its answer."""
@@ -124,21 +123,21 @@ class _Conversation:
         except StoreError as error:
             return error
 
-    def settle(self, sending: InFlightBatch, outcome: list[Any] | StoreError) -> None:
+    def settle(self, in_flight: InFlightBatch, outcome: list[Any] | StoreError) -> None:
         """Take the outcome; raise `Retryable` if some of the batch must be sent again."""
         if isinstance(outcome, StoreRateLimitError):
-            raise Retryable(outcome) from outcome
+            raise in_flight.retryable(outcome) from outcome
         if isinstance(outcome, StoreConnectionError):
-            failed = sending.lost([], outcome)
+            failed = in_flight.lost([], outcome)
             if failed is not outcome:
                 raise failed from outcome
         if isinstance(outcome, StoreError):
             raise outcome
-        if len(outcome) != len(sending.left):
-            raise StoreError(f"{self.database.where} sent {len(outcome)} replies for {len(sending.left)}.")
-        sending.settle([addressable(*one) for one in zip(sending.left.values(), outcome, strict=True)])
+        if len(outcome) != len(in_flight.left):
+            raise StoreError(f"{self.database.where} sent {len(outcome)} replies for {len(in_flight.left)}.")
+        in_flight.settle([addressable(*one) for one in zip(in_flight.left.values(), outcome, strict=True)])
 
-    def failure(self, sending: InFlightBatch, error: Exception, closed: bool) -> Exception:
+    def failure(self, in_flight: InFlightBatch, error: Exception, closed: bool) -> Exception:
         """What to raise when there was no answer. No message holds a header, and so the token."""
         if closed and isinstance(error, RuntimeError):
             return ConfigurationError("This memory is closed; make a new one.")
@@ -153,7 +152,7 @@ class _Conversation:
             said = without_token(str(error).rstrip(". ") or type(error).__name__, self.database)
             mapped = StoreConnectionError(f"No connection to {where}: {said}. Is the URL right?")
         mapped.__cause__ = error
-        return sending.unsent(mapped) if isinstance(error, _UNSENT) else sending.lost([], mapped)
+        return in_flight.unsent(mapped) if isinstance(error, _UNSENT) else in_flight.lost([], mapped)
 
 
 class RestDriver(Driver):
@@ -164,8 +163,8 @@ class RestDriver(Driver):
         self._client = client
         self._end = end
 
-    def _attempt(self, sending: InFlightBatch) -> None:
-        request, content = self._talk.request(sending), bytearray()
+    def _attempt(self, in_flight: InFlightBatch) -> None:
+        request, content = self._talk.request(in_flight), bytearray()
         began = monotonic()
         self._end.at = began + self._talk.seconds(request)
         try:
@@ -179,8 +178,8 @@ class RestDriver(Driver):
         except StoreError:
             raise
         except Exception as error:
-            raise self._talk.failure(sending, error, self._client.is_closed) from error
-        self._talk.settle(sending, outcome)
+            raise self._talk.failure(in_flight, error, self._client.is_closed) from error
+        self._talk.settle(in_flight, outcome)
 
     def close(self) -> None:
         """Close the HTTP client."""
@@ -194,8 +193,8 @@ class AsyncRestDriver(AsyncDriver):
         self._talk = talk
         self._client = client
 
-    async def _attempt(self, sending: InFlightBatch) -> None:
-        request, content = self._talk.request(sending), bytearray()
+    async def _attempt(self, in_flight: InFlightBatch) -> None:
+        request, content = self._talk.request(in_flight), bytearray()
         began = asyncio.get_running_loop().time()
         try:
             async with (
@@ -211,8 +210,8 @@ class AsyncRestDriver(AsyncDriver):
         except StoreError:
             raise
         except Exception as error:
-            raise self._talk.failure(sending, error, self._client.is_closed) from error
-        self._talk.settle(sending, outcome)
+            raise self._talk.failure(in_flight, error, self._client.is_closed) from error
+        self._talk.settle(in_flight, outcome)
 
     async def aclose(self) -> None:
         """Close the HTTP client."""

@@ -276,11 +276,11 @@ class _Embedded(Source):
 
     def driver(self) -> Driver:
         """A new driver, which starts the server again if it is gone."""
-        return EmbeddedDriver(self._server, lambda url: RedisDriver(self._at(url).client()))
+        return EmbeddedDriver(self._server, lambda url: self._at(url).client())
 
     def async_driver(self) -> AsyncDriver:
         """Async version of `driver`."""
-        return AsyncEmbeddedDriver(self._server, lambda url: AsyncRedisDriver(self._at(url).async_client()))
+        return AsyncEmbeddedDriver(self._server, lambda url: self._at(url).async_client())
 
     def close(self) -> None:
         """Let go of the server."""
