@@ -30,6 +30,7 @@ from langchain_agentmem.transport.redis_errors import LONGEST_QUOTE, answered
 
 _CONSOLE = "Both stand in the Upstash console, under REST API."
 _OPTION = "rest_encoding"
+_DEEPEST = 128  # lists in lists; the recursion limit of Python itself differs between its versions
 _INTEGERS_END = 2.0**63  # orjson reads larger integers as floats
 
 
@@ -148,8 +149,8 @@ def answers(status: int, content: bytes | bytearray, database: RestDatabase) -> 
                 return [_reply(one, database) for one in answer]
             except _InexactError:
                 return [_reply(one, database, exact=True) for one in json.loads(content)]
-        said = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
-    except RecursionError as error:
+        said = _said(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
+    except (RecursionError, orjson.JSONEncodeError) as error:
         raise StoreError(f"An answer of {database.where} is nested too deeply.") from error
     raise _refused(status, without_token(said, database), database.where)
 
@@ -178,9 +179,14 @@ def _refused(status: int, said: str, where: str) -> StoreError:
 
 def _reply(answer: Any, database: RestDatabase, exact: bool = False) -> Any:
     if not isinstance(answer, dict) or answer.get("error") is not None:
-        said = str(answer["error"]) if isinstance(answer, dict) else "no reply"
+        said = _said(answer["error"]) if isinstance(answer, dict) else "no reply"
         return _error(without_token(said, database))
     return _decoded(answer.get("result"), database.base64, exact)
+
+
+def _said(error: Any) -> str:
+    """Return what an error says; a gateway may send more than a text."""
+    return error if isinstance(error, str) else orjson.dumps(error).decode()
 
 
 def _error(said: str) -> StoreError:
@@ -191,8 +197,14 @@ class _InexactError(Exception):
     """An integer is so large that orjson has read it as a float."""
 
 
-def _decoded(value: Any, encoded: bool, exact: bool) -> Any:
-    """A reply as Redis has it: strings are bytes, also nested."""
+def _decoded(value: Any, encoded: bool, exact: bool, depth: int = 0) -> Any:
+    """Return a reply as Redis has it: strings are bytes, also nested.
+
+    Raises:
+        RecursionError: It is nested too deeply.
+    """
+    if depth > _DEEPEST:
+        raise RecursionError
     if isinstance(value, str):
         if not encoded or value == "OK":
             return value.encode()
@@ -203,9 +215,12 @@ def _decoded(value: Any, encoded: bool, exact: bool) -> Any:
                 f"An answer is not in base64, as was asked for: put ?{_OPTION}=none behind the URL."
             ) from error
     if isinstance(value, list):
-        return [_decoded(one, encoded, exact) for one in value]
+        return [_decoded(one, encoded, exact, depth + 1) for one in value]
     if isinstance(value, dict):
-        return {_decoded(key, encoded, exact): _decoded(one, encoded, exact) for key, one in value.items()}
+        return {
+            _decoded(key, encoded, exact): _decoded(one, encoded, exact, depth + 1)
+            for key, one in value.items()
+        }
     if isinstance(value, float) and abs(value) >= _INTEGERS_END and not exact:
         raise _InexactError
     return value
