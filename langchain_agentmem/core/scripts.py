@@ -1,4 +1,4 @@
-"""Lua scripts: one `.lua` file each, loaded once, called by digest.
+"""Loads Lua scripts: one `.lua` file each, read once, called by digest.
 
 A script's file opens with a header that names its KEYS, ARGV and result. Calls are `EVALSHA`; a
 driver that is answered `NOSCRIPT` repeats the call with the source (`with_source`), which is
@@ -18,7 +18,7 @@ _sources: dict[str, str] = {}
 
 
 class Script:
-    """A server-side script.
+    """Makes calls of a server-side script.
 
     Args:
         source: The Lua text.

@@ -1,4 +1,4 @@
-"""Run operations batch by batch, and decide what of a batch is sent again, and for how long.
+"""Runs operations batch by batch, and decides what of a batch is sent again, and for how long.
 
 Sent again are commands that certainly did not run (the connection was never made, the server was still
 loading, the script was not in its cache), and commands that only read. A write whose answer was lost is
@@ -37,7 +37,7 @@ _MISFITS = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
 
 
 class Retryable(Exception):  # noqa: N818 - a signal between a driver and its retries, never seen outside
-    """Something in the batch certainly did not run, or only reads, and may be sent again."""
+    """Signals that something in the batch certainly did not run, or only reads, and may be sent again."""
 
     def __init__(self, cause: StoreError) -> None:
         super().__init__(str(cause))
@@ -69,7 +69,7 @@ PACE: dict[str, Any] = {
 
 
 class InFlightBatch:
-    """A batch that is being sent: the replies so far, and what is left to send.
+    """Keeps account of a batch that is being sent: the replies so far, and what is left to send.
 
     Attributes:
         replies: One per command, in order; `None` for those without one yet.

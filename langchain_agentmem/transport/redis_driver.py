@@ -1,4 +1,4 @@
-"""Run operations on redis-py: one class for sync, one for async, the same few lines in each.
+"""Runs operations on redis-py: one class for sync, one for async, the same few lines in each.
 
 A batch goes out as one write and its replies are read one by one, straight from the connection:
 undecoded and past redis-py's response callbacks, so that RESP2 and RESP3, `decode_responses` on and
@@ -47,9 +47,9 @@ def _leaves_it_broken(error: Exception) -> bool:
 
 
 class Target:
-    """A client, what the driver needs of it for each batch, and what its errors become.
+    """Knows a client: what a driver needs of it for each batch, and what its errors become.
 
-    An attempt uses one from beginning to end: the driver of a private Redis may get another meanwhile.
+    An attempt uses one from beginning to end: the driver of a private Redis may be given another meanwhile.
     """
 
     def __init__(self, client: Redis | AsyncRedis) -> None:
@@ -96,7 +96,7 @@ class Target:
 
 
 class AsyncTarget(Target):
-    """The same of an async client, for one event loop."""
+    """Knows an async client, of one event loop."""
 
     def __init__(self, client: AsyncRedis) -> None:
         super().__init__(client)

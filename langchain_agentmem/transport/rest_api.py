@@ -1,4 +1,4 @@
-"""Upstash's REST API: where a database is, how a batch is written, and how its answer reads. No I/O.
+"""Describes Upstash's REST API: where a database is, how a batch is written and its answer read. No I/O.
 
 A batch is always one POST to `/pipeline`, of which every command has a reply of its own. What has to be
 atomic is a script in it: a command is atomic wherever it stands.
@@ -36,7 +36,7 @@ _INTEGERS_END = 2.0**63  # orjson reads larger integers as floats
 
 @dataclass(frozen=True, slots=True)
 class RestDatabase:
-    """A database behind a REST API.
+    """Names a database behind a REST API.
 
     Attributes:
         url: Where batches are posted.
@@ -52,7 +52,7 @@ class RestDatabase:
 
 
 def database(parts: SplitResult, token: str | None) -> RestDatabase:
-    """The database of an `https://` URL and a token.
+    """Return the database of an `https://` URL and a token.
 
     Raises:
         ConfigurationError: One of them is missing or malformed. No message repeats the token.
@@ -93,7 +93,7 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
 
 
 def address_of(client: Any) -> tuple[str, str] | None:
-    """The URL and the token of an `upstash_redis` client, sync or async; `None` for any other object."""
+    """Return the URL and token of an `upstash_redis` client, sync or async; `None` for any other object."""
     if type(client).__module__.partition(".")[0] != "upstash_redis":
         return None
     headers = client._headers  # kept there for other libraries, as its source says
@@ -102,10 +102,10 @@ def address_of(client: Any) -> tuple[str, str] | None:
 
 
 def body(commands: Iterable[Command]) -> bytes:
-    """The body of the request for a batch.
+    """Return the body of the request for a batch.
 
     Raises:
-        InvalidInputError: An argument is no UTF-8, which JSON cannot carry.
+        InvalidInputError: An argument is not UTF-8, which JSON cannot carry.
     """
     try:
         return orjson.dumps([[_argument(one) for one in command.args] for command in commands])
@@ -120,18 +120,23 @@ def _argument(value: Argument) -> str:
 
 
 def without_token(said: str, database: RestDatabase) -> str:
-    """What somebody on the way says, at most a few lines, without the token: some repeat the headers."""
+    """Return what was said, at most a few lines, without the token: some gateways repeat the headers."""
     said = said.replace(token_of(database), "[token]")
     return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
 
 
 def token_of(database: RestDatabase) -> str:
-    """The token, which no message may hold."""
+    """Return the token, which no message may hold."""
     return database.headers["Authorization"].removeprefix("Bearer ")
 
 
 def answers(status: int, content: bytes | bytearray, database: RestDatabase) -> list[Any]:
-    """The replies to a batch, one a command; errors are among them.
+    """Return the replies to a batch, one per command; errors are among them.
+
+    Args:
+        status: The HTTP status.
+        content: The body, unpacked.
+        database: Who answered, and in which encoding.
 
     Raises:
         StoreRateLimitError: Too many requests; nothing of the batch was run.
@@ -156,7 +161,7 @@ def answers(status: int, content: bytes | bytearray, database: RestDatabase) -> 
 
 
 def addressable(command: Command, reply: Any) -> Any:
-    """A reply to `SCAN` without the keys that are no UTF-8: nothing could be done with them over REST."""
+    """Return a reply to `SCAN` without the keys that are not UTF-8: REST cannot name them."""
     match command.args[0], reply:
         case "SCAN", [cursor, [*keys]] if all(isinstance(key, bytes) for key in keys):
             return [cursor, [key for key in keys if key.decode("utf-8", "ignore").encode() == key]]
@@ -164,7 +169,7 @@ def addressable(command: Command, reply: Any) -> Any:
 
 
 def _refused(status: int, said: str, where: str) -> StoreError:
-    """The error for a request that was refused as a whole."""
+    """Return the error for a request that was refused as a whole."""
     if status == 401:
         return StoreAuthenticationError(f"{where} refused the token (HTTP 401). {_CONSOLE}")
     if status == 429:
@@ -194,7 +199,7 @@ def _error(said: str) -> StoreError:
 
 
 class _InexactError(Exception):
-    """An integer is so large that orjson has read it as a float."""
+    """Signals that orjson has read an integer as a float, because it is so large."""
 
 
 def _decoded(value: Any, encoded: bool, exact: bool, depth: int = 0) -> Any:

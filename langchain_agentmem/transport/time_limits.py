@@ -1,4 +1,4 @@
-"""One time limit for what is made of many waits: making a Redis connection, and a request over REST.
+"""Gives one time limit to what is made of many waits: making a Redis connection, a request over REST.
 
 redis-py and httpx give each wait its own time, so that a server which answers every one of them just in
 time, or a byte at a time, could hold a caller for as long as it likes.
@@ -54,7 +54,7 @@ def _in_time(of: type) -> type:
 
 
 class _Limited:
-    """For a connection of either kind: when it has to be made, and whether it is greeting the server.
+    """Knows when a connection has to be made, and whether it is greeting the server.
 
     Only what makes a connection is overridden: one that is in use costs nothing more.
     """
@@ -73,7 +73,7 @@ class _Limited:
 
 
 class _InTime(_Limited):
-    """For a sync connection: each reply of the handshake gets what is left of the time."""
+    """Limits a sync connection: each reply of the handshake gets what is left of the time."""
 
     _sock: Any
     disconnect: Callable[[], None]
@@ -107,7 +107,7 @@ class _InTime(_Limited):
 
 
 class _AsyncInTime(_Limited):
-    """For an async connection."""
+    """Limits an async connection: its handshake gets what is left of the time."""
 
     disconnect: Callable[..., Awaitable[None]]
 
