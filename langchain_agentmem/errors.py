@@ -20,7 +20,7 @@
     │   ├── WrongKeyTypeError                          the key holds something of another type
     │   ├── SearchUnavailableError                     the server has no Search (or no JSON) module
     │   ├── IndexMissingError                          the search index is not there
-    │   └── IndexMismatchError                         the search index has another shape
+    │   └── IndexMismatchError                         the search index has another schema
     └── EmbeddedRedisError                             the private Redis could not be started
 
 `StoreError` itself is raised for any other answer that is an error. A lower-level exception is
@@ -137,7 +137,7 @@ class IndexMissingError(StoreError):
 
 
 class IndexMismatchError(StoreError):
-    """The search index on the server has another shape than the settings ask for."""
+    """The search index on the server has another schema than the settings ask for."""
 
 
 class EmbeddedRedisError(AgentMemoryError):
