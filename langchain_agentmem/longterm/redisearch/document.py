@@ -47,7 +47,6 @@ FIELDS = (
 )
 _INDEXED = 7  # the first so many of them are index fields too
 _SCOPED = ("user", "namespace", "kind", "source_thread")
-_SCOPED_FIELDS = tuple(name.encode() for name in _SCOPED)
 _DIGEST = re.compile("#[0-9a-f]{64}")
 
 # What `RETURN` names, so that a search returns everything except the embedding.
@@ -118,9 +117,12 @@ def decode(
         UnreadableDocument: A member is missing, or is not what it has to be.
     """
     try:
-        user, namespace, kind, source_thread = _originals(
-            [fields[name].decode() for name in _SCOPED_FIELDS], fields.get(b"exact")
-        )
+        tags = fields[b"user"], fields[b"namespace"], fields[b"kind"], fields[b"source_thread"]
+        user, namespace, kind, source_thread = map(bytes.decode, tags)
+        if b"#" in b"".join(tags):  # no plain tag has one
+            user, namespace, kind, source_thread = _originals(
+                [user, namespace, kind, source_thread], fields.get(b"exact")
+            )
         metadata = json.loads(fields[b"metadata"]) if b"metadata" in fields else {}
         if not isinstance(metadata, dict):
             raise UnreadableDocument("its metadata is no JSON object")
@@ -148,8 +150,6 @@ def decode(
 
 
 def _originals(tags: list[str], exact: bytes | None) -> list[str]:
-    if "#" not in "".join(tags):  # no plain tag has one
-        return tags
     stated = _exact(exact)
     originals = list(tags)
     for at, (name, stored) in enumerate(zip(_SCOPED, tags, strict=True)):

@@ -204,13 +204,17 @@ class LongTermMemory(BaseLongTermMemory):
         """
         if mode not in (None, "vector"):
             raise InvalidInputError(f"mode must be 'vector', not {mode!r}.")
-        threshold = checks.given(distance_threshold, self.recall_threshold)
+        threshold: float | None = self.recall_threshold
+        if distance_threshold is not ...:
+            threshold = (
+                None if distance_threshold is None else distance("distance_threshold", distance_threshold)
+            )
         scope = Scope.of_user(user, namespace, kind)
         return Search(
             scope=scope,
             condition=condition(scope) if filter is None else narrowed(scope, filter),
             k=checks.positive("k", k),
-            distance_threshold=None if threshold is None else distance("distance_threshold", threshold),
+            distance_threshold=threshold,
         )
 
     def search_op(
