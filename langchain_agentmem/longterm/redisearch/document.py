@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, sqrt
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,13 +19,11 @@ from langchain_agentmem.core import json
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import Argument, text
 from langchain_agentmem.errors import EmbeddingError
-from langchain_agentmem.longterm.types import Draft, MemoryRecord, Storage, UnreadableDocument
+from langchain_agentmem.longterm.types import Draft, MemoryRecord, Storage, UnreadableDocument, VectorType
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-VectorType: TypeAlias = Literal["float32", "float16"]
 
 # How far from 0 a server's distance of two equal vectors may be. Measured, of 3 to 1536 numbers:
 # up to 2.4e-7 and 5.6e-4. Thresholds are compared with this much to spare.

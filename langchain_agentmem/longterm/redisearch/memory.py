@@ -16,12 +16,13 @@ from langchain_agentmem.errors import ConfigurationError, IndexMissingError, Inv
 from langchain_agentmem.longterm.drafts import TTL_BY_KIND
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
-from langchain_agentmem.longterm.redisearch.document import TOLERANCE, VectorType, vector
+from langchain_agentmem.longterm.redisearch.document import TOLERANCE, vector
 from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
-from langchain_agentmem.longterm.redisearch.schema import Algorithm, IndexSettings
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.types import (
+    Algorithm,
     Draft,
     MemoryRecord,
     Mode,
@@ -29,6 +30,7 @@ from langchain_agentmem.longterm.types import (
     Scope,
     Search,
     Storage,
+    VectorType,
     WriteBatch,
 )
 from langchain_agentmem.transport.connections import Transport
@@ -166,25 +168,26 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.
         """
-        threshold = self.dedup_threshold if deduplicate else None
         if batch.embeddings is None:
-            return self._embed_and_store(batch, threshold)
-        return self._store(batch.drafts, batch.embeddings, threshold)
+            return self._embed_and_store(batch, deduplicate)
+        return self._store(self._entries(batch.drafts, batch.embeddings), deduplicate)
 
-    def _embed_and_store(self, batch: WriteBatch, threshold: float | None) -> Op[list[RememberResult]]:
-        embeddings = yield Embed(self.embeddings, batch.texts)
-        return (yield from self._store(batch.drafts, embeddings, threshold))
+    def _embed_and_store(self, batch: WriteBatch, deduplicate: bool) -> Op[list[RememberResult]]:
+        vectors = yield Embed(self.embeddings, batch.texts)
+        return (yield from self._store(self._entries(batch.drafts, vectors), deduplicate))
 
-    def _store(
-        self, drafts: Sequence[Draft], embeddings: Sequence[Sequence[float]], threshold: float | None
-    ) -> Op[list[RememberResult]]:
+    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[dedup.Entry]:
         entries = [
             dedup.Entry(draft, self._vector(embedding))
-            for draft, embedding in zip(drafts, embeddings, strict=True)
+            for draft, embedding in zip(drafts, vectors, strict=True)
         ]
         sizes = {len(entry.embedding) for entry in entries}
         if len(sizes) > 1:
             raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
+        return entries
+
+    def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
+        threshold = self.dedup_threshold if deduplicate else None
         return dedup.remember(self.store, self.index, entries, threshold)
 
     def search(
