@@ -17,7 +17,7 @@ from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 def memory(make: Make, layout: dict[str, Any], searches_in_scripts: bool) -> LongTermMemory:
     memory = make(**layout)
     memory.create_index()
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     return memory
 
 

@@ -45,7 +45,7 @@ async def test_every_client_gives_the_same(
     first = await do(memory, "remember", "grüner Tee 😀", user="a,b", source_thread="é", metadata=metadata)
     again = await do(memory, "remember", "grüner Tee 😀", user="a,b")
     assert (again.id, again.deduped) == (first.id, True)
-    memory.index.searches_in_scripts = False
+    memory.index.knowledge.searches_in_scripts = False
     assert (await do(memory, "remember", "grüner Tee 😀", user="a,b")).id == first.id
     (found,) = await do(memory, "recall", "Tee", user="a,b", distance_threshold=0.8)
     assert (found.id, found.text, found.user, found.source_thread, found.metadata, found.hit_count) == (

@@ -28,7 +28,7 @@ from langchain_agentmem.errors import (
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
-async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(
+async def test_an_index_with_another_schema_is_an_error_and_nothing_is_written(
     make: Make, bare: redis.Redis, do: Do
 ) -> None:
     await do(make(), "create_index")
@@ -39,11 +39,11 @@ async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(
         {"key_prefix": "other:"},
     ):
         other = make(**options)
-        with pytest.raises(IndexMismatchError, match="another shape"):
+        with pytest.raises(IndexMismatchError, match="another schema"):
             await do(other, "remember", "tea", user="alice")
-        with pytest.raises(IndexMismatchError, match="another shape"):
+        with pytest.raises(IndexMismatchError, match="another schema"):
             await do(other, "recall", "tea", user="alice")
-        with pytest.raises(IndexMismatchError, match="another shape"):
+        with pytest.raises(IndexMismatchError, match="another schema"):
             await do(other, "create_index")
     assert bare.keys("*") == []
     assert bare.execute_command("FT._LIST") == [b"agentmem:idx"], "and it was not dropped"
@@ -144,7 +144,7 @@ async def test_an_expired_memory_is_no_longer_known(
     make: Make, bare: redis.Redis, do: Do, storage: str, searches_in_scripts: bool
 ) -> None:
     memory = make(storage=storage)
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     old = [(await do(memory, "remember", text, user="alice")).id for text in ("green tea", "red car")]
     expire_unnoticed(bare, old)
     result = await do(memory, "remember", "green tea", user="alice")
@@ -177,7 +177,7 @@ async def test_a_full_server_stores_nothing_by_half(
 ) -> None:
     memory = make(**layout)
     known = await do(memory, "remember", "green tea", user="alice", ttl_seconds=500)
-    memory.index.searches_in_scripts = searches
+    memory.index.knowledge.searches_in_scripts = searches
     keys = set(bare.keys("*"))
     before = await do(memory, "get", known.id)
     bare.config_set("maxmemory", 1)

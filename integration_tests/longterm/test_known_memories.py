@@ -31,7 +31,7 @@ async def test_what_cannot_be_read_takes_no_place_and_swallows_nothing(
     make: Make, bare: redis.Redis, do: Do, storage: str, member: str, searches_in_scripts: bool
 ) -> None:
     memory = make(storage=storage)
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     vectors = [[1.0, n / 1000] + [0.0] * 254 for n in range(7)]
     ids = [f"m{n}" for n in range(7)]
     batches = memory.write_batches(ids, user="alice", kind="semantic", embeddings=vectors, ids=ids)
@@ -64,7 +64,7 @@ async def test_learning_again_never_shortens_a_life(
     after: int | None,
 ) -> None:
     memory = make(storage=storage)
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     known = await do(memory, "remember", "green tea", user="alice", ttl_seconds=before)
     assert (await do(memory, "remember", "green tea", user="alice", ttl_seconds=given)).deduped
     left = (await do(memory, "get", known.id)).ttl_seconds
@@ -75,7 +75,7 @@ async def test_a_threshold_of_zero_is_the_same_vector(
     make: Make, do: Do, layout: dict[str, Any], searches_in_scripts: bool
 ) -> None:
     memory = make(**layout, embeddings=WordEmbeddings(384), dedup_threshold=0)
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     numbers = random.Random(5)
     vectors = [[numbers.gauss(0, 1) for _ in range(384)] for _ in range(100)]
     texts = [f"n{n}" for n in range(100)]
@@ -92,7 +92,7 @@ async def test_an_id_that_is_there_is_replaced_by_a_small_correction(
     make: Make, do: Do, storage: str, searches_in_scripts: bool
 ) -> None:
     memory = make(storage=storage)
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     for text in ("the museum opens at nine", "The museum opens at nine!"):
         (result,) = await do(memory, "remember_many", [text], user="alice", ids=["opening"])
         assert (result.id, result.deduped, result.existing_distance) == ("opening", False, None)
@@ -102,7 +102,7 @@ async def test_an_id_that_is_there_is_replaced_by_a_small_correction(
 
 
 @pytest.mark.timeout(100)
-def test_others_wait_for_an_index_that_is_being_filled(url: str, bare: redis.Redis) -> None:
+def test_others_wait_for_an_index_that_is_being_backfilled(url: str, bare: redis.Redis) -> None:
     numbers = np.random.default_rng(5).normal(size=(4000, 64))
     facts = [f"fact {number}" for number in range(4000)]
     with LongTermMemory(url, storage="hash") as first, LongTermMemory(url, storage="hash") as second:
@@ -113,22 +113,22 @@ def test_others_wait_for_an_index_that_is_being_filled(url: str, bare: redis.Red
             target=first.remember, args=(facts[0],), kwargs={"user": "u", "embedding": numbers[0].tolist()}
         )
         maker.start()
-        wait_until(lambda: bare.exists("agentmem:idx:filling"))
+        wait_until(lambda: bare.exists("agentmem:idx:backfilling"))
         again = [second.remember(facts[n], user="u", embedding=numbers[n].tolist()) for n in (9, 1999, 3999)]
         assert [result.deduped for result in again] == [True] * 3
         maker.join()
         found = second.recall("x", user="u", k=1, embedding=numbers[3998].tolist())
         assert [record.text for record in found] == [facts[3998]]
-        assert not bare.exists("agentmem:idx:filling")
+        assert not bare.exists("agentmem:idx:backfilling")
         assert len(list(bare.scan_iter("agent:mem:*", count=1000))) == 4000
 
 
 def test_a_flag_whose_maker_died_is_taken_away(url: str, bare: redis.Redis) -> None:
     with LongTermMemory(url) as memory:
         memory.remember("x", user="u", embedding=[1.0, 2.0])
-        bare.set("agentmem:idx:filling", 1, ex=60)
+        bare.set("agentmem:idx:backfilling", 1, ex=60)
         assert memory.remember("x", user="u", embedding=[1.0, 2.0]).deduped
-        assert not bare.exists("agentmem:idx:filling")
-        bare.set("agentmem:idx:filling", 1, ex=60)
+        assert not bare.exists("agentmem:idx:backfilling")
+        bare.set("agentmem:idx:backfilling", 1, ex=60)
         assert memory.recall("x", user="u", embedding=[1.0, 2.0])
-        assert not bare.exists("agentmem:idx:filling")
+        assert not bare.exists("agentmem:idx:backfilling")

@@ -22,7 +22,7 @@ class TestEveryLayout:
     @pytest.fixture
     def memory(self, make: Make, layout: dict[str, Any], searches_in_scripts: bool) -> LongTermMemory:
         memory = make(**layout)
-        memory.index.searches_in_scripts = searches_in_scripts
+        memory.index.knowledge.searches_in_scripts = searches_in_scripts
         return memory
 
     async def test_a_memory_is_stored_recalled_read_and_deleted(self, memory: LongTermMemory, do: Do) -> None:

@@ -173,7 +173,7 @@ async def test_until_then_no_scope_meets_what_the_guide_wrote_for_another(
 ) -> None:
     """The index splits raw values at commas and trims them, so that they look like others' there."""
     await do(memory, "create_index")
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     for number, user in enumerate(ODD):
         newest = {"created_ts": 4e9 + number}
         guide.remember(f"m{number}", "green tea", user, **newest)
@@ -220,7 +220,7 @@ async def test_an_index_over_other_documents_is_never_rebuilt(
     with pytest.raises(IndexMismatchError, match=f"{other}: is "):
         await do(make(storage=storage), "rebuild_index")
     assert (guide.documents(), guide.fields()) == before
-    assert not bare.exists("agentmem:idx:filling")
+    assert not bare.exists("agentmem:idx:backfilling")
 
 
 @pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
@@ -233,10 +233,10 @@ async def test_an_index_of_either_algorithm_and_with_further_fields_serves_as_it
         memory = make(storage=guide.storage, algorithm=ours)
         assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["m1"]
         assert (await do(memory, "remember", "green tea", user="alice")).id == "m1"
-        assert algorithm in (await do(memory, "index_info"))["shape"]["embedding"]
+        assert algorithm in (await do(memory, "index_info"))["schema"]["embedding"]
     other = {"HNSW": "flat", "FLAT": "hnsw"}[algorithm]
     await do(make(storage=guide.storage, algorithm=other), "rebuild_index")
-    assert other.upper() in (await do(memory, "index_info"))["shape"]["embedding"]
+    assert other.upper() in (await do(memory, "index_info"))["schema"]["embedding"]
     assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["m1"]
 
 
@@ -266,11 +266,11 @@ def test_others_wait_while_the_index_is_rebuilt(url: str, bare: redis.Redis) -> 
     ):
         rebuilding = threading.Thread(target=first.rebuild_index)
         rebuilding.start()
-        wait_until(lambda: bare.exists("agentmem:idx:filling"))
+        wait_until(lambda: bare.exists("agentmem:idx:backfilling"))
         again = [second.remember("x", user="u", embedding=numbers[at].tolist()) for at in (9, 1999, 3999)]
         assert [result.id for result in again] == ["m9", "m1999", "m3999"]
         rebuilding.join()
-        assert not bare.exists("agentmem:idx:filling")
+        assert not bare.exists("agentmem:idx:backfilling")
         assert second.index_info()["documents"] == 4000
 
 

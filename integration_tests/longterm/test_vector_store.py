@@ -121,7 +121,7 @@ def test_an_index_that_vanished_before_a_write_is_made_again(make: Make, countin
     store = MemoryVectorStore(make(), user="alice")
     store.add_texts(["one"])
     counting.transport.run(store.memory.index.drop())
-    store.memory.index._checked = True  # as if somebody else had dropped it
+    store.memory.index.knowledge.checked = True  # as if somebody else had dropped it
     store.add_texts(["two", "three"])
     assert store.memory.index_info()["documents"] == 3
     assert len(store.similarity_search("two", k=9)) == 3

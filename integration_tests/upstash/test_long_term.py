@@ -41,7 +41,7 @@ def memory(request: pytest.FixtureRequest, make: Make) -> UpstashLongTermMemory:
     """Where the server allows searches in scripts, and where it does not."""
     memory = make()
     memory.create_index()
-    memory.store.index.searches_in_scripts = request.param
+    memory.store.index.knowledge.searches_in_scripts = request.param
     return memory
 
 
@@ -171,7 +171,9 @@ class TestEveryServer:
         assert hit.id == first.id
         for change, known in ((0.01, False), (-0.01, True)):
             judging = make(dedup_score=hit.score + change)
-            judging.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
+            judging.store.index.knowledge.searches_in_scripts = (
+                memory.store.index.knowledge.searches_in_scripts
+            )
             result = await do(judging, "remember", again, user="alice")
             assert (result.deduped, result.id == first.id) == (known, known)
             memory.delete_memory(result.id if not known else "alice:none")
@@ -197,7 +199,7 @@ class TestEveryServer:
         memory.remember(stored, user="alice")
         memory.wait_indexing()
         eager = make(dedup_score=0)
-        eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
+        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
         assert (await do(eager, "remember", other, user="alice")).deduped is known
 
     async def test_what_the_index_names_but_is_gone_is_not_known(
@@ -208,7 +210,7 @@ class TestEveryServer:
         emulator.indexing_delay_seconds = 60
         bare.delete(f"memory:{first.id}")
         eager = make(dedup_score=0)
-        eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
+        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
         assert not (await do(eager, "remember", "likes green tea", user="alice")).deduped
 
     @pytest.mark.parametrize("becomes", ["gone", "unreadable"])
@@ -218,7 +220,7 @@ class TestEveryServer:
         memory = make(dedup_score=0)
         first = memory.remember("Alice likes green tea", user="alice")
         memory.wait_indexing()
-        memory.store.index.searches_in_scripts = False
+        memory.store.index.knowledge.searches_in_scripts = False
 
         def act(batch: Batch) -> None:
             if any(f"memory:{first.id}" in map(text, command.args) for command in batch):
@@ -236,7 +238,7 @@ class TestEveryServer:
         self, make: Make, memory: UpstashLongTermMemory, do: Do
     ) -> None:
         exact = make(dedup_score=None)
-        exact.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
+        exact.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
         first = await do(exact, "remember", "Alice likes green tea", user="alice")
         exact.wait_indexing()
         assert not (await do(exact, "remember", "likes green tea", user="alice")).deduped
@@ -253,7 +255,7 @@ class TestEveryServer:
         assert found.score > 2
         assert str(found.score) < "2", "as a text it would be less"
         eager = make(dedup_score=2)
-        eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
+        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
         assert (await do(eager, "remember", " ".join(words[1:]), user="alice")).deduped
 
     async def test_a_memory_is_read_and_deleted_by_its_owner_alone(
@@ -286,7 +288,7 @@ class TestIndex:
         self, make: Make, in_scripts: bool, do: Do
     ) -> None:
         memory = make(dedup_score=None)
-        memory.store.index.searches_in_scripts = in_scripts
+        memory.store.index.knowledge.searches_in_scripts = in_scripts
         await do(memory, "remember", "Likes tea", user="alice")
         assert await do(memory, "wait_indexing") is True
         assert len(await do(memory, "recall", "tea", user="alice")) == 1
@@ -523,7 +525,7 @@ async def test_where_a_server_refuses_searches_in_scripts_it_is_asked_otherwise_
     emulator.requests.clear()
     emulator.answer_next(200, [{"error": "ERR SEARCH.QUERY is not allowed from a script"}])
     assert (await do(memory, "remember", "likes green tea", user="alice")).deduped
-    assert memory.store.index.searches_in_scripts is False
+    assert memory.store.index.knowledge.searches_in_scripts is False
     emulator.requests.clear()
     assert not (await do(memory, "remember", "a red car", user="alice")).deduped
     assert emulator.requests[0].commands[0][0] == "SEARCH.QUERY"

@@ -52,7 +52,7 @@ def create_index(bare: redis.Redis, dimensions: int) -> None:
     bare.execute_command(*settings.create(dimensions).args)
 
 
-async def test_memories_are_forgotten_while_the_index_is_being_filled(
+async def test_memories_are_forgotten_while_the_index_is_being_backfilled(
     memory: AgentMemory, bare: redis.Redis, do: Do
 ) -> None:
     memory.long_term.remember("it has used the index", user="alice")

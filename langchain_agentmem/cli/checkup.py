@@ -202,8 +202,10 @@ def index(memory: AgentMemory) -> Finding:
         return Finding("index", "ok", f"{settings.name} is not there yet: the first memory makes it")
     except SearchUnavailableError:
         return Finding("index", "broken", "none, for want of Search")
-    about = f"{settings.name}, {text.count(state.documents, 'document')}, {state.shape.get('embedding', '?')}"
-    about += f", {state.shape['storage']} {state.shape['prefix']}, {state.memory_mb:.1f} MB"
+    about = (
+        f"{settings.name}, {text.count(state.documents, 'document')}, {state.schema.get('embedding', '?')}"
+    )
+    about += f", {state.schema['storage']} {state.schema['prefix']}, {state.memory_mb:.1f} MB"
     try:
         state.check(settings, None)
     except AgentMemoryError as error:
@@ -212,7 +214,7 @@ def index(memory: AgentMemory) -> Finding:
         failed = text.count(state.failures, "document")
         return Finding("index", "warning", f"{about}; {failed} could not be indexed, and are never recalled")
     if state.indexing:
-        return Finding("index", "warning", f"{about}; still being filled")
+        return Finding("index", "warning", f"{about}; still being backfilled")
     return Finding("index", "ok", about)
 
 

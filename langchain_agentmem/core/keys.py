@@ -74,9 +74,9 @@ def never_written(index_name: str) -> str:
     return f"{index_name}:never"
 
 
-def filling(index_name: str) -> str:
-    """A key that is there while an index does not hold every memory yet."""
-    return f"{index_name}:filling"
+def backfilling(index_name: str) -> str:
+    """Return the key that is there while an index does not hold every memory yet."""
+    return f"{index_name}:backfilling"
 
 
 def glob(prefix: str) -> str:

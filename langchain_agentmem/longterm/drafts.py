@@ -1,10 +1,12 @@
-"""What is to be stored, checked as a whole before any of it is."""
+"""Check what is to be stored as a whole, before any of it is."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
+
+from typing_extensions import Required, Unpack
 
 from langchain_agentmem.core import checks, json
 from langchain_agentmem.core.checks import Ttl
@@ -13,7 +15,7 @@ from langchain_agentmem.longterm.types import Draft, WriteBatch
 
 
 def encode_metadata(metadata: Any) -> bytes | None:
-    """Metadata as JSON text; `None` if there is none.
+    """Return metadata as JSON text; `None` if there is none.
 
     Raises:
         InvalidInputError: It is not a dict, or JSON cannot bring it back equal.
@@ -38,6 +40,16 @@ def encode_metadata(metadata: Any) -> bytes | None:
 TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
 
 
+class About(TypedDict, total=False):
+    """What memories that are stored together have in common: what `remember` takes besides a text."""
+
+    user: Required[str]
+    namespace: str
+    kind: str
+    source_thread: str
+    ttl_seconds: Ttl
+
+
 class Drafting:
     """Makes drafts of memories by the rules of one `LongTermMemory`.
 
@@ -58,15 +70,26 @@ class Drafting:
         text: str,
         *,
         user: str,
-        namespace: str,
-        kind: str,
-        source_thread: str,
-        ttl_seconds: Ttl,
-        metadata: dict[str, Any] | None,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        metadata: dict[str, Any] | None = None,
         id: str | None = None,
         document_id: str | None = None,
     ) -> Draft:
-        """Return a memory to be stored, checked; one with an id replaces what has that id.
+        """Return a memory to be stored, checked.
+
+        Args:
+            text: The memory.
+            user: Whose it is.
+            namespace: The part of the user's memories it belongs to.
+            kind: Its kind.
+            source_thread: The thread it was learnt in; empty for none.
+            ttl_seconds: Its TTL in seconds; `...` for the kind's default, `None` for no expiry.
+            metadata: Whatever JSON can bring back equal.
+            id: Its id, if it replaces what has that id; otherwise it gets a new one.
+            document_id: The id a vector store gave it.
 
         Raises:
             InvalidInputError: Something about it cannot be stored.
@@ -96,9 +119,18 @@ class Drafting:
         ids: Sequence[str | None] | None,
         document_ids: Sequence[str | None] | None = None,
         batch_size: int,
-        **about: Any,
+        **about: Unpack[About],
     ) -> list[WriteBatch]:
-        """Many memories to be stored, all checked, in batches of one round trip each.
+        """Return many memories to be stored, all checked, in batches of one round trip each.
+
+        Args:
+            texts: The memories.
+            embeddings: One vector per text, if they are there.
+            metadatas: One dict, or `None`, per text.
+            ids: One id, or `None`, per text.
+            document_ids: One id of a vector store, or `None`, per text.
+            batch_size: How many memories a batch has.
+            **about: What the memories have in common.
 
         Raises:
             InvalidInputError: Something about one cannot be stored, or the lists differ in length.

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_agentmem.cli.transfer.format import Defaults, MemoryLine, Tally
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import gather, ok
+from langchain_agentmem.longterm.redisearch.document import vector
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
-from langchain_agentmem.longterm.redisearch.vectors import vector
 from langchain_agentmem.longterm.types import Draft, WriteBatch
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`LongTermMemory`: what is known about users, on Redis with Search, found by its meaning."""
+"""`LongTermMemory`: memories of users on Redis with Search, found by their meaning."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
 from langchain_agentmem.longterm.drafts import TTL_BY_KIND
-from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
-from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.document import TOLERANCE, vector
+from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
-from langchain_agentmem.longterm.redisearch.schema import Algorithm, IndexSettings
-from langchain_agentmem.longterm.redisearch.vectors import TOLERANCE, VectorType, each_of, vector
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.types import (
+    Algorithm,
     Draft,
     MemoryRecord,
     Mode,
@@ -29,6 +30,7 @@ from langchain_agentmem.longterm.types import (
     Scope,
     Search,
     Storage,
+    VectorType,
     WriteBatch,
 )
 from langchain_agentmem.transport.connections import Transport
@@ -43,11 +45,11 @@ class LongTermMemory(BaseLongTermMemory):
     """Memories of users, in namespaces and of kinds, on Redis with Search.
 
     A user, namespace or kind matches itself alone, byte for byte. The constructor does no I/O. The
-    index is made by the first operation that needs it, once, and again if it has gone missing; the
+    index is created by the first operation that needs it, once, and again if it has gone missing; the
     first of a connection costs a round trip more. The default embeddings are loaded when first used.
 
     Args:
-        url: A Redis URL, or `embedded://`; or hand in clients.
+        url: A Redis URL, or `embedded://`; or supply clients.
         client: A sync client of yours; it is neither changed nor closed.
         async_client: An async client of yours.
         transport: What another object of this package already connects with.
@@ -57,10 +59,10 @@ class LongTermMemory(BaseLongTermMemory):
         storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
         algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
         vector_type: `float16` takes half of the memory of `float32`.
-        dedup_threshold: Up to this cosine distance a memory is known already. Thresholds have 1e-6 to
+        dedup_threshold: Up to this cosine distance a memory is a duplicate. Thresholds have 1e-6 to
             spare (`float16`: 1e-3), because distances are rounded: 0 is the same vector.
         recall_threshold: Up to this cosine distance a memory is recalled.
-        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
+        ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -73,6 +75,7 @@ class LongTermMemory(BaseLongTermMemory):
     supports_namespaces = True
     supports_chosen_ids = True
     modes = ("vector",)
+    index: MemoryIndex
 
     def __init__(
         self,
@@ -134,9 +137,9 @@ class LongTermMemory(BaseLongTermMemory):
         return self._embeddings
 
     def rebuild_index(self) -> RebuiltIndex:
-        """Make the search index anew, over the memories that are there; none is deleted.
+        """Recreate the search index over the memories that are there; none is deleted.
 
-        For an index that another program made (such as the one of the Redis documentation's guide to agent
+        For an index that another program created (such as the one of the Redis documentation's guide to agent
         memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
         program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
         written as this package does, so that their memories are found: each memory in one atomic step.
@@ -151,9 +154,6 @@ class LongTermMemory(BaseLongTermMemory):
         """Async version of `rebuild_index`."""
         return await self.transport.arun(self.rebuild_op())
 
-    def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
-        """Refuse nothing."""
-
     def check_embedding(self, embedding: Sequence[float]) -> None:
         """Refuse a vector that the index cannot take.
 
@@ -163,7 +163,7 @@ class LongTermMemory(BaseLongTermMemory):
         self._vector(embedding)
 
     def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
-        """Store a batch in one round trip, each memory unless its scope holds one within the threshold.
+        """Store a batch in one round trip; skip what is within `dedup_threshold` of another in its scope.
 
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.
@@ -179,7 +179,7 @@ class LongTermMemory(BaseLongTermMemory):
     def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[dedup.Entry]:
         entries = [
             dedup.Entry(draft, self._vector(embedding))
-            for draft, embedding in zip(drafts, each_of(vectors, len(drafts)), strict=True)
+            for draft, embedding in zip(drafts, vectors, strict=True)
         ]
         sizes = {len(entry.embedding) for entry in entries}
         if len(sizes) > 1:
@@ -188,13 +188,7 @@ class LongTermMemory(BaseLongTermMemory):
 
     def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
         threshold = self.dedup_threshold if deduplicate else None
-        results: list[RememberResult | None] = [None] * len(entries)
-
-        def the_rest() -> Op[None]:
-            return dedup.remember(self.store, self.index, entries, threshold, results)
-
-        yield from self.index.using(len(entries[0].embedding) if entries else None, the_rest)
-        return [result for result in results if result is not None]
+        return dedup.remember(self.store, self.index, entries, threshold)
 
     def search(
         self,
@@ -213,13 +207,17 @@ class LongTermMemory(BaseLongTermMemory):
         """
         if mode not in (None, "vector"):
             raise InvalidInputError(f"mode must be 'vector', not {mode!r}.")
-        threshold = checks.given(distance_threshold, self.recall_threshold)
+        threshold: float | None = self.recall_threshold
+        if distance_threshold is not ...:
+            threshold = (
+                None if distance_threshold is None else distance("distance_threshold", distance_threshold)
+            )
         scope = Scope.of_user(user, namespace, kind)
         return Search(
             scope=scope,
-            condition=condition(scope, filter),
+            condition=condition(scope) if filter is None else narrowed(scope, filter),
             k=checks.positive("k", k),
-            distance_threshold=None if threshold is None else distance("distance_threshold", threshold),
+            distance_threshold=threshold,
         )
 
     def search_op(
@@ -246,7 +244,7 @@ class LongTermMemory(BaseLongTermMemory):
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
-        return _only(queries.get(self.store, [memory_id], Scope.of_any(user, None, None)))
+        return only(queries.get(self.store, [memory_id], Scope.of_any(user, None, None)))
 
     def get_many_op(self, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:
         """Return memories by id, `None` for each that is missing or in another scope. One round trip."""
@@ -262,11 +260,11 @@ class LongTermMemory(BaseLongTermMemory):
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
-        return _deleted(queries.delete(self.store, [memory_id], Scope.of_any(user, None, None)))
+        return _deleted(clearing.delete(self.store, [memory_id], Scope.of_any(user, None, None)))
 
     def delete_many_op(self, ids: list[str], scope: Scope) -> Op[int]:
         """Delete memories by their ids, those in the scope only; return how many. One round trip."""
-        return queries.delete(self.store, ids, scope)
+        return clearing.delete(self.store, ids, scope)
 
     def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
         """Return the operation of `clear`."""
@@ -291,37 +289,18 @@ class LongTermMemory(BaseLongTermMemory):
         """Return the operation of `rebuild_index`."""
         return (yield from rebuild(self.store, self.index, (yield from self._dimensions(None))))
 
-    def drop_op(self, delete_documents: bool) -> Op[None]:
-        """Return the operation of `drop_index`."""
-        yield from self.index.drop()
-        if delete_documents:
-            yield from clearing.clear_prefix(self.store)
-
-    def info_op(self) -> Op[dict[str, Any]]:
-        """Return the operation of `index_info`."""
-        state = yield from self.index.info()
-        return {
-            "name": self.index.settings.name,
-            "dimensions": state.dimensions,
-            "documents": state.documents,
-            "failures": state.failures,
-            "indexing": state.indexing,
-            "memory_mb": state.memory_mb,
-            "shape": state.shape,
-        }
-
-    def _dimensions(self, known: int | None) -> Op[int]:
-        """Return the vectors' length: as known, as the embeddings declare it, or of a vector they make."""
+    def _dimensions(self, found: int | None) -> Op[int]:
+        """Return the vectors' length: as found, as the embeddings declare it, or of a vector they make."""
+        if found is not None:
+            return found
         declared = getattr(self.embeddings, "dimensions", None)
-        if known is None and isinstance(declared, int) and declared > 0:
-            known = declared
-        if known is None:
-            (made,) = yield Embed(self.embeddings, ["dimensions"], "query")
-            known = len(made)
-        return known
+        if isinstance(declared, int) and declared > 0:
+            return declared
+        (made,) = yield Embed(self.embeddings, ["dimensions"], "query")
+        return len(made)
 
     def _indexed(self, operation: Callable[[], Op[T]]) -> Op[T]:
-        """Run an operation that has no vector at hand, if need be after making the index."""
+        """Run an operation that has no vector at hand, if need be after creating the index."""
         try:
             return (yield from self.index.using(None, operation))
         except IndexMissingError:
@@ -336,7 +315,7 @@ class LongTermMemory(BaseLongTermMemory):
 
 
 def distance(name: str, value: Any) -> float:
-    """A cosine distance: a number from 0 to 2."""
+    """Return a cosine distance, which is a number from 0 to 2."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise InvalidInputError(f"{name} must be a number from 0 to 2, not {value!r}.")
     if not 0 <= value <= 2:
@@ -350,11 +329,6 @@ def _one_of(name: str, value: Any, choices: Any) -> Any:
             f"{name} must be {' or '.join(map(repr, get_args(choices)))}, not {value!r}."
         )
     return value
-
-
-def _only(op: Op[list[T]]) -> Op[T]:
-    (result,) = yield from op
-    return result
 
 
 def _deleted(op: Op[int]) -> Op[bool]:

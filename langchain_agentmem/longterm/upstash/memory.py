@@ -1,4 +1,4 @@
-"""`UpstashLongTermMemory`: what is known about users, on Upstash Redis, found by its words."""
+"""`UpstashLongTermMemory`: memories of users on Upstash Redis, found by their words."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class UpstashLongTermMemory(BaseLongTermMemory):
 
     The data model is the one of Upstash's own "Agent Memory with Redis Search", so that memories of an
     app that was built on it are found. A user or kind matches itself alone, byte for byte. There are no
-    vectors, and no namespaces but `default`. The constructor does no I/O; the index is made by the
+    vectors, and no namespaces except `default`. The constructor does no I/O; the index is created by the
     first operation that finds it missing.
 
     Upstash indexes a moment after a write: until then a memory is not recalled, and only the same text
-    is known. What counts as the same text: upper and lower case, white space, accents written apart and
+    counts as a duplicate. What is the same text: upper and lower case, white space, accents written apart and
     full stops at the end make no difference.
 
     Args:
@@ -47,12 +47,12 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         transport: What another object of this package already connects with.
         index_name: The search index.
         key_prefix: What stands before the user and the id in a key.
-        dedup_score: Above this relevance a memory of the same user and kind is known already. 8 is the
+        dedup_score: Above this relevance a memory of the same user and kind is a duplicate. 8 is the
             tutorial's choice, for small stores. Scores have no upper end and grow with what is stored:
             among thousands of memories, one rare word in common scores more. So set it by your own
-            scores, or to `None`: then only the same text is known.
+            scores, or to `None`: then only the same text is a duplicate.
         recency_per_day: What a day of age takes off a score; 0 ranks by relevance alone.
-        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
+        ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -66,6 +66,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     supports_chosen_ids = False
     modes = ("text",)
     embeddings = None
+    index: UpstashIndex
 
     _on_redis = "LongTermMemory"
 
@@ -96,8 +97,9 @@ class UpstashLongTermMemory(BaseLongTermMemory):
             dedup_score=None if dedup_score is None else _points("dedup_score", dedup_score),
             recency_per_day=recency,
         )
+        self.index = self.store.index
         self._connect_rest(transport, url, client, async_client, socket_timeout_seconds, token)
-        self.store.index.share(self.transport.known)
+        self.index.share(self.transport.known)
 
     def wait_indexing(self) -> bool:
         """Wait until everything written so far is found; for tests, not after each write. One round trip.
@@ -105,11 +107,11 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         Returns:
             Whether there is an index.
         """
-        return self.transport.run(self.store.index.wait())
+        return self.transport.run(self.index.wait())
 
     async def await_indexing(self) -> bool:
         """Async version of `wait_indexing`."""
-        return await self.transport.arun(self.store.index.wait())
+        return await self.transport.arun(self.index.wait())
 
     def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
         """Refuse a namespace other than `default`, vectors, and ids.
@@ -216,17 +218,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
 
         Memories that are there already are found as soon as the server has indexed them: see `wait_indexing`.
         """
-        return self.store.index.ensure()
-
-    def info_op(self) -> Op[dict[str, Any]]:
-        """Return the operation of `index_info`."""
-        return self.store.index.info()
-
-    def drop_op(self, delete_documents: bool) -> Op[None]:
-        """Return the operation of `drop_index`."""
-        yield from self.store.index.drop()
-        if delete_documents:
-            yield from queries.clear(self.store, None, None)
+        return self.index.ensure()
 
     def _scope(self, user: str, namespace: str | None, kind: str | None) -> Scope:
         self.check_supported(namespace=namespace)
@@ -241,12 +233,12 @@ def _points(name: str, value: Any) -> float:
 
 def _at_most(name: str, value: Any, most: int) -> int:
     if checks.positive(name, value) > most:
-        raise InvalidInputError(f"{name} is {value}; Upstash's search brings {most} at most.")
+        raise InvalidInputError(f"{name} is {value}; Upstash's search returns {most} at most.")
     return int(value)
 
 
 def _id(memory_id: Any) -> str:
-    """An id: a user, which may be as long as a name may be, and what follows."""
+    """Return an id: a user, which may be as long as a name may be, and what follows."""
     if not checks.utf8("id", memory_id):
         raise InvalidInputError("id is empty; ids are what remember() returns.")
     return str(memory_id)

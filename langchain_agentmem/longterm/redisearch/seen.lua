@@ -1,4 +1,4 @@
--- hit: the functions that `remember` and `renew` begin with. No script of its own.
+-- seen: the functions that `remember` and `renew` begin with. No script of its own.
 
 -- The user, namespace or kind of a memory, as the index holds it.
 local function tag_of(key, storage, name)
@@ -6,10 +6,10 @@ local function tag_of(key, storage, name)
   return string.match(redis.call('JSON.GET', key, '$.' .. name) or '', '^%["(.*)"%]$')
 end
 
--- Count a memory as learnt again, and let it live as long again: its life is never shortened. Returns
--- false, and does nothing, if it is gone, holds no memory that could be read, or is of another scope: the
--- index splits what other programs wrote at commas, and trims it. `tags` are of user, namespace and kind.
-local function hit(key, storage, ttl, tags)
+-- Count a memory as seen again, and extend its TTL. Returns false, and does nothing, if it is gone, holds
+-- no memory that could be read, or is of another scope: the index splits what other programs wrote at
+-- commas, and trims it. `tags` are of user, namespace and kind.
+local function seen(key, storage, ttl, tags)
   if storage == 'hash' then
     local read = redis.call('HMGET', key, 'text', 'source_thread', 'hit_count', 'created_ts')
     if not (read[1] and read[2] and string.match(read[3] or '', '^%d+$') and tonumber(read[4] or '')) then
@@ -31,7 +31,7 @@ local function hit(key, storage, ttl, tags)
   else
     redis.call('JSON.NUMINCRBY', key, '$.hit_count', 1)
   end
-  prolong(key, ttl)
+  extend(key, ttl)
   return true
 end
 

@@ -1,7 +1,7 @@
--- prolong: the function that every `hit` uses. No script of its own.
+-- extend: the function that every `seen` uses. No script of its own.
 
--- Let a key live as long again, in seconds ('' for ever): its life is never shortened.
-local function prolong(key, ttl)
+-- Extend a key's TTL to so many seconds ('' for no expiry); a TTL is never shortened.
+local function extend(key, ttl)
   local left = redis.call('PTTL', key)
   if left < 0 then return end
   if ttl == '' then

@@ -1,13 +1,13 @@
--- hit: the functions that `remember` and `store` begin with. No script of its own.
+-- seen: the functions that `remember` and `store` begin with. No script of its own.
 
 -- Whether the one value a path leads to looks like this, as JSON text in brackets.
 local function holds(key, name, pattern)
   return string.find(redis.call('JSON.GET', key, '$.' .. name) or '', pattern) ~= nil
 end
 
--- Count a memory as learnt again, and let it live as long again: its life is never shortened. Returns
--- false, and does nothing, if it is gone, or holds no memory that could be read.
-local function hit(key, ttl)
+-- Count a memory as seen again, and extend its TTL. Returns false, and does nothing, if it is gone, or
+-- holds no memory that could be read.
+local function seen(key, ttl)
   for _, name in ipairs({'text', 'userId', 'kind'}) do
     if not holds(key, name, '^%["') then return false end
   end
@@ -19,7 +19,7 @@ local function hit(key, ttl)
   else
     return false
   end
-  prolong(key, ttl)
+  extend(key, ttl)
   return true
 end
 
@@ -49,12 +49,12 @@ end
 -- or nil, and 1 if there is no search index, else 0.
 local function store(key, ttl, document, look)
   if redis.call('EXISTS', key) == 1 then
-    if hit(key, ttl) then return {1, key, 0} end
+    if seen(key, ttl) then return {1, key, 0} end
     return redis.error_reply('TAKEN what is stored there is no memory')
   end
-  local known, missing = look()
-  if known and alike(known, cjson.decode(document)['text']) and hit(known, ttl) then
-    return {1, known, 0}
+  local found, missing = look()
+  if found and alike(found, cjson.decode(document)['text']) and seen(found, ttl) then
+    return {1, found, 0}
   end
   redis.call('JSON.SET', key, '$', document)
   if ttl ~= '' then redis.call('EXPIRE', key, ttl) end
