@@ -137,7 +137,7 @@ class AgentMemory(Connected):
             "url": node.url,
             "session_storage": "list",
             "session_ttl_seconds": node.session_ttl,
-            "max_turns": node.window,
+            "max_turns": node.max_messages,
             "memory_key": node.memory_key,
         }
         if node.token is not None:
@@ -151,20 +151,7 @@ class AgentMemory(Connected):
         """Tier 1: the conversations."""
         from langchain_agentmem.working.working_memory import WorkingMemory
 
-        return WorkingMemory(
-            transport=self.transport,
-            ttl_seconds=self.settings.session_ttl_seconds,
-            max_turns=self.settings.max_turns,
-            key_prefix=self.settings.session_prefix,
-            storage=self.settings.session_storage,
-            list_prefix=self.settings.session_list_prefix,
-            threads_prefix=self.settings.threads_prefix,
-            threads_ttl_seconds=self.settings.events_ttl_seconds,
-            reserved_prefixes=(
-                *(self.settings.events_prefix, self.settings.memory_prefix),
-                f"{self.settings.index_name}:",
-            ),
-        )
+        return WorkingMemory(transport=self.transport, **vars(self.settings.working))
 
     @cached_property
     def long_term(self) -> BaseLongTermMemory:
@@ -172,30 +159,14 @@ class AgentMemory(Connected):
         if self.transport.rest:
             from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 
-            return UpstashLongTermMemory(
-                transport=self.transport,
-                index_name=self.settings.index_name,
-                key_prefix=self.settings.memory_prefix,
-                dedup_score=self.settings.dedup_score,
-                recency_per_day=self.settings.recency_per_day,
-                ttl_by_kind=self.settings.ttl_by_kind,
-                max_text_bytes=self.settings.max_text_bytes,
-            )
+            return UpstashLongTermMemory(transport=self.transport, **vars(self.settings.long_term))
         from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
         return LongTermMemory(
             transport=self.transport,
             embeddings=self._embeddings,
-            index_name=self.settings.index_name,
-            key_prefix=self.settings.memory_prefix,
-            storage=self.settings.storage,
-            algorithm=self.settings.algorithm,
-            vector_type=self.settings.vector_type,
-            dedup_threshold=self.settings.dedup_threshold,
-            recall_threshold=self.settings.recall_threshold,
-            ttl_by_kind=self.settings.ttl_by_kind,
-            max_text_bytes=self.settings.max_text_bytes,
             socket_timeout_seconds=self.settings.socket_timeout_seconds,
+            **vars(self.settings.long_term),
         )
 
     @cached_property
@@ -203,13 +174,7 @@ class AgentMemory(Connected):
         """Tier 3: what happened, by thread."""
         from langchain_agentmem.events.event_log import EventLog
 
-        return EventLog(
-            transport=self.transport,
-            max_len=self.settings.events_max_len,
-            ttl_seconds=self.settings.events_ttl_seconds,
-            key_prefix=self.settings.events_prefix,
-            threads_prefix=self.settings.threads_prefix,
-        )
+        return EventLog(transport=self.transport, **vars(self.settings.events))
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
         """A LangChain chat history of one session; serves as a `get_session_history`.
@@ -221,29 +186,25 @@ class AgentMemory(Connected):
         """
         from langchain_agentmem.working import histories
 
-        named = self.session_id if session_id is None else session_id
-        settings = self.settings
-        if settings.session_storage == "hash":
+        config = self.settings.working
+        options: dict[str, Any] = {
+            "session_id": self.session_id if session_id is None else session_id,
+            "session_ttl": config.ttl_seconds,
+            "memory_key": self.settings.memory_key,
+            "max_messages": config.max_turns,
+            "transport": self.transport,
+        }
+        if config.storage == "hash":
             return histories.RedisHashChatMessageHistory(
-                named,
-                session_ttl=settings.session_ttl_seconds,
-                memory_key=settings.memory_key,
-                max_messages=settings.max_turns,
-                key_prefix=settings.session_prefix,
-                threads_prefix=settings.threads_prefix,
-                threads_ttl_seconds=settings.events_ttl_seconds,
+                key_prefix=config.key_prefix,
+                threads_prefix=config.threads_prefix,
+                threads_ttl_seconds=config.threads_ttl_seconds,
                 user=user,
-                transport=self.transport,
+                **options,
             )
         upstash, redis = histories.UpstashChatMessageHistory, histories.RedisListChatMessageHistory
-        return (upstash if self.transport.rest else redis)(
-            named,
-            session_ttl=settings.session_ttl_seconds,
-            memory_key=settings.memory_key,
-            window=settings.max_turns,
-            key_prefix=settings.session_list_prefix,
-            transport=self.transport,
-        )
+        list_history = upstash if self.transport.rest else redis
+        return list_history(key_prefix=config.list_prefix, trim=False, **options)
 
     def retriever(
         self,

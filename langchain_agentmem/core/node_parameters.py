@@ -11,6 +11,7 @@ from urllib.parse import quote
 from langchain_agentmem.core.checks import ttl, validate_id
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
+MEMORY_KEY = "chat_history"  # where a chain has its history, if it does not say
 INPUTS = ("baseURL", "sessionId", "sessionTTL", "memoryKey", "windowSize")
 _HOST = ("redisCacheHost", "redisCachePort", "redisCacheUser", "redisCachePwd", "redisCacheSslEnabled")
 CREDENTIAL = ("upstashRestToken", "redisUrl", *_HOST)
@@ -26,15 +27,15 @@ class NodeParameters:
         session_id: The session; `None` asks for a new one.
         session_ttl: Seconds a session lives after a write; `None` for ever.
         memory_key: The chain's variable for the history.
-        window: How many of the newest messages are read; `None` for all.
+        max_messages: How many of the newest messages are read; `None` for all.
     """
 
     url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     session_id: str | None = None
     session_ttl: int | None = None
-    memory_key: str = "chat_history"
-    window: int | None = None
+    memory_key: str = MEMORY_KEY
+    max_messages: int | None = None
 
     @classmethod
     def read(cls, inputs: Mapping[str, Any], credential: Mapping[str, Any] | None = None) -> NodeParameters:
@@ -56,8 +57,8 @@ class NodeParameters:
             token=token,
             session_id=session_id,
             session_ttl=_number("sessionTTL", given, "how many seconds an idle session lives"),
-            memory_key=_text("memoryKey", given, "chat_history"),
-            window=_number("windowSize", given, "how many messages are read"),
+            memory_key=_text("memoryKey", given, MEMORY_KEY),
+            max_messages=_number("windowSize", given, "how many messages are read"),
         )
 
 

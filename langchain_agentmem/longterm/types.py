@@ -14,6 +14,8 @@ from langchain_agentmem.core.operations import text
 logger = logging.getLogger("langchain_agentmem.longterm")
 
 Storage: TypeAlias = Literal["json", "hash"]
+Algorithm: TypeAlias = Literal["hnsw", "flat"]
+VectorType: TypeAlias = Literal["float32", "float16"]
 Mode: TypeAlias = Literal["vector", "text"]
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Literal
 
 from langchain_core.messages import BaseMessage
 
-from langchain_agentmem.core import keys, threads
+from langchain_agentmem.core import threads
 from langchain_agentmem.core.checks import Ttl, epoch_seconds, given, positive, utf8, validate_id
 from langchain_agentmem.core.checks import ttl as checked_ttl
-from langchain_agentmem.core.keys import Keys, refuse_taken
 from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
 from langchain_agentmem.core.operations import Command, Op, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under
 from langchain_agentmem.core.threads import NotedThread
-from langchain_agentmem.errors import ConfigurationError, InvalidInputError
+from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.transport.connected import Connected
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 from langchain_agentmem.working import listing, operations
+from langchain_agentmem.working.config import WorkingMemoryConfig
 from langchain_agentmem.working.listing import SessionPage
 from langchain_agentmem.working.operations import Owner
 from langchain_agentmem.working.session import SessionState, Window
@@ -70,31 +70,49 @@ class WorkingMemory(Connected):
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
-        ttl_seconds: int | None = 3600,
-        max_turns: int | None = 20,
-        key_prefix: str = "agent:session:",
-        storage: Literal["hash", "list"] = "hash",
-        list_prefix: str = "",
-        threads_prefix: str | None = None,
-        threads_ttl_seconds: Ttl = ...,
-        reserved_prefixes: Sequence[str] = (),
+        ttl_seconds: Ttl = WorkingMemoryConfig.ttl_seconds,
+        max_turns: int | None = WorkingMemoryConfig.max_turns,
+        key_prefix: str = WorkingMemoryConfig.key_prefix,
+        storage: Literal["hash", "list"] = WorkingMemoryConfig.storage,
+        list_prefix: str = WorkingMemoryConfig.list_prefix,
+        threads_prefix: str | None = WorkingMemoryConfig.threads_prefix,
+        threads_ttl_seconds: Ttl = WorkingMemoryConfig.threads_ttl_seconds,
+        reserved_prefixes: Sequence[str] = WorkingMemoryConfig.reserved_prefixes,
         token: str | None = None,
-        socket_timeout_seconds: float = 5.0,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        if storage not in ("hash", "list"):
-            raise ConfigurationError(f"storage must be 'hash' or 'list', not {storage!r}.")
-        if storage == "list" and list_prefix == key_prefix:
-            raise ConfigurationError("list_prefix and key_prefix must differ: a session has a key of each.")
-        self.ttl_seconds = checked_ttl("ttl_seconds", ttl_seconds)
-        self.max_turns = None if max_turns is None else positive("max_turns", max_turns)
-        self.key_prefix = key_prefix
-        self.list_prefix = list_prefix if storage == "list" else None
-        self._keys = Keys(
-            session_prefix=key_prefix, threads_prefix=threads_prefix or keys.threads_prefix(key_prefix)
+        self.config = WorkingMemoryConfig(
+            ttl_seconds=given(ttl_seconds, WorkingMemoryConfig.ttl_seconds),
+            max_turns=max_turns,
+            key_prefix=key_prefix,
+            storage=storage,
+            list_prefix=list_prefix,
+            threads_prefix=threads_prefix,
+            threads_ttl_seconds=given(threads_ttl_seconds, WorkingMemoryConfig.threads_ttl_seconds),
+            reserved_prefixes=reserved_prefixes,
         )
-        self._threads_ttl = checked_ttl("threads_ttl_seconds", given(threads_ttl_seconds, self.ttl_seconds))
-        self._reserved = (*self._keys.prefixes, *reserved_prefixes)
+        self._keys = self.config.keys
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
+
+    @property
+    def ttl_seconds(self) -> int | None:
+        """Return the TTL of an idle session; `None` for none."""
+        return self.config.ttl_seconds
+
+    @property
+    def max_turns(self) -> int | None:
+        """Return the window, in messages; `None` for all."""
+        return self.config.max_turns
+
+    @property
+    def key_prefix(self) -> str:
+        """Return what the key of a session begins with."""
+        return self.config.key_prefix
+
+    @property
+    def list_prefix(self) -> str | None:
+        """Return what the key of a session's list begins with; `None` if it has none."""
+        return self.config.list_prefix if self.config.storage == "list" else None
 
     def new_thread_id(self) -> str:
         """A thread id nobody has: 32 random hexadecimal digits."""
@@ -438,7 +456,7 @@ class WorkingMemory(Connected):
         Raises:
             MessageNotStorableError: It would not come back equal.
         """
-        return encode_turn(message, ts) if self.list_prefix is None else encode_entry(message)
+        return encode_turn(message, ts) if self.config.storage == "hash" else encode_entry(message)
 
     def write_commands(
         self,
@@ -469,7 +487,7 @@ class WorkingMemory(Connected):
             owner: The user whose session it must be, if it is anybody's; empty for anyone.
         """
         now = time.time() if now is None else now
-        life = _longer(given(ttl_seconds, self.ttl_seconds), self._threads_ttl)
+        life = _longer(given(ttl_seconds, self.ttl_seconds), self.config.threads_ttl_seconds)
         note = threads.note(self._keys, user, thread_id, now=now, ttl_seconds=life)
         return note, operations.write_session(
             self.key(thread_id),
@@ -502,7 +520,7 @@ class WorkingMemory(Connected):
         commands = self.write_commands(
             thread_id, user, agent, fields=fields, ttl_seconds=ttl_seconds, owner=owner
         )
-        life = _longer(given(ttl_seconds, self.ttl_seconds), self._threads_ttl)
+        life = _longer(given(ttl_seconds, self.ttl_seconds), self.config.threads_ttl_seconds)
         return self._started(thread_id, user, life, commands)
 
     def _started(
@@ -568,11 +586,9 @@ class WorkingMemory(Connected):
         return None if listed is None else listed.key
 
     def _listed(self, thread_id: str) -> operations.Listed | None:
-        if self.list_prefix is None:
+        if self.config.storage == "hash":
             return None
-        key = self.list_prefix + validate_id("thread_id", thread_id)
-        refuse_taken("thread_id", key, self._reserved)
-        return operations.Listed(key, self.max_turns)
+        return operations.Listed(self._keys.messages(thread_id), self.max_turns)
 
 
 def _named(user: str | None) -> str | None:

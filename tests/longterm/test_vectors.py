@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem.errors import EmbeddingError
-from langchain_agentmem.longterm.redisearch.vectors import VectorType, each_of, vector
+from langchain_agentmem.longterm.redisearch.vectors import each_of, vector
+from langchain_agentmem.longterm.types import VectorType
 
 
 @pytest.mark.parametrize(

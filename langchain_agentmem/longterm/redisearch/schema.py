@@ -10,17 +10,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core.operations import Argument, Command, pairs, text
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.redisearch.vectors import VectorType
-from langchain_agentmem.longterm.types import Storage
+from langchain_agentmem.longterm.types import Algorithm, Storage, VectorType
 
 if TYPE_CHECKING:
     from redisvl.schema import IndexSchema
-
-Algorithm: TypeAlias = Literal["hnsw", "flat"]
 
 # What a search looks at besides the k nearest; with the server's default of 10 the nearest of many
 # thousand is sometimes missed. Costs a tenth of a millisecond.

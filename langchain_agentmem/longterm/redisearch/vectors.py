@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite, sqrt
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.errors import EmbeddingError
+from langchain_agentmem.longterm.types import VectorType
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _SAFE = 1e-20  # a sum of squares from here to its inverse loses no digits of a float32, and is finite
-
-VectorType: TypeAlias = Literal["float32", "float16"]
 
 # How far from 0 a server's distance of two equal vectors may be. Measured, of 3 to 1536 numbers:
 # up to 2.4e-7 and 5.6e-4. Thresholds are compared with this much to spare.

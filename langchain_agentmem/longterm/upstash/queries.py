@@ -7,18 +7,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, reads, text
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.types import MemoryRecord, Scope, Search, UnreadableDocument
-from langchain_agentmem.longterm.upstash.document import (
-    decode,
-    document_of,
-    records,
-    user_prefix,
-)
+from langchain_agentmem.longterm.upstash.document import decode, document_of, records
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 
 PAGE = 1000  # what a query returns at most
@@ -42,8 +38,13 @@ class UpstashStore:
     recency_per_day: float
 
     @property
+    def keys(self) -> Keys:
+        """Return the key names."""
+        return Keys(memory_prefix=self.index.prefix)
+
+    @property
     def prefix(self) -> str:
-        """What stands before the id in a key."""
+        """Return what stands before the id in a key."""
         return self.index.prefix
 
     def query(self, condition: str, *arguments: Argument) -> Command:
@@ -92,7 +93,7 @@ def recent(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecor
     listed = yield from _newest(store, scope, limit)
     if not listed:
         return []
-    lives = yield [reads("TTL", store.prefix + record.id) for record in listed]
+    lives = yield [reads("TTL", store.keys.upstash_memory(record.id)) for record in listed]
     return [
         replace(record, ttl_seconds=_life(life))
         for record, life in zip(listed, map(ok, lives), strict=True)
@@ -141,7 +142,7 @@ def get(store: UpstashStore, memory_id: str, user: str | None) -> Op[MemoryRecor
         StoreError: The document is no memory.
         WrongKeyTypeError: The key holds something else.
     """
-    key = store.prefix + memory_id
+    key = store.keys.upstash_memory(memory_id)
     document, life = yield [reads("JSON.GET", key, "$"), reads("TTL", key)]
     if ok(document) is None or ok(life) == -2:
         return None
@@ -158,7 +159,7 @@ def _life(ttl: int) -> int | None:
 
 def delete(store: UpstashStore, memory_id: str, user: str | None) -> Op[bool]:
     """Delete a memory by its id, if it is the user's. One round trip; whether it was there."""
-    return int((yield from call(_FORGET.call([store.prefix + memory_id], user or "", "")))) == 1
+    return int((yield from call(_FORGET.call([store.keys.upstash_memory(memory_id)], user or "", "")))) == 1
 
 
 def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed]:
@@ -173,7 +174,7 @@ def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed
         return False
 
     # Of whatever type: servers name the type of a JSON document differently.
-    yield from scan(store.prefix if user is None else user_prefix(store.prefix, user), None, delete_page)
+    yield from scan(store.prefix if user is None else store.keys.upstash_memories(user), None, delete_page)
     return removed
 
 
@@ -184,6 +185,6 @@ def ids(store: UpstashStore, user: str | None) -> Op[list[str]]:
 
     One round trip per page of about 1,000 keys of the whole database.
     """
-    prefix = store.prefix if user is None else user_prefix(store.prefix, user)
+    prefix = store.prefix if user is None else store.keys.upstash_memories(user)
     found = yield from keys_under(prefix, None)
     return [text(key)[len(store.prefix) :] for key in found]
