@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_agentmem.core import json
-from langchain_agentmem.core.checks import YEAR_10000
+from langchain_agentmem.core.checks import NOBODY, YEAR_10000
 from langchain_agentmem.core.messages import decode_entry, decode_turn, is_unanswered, role_of
 from langchain_agentmem.core.operations import text
 from langchain_agentmem.errors import WrongOwnerError
@@ -26,7 +26,6 @@ _DESCRIBED = (
     *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
 )
 _TITLE_CHARACTERS = 80
-NOBODY = ("", "default")  # whose sessions are nobody's in particular
 _JSON = JSONDecoder()
 # What a foreign entry may cause.
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
