@@ -1,4 +1,4 @@
-"""Every error this package raises on its own account.
+"""Every error of this package.
 
 ::
 
@@ -20,7 +20,7 @@
     │   ├── WrongKeyTypeError                          the key holds something of another type
     │   ├── SearchUnavailableError                     the server has no Search (or no JSON) module
     │   ├── IndexMissingError                          the search index is not there
-    │   └── IndexMismatchError                         the search index has another shape
+    │   └── IndexMismatchError                         the search index has another schema
     └── EmbeddedRedisError                             the private Redis could not be started
 
 `StoreError` itself is raised for any other answer that is an error. A lower-level exception is
@@ -59,7 +59,7 @@ class AgentMemoryError(Exception):
     """The root of every error this package raises.
 
     Attributes:
-        output: What a wrapped chain had answered, if only writing the turn down failed; else `None`.
+        output: What a wrapped chain had answered, if only storing the exchange failed; else `None`.
     """
 
     output: Any = None
@@ -86,7 +86,7 @@ class MessageNotStorableError(InvalidInputError):
 
 
 class WrongOwnerError(AgentMemoryError, PermissionError):
-    """The session belongs to another user; nothing of it was handed out, and nothing was written."""
+    """The session belongs to another user; nothing of it was read, and nothing was written."""
 
 
 class ExchangeNotStoredError(AgentMemoryError):
@@ -137,7 +137,7 @@ class IndexMissingError(StoreError):
 
 
 class IndexMismatchError(StoreError):
-    """The search index on the server has another shape than the settings ask for."""
+    """The search index on the server has another schema than the settings ask for."""
 
 
 class EmbeddedRedisError(AgentMemoryError):

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias, TypeVar, get_args
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
 MAX_SCOPE_BYTES = 4096
-YEAR_10000 = 253_402_300_800  # epoch seconds; what is beyond is no date to most programs
-MAX_TTL_SECONDS = 2**31 - 1  # 68 years; what a server refuses, it must not refuse half-way through a write
+YEAR_10000 = 253_402_300_800  # epoch seconds; to most programs, what is beyond is no date
+MAX_TTL_SECONDS = 2**31 - 1  # 68 years; Redis rejects longer ones, and EXPIRE would fail after the write
 _EMBEDDING_METHODS = ("embed_query", "embed_documents")
 
 Ttl: TypeAlias = int | EllipsisType | None
-"""A TTL in seconds: `None` is for ever, `...` is the default that applies."""
+"""A TTL in seconds: `None` is none, `...` is the default that applies."""
 
 DEFAULT: Any = ...
 """Stands for a default that depends on other options, until they are known. Of any type: nobody reads it."""
@@ -86,7 +86,7 @@ def epoch_seconds(name: str, value: Any) -> float:
 
 
 def ttl(name: str, value: Any) -> int | None:
-    """Return a TTL in seconds, a whole number above zero (68 years at most), or `None` for ever.
+    """Return a TTL in seconds, a whole number above zero (68 years at most), or `None` for none.
 
     Raises:
         InvalidInputError: It is neither.
@@ -95,7 +95,7 @@ def ttl(name: str, value: Any) -> int | None:
         return None
     if positive(name, value) > MAX_TTL_SECONDS:
         raise InvalidInputError(
-            f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is for ever."
+            f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is no expiry."
         )
     return int(value)
 
@@ -130,7 +130,11 @@ def choice(name: str, value: T, choices: Any) -> T:
 
 
 def embeddings(value: Any) -> None:
-    """Refuse, with a `ConfigurationError`, what is given as LangChain embeddings and embeds nothing."""
+    """Refuse what is given as LangChain embeddings and embeds nothing.
+
+    Raises:
+        ConfigurationError: It is not `None`, and has not the methods of embeddings.
+    """
     is_class = isinstance(value, type)
     if value is None or (
         not is_class and all(callable(getattr(value, name, None)) for name in _EMBEDDING_METHODS)

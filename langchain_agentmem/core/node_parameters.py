@@ -25,7 +25,7 @@ class NodeParameters:
         url: Where the sessions are: `https://` of the Upstash node, `redis://` of the Redis node.
         token: The token of the Upstash node.
         session_id: The session; `None` asks for a new one.
-        session_ttl: Seconds a session lives after a write; `None` for ever.
+        session_ttl: The TTL of a session in seconds, extended by every write; `None` for none.
         memory_key: The chain's variable for the history.
         max_messages: How many of the newest messages are read; `None` for all.
     """
@@ -39,7 +39,12 @@ class NodeParameters:
 
     @classmethod
     def read(cls, inputs: Mapping[str, Any], credential: Mapping[str, Any] | None = None) -> NodeParameters:
-        """The parameters as a node has them: numbers may be texts, and what is blank is unset.
+        """Return the parameters as a node has them: numbers may be texts, and what is blank is unset.
+
+        Args:
+            inputs: What the node was given, under the node's own names (`INPUTS`).
+            credential: Its credential, under the node's own names (`CREDENTIAL`).
+
 
         Raises:
             ConfigurationError: A name is unknown, a value is not usable, or it is not said where the
@@ -56,7 +61,7 @@ class NodeParameters:
             url=url,
             token=token,
             session_id=session_id,
-            session_ttl=_number("sessionTTL", given, "how many seconds an idle session lives"),
+            session_ttl=_number("sessionTTL", given, "the TTL of an idle session, in seconds"),
             memory_key=_text("memoryKey", given, MEMORY_KEY),
             max_messages=_number("windowSize", given, "how many messages are read"),
         )

@@ -34,12 +34,20 @@ class NotedThread(NamedTuple):
 
 
 def note(keys: Keys, user: str, thread_id: str, *, now: float, ttl_seconds: int | None) -> Command:
-    """Return the command that notes a thread; `ttl_seconds` is how long what follows it lives."""
+    """Return the command that notes a thread.
+
+    Args:
+        keys: The key names.
+        user: Whose record.
+        thread_id: The thread.
+        now: When it is written to, in epoch seconds.
+        ttl_seconds: The TTL of what is written after it, which the record must outlive; `None` for none.
+    """
     return _note.call([keys.threads(user)], repr(now), thread_id, "" if ttl_seconds is None else ttl_seconds)
 
 
 def noted(reply: Any, thread_id: str) -> None:
-    """Say that a thread could not be noted: what followed the note may be stored all the same."""
+    """Report a thread that could not be noted: what followed the note may be stored all the same."""
     if isinstance(reply, Exception):
         logger.warning(
             "Thread %r could not be noted in its user's record: only thorough=True finds it when the user is "
@@ -53,6 +61,12 @@ def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) 
     """Return a user's threads, those written to last first; with `after`, the ones behind that thread.
 
     One round trip, and one more per `count` threads that share the time of `after`.
+
+    Args:
+        keys: The key names.
+        user: Whose.
+        count: How many at most.
+        after: The last thread of the page before; `None` for the first page.
     """
     found: list[NotedThread] = []
     offset, most = 0, "+inf" if after is None else after.last_ts
@@ -98,7 +112,7 @@ def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
 
 
 def _members(reply: Any) -> Iterator[NotedThread | None]:
-    """The members with their scores; `None` for one that cannot be a thread's id."""
+    """Yield the members with their scores; `None` for one that cannot be a thread's id."""
     pairs = (
         reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
     )

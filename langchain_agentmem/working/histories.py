@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class _History(Connected, BaseChatMessageHistory):
-    """What all histories share: a session id, and three operations run synchronously or not.
+    """What all histories share: a session id, and three operations, run synchronously or not.
 
     Each operation takes another session's id too, as the Flowise nodes do.
     """
@@ -56,11 +56,11 @@ class _History(Connected, BaseChatMessageHistory):
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # a plain attribute in the base class
-        """The stored messages, oldest first. One round trip at every access."""
+        """Return the stored messages, oldest first. One round trip per access."""
         return self.get_messages()
 
     def get_messages(self, session_id: str | None = None) -> list[BaseMessage]:
-        """The messages of this session, or of another, oldest first. One round trip."""
+        """Return the messages of this session, or of another, oldest first. One round trip."""
         return self.transport.run(self._read(self._id(session_id)))
 
     async def aget_messages(self, session_id: str | None = None) -> list[BaseMessage]:
@@ -68,7 +68,7 @@ class _History(Connected, BaseChatMessageHistory):
         return await self.transport.arun(self._read(self._id(session_id)))
 
     def add_messages(self, messages: Sequence[BaseMessage], session_id: str | None = None) -> None:
-        """Append messages, trim and refresh: one atomic round trip, however many they are.
+        """Append messages, trim, extend the TTL. One atomic round trip, however many they are.
 
         Raises:
             MessageNotStorableError: A message would not come back equal; none was written.
@@ -82,7 +82,7 @@ class _History(Connected, BaseChatMessageHistory):
             await self.transport.arun(self._append(self._id(session_id), messages))
 
     def clear(self, session_id: str | None = None) -> None:
-        """Delete this session, or another."""
+        """Delete this session, or another. One round trip."""
         self.transport.run(self._delete(self._id(session_id)))
 
     async def aclear(self, session_id: str | None = None) -> None:
@@ -99,22 +99,28 @@ class _History(Connected, BaseChatMessageHistory):
 class RedisHashChatMessageHistory(_History):
     """A chat history in the session Hash of `WorkingMemory`.
 
+    Defaults are those of `WorkingMemory`.
+
     Args:
         session_id: The thread; a random one if not given, readable as `.session_id`.
-        session_ttl: Seconds an idle session lives, refreshed by every write; `None` for ever.
+        session_ttl: The TTL of an idle session in seconds, extended by every write; `None` for none.
         memory_key: The chain's variable for the history; it is no part of the key.
-        max_messages: The window; `None` keeps all.
+        max_messages: The window: how many messages are kept; `None` for all.
         key_prefix: What stands before the session id in the key.
         threads_prefix: What stands before the user in the key of a user's record of threads; as in
             `WorkingMemory`, if not given.
-        threads_ttl_seconds: How long that record lives after a write at least.
-        user: Who reads and writes; whose session it is, if this history begins it. If a user is named, a
-            session of another user is refused with `WrongOwnerError`.
-        url: A Redis URL, or `embedded://`; or hand in clients.
-        client: A sync client of yours; it is neither changed nor closed.
-        async_client: An async client of yours.
+        threads_ttl_seconds: The least TTL of that record after a write.
+        user: Who reads and writes; whose session it is, if this history begins it. A session of another
+            user is refused with `WrongOwnerError`, except to `default`, who is nobody in particular.
+        url: A Redis URL, or `embedded://`; or pass clients.
+        client: A caller-supplied sync client; it is neither changed nor closed.
+        async_client: A caller-supplied async client.
         transport: What another object of this package already connects with.
         socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL or a client is not usable.
+        InvalidInputError: The session id or the user is not one, or a number is not above zero.
     """
 
     def __init__(
@@ -183,10 +189,10 @@ class _ListHistory(_History):
 
     @classmethod
     def from_node(cls, inputs: Mapping[str, Any], credential: Mapping[str, Any] | None = None) -> Self:
-        """A history from the parameters of a Flowise node, under the node's own names.
+        """Return a history from the parameters of a Flowise node, under the node's own names.
 
-        Numbers may be texts, and what is blank is unset: no session id makes a random one, no TTL keeps
-        a session for ever. `windowSize` limits what is read; nothing is deleted.
+        Numbers may be texts, and what is blank is unset: without a session id there is a random one, without
+        a TTL a session does not expire. `windowSize` limits what is read; nothing is deleted.
 
         Args:
             inputs: `baseURL`, `sessionId`, `sessionTTL`, `memoryKey`, `windowSize`.
@@ -215,7 +221,7 @@ class _ListHistory(_History):
         return self._keys.messages(session_id, "session_id")
 
     def _read(self, session_id: str) -> Op[list[BaseMessage]]:
-        return operations.list_messages(operations.Listed(self._key(session_id), self._max_messages))
+        return operations.list_messages(self._key(session_id), self._max_messages)
 
     def _append(self, session_id: str, messages: Sequence[BaseMessage]) -> Op[int]:
         entries = [encode_entry(message) for message in checked_messages(messages)]
@@ -231,20 +237,24 @@ class RedisListChatMessageHistory(_ListHistory):
 
     The key is the session id with nothing before it, unless `key_prefix` says otherwise
     (`message_store:` reads what langchain-community wrote). Chunks are stored as whole messages,
-    because JavaScript cannot read chunks.
+    because JavaScript cannot read chunks. An operation is one round trip.
 
     Args:
         session_id: The session; a random one if not given, readable as `.session_id`.
-        session_ttl: Seconds the list lives after a write; `None` never sets an expiry.
+        session_ttl: The TTL of the list in seconds, extended by every write; `None` sets none.
         memory_key: The chain's variable for the history; it is no part of the key.
         max_messages: The window: how many of the newest messages are read, and kept; `None` for all.
         key_prefix: What stands before the session id in the key.
         trim: Whether a write deletes what is older than the window. If not, all is kept.
-        url: A Redis URL, or `embedded://`; or hand in clients.
-        client: A sync client of yours; it is neither changed nor closed.
-        async_client: An async client of yours.
+        url: A Redis URL, or `embedded://`; or pass clients.
+        client: A caller-supplied sync client; it is neither changed nor closed.
+        async_client: A caller-supplied async client.
         transport: What another object of this package already connects with.
         socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL or a client is not usable.
+        InvalidInputError: The session id is not one, or a number is not above zero.
     """
 
     def __init__(
@@ -275,20 +285,21 @@ class UpstashChatMessageHistory(_ListHistory):
 
     Args:
         session_id: The session; a random one if not given, readable as `.session_id`.
-        session_ttl: Seconds the list lives after a write; `None` never sets an expiry.
+        session_ttl: The TTL of the list in seconds, extended by every write; `None` sets none.
         memory_key: The chain's variable for the history; it is no part of the key.
         max_messages: The window: how many of the newest messages are read, and kept; `None` for all.
         key_prefix: What stands before the session id in the key.
         trim: Whether a write deletes what is older than the window. If not, all is kept.
         url: The REST URL, `https://….upstash.io`; if nothing is given, `UPSTASH_REDIS_REST_URL`.
         token: Its token; if nothing is given, `UPSTASH_REDIS_REST_TOKEN`.
-        client: An `upstash_redis.Redis` of yours, whose address and token are taken.
-        async_client: An `upstash_redis.asyncio.Redis` of yours.
+        client: A caller-supplied `upstash_redis.Redis`, whose address and token are taken.
+        async_client: A caller-supplied `upstash_redis.asyncio.Redis`.
         transport: What another object of this package already connects with.
         socket_timeout_seconds: After this, a silent server is an error.
 
     Raises:
         ConfigurationError: The URL, the token or a client is missing or not usable.
+        InvalidInputError: The session id is not one, or a number is not above zero.
     """
 
     _on_redis = "RedisListChatMessageHistory"
