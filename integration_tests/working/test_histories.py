@@ -289,6 +289,17 @@ class TestList:
         assert make("s1", max_messages=9, trim=False).messages == CONVERSATION
         assert bare.llen("s1") == 4
 
+    def test_a_window_of_a_longer_list_is_read_at_once_and_trimmed_by_a_write(
+        self, make: Make, bare: redis.Redis
+    ) -> None:
+        make("s1").add_messages(CONVERSATION)
+        history = make("s1", max_messages=3)
+        assert history.messages == CONVERSATION[1:]
+        assert bare.llen("s1") == 4
+        history.add_messages([HumanMessage("x"), HumanMessage("y")])
+        assert history.messages == [CONVERSATION[3], HumanMessage("x"), HumanMessage("y")]
+        assert bare.llen("s1") == 3
+
     def test_a_chat_message_is_generic_to_javascript_and_comes_back(
         self, make: Make, bare: redis.Redis
     ) -> None:
