@@ -69,6 +69,14 @@ class SessionOperations:
         self.config = config
         self._keys = config.keys
 
+    @property
+    def noted_ttl_seconds(self) -> int | None:
+        """Return the TTL that a write without one of its own gives to the record of its user's threads.
+
+        It is the longer of the session's and `threads_ttl_seconds`; `None` if the record does not expire.
+        """
+        return self._note_ttl(...)
+
     def key(self, thread_id: str) -> str:
         """Return the key of a thread's session."""
         return self._keys.session(thread_id)
@@ -202,6 +210,9 @@ class SessionOperations:
     ) -> Op[int | None]:
         """Append encoded messages, in place of the last ones if the session still ends with these.
 
+        The operation is one round trip, and notes the thread in its user's record for `noted_ttl_seconds`,
+        whatever becomes of the write. What cannot be written is refused here, not when the operation runs.
+
         Args:
             thread_id: The thread.
             turns: What `encode` made of the messages, oldest first.
@@ -214,7 +225,8 @@ class SessionOperations:
             The session's `turn_count`; `None` if nothing was written, because nothing was replaced.
 
         Raises:
-            WrongOwnerError: The session belongs to another user; nothing was written.
+            InvalidInputError: An id is not valid, or no list may be kept under this one.
+            WrongOwnerError: The session belongs to another user; nothing was written. Raised when it runs.
         """
         return write(
             thread_id,
