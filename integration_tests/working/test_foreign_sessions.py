@@ -138,7 +138,7 @@ async def test_a_whole_time_to_live_is_the_sessions_own(
 async def test_an_odd_time_to_live_goes_for_a_list_too(
     transport: SharedConnection, bare: redis.Redis, do: Do
 ) -> None:
-    working = WorkingMemory(transport=transport, storage="list")
+    working = WorkingMemory(transport=transport, storage="list", ttl_seconds=3600)
     bare.hset(KEY, mapping={"ttl_seconds": "1.5", "thread_id": "t1"})
     await do(working, "append", "t1", [NEW])
     assert 3590 < bare.ttl("t1") <= 3600

@@ -1,6 +1,6 @@
 """Defines an operation: what to send and how to read the answer, as a generator without I/O.
 
-One `yield` hands a batch of commands to whoever runs the operation and receives their replies, so
+One `yield` passes a batch of commands to whoever runs the operation and receives their replies, so
 one `yield` is one round trip. Drivers (`langchain_agentmem.transport`) run the same operation
 synchronously and asynchronously, which is why no tier is written twice.
 

@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core import threads
-from langchain_agentmem.core.checks import Ttl, positive, ttl, utf8, validate_id
-from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.checks import Ttl, validate_id
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.events import operations
 from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer, Losses, Sink
-from langchain_agentmem.events.event import MAX_DETAIL_BYTES, Entry, Event, event_fields
+from langchain_agentmem.events.config import EventLogConfig
+from langchain_agentmem.events.event import Entry, Event, event_fields
 from langchain_agentmem.transport.connected import Connected
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 if TYPE_CHECKING:
     import redis
@@ -55,25 +55,31 @@ class EventLog(Connected):
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
-        max_len: int = 1000,
-        ttl_seconds: int | None = None,
-        max_detail_bytes: int = MAX_DETAIL_BYTES,
-        key_prefix: str = "agent:events:",
-        threads_prefix: str = "agent:threads:",
+        max_len: int = EventLogConfig.max_len,
+        ttl_seconds: int | None = EventLogConfig.ttl_seconds,
+        max_detail_bytes: int = EventLogConfig.max_detail_bytes,
+        key_prefix: str = EventLogConfig.key_prefix,
+        threads_prefix: str = EventLogConfig.threads_prefix,
         token: str | None = None,
-        socket_timeout_seconds: float = 5.0,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        self.max_len = positive("max_len", max_len)
-        self.ttl_seconds = ttl("ttl_seconds", ttl_seconds)
-        self.max_detail_bytes = positive("max_detail_bytes", max_detail_bytes)
-        utf8("key_prefix", key_prefix)
-        utf8("threads_prefix", threads_prefix)
-        self.key_prefix = key_prefix
-        self._keys = Keys(events_prefix=key_prefix, threads_prefix=threads_prefix)
+        self.config = EventLogConfig(
+            max_len=max_len,
+            ttl_seconds=ttl_seconds,
+            max_detail_bytes=max_detail_bytes,
+            key_prefix=key_prefix,
+            threads_prefix=threads_prefix,
+        )
+        self.max_len, self.ttl_seconds = max_len, ttl_seconds
+        self.max_detail_bytes, self.key_prefix = max_detail_bytes, key_prefix
+        self._keys = self.config.keys
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         self._losses = Losses()
         recording = partial(
-            operations.record_each, self._keys, max_len=self.max_len, ttl_seconds=self.ttl_seconds
+            operations.record_each,
+            self._keys,
+            max_len=self.max_len,
+            ttl_seconds=self.ttl_seconds,
         )
         self.sink = _sink(self.transport, recording, self._losses)
 

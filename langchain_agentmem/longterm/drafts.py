@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
 from typing_extensions import Required, Unpack
@@ -11,6 +11,7 @@ from typing_extensions import Required, Unpack
 from langchain_agentmem.core import checks, json
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
 from langchain_agentmem.longterm.types import Draft, WriteBatch
 
 
@@ -37,9 +38,6 @@ def encode_metadata(metadata: Any) -> bytes | None:
     return encoded if metadata else None
 
 
-TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
-
-
 class About(TypedDict, total=False):
     """What memories that are stored together have in common: what `remember` takes besides a text."""
 
@@ -57,13 +55,9 @@ class Drafting:
         new_id: What names a memory for which no id was given.
     """
 
-    def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
+    def __init__(self, config: BaseLongTermMemoryConfig) -> None:
         self.new_id: Callable[[], str] = lambda: uuid.uuid4().hex
-        self.max_text_bytes = checks.positive("max_text_bytes", max_text_bytes)
-        self.ttl_by_kind = {
-            checks.validate_id("kind", kind): checks.ttl(f"ttl_by_kind[{kind!r}]", ttl)
-            for kind, ttl in ttl_by_kind.items()
-        }
+        self._config = config
 
     def draft(
         self,
@@ -94,17 +88,17 @@ class Drafting:
         Raises:
             InvalidInputError: Something about it cannot be stored.
         """
-        checks.validate_id("kind", kind)
+        default_ttl = self._config.ttl_by_kind.get(checks.validate_id("kind", kind))
         return Draft(
             id=self.new_id() if id is None else checks.validate_id("id", id),
-            text=checks.bounded_text("text", text, self.max_text_bytes),
+            text=checks.bounded_text("text", text, self._config.max_text_bytes),
             user=checks.validate_id("user", user),
             namespace=checks.validate_id("namespace", namespace),
             kind=kind,
             source_thread=source_thread
             if source_thread == ""
             else checks.validate_id("source_thread", source_thread),
-            ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, self.ttl_by_kind.get(kind))),
+            ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, default_ttl)),
             metadata=encode_metadata(metadata),
             document_id=document_id,
             replaces=id is not None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -19,6 +19,7 @@ from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
 from langchain_agentmem.longterm.drafts import About, Drafting
 from langchain_agentmem.longterm.search_index import SearchIndex
 from langchain_agentmem.longterm.types import MemoryRecord, Mode, RememberResult, Search, WriteBatch
@@ -44,6 +45,7 @@ class BaseLongTermMemory(Connected):
         supports_namespaces: Whether there are other namespaces than `default`.
         supports_chosen_ids: Whether `id=` may name a memory.
         modes: How `recall` can rank; the first is its own way.
+        config: The options it was made with.
         drafting: The rules for what is stored.
         index: The search index.
     """
@@ -52,10 +54,11 @@ class BaseLongTermMemory(Connected):
     supports_namespaces: ClassVar[bool]
     supports_chosen_ids: ClassVar[bool]
     modes: ClassVar[tuple[Mode, ...]]
+    config: BaseLongTermMemoryConfig
     index: SearchIndex
 
-    def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
-        self.drafting = Drafting(max_text_bytes, ttl_by_kind)
+    def __init__(self, config: BaseLongTermMemoryConfig) -> None:
+        self.drafting = Drafting(config)
 
     @property
     @abstractmethod

@@ -26,6 +26,8 @@ from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDri
 from langchain_agentmem.transport.rest_api import address_of
 from langchain_agentmem.transport.urls import Source, is_rest, open_source
 
+SOCKET_TIMEOUT_SECONDS = 5.0  # after which a silent server is an error, unless another time is given
+
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
@@ -181,7 +183,9 @@ class SharedConnection(Transport):
         ConfigurationError: The URL is not understood, or these do not go together.
     """
 
-    def __init__(self, url: str, socket_timeout_seconds: float = 5.0, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS, token: str | None = None
+    ) -> None:
         self.rest = is_rest(url)
         self._key: _Key = (url, socket_timeout_seconds, token)
         self._drivers: _Drivers | None = _borrow(self._key)

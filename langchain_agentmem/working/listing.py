@@ -32,7 +32,7 @@ class SessionSummary:
         title: The goal, else the first thing the user says in the window, on a line of at most 80 characters;
             empty if there is neither.
         goal: What the session is for.
-        turn_count: How many turns were ever appended.
+        turn_count: How many messages were ever appended.
         created_ts: Epoch seconds.
         last_active_ts: Epoch seconds of the last write.
         ttl_seconds: Seconds left until the session expires; `None` if it does not.
@@ -69,6 +69,13 @@ def sessions_of(
     load: Callable[[str], Op[SessionState | None]],
 ) -> Op[SessionPage]:
     """Return a page of a user's sessions. Two round trips, more if threads on it have no session any more.
+
+    Args:
+        keys: The key names.
+        user: Whose.
+        limit: How many at most.
+        cursor: The `cursor` of the page before; `None` for the first page.
+        load: The operation that reads a thread's session.
 
     Raises:
         InvalidInputError: The cursor is not one.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.embed import Embed
@@ -13,7 +12,7 @@ from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
-from langchain_agentmem.longterm.drafts import TTL_BY_KIND
+from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, vector
@@ -22,18 +21,15 @@ from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.types import (
-    Algorithm,
     Draft,
     MemoryRecord,
     Mode,
     RememberResult,
     Scope,
     Search,
-    Storage,
-    VectorType,
     WriteBatch,
 )
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 if TYPE_CHECKING:
     import redis
@@ -75,6 +71,7 @@ class LongTermMemory(BaseLongTermMemory):
     supports_namespaces = True
     supports_chosen_ids = True
     modes = ("vector",)
+    config: LongTermMemoryConfig
     index: MemoryIndex
 
     def __init__(
@@ -85,38 +82,38 @@ class LongTermMemory(BaseLongTermMemory):
         async_client: redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
         embeddings: Embeddings | None = None,
-        index_name: str = "agentmem:idx",
-        key_prefix: str = "agent:mem:",
-        storage: Literal["json", "hash"] = "json",
-        algorithm: Literal["hnsw", "flat"] = "hnsw",
-        vector_type: Literal["float32", "float16"] = "float32",
-        dedup_threshold: float = 0.20,
-        recall_threshold: float = 0.55,
+        index_name: str = LongTermMemoryConfig.index_name,
+        key_prefix: str = LongTermMemoryConfig.key_prefix,
+        storage: Literal["json", "hash"] = LongTermMemoryConfig.storage,
+        algorithm: Literal["hnsw", "flat"] = LongTermMemoryConfig.algorithm,
+        vector_type: Literal["float32", "float16"] = LongTermMemoryConfig.vector_type,
+        dedup_threshold: float = LongTermMemoryConfig.dedup_threshold,
+        recall_threshold: float = LongTermMemoryConfig.recall_threshold,
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
-        max_text_bytes: int = 32768,
-        socket_timeout_seconds: float = 5.0,
+        max_text_bytes: int = LongTermMemoryConfig.max_text_bytes,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(max_text_bytes, ttl_by_kind)
         checks.embeddings(embeddings)
         self._embeddings = embeddings
-        self.storage: Storage = _one_of("storage", storage, Storage)
-        self.dedup_threshold = distance("dedup_threshold", dedup_threshold)
-        self.recall_threshold = distance("recall_threshold", recall_threshold)
-        self.index = MemoryIndex(
-            IndexSettings(
-                name=checks.validate_id("index_name", index_name),
-                prefix=checks.validate_id("key_prefix", key_prefix),
-                storage=self.storage,
-                algorithm=_one_of("algorithm", algorithm, Algorithm),
-                vector_type=_one_of("vector_type", vector_type, VectorType),
-            )
+        self.config = LongTermMemoryConfig(
+            index_name=index_name,
+            key_prefix=key_prefix,
+            storage=storage,
+            algorithm=algorithm,
+            vector_type=vector_type,
+            dedup_threshold=dedup_threshold,
+            recall_threshold=recall_threshold,
+            ttl_by_kind=ttl_by_kind,
+            max_text_bytes=max_text_bytes,
         )
+        super().__init__(self.config)
+        self.index = MemoryIndex(IndexSettings(index_name, key_prefix, storage, algorithm, vector_type))
         self.store = queries.Store(
             keys=Keys(memory_prefix=key_prefix),
             index_name=index_name,
-            storage=self.storage,
+            storage=storage,
             search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
-            tolerance=TOLERANCE[self.index.settings.vector_type],
+            tolerance=TOLERANCE[vector_type],
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
         self.index.share(self.transport.known)
@@ -126,6 +123,11 @@ class LongTermMemory(BaseLongTermMemory):
                 "LongTermMemory needs Redis with vector search, which Upstash's REST API has not: "
                 "use UpstashLongTermMemory, which finds memories by their words."
             )
+
+    @property
+    def dedup_threshold(self) -> float:
+        """Return the cosine distance up to which a memory is a duplicate."""
+        return self.config.dedup_threshold
 
     @property
     def embeddings(self) -> Embeddings:
@@ -187,7 +189,7 @@ class LongTermMemory(BaseLongTermMemory):
         return entries
 
     def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
-        threshold = self.dedup_threshold if deduplicate else None
+        threshold = self.config.dedup_threshold if deduplicate else None
         return dedup.remember(self.store, self.index, entries, threshold)
 
     def search(
@@ -207,10 +209,12 @@ class LongTermMemory(BaseLongTermMemory):
         """
         if mode not in (None, "vector"):
             raise InvalidInputError(f"mode must be 'vector', not {mode!r}.")
-        threshold: float | None = self.recall_threshold
+        threshold: float | None = self.config.recall_threshold
         if distance_threshold is not ...:
             threshold = (
-                None if distance_threshold is None else distance("distance_threshold", distance_threshold)
+                None
+                if distance_threshold is None
+                else checks.distance("distance_threshold", distance_threshold)
             )
         scope = Scope.of_user(user, namespace, kind)
         return Search(
@@ -312,23 +316,6 @@ class LongTermMemory(BaseLongTermMemory):
         numbers = vector(embedding, self.index.settings.vector_type)
         self.index.fits(len(numbers))
         return numbers
-
-
-def distance(name: str, value: Any) -> float:
-    """Return a cosine distance, which is a number from 0 to 2."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise InvalidInputError(f"{name} must be a number from 0 to 2, not {value!r}.")
-    if not 0 <= value <= 2:
-        raise InvalidInputError(f"{name} must be from 0 to 2, not {value!r}.")
-    return float(value)
-
-
-def _one_of(name: str, value: Any, choices: Any) -> Any:
-    if value not in get_args(choices):
-        raise ConfigurationError(
-            f"{name} must be {' or '.join(map(repr, get_args(choices)))}, not {value!r}."
-        )
-    return value
 
 
 def _deleted(op: Op[int]) -> Op[bool]:

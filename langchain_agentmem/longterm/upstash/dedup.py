@@ -11,7 +11,7 @@ from langchain_agentmem.core.operations import Argument, Command, Op, text
 from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import SearchUnavailableError, StoreError
 from langchain_agentmem.longterm.types import Draft, RememberResult
-from langchain_agentmem.longterm.upstash.document import encode, memory_key
+from langchain_agentmem.longterm.upstash.document import encode, memory_id
 from langchain_agentmem.longterm.upstash.queries import UpstashStore, condition
 
 _SEEN = (("langchain_agentmem.longterm", "extend"), (__package__, "seen"))
@@ -52,7 +52,7 @@ def remember(store: UpstashStore, drafts: Sequence[Draft]) -> Op[list[RememberRe
 def _remember(store: UpstashStore, draft: Draft) -> Command:
     score = "" if store.dedup_score is None else repr(store.dedup_score)
     look = (store.index.name, condition(draft.scope, draft.text), score)
-    return _REMEMBER.call([memory_key(store.prefix, draft)], *_content(draft), *look)
+    return _REMEMBER.call([store.keys.upstash_memory(memory_id(draft))], *_content(draft), *look)
 
 
 def _content(draft: Draft) -> tuple[Argument, Argument]:
@@ -74,7 +74,7 @@ def _find_and_store(store: UpstashStore, drafts: list[Draft]) -> Op[tuple[list[A
         if isinstance(rows, Exception):
             yield from store.index.explain(rows)
     stored = yield [
-        _STORE.call([memory_key(store.prefix, draft), *_alike(store, rows)], *_content(draft))
+        _STORE.call([store.keys.upstash_memory(memory_id(draft)), *_alike(store, rows)], *_content(draft))
         for draft, rows in zip(drafts, found, strict=True)
     ]
     return stored, None in found

@@ -34,15 +34,10 @@ def normalized(memory: str) -> str:
     return collapsed.rstrip(". ") or collapsed
 
 
-def memory_key(prefix: str, draft: Draft) -> str:
-    """Return the key of a memory: the same text of the same user and kind always has the same one."""
+def memory_id(draft: Draft) -> str:
+    """Return the id of a memory: the same text of the same user and kind always has the same."""
     what = orjson.dumps([draft.user, draft.kind, normalized(draft.text)])
-    return f"{user_prefix(prefix, draft.user)}{hashlib.sha256(what).hexdigest()[:_ID_DIGITS]}"
-
-
-def user_prefix(prefix: str, user: str) -> str:
-    """Return what a user's keys begin with; those of a user with a longer name may begin with it too."""
-    return f"{prefix}{user}:"
+    return f"{draft.user}:{hashlib.sha256(what).hexdigest()[:_ID_DIGITS]}"
 
 
 def encode(draft: Draft, created_ts: float) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from types import EllipsisType
 from typing import Any
 
@@ -11,7 +10,7 @@ from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.drafts import TTL_BY_KIND
+from langchain_agentmem.longterm.config import TTL_BY_KIND, UpstashLongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
 from langchain_agentmem.longterm.types import (
     MemoryRecord,
@@ -24,7 +23,7 @@ from langchain_agentmem.longterm.types import (
 from langchain_agentmem.longterm.upstash import dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 
 class UpstashLongTermMemory(BaseLongTermMemory):
@@ -78,24 +77,27 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         client: Any = None,
         async_client: Any = None,
         transport: Transport | None = None,
-        index_name: str = "memories",
-        key_prefix: str = "memory:",
-        dedup_score: float | None = 8.0,
-        recency_per_day: float = 0.01,
+        index_name: str = UpstashLongTermMemoryConfig.index_name,
+        key_prefix: str = UpstashLongTermMemoryConfig.key_prefix,
+        dedup_score: float | None = UpstashLongTermMemoryConfig.dedup_score,
+        recency_per_day: float = UpstashLongTermMemoryConfig.recency_per_day,
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
-        max_text_bytes: int = 32768,
-        socket_timeout_seconds: float = 5.0,
+        max_text_bytes: int = UpstashLongTermMemoryConfig.max_text_bytes,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(max_text_bytes, ttl_by_kind)
-        recency = _points("recency_per_day", recency_per_day)
+        self.config = UpstashLongTermMemoryConfig(
+            index_name=index_name,
+            key_prefix=key_prefix,
+            dedup_score=dedup_score,
+            recency_per_day=recency_per_day,
+            ttl_by_kind=ttl_by_kind,
+            max_text_bytes=max_text_bytes,
+        )
+        super().__init__(self.config)
         self.store = queries.UpstashStore(
-            index=UpstashIndex(
-                checks.validate_id("index_name", index_name),
-                checks.validate_id("key_prefix", key_prefix),
-                sorts=recency > 0,
-            ),
-            dedup_score=None if dedup_score is None else _points("dedup_score", dedup_score),
-            recency_per_day=recency,
+            index=UpstashIndex(index_name, key_prefix, sorts=self.config.recency_per_day > 0),
+            dedup_score=self.config.dedup_score,
+            recency_per_day=self.config.recency_per_day,
         )
         self.index = self.store.index
         self._connect_rest(transport, url, client, async_client, socket_timeout_seconds, token)
@@ -223,12 +225,6 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     def _scope(self, user: str, namespace: str | None, kind: str | None) -> Scope:
         self.check_supported(namespace=namespace)
         return Scope.of_user(user, None, kind)
-
-
-def _points(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
-        raise InvalidInputError(f"{name} must be a number of at least 0, not {value!r}.")
-    return float(value)
 
 
 def _at_most(name: str, value: Any, most: int) -> int:

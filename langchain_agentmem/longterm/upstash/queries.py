@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, reads, text
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
@@ -14,12 +15,7 @@ from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
 from langchain_agentmem.longterm.types import MemoryRecord, Scope, Search, UnreadableDocument
-from langchain_agentmem.longterm.upstash.document import (
-    decode,
-    document_of,
-    records,
-    user_prefix,
-)
+from langchain_agentmem.longterm.upstash.document import decode, document_of, records
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 
 PAGE = 1000  # what a query returns at most
@@ -41,6 +37,11 @@ class UpstashStore:
     index: UpstashIndex
     dedup_score: float | None
     recency_per_day: float
+
+    @property
+    def keys(self) -> Keys:
+        """Return the key names."""
+        return Keys(memory_prefix=self.index.prefix)
 
     @property
     def prefix(self) -> str:
@@ -106,7 +107,7 @@ def recent(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecor
         limit: How many at most.
     """
     listed = yield from _newest(store, scope, limit)
-    return (yield from with_ttl(listed, [store.prefix + record.id for record in listed]))
+    return (yield from with_ttl(listed, [store.keys.upstash_memory(record.id) for record in listed]))
 
 
 def _newest(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
@@ -155,7 +156,7 @@ def get(store: UpstashStore, memory_id: str, user: str | None) -> Op[MemoryRecor
         StoreError: The document is no memory.
         WrongKeyTypeError: The key holds something else.
     """
-    key = store.prefix + memory_id
+    key = store.keys.upstash_memory(memory_id)
     document, ttl = yield [reads("JSON.GET", key, "$"), reads("TTL", key)]
     if ok(document) is None or ok(ttl) == GONE:
         return None
@@ -174,7 +175,7 @@ def delete(store: UpstashStore, memory_id: str, user: str | None) -> Op[bool]:
         memory_id: Its id.
         user: Whose it has to be; `None` for anybody's.
     """
-    return int((yield from call(_FORGET.call([store.prefix + memory_id], user or "", "")))) == 1
+    return int((yield from call(_FORGET.call([store.keys.upstash_memory(memory_id)], user or "", "")))) == 1
 
 
 def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed]:
@@ -194,7 +195,7 @@ def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed
         return False
 
     # Of whatever type: servers name the type of a JSON document differently.
-    yield from scan(store.prefix if user is None else user_prefix(store.prefix, user), None, delete_page)
+    yield from scan(store.prefix if user is None else store.keys.upstash_memories(user), None, delete_page)
     return removed
 
 
@@ -205,6 +206,6 @@ def ids(store: UpstashStore, user: str | None) -> Op[list[str]]:
 
     One round trip per page of about 1,000 keys of the whole database.
     """
-    prefix = store.prefix if user is None else user_prefix(store.prefix, user)
+    prefix = store.prefix if user is None else store.keys.upstash_memories(user)
     found = yield from keys_under(prefix, None)
     return [text(key)[len(store.prefix) :] for key in found]
