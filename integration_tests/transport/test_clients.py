@@ -216,7 +216,7 @@ def settings_of(client: Any) -> tuple[Any, ...]:
     return copy.copy(kwargs), dict(client.response_callbacks), client.get_encoder().decode_responses
 
 
-async def test_a_handed_client_is_neither_changed_nor_closed(url: str) -> None:
+async def test_a_caller_supplied_client_is_neither_changed_nor_closed(url: str) -> None:
     with redis.Redis.from_url(url, decode_responses=True, encoding="latin-1") as client:
         async with redis.asyncio.Redis.from_url(url, decode_responses=True) as async_client:
             client.set("k", "v")
