@@ -188,14 +188,14 @@ async def test_a_server_that_takes_no_more_clients(plain: Server, connected: Ope
 async def test_a_pool_without_a_connection_left(plain: Server, run: Run) -> None:
     with plain.client(max_connections=1) as client:
         async with redis.asyncio.Redis(port=plain.port, max_connections=1) as async_client:
-            handed = CallerSuppliedClients(client, async_client)
+            supplied = CallerSuppliedClients(client, async_client)
             taken = client.connection_pool.get_connection()
             async_taken = await async_client.connection_pool.get_connection()
             with raises(StoreConnectionError, match="in use"):
-                await run(handed, call(asks("PING")))
+                await run(supplied, call(asks("PING")))
             client.connection_pool.release(taken)
             await async_client.connection_pool.release(async_taken)
-            assert await run(handed, call(asks("PING"))) == b"PONG"
+            assert await run(supplied, call(asks("PING"))) == b"PONG"
 
 
 async def test_a_connection_that_breaks_off_inside_a_reply(

@@ -111,10 +111,10 @@ async def test_a_client_of_the_callers_own_has_its_own_limits(stoppable: Server)
         retry=Retry(NoBackoff(), 0),
     )
     async with client:
-        handed = CallerSuppliedClients(async_client=client)
+        supplied = CallerSuppliedClients(async_client=client)
         with standing_still(stoppable.process.pid), is_late():
-            await handed.arun(call(WRITE))
-        assert isinstance(await handed.arun(call(WRITE)), int)
+            await supplied.arun(call(WRITE))
+        assert isinstance(await supplied.arun(call(WRITE)), int)
 
 
 @pytest.fixture(scope="module")

@@ -353,7 +353,7 @@ def test_replies_of_the_wrong_type_are_an_error_of_the_packages_own(
 
 
 def test_threads_have_an_end_each(faulty: FaultyServer) -> None:
-    """A request that drips does not shorten, or prolong, another's."""
+    """A request that drips does not shorten, or extend, another's."""
     connection = SharedConnection(faulty.url, SECONDS, TOKEN)
     faulty.scripts = [faulty.drip(response(OK, b"X-Filler: " + b"x" * 1000))]
     failed: list[AgentMemoryError] = []

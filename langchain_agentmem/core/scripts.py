@@ -38,7 +38,13 @@ class Script:
 
 @cache
 def load(package: str, name: str, *, read_only: bool = False) -> Script:
-    """Return the script in `name`.lua beside the modules of `package`."""
+    """Return the script in a file beside the modules of a package; read once.
+
+    Args:
+        package: The package's full name.
+        name: The file's name, without `.lua`.
+        read_only: Whether the script only reads.
+    """
     return Script(_source(package, name), read_only=read_only)
 
 

@@ -66,49 +66,57 @@ _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 def answered(error: Exception) -> errors.StoreError:
     """Return the error for an error reply of the server."""
-    said = quoted(error)
+    ours = _of_reply(error, quoted(error))
+    ours.__cause__ = error
+    return ours
+
+
+def _of_reply(error: Exception, said: str) -> errors.StoreError:
     if _NO_MODULE.search(said):
-        return _because(errors.SearchUnavailableError(SEARCH_UNAVAILABLE), error)
+        return errors.SearchUnavailableError(SEARCH_UNAVAILABLE)
     for cls, kind, advice in _BY_CLASS:
         if isinstance(error, cls):
-            return _because(kind(f"The server answered: {said}. {advice}"), error)
+            return kind(f"The server answered: {said}. {advice}")
     for words, kind, advice in _BY_WORDS:
         if words.search(said):
-            return _because(kind(f"The server answered: {said}. {advice}"), error)
-    return _because(errors.StoreError(f"The server answered: {said}."), error)
+            return kind(f"The server answered: {said}. {advice}")
+    return errors.StoreError(f"The server answered: {said}.")
 
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
     """Return the error for a connection that could not be made, or broke; `where` holds no secret."""
+    ours = _of_connection(error, where)
+    ours.__cause__ = error
+    return ours
+
+
+def _of_connection(error: Exception, where: str) -> errors.StoreError:
     if isinstance(error, redis_errors.InvalidResponse) or not isinstance(
         error, redis_errors.RedisError | OSError | asyncio.TimeoutError
     ):
         # Neither is quoted: it may hold whatever the server sent.
-        return _because(errors.StoreConnectionError(f"{where} answered, but not as Redis does."), error)
+        return errors.StoreConnectionError(f"{where} answered, but not as Redis does.")
     if isinstance(
         error,
         redis_errors.AuthenticationError | redis_errors.BusyLoadingError | redis_errors.ResponseError,
     ):
         return answered(error)  # a refusal during the handshake
     if isinstance(error, redis_errors.TimeoutError | TimeoutError | asyncio.TimeoutError):
-        return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
+        return errors.StoreTimeoutError(f"No answer from {where} in time.")
     if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
         found, reasons = _without_settings(str(error))
         error.args = (f"{found} ({', '.join(reasons)})" if reasons else found,)
         if reasons and all("TimeoutError" in reason for reason in reasons):
-            return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
+            return errors.StoreTimeoutError(f"No answer from {where} in time.")
     said = quoted(error)
     if said == "Too many connections":
-        return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
+        return errors.StoreConnectionError(f"All connections to {where} are in use.")
     if said == "No connection available":  # a BlockingConnectionPool has waited for one
-        return _because(errors.StoreTimeoutError(f"All connections to {where} stayed in use."), error)
+        return errors.StoreTimeoutError(f"All connections to {where} stayed in use.")
     if "max number of clients" in said:
-        return _because(errors.StoreConnectionError(f"{where} takes no more clients: {said}."), error)
-    return _because(
-        errors.StoreConnectionError(
-            f"No connection to {where}: {said}. Is the server running, and is the URL right?"
-        ),
-        error,
+        return errors.StoreConnectionError(f"{where} takes no more clients: {said}.")
+    return errors.StoreConnectionError(
+        f"No connection to {where}: {said}. Is the server running, and is the URL right?"
     )
 
 
@@ -148,8 +156,3 @@ def _without_settings(said: str) -> tuple[str, list[str]]:
     """
     found, *rest = said.split(" : ", 1)
     return found, _REASON.findall("".join(rest))
-
-
-def _because(error: errors.StoreError, cause: Exception) -> errors.StoreError:
-    error.__cause__ = cause
-    return error

@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-import redis
-import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
@@ -167,12 +165,18 @@ class _RedisSource(ABC):
     """Makes drivers on redis-py's clients."""
 
     @abstractmethod
+    def _make(self, library: Any, retry: Any) -> Any:
+        """Return a new client of `redis` or `redis.asyncio`."""
+
     def client(self) -> redis.Redis:
         """Return a new sync client."""
+        client: redis.Redis = self._make(redis, Retry(NoBackoff(), 0))
+        return client
 
-    @abstractmethod
     def async_client(self) -> redis.asyncio.Redis:
         """Return a new async client, for whichever event loop uses it first."""
+        client: redis.asyncio.Redis = self._make(redis.asyncio, AsyncRetry(NoBackoff(), 0))
+        return client
 
     def driver(self) -> RedisDriver:
         return RedisDriver(self.client())
@@ -206,17 +210,9 @@ class _Server(_RedisSource):
         except (redis.RedisError, ValueError, TypeError) as error:
             raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
 
-    def client(self) -> redis.Redis:
-        client: redis.Redis = self._make(redis.Redis.from_url, Retry(NoBackoff(), 0))
-        return client
-
-    def async_client(self) -> redis.asyncio.Redis:
-        client: redis.asyncio.Redis = self._make(redis.asyncio.Redis.from_url, AsyncRetry(NoBackoff(), 0))
-        return client
-
-    def _make(self, from_url: Callable[..., Any], retry: Any) -> Any:
+    def _make(self, library: Any, retry: Any) -> Any:
         try:
-            client = from_url(self._url, **_connection_options(self._timeout_seconds, retry))
+            client = library.Redis.from_url(self._url, **_connection_options(self._timeout_seconds, retry))
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
         connecting_in_time(client)
@@ -243,20 +239,12 @@ class _Sentinels(_RedisSource):
         self._credentials = {"username": unquote(user) or None, "password": unquote(password) or None}
         self._sentinel = {key.removeprefix("sentinel_"): value for key, value in options.items()}
 
-    def client(self) -> redis.Redis:
-        client: redis.Redis = self._make(Sentinel, Retry(NoBackoff(), 0))
-        return client
-
-    def async_client(self) -> redis.asyncio.Redis:
-        client: redis.asyncio.Redis = self._make(AsyncSentinel, AsyncRetry(NoBackoff(), 0))
-        return client
-
-    def _make(self, sentinels: Callable[..., Any], retry: Any) -> Any:
+    def _make(self, library: Any, retry: Any) -> Any:
         options = _connection_options(self._timeout_seconds, retry) | {"ssl": self._tls}
         # Sentinels are asked one after the other. All of them together get about the time of one answer.
         each = max(self._timeout_seconds / len(self._hosts), min(self._timeout_seconds, 1.0))
         asking = options | {"socket_timeout": each, "socket_connect_timeout": each}
-        found = sentinels(self._hosts, sentinel_kwargs=asking | self._sentinel)
+        found = library.sentinel.Sentinel(self._hosts, sentinel_kwargs=asking | self._sentinel)
         client = found.master_for(self._service, db=self._db, **options, **self._credentials)
         for one in (client, *found.sentinels):
             connecting_in_time(one)
