@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 import redis
+from tenacity import stop_after_delay
 
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
@@ -14,6 +16,12 @@ from langchain_agentmem.core.operations import Batch, Effect, Op, T
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import RoundTrip, SharedConnection, Transport
+from langchain_agentmem.transport.retries import PACE
+
+
+def pytest_configure() -> None:
+    # What runs in the background may begin with Ctrl-C ignored, and so would every process of a test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,6 +106,12 @@ async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[S
     connection = connection_to(getattr(request, "param", "redis"), request, url)
     yield connection
     await connection.aclose()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up after 0.1 s, in tests that are not about how long."""
+    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))
 
 
 Do = Callable[..., Awaitable[Any]]

@@ -170,6 +170,7 @@ def test_a_closed_memory_says_so(url: str) -> None:
         memory.working.load("t1")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_no_secret_is_shown() -> None:
     with AgentMemory("redis://me:hunter2@127.0.0.1:1/0") as memory:
         shown = f"{memory!r} {memory.settings!r} {memory.settings} {memory.working!r} {memory.transport!r}"

@@ -99,6 +99,7 @@ def test_requests_over_the_limit_are_sent_again_for_a_while(
     assert bare.get("n") == b"1"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_limit_that_stays_is_an_error(connection: SharedConnection, emulator: Emulator, run: Run) -> None:
     for _ in range(200):
         emulator.answer_next(429, b'{"error":"ERR too many requests"}')
