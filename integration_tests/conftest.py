@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Protocol
 
 import pytest
 import redis
@@ -114,21 +115,43 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))
 
 
-Do = Callable[..., Awaitable[Any]]
+Call = Callable[[], Coroutine[Any, Any, Any]]
+"""A call that is yet to be made, as one of several that have the same outcome."""
 
 
-async def _sync(thing: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    return getattr(thing, method)(*args, **kwargs)
+class Both(Protocol):
+    """Give an object whose `a…` methods run themselves, or their sync twins: `await both(memory).aget(…)`."""
+
+    def __call__(self, thing: T) -> T: ...
 
 
-async def _async(thing: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    return await getattr(thing, f"a{method}")(*args, **kwargs)
+class _SyncTwins:
+    """Run `get` where `aget` is called."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def __getattr__(self, name: str) -> Any:
+        assert name.startswith("a"), f"{name} has no sync twin"
+        method = getattr(self._thing, name[1:])
+
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
+
+        async def each(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            for item in method(*args, **kwargs):
+                yield item
+
+        return each if inspect.isasyncgenfunction(getattr(self._thing, name)) else run
 
 
-@pytest.fixture(params=[_sync, _async], ids=["sync", "async"])
-def do(request: pytest.FixtureRequest) -> Do:
-    """Calls a method, or its async twin: `await do(memory, "append", …)`."""
-    function: Do = request.param
+BOTH: dict[str, Both] = {"sync": _SyncTwins, "async": lambda thing: thing}  # type: ignore[dict-item]
+
+
+@pytest.fixture(params=BOTH.values(), ids=list(BOTH))
+def both(request: pytest.FixtureRequest) -> Both:
+    """Run a test that is written for the async methods with these, and with their sync twins."""
+    function: Both = request.param
     return function
 
 
