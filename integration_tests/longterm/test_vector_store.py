@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 from langchain_core.documents import Document
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 from redisvl.query.filter import Tag
@@ -117,11 +118,12 @@ async def test_from_texts_opens_a_memory_of_its_own(url: str) -> None:
     store.memory.close()
 
 
-def test_an_index_that_vanished_before_a_write_is_made_again(make: Make, counting: Counting) -> None:
+def test_an_index_that_vanished_before_a_write_is_made_again(
+    make: Make, counting: Counting, bare: redis.Redis
+) -> None:
     store = MemoryVectorStore(make(), user="alice")
     store.add_texts(["one"])
-    counting.transport.run(store.memory.index.drop())
-    store.memory.index._checked = True  # as if somebody else had dropped it
+    bare.execute_command("FT.DROPINDEX", "agentmem:idx")
     store.add_texts(["two", "three"])
     assert store.memory.index_info()["documents"] == 3
     assert len(store.similarity_search("two", k=9)) == 3

@@ -89,6 +89,9 @@ class TestWhatIsRecalled:
         asked = {"user": "alice", "namespace": "work", "embedding": [2.0], "k": 3, "kind": "semantic"}
         assert memory.facts.recalled == [("hi", asked)]
 
+    def test_nothing_is_looked_up_that_no_prompt_shows(self) -> None:
+        assert prepared(Memory(), memories_key=None).recalls is False
+
     def test_without_embeddings_the_store_finds_it_by_its_words(self) -> None:
         memory = Memory()
         memory.facts.embeddings = None

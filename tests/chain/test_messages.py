@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ class Found(BaseModel):
         (AIMessageChunk("yo"), [YO]),
         ({"city": "Köln"}, [HumanMessage('{"city": "Köln"}')]),
         (["a", 1], [HumanMessage('["a", 1]')]),
+        ({"on": date(2026, 1, 2)}, [HumanMessage('{"on": "2026-01-02"}')]),
         (Found(city="Köln"), [HumanMessage('{"city":"Köln"}')]),
     ],
     ids=repr,
