@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import redis
@@ -18,6 +16,10 @@ from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import RoundTrip, SharedConnection, Transport
 from langchain_agentmem.transport.retries import PACE
+from tests.twins import BOTH as BOTH
+from tests.twins import Both as Both
+from tests.twins import Call as Call
+from tests.twins import both as both
 
 
 def pytest_configure() -> None:
@@ -113,46 +115,6 @@ async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[S
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up after 0.1 s, in tests that are not about how long."""
     monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))
-
-
-Call = Callable[[], Coroutine[Any, Any, Any]]
-"""A call that is yet to be made, as one of several that have the same outcome."""
-
-
-class Both(Protocol):
-    """Give an object whose `a…` methods run themselves, or their sync twins: `await both(memory).aget(…)`."""
-
-    def __call__(self, thing: T) -> T: ...
-
-
-class _SyncTwins:
-    """Run `get` where `aget` is called."""
-
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
-
-    def __getattr__(self, name: str) -> Any:
-        assert name.startswith("a"), f"{name} has no sync twin"
-        method = getattr(self._thing, name[1:])
-
-        async def run(*args: Any, **kwargs: Any) -> Any:
-            return method(*args, **kwargs)
-
-        async def each(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            for item in method(*args, **kwargs):
-                yield item
-
-        return each if inspect.isasyncgenfunction(getattr(self._thing, name)) else run
-
-
-BOTH: dict[str, Both] = {"sync": _SyncTwins, "async": lambda thing: thing}  # type: ignore[dict-item]
-
-
-@pytest.fixture(params=BOTH.values(), ids=list(BOTH))
-def both(request: pytest.FixtureRequest) -> Both:
-    """Run a test that is written for the async methods with these, and with their sync twins."""
-    function: Both = request.param
-    return function
 
 
 def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:

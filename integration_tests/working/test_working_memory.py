@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 import redis
@@ -12,9 +11,6 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 
 from integration_tests.conftest import Both, Call, Counting
 from langchain_agentmem.errors import (
-    ConfigurationError,
-    InvalidInputError,
-    MessageNotStorableError,
     WrongKeyTypeError,
 )
 from langchain_agentmem.transport.connections import SharedConnection
@@ -243,78 +239,6 @@ async def test_each_operation_is_one_round_trip(counting: Counting, both: Both) 
         before = counting.round_trips
         await call()
         assert counting.round_trips - before == 1
-
-
-@pytest.mark.parametrize("thread", ["", None, "x" * 5000, "\ud800", 3])
-async def test_a_bad_thread_id_is_refused(
-    working: WorkingMemory, bare: redis.Redis, both: Both, thread: Any
-) -> None:
-    calls: list[Call] = [
-        lambda: both(working).aappend(thread, [HumanMessage("x")]),
-        lambda: both(working).aload(thread),
-        lambda: both(working).aset_goal(thread, "g"),
-        lambda: both(working).adelete(thread),
-        lambda: both(working).astart(thread),
-    ]
-    for call in calls:
-        with pytest.raises(InvalidInputError, match="thread_id"):
-            await call()
-    assert bare.dbsize() == 0
-
-
-async def test_bad_input_writes_nothing(working: WorkingMemory, bare: redis.Redis, both: Both) -> None:
-    with pytest.raises(InvalidInputError, match="user"):
-        await both(working).astart("t1", user="")
-    with pytest.raises(InvalidInputError, match="ttl_seconds"):
-        await both(working).astart("t1", ttl_seconds=-1)
-    with pytest.raises(InvalidInputError, match="role"):
-        await both(working).aappend_turn("t1", "boss", "x")
-    with pytest.raises(MessageNotStorableError):
-        await both(working).aappend(
-            "t1", [HumanMessage("ok"), HumanMessage("x", additional_kwargs={"a": {1}})]
-        )
-    with pytest.raises(InvalidInputError, match="limit"):
-        await both(working).alist_threads(limit=0)
-    assert bare.dbsize() == 0
-
-
-@pytest.mark.parametrize("ts", [float("nan"), float("inf"), "a", True])
-async def test_a_time_that_is_none_is_refused(
-    working: WorkingMemory, bare: redis.Redis, both: Both, ts: Any
-) -> None:
-    with pytest.raises(InvalidInputError, match="ts"):
-        await both(working).aappend_turn("t1", "user", "x", ts=ts)
-    assert bare.dbsize() == 0
-
-
-@pytest.mark.parametrize(
-    "role_and_content", [("user", None), ("user", 7), (["a"], "x"), (None, "x")], ids=str
-)
-async def test_a_turn_that_is_none_is_refused(
-    working: WorkingMemory, bare: redis.Redis, both: Both, role_and_content: Any
-) -> None:
-    with pytest.raises(InvalidInputError, match=r"role|content"):
-        await both(working).aappend_turn("t1", *role_and_content)
-    assert bare.dbsize() == 0
-
-
-@pytest.mark.parametrize("messages", [None, [1], ["x"], [("user", "x")], HumanMessage("x"), "text"], ids=str)
-async def test_what_are_no_messages_is_refused(
-    working: WorkingMemory, bare: redis.Redis, both: Both, messages: Any
-) -> None:
-    with pytest.raises(InvalidInputError, match=r"[Mm]essage"):
-        await both(working).aappend("t1", messages)
-    assert bare.dbsize() == 0
-
-
-def test_bad_settings_are_refused() -> None:
-    for options in ({"ttl_seconds": -1}, {"ttl_seconds": 0}, {"max_turns": 0}, {"max_turns": "20"}):
-        with pytest.raises(InvalidInputError):
-            WorkingMemory("redis://localhost", **options)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError):
-        WorkingMemory("http://localhost")
-    with pytest.raises(ConfigurationError):
-        WorkingMemory()
 
 
 async def test_a_key_of_another_type_is_left_alone(
