@@ -20,6 +20,7 @@ from langchain_agentmem.errors import (
     WrongOwnerError,
 )
 from tests.chain.fake_memory import CONFIG, KNOWN, Memory, stored, wrapping
+from tests.chain.test_refusals import Pregel
 
 READ = ["history", "owner", "recall"]
 WRITE = ["note", "append", "note", "events", "remember"]
@@ -218,7 +219,15 @@ async def test_a_stream_mode_without_an_answer_is_refused_before_anything(memory
 def test_a_chain_inside_that_has_the_same_memory_is_refused(memory: Memory) -> None:
     with pytest.raises(InvalidInputError, match="stored twice"):
         wrap(memory, wrap(memory, Asked().runnable) | RunnableLambda(str))
+    between = wrap(Memory(), wrap(memory, Asked().runnable))
+    with pytest.raises(InvalidInputError, match="stored twice"):
+        wrap(memory, between)
     wrap(memory, wrap(Memory(), Asked().runnable))
+
+
+def test_a_graph_that_would_ignore_what_it_is_given_is_refused(memory: Memory) -> None:
+    with pytest.raises(InvalidInputError, match="an agent keeps its own messages"):
+        wrap(memory, Pregel("messages"))
 
 
 async def test_one_that_a_function_calls_is_refused_when_it_runs(memory: Memory, run: Run) -> None:
