@@ -111,7 +111,9 @@ def test_closing_writes_what_waits(url: str) -> None:
     assert log.dropped == 1
 
 
-def test_closing_counts_what_a_server_that_is_away_never_got() -> None:
+def test_closing_counts_what_a_server_that_is_away_never_got(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "EXIT_SECONDS", 0.5)
+    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.4))
     log = EventLog("redis://127.0.0.1:1")
     for number in range(3000):
         log.put("t1", "note", str(number))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
@@ -11,6 +10,7 @@ from multiprocessing.pool import Pool
 import pytest
 import redis
 
+from integration_tests.processes import FORKING
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
@@ -20,7 +20,7 @@ FACTS = [f"fact{n} about{n * 7} something{n * 13}" for n in range(15)]
 
 @pytest.fixture(scope="module")
 def writers() -> Iterator[Pool]:
-    with multiprocessing.get_context("spawn").Pool(WRITERS) as pool:
+    with FORKING.Pool(WRITERS) as pool:
         yield pool
         pool.close()
         pool.join()

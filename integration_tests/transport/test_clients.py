@@ -106,17 +106,15 @@ async def test_working_memory_reads_and_writes_the_same(
     )
     working = WorkingMemory(**supplied)
 
-    async def do(method: str, *args: Any) -> Any:
-        return await getattr(working, f"a{method}")(*args)  # runs a sync client in a thread
-
-    assert await do("append", thread, MESSAGES) == 2
-    state = await do("load", thread)
+    # A sync client runs in a thread.
+    assert await working.aappend(thread, MESSAGES) == 2
+    state = await working.aload(thread)
     assert state.messages == MESSAGES
-    assert await do("messages", thread) == MESSAGES
-    assert (await do("set_goal", thread, TEXT)).goal == TEXT
-    assert await do("list_threads") == [thread]
+    assert await working.amessages(thread) == MESSAGES
+    assert (await working.aset_goal(thread, TEXT)).goal == TEXT
+    assert await working.alist_threads() == [thread]
     assert bare.hget(f"agent:session:{thread}".encode(), "goal") == TEXT.encode()
-    assert await do("delete", thread)
+    assert await working.adelete(thread)
     await (supplied["async_client"].aclose() if asynchronous else asyncio.to_thread(supplied["client"].close))
 
 

@@ -31,7 +31,10 @@ _MAX_REBUILD_PAUSES = 30_000  # 10 min
 
 
 def pause(index_name: str) -> Command:
-    """Return a command that answers after 20 ms: the server waits, so that operations stay pure."""
+    """Return a command that answers after 20 ms, or at the server's next tick if nothing else wakes it.
+
+    The server does the waiting, so that operations stay pure.
+    """
     return writes("BLPOP", never_written(index_name), _PAUSE_SECONDS)
 
 
@@ -123,10 +126,10 @@ class MemoryIndex(SearchIndex):
         except IndexMismatchError:
             self.knowledge.checked = False
             raise
-        for _ in range(max_pauses):
+        for pauses in range(max_pauses):
             if not state.indexing:
                 break
-            state, flagged = yield from self._wait()
+            state, flagged = yield from self._look_again(after_pause=pauses > 0)
         else:
             raise StoreTimeoutError(f"The index {self.settings.name!r} is still being backfilled; try again.")
         if flagged:
@@ -218,8 +221,11 @@ class MemoryIndex(SearchIndex):
         if not (isinstance(reply, StoreError) and _EXISTS.search(str(reply))):
             ok(reply)  # if it exists, somebody else was faster; it is verified like any other
 
-    def _wait(self) -> Op[tuple[IndexState, bool]]:
-        _, _, reply = yield [self._flag(), pause(self.settings.name), asks("FT.INFO", self.settings.name)]
+    def _look_again(self, *, after_pause: bool) -> Op[tuple[IndexState, bool]]:
+        # Without a pause at first: an index over nothing is ready at once, and the server's next tick may be
+        # 100 ms away.
+        pauses = [pause(self.settings.name)] if after_pause else []
+        *_, reply = yield [self._flag(), *pauses, asks("FT.INFO", self.settings.name)]
         return IndexState.read(ok(reply)), True
 
     def _flag(self) -> Command:
