@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.failures import message
-from langchain_agentmem.cli.text import place
+from langchain_agentmem.cli.console import Screen, message, place
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ class Steps:
 
     @contextmanager
     def step(self, name: str, doing: str) -> Iterator[None]:
-        """One step; how long it took is said in the end."""
+        """Take a step; how long it took is said in the end."""
         began = time.perf_counter()
         with self._screen.busy(doing):
             yield
@@ -38,56 +36,48 @@ class Steps:
         return "ready: " + ", ".join(self._took)
 
 
+@contextmanager
 def open_memory(
     url: str | None,
     steps: Steps,
     *,
     check: Callable[[AgentMemory], None] | None = None,
     **settings: Any,
-) -> AgentMemory:
-    """A memory whose server answers, has the index, and whose model is loaded.
+) -> Iterator[AgentMemory]:
+    """Open a memory whose server answers, has the index, and whose model is loaded.
 
     One after the other: the server takes a fifth of a second, and one that cannot be reached should
     be told at once, not when the model has come. The same goes for whatever `check` raises.
     """
-    # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    memory = _made(url, **settings)
-    try:
+    with _made(url, **settings) as memory:
         with steps.step("Redis", f"{_reaching(memory)} …"):
             memory.long_term.create_index()
         if check is not None:
             check(memory)
         embeddings = memory.long_term.embeddings
-        if embeddings is None:  # words are searched for
-            return memory
-        with steps.step("model", "loading the embedding model (a few seconds) …"):
-            embeddings.embed_query("The first text takes longer than the others.")
-    except BaseException:
-        memory.close()
-        raise
-    return memory
+        if embeddings is not None:  # else words are searched for
+            with steps.step("model", "loading the embedding model (a few seconds) …"):
+                embeddings.embed_query("The first text takes longer than the others.")
+        yield memory
 
 
-def open_store(url: str | None, screen: Screen) -> AgentMemory:
-    """A memory whose server answers; neither an index nor the embedding model is needed for it."""
+@contextmanager
+def open_store(url: str | None, screen: Screen) -> Iterator[AgentMemory]:
+    """Open a memory whose server answers; neither an index nor the embedding model is needed for it."""
     from langchain_agentmem.core.operations import call
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    memory = _made(url)
-    try:
+    with _made(url) as memory:
         with screen.busy(f"{_reaching(memory)} …"):
             memory.transport.run(call(("PING",)))
-    except BaseException:
-        memory.close()
-        raise
-    return memory
+        yield memory
 
 
 def _made(url: str | None, **settings: Any) -> AgentMemory:
     """Return the memory; a URL that was given and is not understood is wrong usage: exit code 2."""
     from langchain_agentmem.agent_memory import AgentMemory
 
+    # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         return AgentMemory(url, **settings)
     except MissingDependencyError:
@@ -100,7 +90,7 @@ def _made(url: str | None, **settings: Any) -> AgentMemory:
 
 
 def whereabouts(memory: AgentMemory) -> str:
-    """Where the memory is, for a person; without secrets."""
+    """Return where the memory is, for a person; without secrets."""
     from langchain_agentmem.transport.embedded import EmbeddedRedis
 
     url = memory.settings.url.get_secret_value()

@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from langchain_agentmem.cli import text
-from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.options import AsJson, Owner, Redis, Thorough, Yes
-from langchain_agentmem.cli.output import confirmed, moment, show_json
+from langchain_agentmem.cli import options
+from langchain_agentmem.cli.connect import open_store
+from langchain_agentmem.cli.console import CommandError, Screen, counted, moment, one_line, show_json, span
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.working.listing import SessionSummary
     from langchain_agentmem.working.session import SessionState, Turn
-
-SESSIONS_HELP = """List the conversations that were active last.
-
-\b
-  agentmem sessions
-  agentmem sessions --user alice --limit 5 --json"""
-
-SESSION_HELP = """Show a conversation: its goal, its notes, its last messages and how long it will live.
-
-\b
-  agentmem session 4f0c9a
-  agentmem session 4f0c9a --json
-  agentmem session 4f0c9a --delete --yes"""
 
 _DESCRIBED = (
     *("thread_id", "user", "agent", "title", "goal", "scratchpad", "summary"),
     *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
 )
-_PAGE = 200  # how many sessions are read in a round trip
+_PAGE = 200  # how many sessions are read per round trip
 
 
-def each(memory: AgentMemory, threads: list[str] | None = None) -> Iterator[SessionState]:
-    """The sessions, all or those of some threads, in no order; one that cannot be read raises."""
+def _each(memory: AgentMemory, threads: list[str] | None = None) -> Iterator[SessionState]:
+    """Return the sessions, all or those of some threads, in no order; one that cannot be read raises."""
     from langchain_agentmem.core.operations import gather, ok
 
     ids = iter(memory.working.list_threads(limit=None) if threads is None else threads)
@@ -51,63 +37,78 @@ def each(memory: AgentMemory, threads: list[str] | None = None) -> Iterator[Sess
 
 
 def sessions(
-    redis: Redis = None,
-    user: Owner = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 20,
-    thorough: Thorough = False,
-    as_json: AsJson = False,
+    redis: options.Redis = None,
+    user: options.Owner = None,
+    limit: options.Limit = 20,
+    thorough: options.Thorough = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem sessions`."""
-    from langchain_agentmem.cli.connect import open_store
+    """List the conversations that were active last.
 
-    screen = Screen()
+    \b
+      agentmem sessions
+      agentmem sessions --user alice --limit 5 --json
+    """
+    screen, threads = Screen(), None
     with open_store(redis, screen) as memory:
-        threads = None if user is None or thorough else _recorded(memory, user, limit)
-        states = sorted(
-            (state for state in each(memory, threads) if user in (None, state.user)),
-            key=lambda state: -state.last_active_ts,
-        )[:limit]
+        if user is not None and not thorough:
+            threads = [one.thread_id for one in memory.list_sessions(user=user, limit=limit).sessions]
+        states = [state for state in _each(memory, threads) if user in (None, state.user)]
+    states = sorted(states, key=lambda state: -state.last_active_ts)[:limit]
     if as_json:
-        return show_json([described(state) for state in states])
+        return show_json([_described(state) for state in states])
     if not states:
-        return screen.facts([("sessions", "none" if user is None else f"none of {text.one_line(user)}")])
+        return screen.facts([("sessions", "none" if user is None else f"none of {one_line(user)}")])
+    return show_sessions(screen, states)
+
+
+def show_sessions(
+    screen: Screen, states: Sequence[SessionState | SessionSummary], *, current: str | None = None
+) -> None:
+    """Print sessions as a table; the `current` thread has a mark, and need not be stored yet."""
     now = time.time()
     rows = [
         (
-            text.one_line(state.thread_id, 60),
-            text.one_line(state.user, 20),
+            one_line(state.thread_id, 60),
+            one_line(state.user, 20),
             str(state.turn_count),
-            f"{text.span(now - state.last_active_ts)} ago",
-            _life(state),
-            text.one_line(state.title, 60),
+            f"{span(now - state.last_active_ts)} ago",
+            span(state.ttl_seconds),
+            one_line(state.title, 60),
         )
         for state in states
     ]
-    return screen.table("session", ("thread", "user", "messages", "active", "lives for", "title"), rows)
+    columns = ("thread", "user", "messages", "active", "lives for", "title")
+    if current is None:
+        return screen.table("session", columns, rows)
+    marked = [("*" if one.thread_id == current else " ", *row) for one, row in zip(states, rows, strict=True)]
+    if all(row[0] == " " for row in marked):
+        marked.insert(0, ("*", one_line(current, 60), "", "", "", "", ""))
+    return screen.table("thread", ("", *columns), marked)
 
 
-def _recorded(memory: AgentMemory, user: str, limit: int) -> list[str]:
-    return [found.thread_id for found in memory.list_sessions(user=user, limit=limit).sessions]
-
-
-def described(state: SessionState) -> dict[str, Any]:
-    """A session without its messages."""
+def _described(state: SessionState) -> dict[str, Any]:
+    """Return a session without its messages."""
     return {name: getattr(state, name) for name in _DESCRIBED}
 
 
 def session(
-    thread: Annotated[str, typer.Argument(metavar="ID", help="The conversation; see agentmem sessions.")],
-    redis: Redis = None,
+    thread: options.ThreadId,
+    redis: options.Redis = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session; events stay.")] = False,
-    yes: Yes = False,
-    as_json: AsJson = False,
+    yes: options.Yes = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem session`."""
-    from langchain_agentmem.cli.connect import open_store
+    """Show a conversation: its goal, its notes, its last messages and how long it will live.
 
-    screen = Screen()
-    if delete and not confirmed(screen, f"Delete the session {text.one_line(thread, 60)}?", yes):
-        return screen.facts([("kept", f"the session {text.one_line(thread, 60)}")])
+    \b
+      agentmem session 4f0c9a
+      agentmem session 4f0c9a --json
+      agentmem session 4f0c9a --delete --yes
+    """
+    screen, name = Screen(), one_line(thread, 60)
+    if delete and not screen.confirmed(f"Delete the session {name}?", yes):
+        return screen.facts([("kept", f"the session {name}")])
     with open_store(redis, screen) as memory:
         state = memory.working.load(thread)
         if state is None:
@@ -119,42 +120,36 @@ def session(
         from langchain_agentmem.user_data import turn_object
 
         turns = [turn_object(turn) for turn in state.recent_turns]
-        return show_json({**described(state), "turns": turns, "unreadable": len(state.unreadable)})
+        return show_json({**_described(state), "turns": turns, "unreadable": len(state.unreadable)})
     return _show(screen, state)
 
 
 def _show(screen: Screen, state: SessionState) -> None:
-    facts = [
-        ("thread", text.one_line(state.thread_id)),
-        ("user", text.one_line(state.user) or "none"),
-        ("agent", text.one_line(state.agent) or "none"),
-        ("goal", text.one_line(state.goal, 2000) or "none"),
-        ("scratchpad", text.one_line(state.scratchpad, 2000) or "none"),
+    named = ("thread_id", "user", "agent", "goal", "scratchpad")
+    facts = [(name.removesuffix("_id"), one_line(getattr(state, name), 2000) or "none") for name in named]
+    window = f"{state.turn_count:,}, of which the window holds {len(state.recent_turns):,}"
+    facts += [
         ("begun", moment(state.created_ts)),
         ("active", moment(state.last_active_ts)),
-        ("lives for", _life(state)),
-        ("messages", f"{state.turn_count:,}, of which the window holds {len(state.recent_turns):,}"),
+        ("lives for", span(state.ttl_seconds)),
+        ("messages", window),
     ]
     if state.unreadable:
-        facts.append(("unreadable", text.count(len(state.unreadable), "entry")))
+        facts.append(("unreadable", counted(len(state.unreadable), "entry")))
     screen.facts(facts)
     rows = [
-        (moment(turn.ts), _role(turn), text.one_line(_content(turn), 2000)) for turn in state.recent_turns
+        (
+            moment(turn.ts),
+            one_line(turn.role, 20) + (" (unanswered)" if turn.unanswered else ""),
+            one_line(_content(turn), 2000),
+        )
+        for turn in state.recent_turns
     ]
     if rows:
         screen.table("message", ("time", "role", "content"), rows)
 
 
-def _role(turn: Turn) -> str:
-    return text.one_line(turn.role, 20) + (" (unanswered)" if turn.unanswered else "")
-
-
 def _content(turn: Turn) -> str:
     if turn.content:
         return str(turn.message.text)
-    calls = getattr(turn.message, "tool_calls", [])
-    return ", ".join(f"calls {call['name']}" for call in calls)
-
-
-def _life(state: SessionState) -> str:
-    return "for ever" if state.ttl_seconds is None else text.span(state.ttl_seconds)
+    return ", ".join(f"calls {call['name']}" for call in getattr(turn.message, "tool_calls", []))

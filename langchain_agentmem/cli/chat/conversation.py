@@ -6,10 +6,9 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_agentmem.cli import text
 from langchain_agentmem.cli.connect import whereabouts
-from langchain_agentmem.cli.console import Listing, Screen
-from langchain_agentmem.cli.failures import CommandError
+from langchain_agentmem.cli.console import CommandError, Screen, milliseconds, one_line
+from langchain_agentmem.cli.memories import recalled
 from langchain_agentmem.errors import AgentMemoryError, InvalidInputError, WrongOwnerError
 
 if TYPE_CHECKING:
@@ -57,13 +56,9 @@ class Conversation:
         answering: Runnable[Any, Any],
         model: str | None,
     ) -> None:
-        self.memory = memory
-        self.screen = screen
-        self.user = user
-        self.namespace = namespace
-        self.thread = ""
-        self._kind = kind
-        self._model = model
+        self.memory, self.screen = memory, screen
+        self.user, self.namespace, self.thread = user, namespace, ""
+        self._kind, self._model = kind, model
         self._reports: list[TurnReport] = []
         self._last_event: str | None = None
         self._chain = memory.wrap(
@@ -85,27 +80,22 @@ class Conversation:
 
     def introduce(self, program: str) -> None:
         """Say who talks to what."""
-        if self._model is None:
-            answering = "none, the answers are what is recalled (a real one: --model, see --help)"
-        else:
-            answering = self._model
+        unnamed = "none, the answers are what is recalled (a real one: --model, see --help)"
+        part = "" if self.namespace == "default" else f", namespace {self.namespace}"
         says = [
             ("memory", whereabouts(self.memory)),
-            ("user", self._whose()),
+            ("user", self.user + part),
             ("thread", self.thread),
-            ("model", answering),
+            ("model", self._model or unnamed),
         ]
         if self._kind is None:
             says.append(("kind", "skip: nothing is remembered"))
         for name, value in says:
-            self.screen.aside(f"{name:<8}{text.one_line(value)}")
+            self.screen.aside(f"{name:<8}{one_line(value)}")
         self.screen.aside(f"{program}: every line is a turn; /help lists the commands, /quit ends.\n")
 
-    def _whose(self) -> str:
-        return self.user if self.namespace == "default" else f"{self.user}, namespace {self.namespace}"
-
     def say(self, words: str) -> None:
-        """A turn.
+        """Take a turn.
 
         Raises:
             AgentMemoryError: It failed; what was said is kept, marked as unanswered, and so are the events.
@@ -131,47 +121,29 @@ class Conversation:
                 with closing(cast(Generator[Any, None, None], chunks)):
                     for chunk in chunks:
                         answer.add(str(getattr(chunk, "text", chunk)))
-        except AgentMemoryError:
+        except (AgentMemoryError, BrokenPipeError):
             raise
-        except OSError as error:
-            if self._model is None or isinstance(error, BrokenPipeError):
-                raise
-            raise CommandError(f"{self._model}: {error}") from error
-        except Exception as error:
+        except Exception as error:  # of the model's package, which may raise anything
             if self._model is None:
                 raise
-            raise CommandError(f"{self._model}: {type(error).__name__}: {error}") from error
+            kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+            raise CommandError(f"{self._model}: {kind}{error}") from error
 
     def _inputs(self, words: str) -> dict[str, str]:
         if self._model is None:
             return {"input": words}
         state = self.memory.working.load(self.thread)
-        return {
-            "input": words,
-            "goal": state.goal if state else "",
-            "scratchpad": state.scratchpad if state else "",
-        }
-
-    # What is shown of a turn.
+        notes = {name: getattr(state, name, "") for name in ("goal", "scratchpad")}
+        return {"input": words, **notes}
 
     def _show(self, words: str, report: TurnReport, events: Sequence[Event]) -> None:
-        threshold = self.memory.settings.recall_threshold
-        recalled = [
-            (f"{hit.distance:.3f}", text.bar(hit.distance, threshold), hit.kind, text.one_line(hit.text))
-            for hit in report.recalled
-            if hit.distance is not None
-        ]
+        near = [record for record in report.recalled if record.distance is not None]
         read, answer, write = map(
-            text.milliseconds, (report.read_seconds, report.chain_seconds, report.write_seconds)
+            milliseconds, (report.read_seconds, report.chain_seconds, report.write_seconds)
         )
         self.screen.facts(
             [
-                (
-                    "recalled",
-                    Listing(f"{len(recalled)} within {threshold:g}", recalled)
-                    if recalled
-                    else f"nothing within {threshold:g}",
-                ),
+                *recalled(self.screen, near, self.memory.settings.recall_threshold),
                 ("memory", self._fate(words, report)),
                 ("events", summary(events)),
                 ("time", f"{read} to embed and recall, {answer} to answer, {write} to write"),
@@ -192,13 +164,13 @@ class Conversation:
 
 
 def summary(events: Sequence[Event]) -> str:
-    """A turn's events in a line: what began and ended is one of them, with how long it took."""
+    """Return a turn's events in a line: what began and ended is one of them, with how long it took."""
     ended = {event.run_id for event in events if event.duration_seconds is not None}
     told = [event for event in events if event.duration_seconds is not None or event.run_id not in ended]
-    parts = []
-    for event in told[:_EVENTS_SHOWN]:
-        took = "" if event.duration_seconds is None else text.milliseconds(event.duration_seconds)
-        parts.append(" ".join(filter(None, (event.action, event.name, took))))
+    parts = [
+        " ".join(filter(None, (event.action, event.name, milliseconds(event.duration_seconds))))
+        for event in told[:_EVENTS_SHOWN]
+    ]
     if len(told) > _EVENTS_SHOWN:
         parts.append(f"and {len(told) - _EVENTS_SHOWN} more (/events)")
-    return text.one_line(" · ".join(parts)) or "none"
+    return one_line(" · ".join(parts)) or "none"
