@@ -34,7 +34,9 @@ def test_an_unknown_command_is_refused_with_a_hint(line: str, hint: str) -> None
         take(MagicMock(), line)
 
 
-@pytest.mark.parametrize("line", ["/events x", "/events 0", "/events -1", "/forget maybe", "/forget"])
+@pytest.mark.parametrize(
+    "line", ["/events x", "/events 0", "/events -1", f"/events {'9' * 5000}", "/forget maybe", "/forget"]
+)
 def test_a_command_that_cannot_be_used_like_this_does_nothing(line: str) -> None:
     conversation = MagicMock()
     with pytest.raises(InvalidInputError):

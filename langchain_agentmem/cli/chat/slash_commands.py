@@ -106,7 +106,10 @@ def _memories(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 
 
 def _events(conversation: Conversation, rest: str, confirm: Confirm) -> None:
-    number = int(rest or 20) if rest.isdecimal() or not rest else 0
+    try:
+        number = int(rest or 20)
+    except ValueError:
+        number = 0
     if not 0 < number <= 10_000:
         raise InvalidInputError(f"/events takes a number from 1 to 10000, not {one_line(rest, 40)}.")
     show_events(conversation.screen, conversation.memory.events.recent(conversation.thread, number)[::-1])
