@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo chat test soak bench lint types format clean
+.PHONY: demo chat test coverage compat soak bench lint types format clean
 
 # torch is pinned in constraints.txt. On Linux pip takes its CUDA build unless it finds a CPU build: name an
 # index that has one with PIP_FLAGS="--extra-index-url …".
 PIP_FLAGS ?=
+
+# What tests/ alone, without a server, must reach, in per cent of lines and branches of the package.
+COVERAGE_FLOOR ?= 50
 
 $(VENV)/.run: pyproject.toml constraints.txt
 	@echo "Setting up $(VENV): downloads torch and an embedding model, about 1 GB (torch for CUDA: several more) ..."
@@ -30,6 +33,12 @@ test: $(VENV)/.dev
 	@sh integration_tests/install_programs.sh
 	$(BIN)/pytest -n 2 $(ARGS)
 
+coverage: $(VENV)/.dev
+	$(BIN)/pytest -q -n 2 tests --cov --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
+
+compat:
+	@sh integration_tests/compatibility.sh $(ARGS)
+
 soak: $(VENV)/.dev
 	$(BIN)/python -m integration_tests.soak $(ARGS)
 
@@ -48,4 +57,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-compat .coverage dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -34,7 +34,7 @@ def config(thread: str) -> RunnableConfig:
     return {"configurable": {"session_id": thread, "user_id": "alice"}}
 
 
-# A throw-away server, so that every run of this example begins anew. `AgentMemory()` alone keeps what
+# An ephemeral server, so that every run of this example begins anew. `AgentMemory()` alone keeps what
 # it is told, in a private Redis of yours.
 with EmbeddedRedis() as server, AgentMemory(server.url) as memory:
     chain = memory.wrap(prompt | model, on_turn=lambda turn: turns.append(turn))

@@ -1,4 +1,4 @@
-"""One throw-away Redis a test process, with every module; a fresh database a test."""
+"""One ephemeral Redis per test process, with every module; a fresh database per test."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import redis
 
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
-from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.core.operations import Batch, Effect, Op, T
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
-from langchain_agentmem.transport.connections import SharedConnection, Transport
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.transport.connections import RoundTrip, SharedConnection, Transport
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -119,52 +119,31 @@ def do(request: pytest.FixtureRequest) -> Do:
 
 
 def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:
-    """The operation, with something done before each of its batches is sent."""
-    replies = None
+    """Run the operation, and do something before each of its batches is sent."""
+    answer = None
     try:
         while True:
-            batch = next(op) if replies is None else op.send(replies)
-            act(batch)
-            replies = yield batch
+            step = op.send(answer)
+            if not isinstance(step, Effect):
+                act(step)
+            answer = yield step
     except StopIteration as stop:
         result: T = stop.value
         return result
 
 
-class CountingTransport:
-    """A transport that counts the round trips made through it."""
+class Counting:
+    """Count the round trips that are made through a transport, as its observer."""
 
-    def __init__(self, inner: Transport) -> None:
-        self.inner = inner
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
         self.round_trips = 0
-        self.async_only = inner.async_only
-        self.rest = inner.rest
-        self.known = inner.known
+        transport.observer = self
 
-    def _counted(self, op: Op[T]) -> Op[T]:
-        replies = None
-        try:
-            while True:
-                batch = next(op) if replies is None else op.send(replies)
-                self.round_trips += 1
-                replies = yield batch
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-
-    def run(self, op: Op[T]) -> T:
-        return self.inner.run(self._counted(op))
-
-    async def arun(self, op: Op[T]) -> T:
-        return await self.inner.arun(self._counted(op))
-
-    def close(self) -> None:
-        self.inner.close()
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
+    def __call__(self, done: RoundTrip) -> None:
+        self.round_trips += not isinstance(done.step, Effect)
 
 
 @pytest.fixture
-def counting(transport: SharedConnection) -> CountingTransport:
-    return CountingTransport(transport)
+def counting(transport: SharedConnection) -> Counting:
+    return Counting(transport)

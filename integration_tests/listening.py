@@ -25,6 +25,7 @@ class Listener:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._connections: set[socket.socket] = set()
         self._threads[0].start()
 
     @property
@@ -44,14 +45,19 @@ class Listener:
                 thread.start()
 
     def _serve(self, near: socket.socket) -> None:
+        self._connections.add(near)
         with near, suppress(OSError):
             self.serve(near)
+        self._connections.discard(near)
 
     def close(self) -> None:
         self.ended.set()
         # Whoever waits in accept() is only woken by a connection.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for near in list(self._connections):
+            with suppress(OSError):  # it is closed already
+                near.shutdown(socket.SHUT_RDWR)  # its thread may wait for a peer that keeps it open
         for thread in self._threads:
             thread.join(5)
 

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.embedded.server import EmbeddedRedis
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
-    from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-    from langchain_agentmem.longterm.rebuilding import RebuiltIndex
-    from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
+    from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
+    from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
+    from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
+    from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
     from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.user_data import Forgotten
     from langchain_agentmem.working.histories import (
@@ -37,27 +38,28 @@ _MODULES = {
     "AgentMemory": "agent_memory",
     "AgentMemorySettings": "settings",
     "AsyncEventLogHandler": "events.handlers",
-    "EmbeddedRedis": "transport.embedded",
+    "BaseLongTermMemory": "longterm.long_term_memory",
+    "EmbeddedRedis": "embedded.server",
     "Event": "events.event",
     "EventLog": "events.event_log",
     "EventLogHandler": "events.handlers",
     "Forgotten": "user_data",
-    "LongTermMemory": "longterm.long_term_memory",
+    "LongTermMemory": "longterm.redisearch.memory",
     "MemoryChain": "chain",
-    "MemoryRecord": "longterm.record",
+    "MemoryRecord": "longterm.types",
     "MemoryRetriever": "longterm.retriever",
     "MemoryVectorStore": "longterm.vector_store",
-    "RebuiltIndex": "longterm.rebuilding",
+    "RebuiltIndex": "longterm.redisearch.rebuild",
     "RedisHashChatMessageHistory": "working.histories",
     "RedisListChatMessageHistory": "working.histories",
-    "RememberResult": "longterm.record",
+    "RememberResult": "longterm.types",
     "SessionPage": "working.listing",
     "SessionState": "working.session",
     "SessionSummary": "working.listing",
     "Turn": "working.session",
     "TurnReport": "turn",
     "UpstashChatMessageHistory": "working.histories",
-    "UpstashLongTermMemory": "longterm.upstash.long_term_memory",
+    "UpstashLongTermMemory": "longterm.upstash.memory",
     "WorkingMemory": "working.working_memory",
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "AgentMemory",
     "AgentMemorySettings",
     "AsyncEventLogHandler",
+    "BaseLongTermMemory",
     "EmbeddedRedis",
     "Event",
     "EventLog",

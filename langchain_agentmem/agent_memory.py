@@ -30,9 +30,8 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain import MemoryChain
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
-    from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+    from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
     from langchain_agentmem.turn import OnAbandon, Remember, TurnReport
     from langchain_agentmem.user_data import Tier
     from langchain_agentmem.working.listing import SessionPage
@@ -167,10 +166,10 @@ class AgentMemory(Connected):
         )
 
     @cached_property
-    def long_term(self) -> LongTermMemory | UpstashLongTermMemory:
+    def long_term(self) -> BaseLongTermMemory:
         """Tier 2: facts and episodes. On Upstash, found by their words instead of their meaning."""
         if self.transport.rest:
-            from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
+            from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 
             return UpstashLongTermMemory(
                 transport=self.transport,
@@ -181,7 +180,7 @@ class AgentMemory(Connected):
                 ttl_by_kind=self.settings.ttl_by_kind,
                 max_text_bytes=self.settings.max_text_bytes,
             )
-        from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+        from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
         return LongTermMemory(
             transport=self.transport,
@@ -263,10 +262,8 @@ class AgentMemory(Connected):
         """
         from langchain_agentmem.longterm.retriever import MemoryRetriever
 
-        # Checked here, for a wrong one would else show only when the retriever is called.
-        ranking = mode or ("text" if self.transport.rest else "vector")
-        checked: Callable[..., object] = self.long_term.search
-        checked(user, namespace, kind, k, ranking, distance_threshold, filter)
+        # Checked here: a wrong one would otherwise show only when the retriever is called.
+        self.long_term.search(user, namespace, kind, k, mode, distance_threshold, filter)
         return MemoryRetriever(
             memory=self.long_term,
             user=user,

@@ -27,7 +27,7 @@ from langchain_agentmem.errors import (
     WrongOwnerError,
 )
 from langchain_agentmem.events.handlers import EventLogHandler
-from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
+from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
 from langchain_agentmem.turn_failures import Failures, said
 from langchain_agentmem.turn_messages import answer_messages, input_messages, is_interrupted, text_of
 
@@ -181,10 +181,8 @@ class ChainTurn:
         Raises:
             EmbeddingError: It is none; nothing is recalled or remembered by it.
         """
-        from langchain_agentmem.longterm.long_term_operations import LongTermOperations
-
-        if isinstance(self.memory.long_term, LongTermOperations):
-            self.memory.long_term.vector(embedding)
+        if self.memory.long_term.supports_vectors:
+            self.memory.long_term.check_embedding(embedding)
         self._embedding = embedding
 
     @property
@@ -390,9 +388,12 @@ class ChainTurn:
         return usable and (self._embedding is not None or self.memory.long_term.embeddings is None)
 
     def _recall(self) -> Op[list[MemoryRecord]]:
-        query: dict[str, Any] = {"query": self.text} if self._embedding is None else self._vector
         return self.memory.long_term.recall_op(
-            user=self.user, namespace=self.namespace, **query, **self._options.recall
+            self.text,
+            user=self.user,
+            namespace=self.namespace,
+            embedding=self._embedding,
+            **self._options.recall,
         )
 
     def _remember(self, kind: str) -> Op[RememberResult]:
@@ -402,12 +403,8 @@ class ChainTurn:
             namespace=self.namespace,
             kind=kind,
             source_thread=self.thread_id,
-            **({} if self._embedding is None else self._vector),
+            embedding=self._embedding,
         )
-
-    @property
-    def _vector(self) -> dict[str, Any]:
-        return {"embedding": self._embedding}
 
     def report(self) -> None:
         """Tell `on_turn` what the turn did."""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from langchain_agentmem.core.threads import NotedThread
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
-    from langchain_agentmem.longterm.memories import Memories
-    from langchain_agentmem.longterm.record import MemoryRecord
+    from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
+    from langchain_agentmem.longterm.types import MemoryRecord
     from langchain_agentmem.transport.connections import Transport
     from langchain_agentmem.working.session import SessionState, Turn
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -54,7 +54,7 @@ class Tiers(NamedTuple):
     """The three tiers over one connection."""
 
     working: WorkingMemory
-    long_term: Memories
+    long_term: BaseLongTermMemory
     events: EventLog
 
 

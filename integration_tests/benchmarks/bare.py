@@ -27,7 +27,7 @@ from langchain_core.messages import (
 from redis.commands.search.query import Query
 
 from integration_tests.benchmarks.world import EPISODIC_SECONDS, TTL_SECONDS, USER, WINDOW
-from langchain_agentmem.longterm.documents import FIELDS
+from langchain_agentmem.longterm.redisearch.document import FIELDS
 
 INDEX = "agentmem:idx"
 PREFIX = "agent:mem:"

@@ -193,9 +193,9 @@ def _turn(memory: AgentMemory, world: World, thread: str, at: int) -> bare.Turne
     """What a wrapped chain runs around the model, without the chain: two round trips."""
     fact, messages = world.fact(at), exchange(at)
     working, long_term = memory.working, memory.long_term
-    reads = [working.messages_op(thread), long_term.recall_op(user=USER, embedding=fact.embedding)]
-    history, recalled = map(ok, memory.transport.run(gather(reads)))
     text = str(messages[0].content)
+    recall = long_term.recall_op(text, user=USER, embedding=fact.embedding)
+    history, recalled = map(ok, memory.transport.run(gather([working.messages_op(thread), recall])))
     writes = [
         working.append_op(thread, messages, user=USER),
         memory.events.record_op([(thread, event_fields("turn", text))]),

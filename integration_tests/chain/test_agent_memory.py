@@ -18,13 +18,13 @@ from langchain_core.runnables import RunnableLambda
 from integration_tests.conftest import Do
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, AgentMemorySettings
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
     SearchUnavailableError,
     StoreError,
 )
-from langchain_agentmem.transport.embedded import EmbeddedRedis
 
 CONFIG: Any = {"configurable": {"session_id": "t1", "user_id": "alice"}}
 

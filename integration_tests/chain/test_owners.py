@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
 
 from integration_tests.chain.conftest import Run, config, contents
-from integration_tests.conftest import BACKENDS, CountingTransport, Do, connection_to
+from integration_tests.conftest import BACKENDS, Counting, Do, connection_to
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.errors import WrongOwnerError
@@ -117,11 +117,8 @@ async def test_reading_can_ask_for_the_user(
     await connection.aclose()
 
 
-async def test_the_check_costs_no_round_trip(
-    memory: AgentMemory, counting: CountingTransport, run: Run
-) -> None:
-    counting.inner = memory.transport
-    memory.transport = counting
+async def test_the_check_costs_no_round_trip(memory: AgentMemory, run: Run) -> None:
+    counting = Counting(memory.transport)
     chain = memory.wrap(RunnableLambda(lambda _: "ok"))
     await run(chain, "warm up", config())
     counting.round_trips = 0

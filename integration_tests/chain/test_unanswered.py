@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMe
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
 
 from integration_tests.chain.conftest import Run, abatch, ainvoke, batch, config, invoke
-from integration_tests.conftest import BACKENDS, CountingTransport, connection_to
+from integration_tests.conftest import BACKENDS, Counting, connection_to
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
@@ -463,11 +463,8 @@ async def test_every_backend_keeps_and_replaces(
         await memory.aclose()
 
 
-async def test_a_turn_that_replaces_costs_two_round_trips_like_any(
-    memory: AgentMemory, counting: CountingTransport, run: Run
-) -> None:
-    counting.inner = memory.transport
-    memory.transport = counting
+async def test_a_turn_that_replaces_costs_two_round_trips_like_any(memory: AgentMemory, run: Run) -> None:
+    counting = Counting(memory.transport)
     chain = memory.wrap(Failing(2).runnable)
     for expected in ("fails", "fails again", "answers"):
         before = counting.round_trips

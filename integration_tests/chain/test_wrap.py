@@ -15,7 +15,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import BaseModel
 
 from integration_tests.chain.conftest import Run, actions, ainvoke, config, contents, invoke
-from integration_tests.conftest import CountingTransport
+from integration_tests.conftest import Counting
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.errors import InvalidInputError, StoreConnectionError, WrongKeyTypeError
@@ -60,13 +60,10 @@ async def test_a_turn_reads_recalls_answers_and_writes(memory: AgentMemory, run:
     assert {event.user for event in memory.events.recent("t1")} == {"alice"}
 
 
-async def test_a_turn_is_two_round_trips_and_one_embedding(
-    counting: CountingTransport, url: str, run: Run
-) -> None:
+async def test_a_turn_is_two_round_trips_and_one_embedding(url: str, run: Run) -> None:
     embeddings = WordEmbeddings()
     async with AgentMemory(url, embeddings=embeddings) as memory:
-        counting.inner = memory.transport
-        memory.transport = counting
+        counting = Counting(memory.transport)
         chain = memory.wrap(PROMPT | ECHO)
         await run(chain, {"input": "warm up"}, config())
         counting.round_trips = embeddings.embedded = 0

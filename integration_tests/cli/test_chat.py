@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from integration_tests.cli.conftest import Terminal, environment, run
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 def test_a_piped_line_that_fails_ends_the_run(url: str, bare: redis.Redis) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from integration_tests.cli.conftest import Terminal, run
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 FIRST_SESSION = """\
 My cat is called Miso.

@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 
 from integration_tests.cli.conftest import agentmem
 from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

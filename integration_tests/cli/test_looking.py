@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from integration_tests.cli.conftest import NO_MODEL, Terminal, agentmem, environment
 from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_the_doctor_finds_a_fit_server_fit(filled: str) -> None:
     assert found["working"][1].startswith("2 keys, ")
     assert found["long-term"][1].startswith("1 key, 1")
     assert "the worst of 21" in found["latency"][1]
-    assert found["persistence"][0] == "warning"  # a throw-away has none
+    assert found["persistence"][0] == "warning"  # an ephemeral one has none
     shown = agentmem("doctor", url=filled).stdout
     assert "✓ modules" in shown
     assert "! persistence" in shown

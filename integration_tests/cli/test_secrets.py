@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from integration_tests.cli.conftest import agentmem
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 NOBODY = "127.0.0.1:1"
 SECRET = "hunter2SECRETx9"

@@ -1,4 +1,4 @@
-"""The demo as people run it: a process of its own, on a throw-away Redis."""
+"""The demo as people run it: a process of its own, on an ephemeral Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from integration_tests.cli.conftest import environment
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 class Demo:

@@ -17,7 +17,7 @@ import redis
 from integration_tests.demo.conftest import Demo, StartDemo
 from integration_tests.waiting import wait_until
 from langchain_agentmem.demo.samples import SAMPLES
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 QUESTION = "Which theme should my editor use?"
 THEME = "I use a dark theme in my editor."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -17,7 +18,9 @@ from integration_tests.demo.conftest import StartDemo
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
+from langchain_agentmem.demo import claim
 from langchain_agentmem.demo.claim import StoreInUseError, claim_key, claimed
+from langchain_agentmem.transport.connections import RoundTrip
 
 CLAIM = claim_key("agent:mem:")
 
@@ -40,7 +43,7 @@ def test_a_port_in_use_is_an_error_that_says_so(url: str) -> None:
         port = taken.getsockname()[1]
         code, said = refused(url, "--port", str(port))
     assert code == 1
-    assert f"127.0.0.1:{port} is not to be had" in said
+    assert f"cannot bind to 127.0.0.1:{port}" in said
     assert "--port" in said
 
 
@@ -149,6 +152,35 @@ async def test_a_claim_that_nobody_renews_is_waited_for(url: str, bare: redis.Re
             async with claimed(memory, "http://127.0.0.1:3", lambda: None):
                 pass
     assert not bare.exists(CLAIM)
+
+
+async def test_a_claim_that_another_took_is_neither_extended_nor_deleted(
+    url: str, bare: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "_EXTEND_SECONDS", 0.01)
+    async with AgentMemory(url) as memory:
+        calls = 0
+
+        def count(trip: RoundTrip) -> None:
+            nonlocal calls
+            calls += 1
+
+        async with claimed(memory, "http://127.0.0.1:2", lambda: None):
+            bare.set(CLAIM, "another http://127.0.0.1:1", ex=100)
+            memory.transport.observer = count
+            await asyncio.to_thread(wait_until, lambda: calls >= 3)
+            assert bare.get(CLAIM) == b"another http://127.0.0.1:1"
+            assert bare.ttl(CLAIM) > 90
+    assert bare.get(CLAIM) == b"another http://127.0.0.1:1"
+
+
+async def test_a_claim_is_extended_while_it_is_held(
+    url: str, bare: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "_EXTEND_SECONDS", 0.01)
+    async with AgentMemory(url) as memory, claimed(memory, "http://127.0.0.1:2", lambda: None):
+        assert bare.pexpire(CLAIM, 2000)
+        await asyncio.to_thread(wait_until, lambda: bare.ttl(CLAIM) > 5)
 
 
 async def test_a_store_of_other_prefixes_is_another_one(url: str) -> None:

@@ -104,9 +104,9 @@ def test_the_walk_through(open_page: Open) -> None:
 def test_a_turn_shows_what_it_cost_and_renews_the_session(open_page: Open) -> None:
     page = open_page()
     say(page, "hello")
-    assert re.match(r"expires in 59 min \d+ s|expires in 1 h", page.locator("#life").text_content())
-    before = page.locator("#life").text_content()
-    expect(page.locator("#life")).not_to_have_text(before)  # it counts down
+    assert re.match(r"expires in 59 min \d+ s|expires in 1 h", page.locator("#ttl").text_content())
+    before = page.locator("#ttl").text_content()
+    expect(page.locator("#ttl")).not_to_have_text(before)  # it counts down
     assert page.locator("#cost dd").first.text_content().strip() == "2"
     for name in ("Redis", "Embedding", "Model"):
         told = page.locator("#cost div").filter(has_text=re.compile(f"^{name}")).locator("dd").text_content()

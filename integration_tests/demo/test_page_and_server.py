@@ -87,14 +87,14 @@ def test_what_expires_goes_from_the_page(browser: Browser, start: StartDemo, bar
         expect(page.locator("#live")).to_have_text("live")
         page.get_by_label("Goal").fill("ship it")
         page.get_by_label("Goal").press("Tab")
-        expect(page.locator("#life")).to_contain_text("expires in")
-        life = page.locator(f"tr[data-id='{first.decode().rpartition(':')[2]}'] .life")
-        before = life.text_content()
+        expect(page.locator("#ttl")).to_contain_text("expires in")
+        ttl = page.locator(f"tr[data-id='{first.decode().rpartition(':')[2]}'] .ttl")
+        before = ttl.text_content()
         expect(page.locator("#memories tr")).to_have_count(7)
         expect(page.get_by_label("Goal")).to_have_value("")
-        expect(page.locator("#life")).to_have_text("no session yet")
-        expect(life).not_to_have_text(before)
-        expect(life).to_contain_text("1 min")
+        expect(page.locator("#ttl")).to_have_text("no session yet")
+        expect(ttl).not_to_have_text(before)
+        expect(ttl).to_contain_text("1 min")
 
 
 def test_the_count_says_when_there_may_be_more(browser: Browser, start: StartDemo, url: str) -> None:

@@ -44,7 +44,7 @@ async def test_its_own_store_is_emptied_and_filled_again_when_it_is_reset(memory
     store = await opened(memory)
     (sample, *_) = await memory.long_term.alist_memories(user="alice")
     told = await memory.long_term.aremember("I sing.", user="carol")
-    await store.note_turn("t1", told.id, begins=True)
+    await store.note_exchange("t1", told.id, begins=True)
     await memory.working.astart("t1", user="carol")
     await memory.events.arecord("t1", "hello")
     await store.reset()
@@ -57,7 +57,7 @@ async def test_its_own_store_is_emptied_and_filled_again_when_it_is_reset(memory
 async def test_a_restart_leaves_what_the_demo_wrote(memory: AgentMemory) -> None:
     store = await opened(memory)
     told = await memory.long_term.aremember("I sing.", user="carol")
-    await store.note_turn("t1", told.id, begins=True)
+    await store.note_exchange("t1", told.id, begins=True)
     await memory.working.astart("t1", user="carol")
     assert (await opened(memory)).is_own
     assert await memory.working.aload("t1") is not None
@@ -102,7 +102,7 @@ async def test_resets_at_once_fill_in_the_samples_once(memory: AgentMemory) -> N
 
 async def test_a_thread_noted_and_not_yet_written_is_nobody_elses(memory: AgentMemory) -> None:
     store = await opened(memory)
-    await store.note_turn("t1", "m1", begins=True)
+    await store.note_exchange("t1", "m1", begins=True)
     await store.reset()  # forgets no note: the turn still goes on
     await memory.working.astart("t1", user="carol")
     await memory.long_term.aremember_many(["I sing."], user="carol", ids=["m1"])
@@ -121,7 +121,7 @@ async def test_what_is_noted_and_written_while_a_reset_looks_is_nobody_elses(mem
         if not busy:  # after each look, a turn begins another thread
             busy = True
             thread = memory.working.new_thread_id()
-            await store.note_turn(thread, thread, begins=True)
+            await store.note_exchange(thread, thread, begins=True)
             await memory.working.astart(thread, user="carol")
             busy = False
         return result

@@ -1,6 +1,6 @@
 """The documents are programs: every ```python block runs, and prints what its `# ->` comments say.
 
-Blocks of a document run in order, in one namespace, against an empty throw-away server to which
+Blocks of a document run in order, in one namespace, against an empty ephemeral server to which
 `AgentMemory()` is led by AGENTMEM_URL; those that are about Upstash, against an emulation of its REST API,
 which UPSTASH_REDIS_REST_URL names. A `…` in a comment stands for anything.
 """

@@ -18,13 +18,13 @@ import pytest
 import redis
 
 from integration_tests.waiting import wait_until
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_protocol import read_state, supervisor_is_gone
+from langchain_agentmem.embedded.protocol import read_state, supervisor_is_gone
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 # A user in a process of its own: says what it got, lives until its stdin closes, and never calls close().
 _USER = """
 import json, os, sys
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 folder = sys.argv[1] or None
 user = EmbeddedRedis(folder).start()
@@ -53,7 +53,7 @@ def state_of(folder: Path) -> dict[str, Any]:
 
 
 class UserProcess:
-    """Another process that uses the server of a folder ("" for a throw-away)."""
+    """Another process that uses the server of a folder ("" for an ephemeral one)."""
 
     def __init__(self, folder: Path | str, *words: str) -> None:
         self.process = subprocess.Popen(

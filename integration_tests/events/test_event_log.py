@@ -14,7 +14,7 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from tenacity import stop_after_delay
 
-from integration_tests.conftest import ON_EVERY_BACKEND, CountingTransport, Do
+from integration_tests.conftest import ON_EVERY_BACKEND, Counting, Do
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.transport.connections import SharedConnection
@@ -109,8 +109,8 @@ class TestContract:
         assert bare.get("agent:events:t") == b"mine"
         assert [event.action for event in await do(log, "recent", "u")] == ["b"]
 
-    async def test_any_number_of_events_is_one_round_trip(self, counting: CountingTransport, do: Do) -> None:
-        log = EventLog(transport=counting, max_len=5000)
+    async def test_any_number_of_events_is_one_round_trip(self, counting: Counting, do: Do) -> None:
+        log = EventLog(transport=counting.transport, max_len=5000)
         events = [(f"t{i % 3}", {"action": str(i)}) for i in range(100)]
         ids = await do(log, "record_many", events)
         assert counting.round_trips == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.transport.connections import SharedConnection
 
 Make = Callable[..., LongTermMemory]

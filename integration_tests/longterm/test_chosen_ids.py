@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import redis
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.longterm.conftest import Make
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ async def test_an_index_that_vanished_is_made_again(
     assert set(await contents(memory, do)) == {"x", "y"}
 
 
-async def test_it_costs_one_round_trip(make: Make, counting: CountingTransport, do: Do) -> None:
-    memory = make(transport=counting)
+async def test_it_costs_one_round_trip(make: Make, counting: Counting, do: Do) -> None:
+    memory = make()
     await do(memory, "create_index")
     before = counting.round_trips
     await do(memory, "remember", "green tea", user="alice", id="x")

@@ -12,7 +12,7 @@ import redis.asyncio
 from integration_tests.conftest import Do
 from integration_tests.longterm.conftest import LAYOUTS
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 @pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])

@@ -10,7 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.documents import Document
 
-from integration_tests.conftest import CountingTransport, Do, connection_to
+from integration_tests.conftest import Counting, Do, connection_to
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import LongTermMemory, MemoryRetriever, UpstashLongTermMemory
 from langchain_agentmem.errors import InvalidInputError
@@ -145,10 +145,8 @@ async def test_a_life_by_kind(memory: Memory, kind: str, ttl: Any, lives: int | 
     assert left is None if lives is None else lives - 5 < left <= lives
 
 
-async def test_many_are_stored_in_batches_with_progress(
-    make: Make, counting: CountingTransport, do: Do
-) -> None:
-    memory = make(transport=counting)
+async def test_many_are_stored_in_batches_with_progress(make: Make, counting: Counting, do: Do) -> None:
+    memory = make()
     await do(memory, "remember", "warming up", user="nobody")  # makes the index
     texts = [f"{word} and {number}" for number, word in enumerate("tea milk bread salt rice".split())]
     steps: list[tuple[int, int]] = []

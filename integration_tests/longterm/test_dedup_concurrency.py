@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 WRITERS = 8
 FACTS = [f"fact{n} about{n * 7} something{n * 13}" for n in range(15)]

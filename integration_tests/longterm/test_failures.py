@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.longterm.conftest import Make
 from integration_tests.words import WordEmbeddings
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import (
     EmbeddingError,
     IndexMismatchError,
@@ -23,8 +25,7 @@ from langchain_agentmem.errors import (
     StoreFullError,
     WrongKeyTypeError,
 )
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(
@@ -123,9 +124,9 @@ def lazy(bare: redis.Redis) -> Iterator[None]:
 
 @pytest.mark.usefixtures("lazy")
 async def test_expired_memories_neither_show_nor_hide_others(
-    make: Make, bare: redis.Redis, counting: CountingTransport, do: Do
+    make: Make, bare: redis.Redis, counting: Counting, do: Do
 ) -> None:
-    memory = make(storage="hash", transport=counting)
+    memory = make(storage="hash")
     memory.dedup_threshold = 0.0
     old = [(await do(memory, "remember", f"tea x{n}", user="alice")).id for n in range(6)]
     alive = await do(memory, "remember", "tea and much else besides", user="alice")
@@ -155,7 +156,7 @@ async def test_an_expired_memory_is_no_longer_known(
 async def test_expired_memories_do_not_save_others_from_being_cleared(
     make: Make, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("langchain_agentmem.longterm.clearing._PAGE", 3)
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing._PAGE", 3)
     memory = make(dedup_threshold=0)
     ids = [(await do(memory, "remember", f"tea x{n} y{n}", user="alice")).id for n in range(14)]
     expire_unnoticed(bare, ids[:2] + ids[5:6])
@@ -222,7 +223,7 @@ async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing
                 "JSON.SET", f"agent:mem:{name}", "$", json.dumps({**document, "embedding": vector})
             )
         else:
-            embedding = memory.vector(vector).tobytes()
+            embedding = np.array(vector, "float32").tobytes()
             bare.hset(f"agent:mem:{name}", mapping={**document, "embedding": embedding})
     bare.set("agent:mem:string", "x")
     with caplog.at_level(logging.WARNING):
@@ -245,19 +246,14 @@ async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing
 async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make, bare: redis.Redis) -> None:
     memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(4))
     count = 10_500
-    batches = memory.batches(
+    batches = memory.write_batches(
         [f"n{n}" for n in range(count)],
         user="alice",
-        namespace="default",
         kind="semantic",
-        source_thread="",
-        ttl_seconds=None,
         embeddings=[[1.0, n, 2.0, 3.0] for n in range(count)],
-        metadatas=None,
-        ids=None,
         batch_size=2000,
     )
-    memory.store_batches(batches, None)
+    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
     memory.remember("tea", user="bob")
     listed = memory.list_memories(user="alice", limit=count + 5)
     assert [one.text for one in listed] == [f"n{n}" for n in reversed(range(count))]
@@ -267,7 +263,7 @@ async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make
     )
     assert memory.forget_user("alice") == count
     assert len(list(bare.scan_iter("agent:mem:*", count=1000))) == 1
-    memory.store_batches(batches, None)
+    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
     assert memory.clear() == count + 1
     assert bare.keys("agent:mem:*") == []
 

@@ -14,7 +14,7 @@ from integration_tests.conftest import Do
 from integration_tests.longterm.conftest import Make
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 def corrupt(bare: redis.Redis, storage: str, one: str, member: str) -> None:
@@ -34,11 +34,8 @@ async def test_what_cannot_be_read_takes_no_place_and_swallows_nothing(
     memory.index.searches_in_scripts = searches_in_scripts
     vectors = [[1.0, n / 1000] + [0.0] * 254 for n in range(7)]
     ids = [f"m{n}" for n in range(7)]
-    batches = memory.batches(
-        ids, user="alice", namespace="default", kind="semantic", source_thread="", ttl_seconds=None,
-        embeddings=vectors, metadatas=None, ids=ids, batch_size=9,
-    )  # fmt: skip
-    memory.store_batches(batches, None)
+    batches = memory.write_batches(ids, user="alice", kind="semantic", embeddings=vectors, ids=ids)
+    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
     for one in ids[:6]:
         corrupt(bare, storage, one, member)
     about: dict[str, Any] = {"user": "alice", "embedding": vectors[0]}

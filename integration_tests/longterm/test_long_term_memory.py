@@ -9,11 +9,11 @@ import pytest
 import redis
 from redisvl.query.filter import FilterExpression, Num, Tag, Text
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.longterm.conftest import Make
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.errors import InvalidInputError, StoreError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 WEEK = 604800
 
@@ -217,10 +217,10 @@ async def test_rows_of_another_scope_are_dropped_whatever_the_search_says(
         for kind in ("episodic", "semantic"):
             await do(memory, "remember", f"tea {user} {kind}", user=user, kind=kind)
     everything = "(@user:{alice|bob})"
-    monkeypatch.setattr("langchain_agentmem.longterm.long_term_operations.condition", lambda *_: everything)
-    monkeypatch.setattr("langchain_agentmem.longterm.operations.condition", lambda *_: everything)
-    monkeypatch.setattr("langchain_agentmem.longterm.clearing.condition", lambda *_: everything)
-    monkeypatch.setattr("langchain_agentmem.longterm.clearing._PAGE", 1)
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.memory.condition", lambda *_: everything)
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.queries.condition", lambda *_: everything)
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing.condition", lambda *_: everything)
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing._PAGE", 1)
     found = await do(memory, "recall", "tea", user="alice", kind="semantic")
     assert [one.text for one in found] == ["tea alice semantic"]
     listed = await do(memory, "list_memories", user="bob", kind="episodic")
@@ -258,8 +258,8 @@ def test_no_query_hurts_the_server(memory: LongTermMemory, bare: redis.Redis, qu
     assert "green tea" in {one.text for one in memory.list_memories(user="alice")}
 
 
-async def test_round_trips(make: Make, counting: CountingTransport, do: Do) -> None:
-    memory = make(transport=counting)
+async def test_round_trips(make: Make, counting: Counting, do: Do) -> None:
+    memory = make()
 
     async def cost(method: str, *args: Any, **kwargs: Any) -> int:
         before = counting.round_trips
@@ -277,7 +277,7 @@ async def test_round_trips(make: Make, counting: CountingTransport, do: Do) -> N
     assert await cost("delete_memory", "m1") == 1
     assert await cost("list_memories", user="alice") == 2
     assert await cost("forget_user", "alice") == 2
-    other = make(transport=counting)
+    other = make()
     before = counting.round_trips
     await do(other, "recall", "tea", user="alice")
     assert counting.round_trips - before == 1, "another object of the connection need not look at the index"
@@ -296,12 +296,11 @@ async def test_an_embedding_that_is_given_spares_the_model(make: Make, do: Do) -
 async def test_operations_can_be_run_beside_others(memory: LongTermMemory) -> None:
     from langchain_agentmem.core.operations import gather
 
-    vector = memory.embeddings.embed_query("green tea")
     recalled, stored = memory.transport.run(
         gather(
             [
-                memory.recall_op(embedding=vector, user="alice"),
-                memory.remember_op("green tea", embedding=vector, user="alice"),
+                memory.recall_op("green tea", user="alice"),
+                memory.remember_op("green tea", user="alice"),
             ]
         )
     )

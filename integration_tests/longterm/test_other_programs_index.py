@@ -19,8 +19,8 @@ from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.core.operations import Batch
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-from langchain_agentmem.longterm.rebuilding import rebuild
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 
 WORDS = WordEmbeddings(256)
 ODD = ["Alice Smith", "smith, alice", " alice ", "ALICE", "café", "#alice", 'a"b\\c', "a\nb", "x" * 200]
@@ -280,7 +280,7 @@ async def test_a_memory_that_changes_meanwhile_is_left_for_the_next_time(make: M
     seen: list[Batch] = []
 
     def act(batch: Batch) -> None:
-        if any("Alice Smith" in command for command in batch):
+        if any("Alice Smith" in command.args for command in batch):
             seen.append(batch)
             guide.remember("m1", "green tea", "bob")
 

@@ -9,7 +9,7 @@ from redisvl.query.filter import Tag
 
 from integration_tests.longterm.conftest import Make
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.retriever import MemoryRetriever
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import redis
 
-from integration_tests.conftest import CountingTransport, before_each_batch
+from integration_tests.conftest import Counting, before_each_batch
 from integration_tests.longterm.conftest import Make
 from langchain_agentmem.core.operations import Batch, Op
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 @pytest.fixture(params=["json", "hash"])
@@ -73,7 +73,7 @@ def test_a_memory_that_goes_while_it_is_found_to_be_known_is_stored(
     known = memory.remember("green tea", user="alice")
 
     def act(batch: Batch) -> None:
-        if any(f"agent:mem:{known.id}".encode() in command for command in batch):
+        if any(f"agent:mem:{known.id}".encode() in command.args for command in batch):
             bare.delete(f"agent:mem:{known.id}")
 
     result = memory.transport.run(before_each_batch(remember_op(memory, "green tea"), act))
@@ -92,7 +92,7 @@ def test_a_memory_that_turns_unreadable_while_it_is_found_is_not_counted(
     memory.remember("green tea", user="alice", id="x")
 
     def act(batch: Batch) -> None:
-        if any(b"agent:mem:x" in command for command in batch):
+        if any(b"agent:mem:x" in command.args for command in batch):
             write(memory, bare, "x", name, value)
 
     result = memory.transport.run(before_each_batch(remember_op(memory, "green tea"), act))
@@ -175,9 +175,9 @@ def test_an_id_keeps_the_life_it_is_given(memory: LongTermMemory, bare: redis.Re
 
 
 def test_a_filling_index_is_waited_for_by_what_looks(
-    make: Make, bare: redis.Redis, counting: CountingTransport
+    make: Make, bare: redis.Redis, counting: Counting
 ) -> None:
-    memory = make(transport=counting)
+    memory = make()
     memory.create_index()
     bare.set("agentmem:idx:filling", 1, ex=60)
     before = counting.round_trips

@@ -9,13 +9,13 @@ import pytest
 import redis
 import redis.asyncio
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.errors import EmbeddingError, IndexMismatchError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.transport import connections
-from langchain_agentmem.transport.connections import HandedClients, SharedConnection, Transport
+from langchain_agentmem.transport.connections import CallerSuppliedClients, SharedConnection, Transport
 
 
 def memory_on(transport: Transport, **options: Any) -> LongTermMemory:
@@ -31,11 +31,11 @@ async def test_a_second_object_of_a_url_recalls_in_one_round_trip(url: str, do: 
     async with LongTermMemory(url, embeddings=WordEmbeddings()) as first:
         await do(first, "remember", "green tea", user="alice")
         for method, argument in [("recall", "tea"), ("remember", "red car"), ("remember_many", ["blue sky"])]:
-            counting = CountingTransport(SharedConnection(url))
-            second = LongTermMemory(transport=counting, embeddings=WordEmbeddings())
+            counting = Counting(SharedConnection(url))
+            second = LongTermMemory(transport=counting.transport, embeddings=WordEmbeddings())
             await do(second, method, argument, user="alice")
             assert counting.round_trips == 1
-            await counting.aclose()
+            await counting.transport.aclose()
 
 
 async def test_a_memory_for_each_request_never_asks_about_the_index(
@@ -54,16 +54,16 @@ async def test_a_memory_for_each_request_never_asks_about_the_index(
 async def test_objects_on_the_same_clients_or_pool_share_it_too(url: str, bare: redis.Redis) -> None:
     pool = redis.ConnectionPool.from_url(url)
     with redis.Redis(connection_pool=pool) as client, redis.Redis(connection_pool=pool) as other:
-        memory_on(HandedClients(client)).remember("green tea", user="alice")
+        memory_on(CallerSuppliedClients(client)).remember("green tea", user="alice")
         bare.config_resetstat()
-        assert memory_on(HandedClients(client)).recall("tea", user="alice")
-        assert memory_on(HandedClients(other)).recall("tea", user="alice")
+        assert memory_on(CallerSuppliedClients(client)).recall("tea", user="alice")
+        assert memory_on(CallerSuppliedClients(other)).recall("tea", user="alice")
         assert looks(bare) == 0
     pool.disconnect()
     async with redis.asyncio.Redis.from_url(url) as theirs:
-        assert await memory_on(HandedClients(async_client=theirs)).arecall("tea", user="alice")
+        assert await memory_on(CallerSuppliedClients(async_client=theirs)).arecall("tea", user="alice")
         assert looks(bare) == 1
-        assert await memory_on(HandedClients(async_client=theirs)).arecall("tea", user="alice")
+        assert await memory_on(CallerSuppliedClients(async_client=theirs)).arecall("tea", user="alice")
         assert looks(bare) == 1
 
 
@@ -76,7 +76,7 @@ def test_it_is_gone_with_the_connection(url: str, bare: redis.Redis) -> None:
     before = len(connections._known_to_clients)
     for _ in range(5):
         with redis.Redis.from_url(url) as client:
-            memory_on(HandedClients(client)).recall("tea", user="alice")
+            memory_on(CallerSuppliedClients(client)).recall("tea", user="alice")
     del client
     gc.collect()
     assert len(connections._known_to_clients) <= before
@@ -139,7 +139,7 @@ async def test_an_index_that_was_made_anew_is_looked_at_again(
         await do(other, "remember", "red car", user="alice")
     elif dropped_here:
         with redis.Redis.from_url(url) as elsewhere:
-            memory_on(HandedClients(elsewhere), storage="hash").create_index()
+            memory_on(CallerSuppliedClients(elsewhere), storage="hash").create_index()
     else:
         return  # nobody of this process can know
     with pytest.raises(IndexMismatchError, match="is HASH, wanted JSON"):

@@ -7,11 +7,11 @@ from langchain_core.documents import Document
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 from redisvl.query.filter import Tag
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.longterm.conftest import LAYOUTS, Make
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.vector_store import MemoryVectorStore
 
 
@@ -117,10 +117,10 @@ async def test_from_texts_opens_a_memory_of_its_own(url: str) -> None:
     store.memory.close()
 
 
-def test_an_index_that_vanished_before_a_write_is_made_again(make: Make, counting: CountingTransport) -> None:
-    store = MemoryVectorStore(make(transport=counting), user="alice")
+def test_an_index_that_vanished_before_a_write_is_made_again(make: Make, counting: Counting) -> None:
+    store = MemoryVectorStore(make(), user="alice")
     store.add_texts(["one"])
-    counting.inner.run(store.memory.index.drop())
+    counting.transport.run(store.memory.index.drop())
     store.memory.index._checked = True  # as if somebody else had dropped it
     store.add_texts(["two", "three"])
     assert store.memory.index_info()["documents"] == 3

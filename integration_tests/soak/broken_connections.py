@@ -11,7 +11,7 @@ from integration_tests.listening import CuttingProxy
 from integration_tests.soak.trial import Clock, Figures, Ledger, Places, side_by_side
 from integration_tests.transport.conftest import Server, binary_of_embedded
 from langchain_agentmem import EventLog, WorkingMemory
-from langchain_agentmem.core.operations import call
+from langchain_agentmem.core.operations import call, writes
 from langchain_agentmem.transport.connections import Transport
 
 _BURST = 40
@@ -56,7 +56,7 @@ def cancelled_tasks(clock: Clock, random: Random) -> Figures:
     turns, mixed, cancelled = Ledger(), 0, 0
 
     async def echo(transport: Transport, number: int) -> int:
-        return int(await transport.arun(call(("ECHO", f"mine {number}"))) != b"mine %d" % number)
+        return int(await transport.arun(call(writes("ECHO", f"mine {number}"))) != b"mine %d" % number)
 
     async def append(working: WorkingMemory, place: str, writer: str) -> None:
         with turns.sending(place, writer) as entry:

@@ -19,9 +19,9 @@ from tenacity import stop_after_delay
 from integration_tests.listening import Proxy
 from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Op
+from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport.connections import SharedConnection, Transport
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.embedded_binaries import find_candidates, make_runnable
 from langchain_agentmem.transport.retries import PACE
 
 

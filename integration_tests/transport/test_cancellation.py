@@ -11,9 +11,9 @@ from langchain_core.messages import HumanMessage
 
 from integration_tests.transport.conftest import Open, Server, loop_until
 from integration_tests.transport.test_clients import Client
-from langchain_agentmem.core.operations import Command, Op, call, gather
+from langchain_agentmem.core.operations import Command, Op, asks, call, gather, writes
 from langchain_agentmem.errors import StoreConnectionError
-from langchain_agentmem.transport.connections import HandedClients
+from langchain_agentmem.transport.connections import CallerSuppliedClients
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 
@@ -33,9 +33,13 @@ async def blocked(plain: Server, count: int) -> None:
 
 async def test_a_cancelled_task_leaves_no_reply_behind(client: Client, plain: Server) -> None:
     async with client.asynchronous(plain.url) as made:
-        handed = HandedClients(async_client=made)
+        handed = CallerSuppliedClients(async_client=made)
         for number in range(3):
-            batch: list[Command] = [("ECHO", "first"), ("BLPOP", "queue", 0), ("ECHO", "last")]
+            batch: list[Command] = [
+                writes("ECHO", "first"),
+                writes("BLPOP", "queue", 0),
+                writes("ECHO", "last"),
+            ]
             task = asyncio.create_task(handed.arun(commands(*batch)))
             await blocked(plain, 1)
             task.cancel()
@@ -45,7 +49,7 @@ async def test_a_cancelled_task_leaves_no_reply_behind(client: Client, plain: Se
             with plain.client() as other:
                 other.rpush("queue", "late")
                 other.delete("queue")
-            assert await handed.arun(call(("ECHO", f"mine {number}"))) == f"mine {number}".encode()
+            assert await handed.arun(call(writes("ECHO", f"mine {number}"))) == f"mine {number}".encode()
         assert not made.connection_pool._in_use_connections
 
 
@@ -59,7 +63,9 @@ async def test_a_burst_of_cancelled_tasks(plain: Server, connected: Open) -> Non
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         numbers = range(20)
-        echoes = await asyncio.gather(*(working.transport.arun(call(("ECHO", str(n)))) for n in numbers))
+        echoes = await asyncio.gather(
+            *(working.transport.arun(call(writes("ECHO", str(n)))) for n in numbers)
+        )
         assert echoes == [str(n).encode() for n in numbers]
 
 
@@ -67,8 +73,8 @@ def test_an_interrupt_while_reading_leaves_no_reply_behind(
     client: Client, plain: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with client.sync(plain.url) as made:
-        handed = HandedClients(made)
-        handed.run(call(("PING",)))
+        handed = CallerSuppliedClients(made)
+        handed.run(call(asks("PING")))
         connection = made.connection_pool._available_connections[0]
         read, reads = connection.read_response, []
 
@@ -80,9 +86,9 @@ def test_an_interrupt_while_reading_leaves_no_reply_behind(
 
         monkeypatch.setattr(connection, "read_response", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            handed.run(commands(("ECHO", "a"), ("ECHO", "b"), ("ECHO", "c")))
+            handed.run(commands(writes("ECHO", "a"), writes("ECHO", "b"), writes("ECHO", "c")))
         assert not made.connection_pool._in_use_connections
-        assert handed.run(call(("ECHO", "mine"))) == b"mine"
+        assert handed.run(call(writes("ECHO", "mine"))) == b"mine"
 
 
 async def test_operations_are_closed_whatever_happens(plain: Server, connected: Open) -> None:
@@ -90,10 +96,10 @@ async def test_operations_are_closed_whatever_happens(plain: Server, connected: 
 
     def noting(name: str, error: BaseException | None = None) -> Op[None]:
         try:
-            yield [("ECHO", name)]
+            yield [writes("ECHO", name)]
             if error is not None:
                 raise error
-            yield [("BLPOP", "nothing", 0)]
+            yield [writes("BLPOP", "nothing", 0)]
         finally:
             closed.append(name)
 

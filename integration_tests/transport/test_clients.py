@@ -21,9 +21,9 @@ from redis._parsers import (
 )
 
 from integration_tests.transport.conftest import Server, loop_until
-from langchain_agentmem.core.operations import Command, Op, call, pairs
+from langchain_agentmem.core.operations import Command, Op, asks, call, pairs, reads, writes
 from langchain_agentmem.errors import ConfigurationError, StoreError, WrongKeyTypeError
-from langchain_agentmem.transport.connections import HandedClients
+from langchain_agentmem.transport.connections import CallerSuppliedClients
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 TEXT = "grüße, 你好, 👋\n\0"
@@ -54,9 +54,9 @@ class Client:
     async def use(self, url: str, asynchronous: bool, operation: Op[Any]) -> Any:
         if asynchronous:
             async with self.asynchronous(url) as client:
-                return await HandedClients(async_client=client).arun(operation)
+                return await CallerSuppliedClients(async_client=client).arun(operation)
         with self.sync(url) as client:
-            return HandedClients(client).run(operation)
+            return CallerSuppliedClients(client).run(operation)
 
 
 def every_client() -> list[Any]:
@@ -122,16 +122,16 @@ async def test_working_memory_reads_and_writes_the_same(
 
 async def test_replies_are_undecoded_and_complete(client: Client, asynchronous: bool, url: str) -> None:
     batch: list[Command] = [
-        ("HSET", TEXT, TEXT, b"\xff\xfe", "n", 1.5),
-        ("HGETALL", TEXT),
-        ("HGET", TEXT, "missing"),
-        ("LPUSH", TEXT, "x"),
-        ("XADD", "s", "1-1", TEXT, TEXT),
-        ("XRANGE", "s", "-", "+"),
-        ("TTL", TEXT),
-        ("NONSENSE", TEXT),
-        ("PING",),
-        ("SMEMBERS", "nothing"),
+        writes("HSET", TEXT, TEXT, b"\xff\xfe", "n", 1.5),
+        reads("HGETALL", TEXT),
+        reads("HGET", TEXT, "missing"),
+        writes("LPUSH", TEXT, "x"),
+        writes("XADD", "s", "1-1", TEXT, TEXT),
+        reads("XRANGE", "s", "-", "+"),
+        reads("TTL", TEXT),
+        writes("NONSENSE", TEXT),
+        asks("PING"),
+        reads("SMEMBERS", "nothing"),
     ]
     replies = await client.use(url, asynchronous, commands(*batch))
     assert replies[0] == 2
@@ -146,11 +146,11 @@ async def test_replies_are_undecoded_and_complete(client: Client, asynchronous: 
 
 async def test_search_replies_hold_the_same_values(client: Client, asynchronous: bool, url: str) -> None:
     setup: list[Command] = [
-        ("FT.CREATE", "i", "PREFIX", 1, "d:", "SCHEMA", "grüße", "AS", "body", "TEXT"),
-        ("HSET", "d:1", "grüße", f"word {TEXT}"),
-        ("FT.SEARCH", "i", "word", "RETURN", 1, "body", "DIALECT", 2),
-        ("FT.INFO", "i"),
-        ("FT.SEARCH", "missing", "word"),
+        writes("FT.CREATE", "i", "PREFIX", 1, "d:", "SCHEMA", "grüße", "AS", "body", "TEXT"),
+        writes("HSET", "d:1", "grüße", f"word {TEXT}"),
+        asks("FT.SEARCH", "i", "word", "RETURN", 1, "body", "DIALECT", 2),
+        asks("FT.INFO", "i"),
+        asks("FT.SEARCH", "missing", "word"),
     ]
     replies = await client.use(url, asynchronous, commands(*setup))
     assert replies[:2] == [b"OK", 1]
@@ -175,8 +175,8 @@ TYPES = ("string", "integer", "double", "null", "array", "set", "map", "verbatim
 async def test_every_type_of_the_protocol_reads_the_same_with_either_parser(
     protocol: int, plain: Server
 ) -> None:
-    batch: list[Command] = [("DEBUG", "PROTOCOL", kind) for kind in TYPES]
-    batch += [("ECHO", "last")]
+    batch: list[Command] = [writes("DEBUG", "PROTOCOL", kind) for kind in TYPES]
+    batch += [writes("ECHO", "last")]
     seen = []
     for parser in ("python", "hiredis"):
         for decode in (False, True):
@@ -191,7 +191,7 @@ async def test_every_type_of_the_protocol_reads_the_same_with_either_parser(
 async def test_an_encoding_that_is_not_even_ascii(asynchronous: bool, decode: bool, plain: Server) -> None:
     # RESP3's handshake cannot be decoded with it, by redis-py either.
     client = Client(2, "python", encoding="utf-16", decode_responses=decode)
-    batch: list[Command] = [("SET", TEXT, TEXT), ("GET", TEXT), ("TTL", TEXT)]
+    batch: list[Command] = [writes("SET", TEXT, TEXT), reads("GET", TEXT), reads("TTL", TEXT)]
     replies = await client.use(plain.url, asynchronous, commands(*batch))
     assert replies == [b"OK", TEXT.encode(), -1]
     with plain.client() as bare:
@@ -265,8 +265,8 @@ async def test_sync_calls_need_a_sync_client(url: str) -> None:
 
 async def test_a_sync_client_serves_async_calls_without_blocking_the_loop(plain: Server) -> None:
     with plain.client() as client, plain.client() as other:
-        handed = HandedClients(client)
-        waiting = asyncio.create_task(handed.arun(call(("BLPOP", "queue", 20))))
+        handed = CallerSuppliedClients(client)
+        waiting = asyncio.create_task(handed.arun(call(writes("BLPOP", "queue", 20))))
         # The loop goes on while the call waits; if it did not, nobody would push.
         await loop_until(lambda: other.info("clients")["blocked_clients"])
         other.rpush("queue", "x")
@@ -279,5 +279,5 @@ async def test_a_batch_of_more_than_the_socket_takes_at_once(
 ) -> None:
     client = Client(3, "hiredis", health_check_interval=interval)
     large = TEXT.encode() * 200_000
-    replies = await client.use(plain.url, asynchronous, commands(("ECHO", large), ("ECHO", TEXT)))
+    replies = await client.use(plain.url, asynchronous, commands(writes("ECHO", large), writes("ECHO", TEXT)))
     assert replies == [large, TEXT.encode()]

@@ -18,7 +18,7 @@ from langchain_core.messages import HumanMessage
 from integration_tests.listening import Proxy
 from integration_tests.transport.conftest import Open, Run, Server, StartServer, free_port
 from integration_tests.waiting import wait_until
-from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.operations import Op, asks, call, reads, writes
 from langchain_agentmem.errors import (
     AgentMemoryError,
     ConfigurationError,
@@ -29,7 +29,7 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
     WrongKeyTypeError,
 )
-from langchain_agentmem.transport.connections import HandedClients, SharedConnection
+from langchain_agentmem.transport.connections import CallerSuppliedClients, SharedConnection
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 SECRET = "s3cr3t@:/?#é"
@@ -90,14 +90,14 @@ async def test_a_server_that_never_answers(connected: Open, run: Run, query: str
         with raises(StoreTimeoutError, within=1.0):
             await run(transport, append(transport))
         with raises(StoreTimeoutError, within=1.0):
-            await run(transport, call(("PING",)))  # a read is not sent again either
+            await run(transport, call(asks("PING")))  # a read is not sent again either
 
 
 async def test_a_server_that_stops_answering(plain: Server, connected: Open, run: Run) -> None:
     transport = connected(plain.url, 0.3)
     await run(transport, append(transport))
     with raises(StoreTimeoutError, within=1.0):
-        await run(transport, call(("BLPOP", "nothing", 0)))
+        await run(transport, call(writes("BLPOP", "nothing", 0)))
     assert await run(transport, append(transport)) == 2
 
 
@@ -120,7 +120,7 @@ async def test_credentials(locked: Server, connected: Open, run: Run, query: str
         with raises(StoreAuthenticationError, within=1.0):  # it is not tried again: that would not help
             await run(transport, append(transport))
     weak = connected(f"redis://weak:{QUOTED}@{address}")
-    assert await run(weak, call(("PING",))) == b"PONG"
+    assert await run(weak, call(asks("PING"))) == b"PONG"
     with raises(StoreAuthenticationError, within=1.0, match="ACL"):
         await run(weak, append(weak))
     with locked.client(password=SECRET) as client:
@@ -139,7 +139,7 @@ async def test_a_full_server_writes_all_or_nothing(plain: Server, connected: Ope
                 await run(transport, new)
             with raises(StoreFullError):
                 await run(transport, append(transport))
-            assert await run(transport, call(("HGET", "agent:session:t1", "turn_count"))) == b"1"
+            assert await run(transport, call(reads("HGET", "agent:session:t1", "turn_count"))) == b"1"
         finally:
             client.config_set("maxmemory", 0)
         assert client.dump("agent:session:t1") == before
@@ -156,7 +156,7 @@ async def test_a_replica_is_named_as_the_reason(
     transport = connected(replica.url)
     with raises(StoreError, within=1.0, match="replica"):
         await run(transport, append(transport))
-    assert await run(transport, call(("HGET", "a", "b"))) is None
+    assert await run(transport, call(reads("HGET", "a", "b"))) is None
 
 
 async def test_a_key_of_another_type(plain: Server, connected: Open, run: Run) -> None:
@@ -188,30 +188,30 @@ async def test_a_server_that_takes_no_more_clients(plain: Server, connected: Ope
 async def test_a_pool_without_a_connection_left(plain: Server, run: Run) -> None:
     with plain.client(max_connections=1) as client:
         async with redis.asyncio.Redis(port=plain.port, max_connections=1) as async_client:
-            handed = HandedClients(client, async_client)
+            handed = CallerSuppliedClients(client, async_client)
             taken = client.connection_pool.get_connection()
             async_taken = await async_client.connection_pool.get_connection()
             with raises(StoreConnectionError, match="in use"):
-                await run(handed, call(("PING",)))
+                await run(handed, call(asks("PING")))
             client.connection_pool.release(taken)
             await async_client.connection_pool.release(async_taken)
-            assert await run(handed, call(("PING",))) == b"PONG"
+            assert await run(handed, call(asks("PING"))) == b"PONG"
 
 
 async def test_a_connection_that_breaks_off_inside_a_reply(
     plain: Server, proxy: Proxy, connected: Open, run: Run
 ) -> None:
     transport = connected(proxy.url)
-    await run(transport, call(("SET", "k", "value")))
+    await run(transport, call(writes("SET", "k", "value")))
     proxy.cut_reply_to, proxy.reply_bytes = b"GET", len(b"$5\r\nva")
     with raises(StoreConnectionError, within=1.0):
-        await run(transport, call(("GET", "k")))  # no command of this package, so it may be a write
-    assert await run(transport, call(("GET", "k"))) == b"value"
+        await run(transport, call(writes("GET", "k")))  # no command of this package, so it may be a write
+    assert await run(transport, call(writes("GET", "k"))) == b"value"
 
 
 async def test_a_host_that_no_socket_takes(run: Run) -> None:
     with redis.Redis(host="a..b") as client, raises(ConfigurationError, match="a..b"):
-        await run(HandedClients(client), call(("PING",)))
+        await run(CallerSuppliedClients(client), call(asks("PING")))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ async def test_what_a_url_asks_for(
     plain: Server, connected: Open, run: Run, query: str, protocol: int | None, db: int
 ) -> None:
     transport = connected(f"  redis://127.0.0.1:{plain.port}{query}\n")
-    listed = (await run(transport, call(("CLIENT", "LIST")))).decode()
+    listed = (await run(transport, call(writes("CLIENT", "LIST")))).decode()
     mine = dict(
         word.split("=", 1)
         for line in listed.splitlines()
@@ -245,7 +245,7 @@ async def test_a_unix_socket_with_password_and_database(
     server = start_server("--requirepass", SECRET, "--unixsocket", "redis.sock")
     path = f"{server.folder.name}/redis.sock"
     for url in (f"unix://:{QUOTED}@{path}?db=2", f"unix://{path}?password={QUOTED}&db=2"):
-        assert await run(connected(url), call(("INCR", "n"))) > 0
+        assert await run(connected(url), call(writes("INCR", "n"))) > 0
     with server.client(password=SECRET, db=2) as client:
         assert client.get("n") == b"2"
 
@@ -263,7 +263,7 @@ async def test_a_server_that_stops_reading(connected: Open, run: Run) -> None:
         greeter = threading.Thread(target=greet)
         greeter.start()
         with raises(StoreTimeoutError, within=2.0):
-            await run(transport, call(("ECHO", b"x" * 20_000_000)))
+            await run(transport, call(writes("ECHO", b"x" * 20_000_000)))
         greeter.join()
         for near in accepted:
             near.close()

@@ -19,7 +19,7 @@ from integration_tests.embedded.conftest import folder  # noqa: F401 - a fixture
 from integration_tests.transport.conftest import Server
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.waiting import wait_until
-from langchain_agentmem.transport.embedded_protocol import FileLock, read_state, supervisor_is_gone
+from langchain_agentmem.embedded.protocol import FileLock, read_state, supervisor_is_gone
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
@@ -284,7 +284,7 @@ def test_a_child_that_ends_does_not_release_what_its_parent_holds(folder: Path) 
     run(
         """
         from langchain_agentmem import AgentMemory, EmbeddedRedis
-        from langchain_agentmem.transport.embedded_protocol import read_state
+        from langchain_agentmem.embedded.protocol import read_state
         folder = sys.argv[1]
         memory = AgentMemory(f"embedded://{folder}")
         memory.working.append_turn("t1", "user", "parent")
@@ -307,7 +307,7 @@ def test_a_child_that_ends_does_not_release_what_its_parent_holds(folder: Path) 
 
 _STARTING = """
 import os, sys, threading
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 def fork_in_the_middle(sentence):
     if "starting" in sentence:

@@ -20,12 +20,12 @@ from integration_tests.transport.conftest import Open, Run, Server
 from integration_tests.transport.test_failures import QUOTED, raises
 from integration_tests.transport.test_sentinel import Group
 from integration_tests.waiting import wait_until
-from langchain_agentmem.core.operations import call
+from langchain_agentmem.core.operations import asks, call, reads, writes
 from langchain_agentmem.errors import StoreTimeoutError
-from langchain_agentmem.transport.connections import HandedClients
+from langchain_agentmem.transport.connections import CallerSuppliedClients
 
 SECONDS = 0.5
-READ, WRITE = ("HGET", "h", "f"), ("INCR", "n")
+READ, WRITE = reads("HGET", "h", "f"), writes("INCR", "n")
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +65,13 @@ async def test_a_server_that_stands_still(
 ) -> None:
     url = f"{urls(stoppable)[scheme]}?protocol={protocol}"
     fresh, established = connected(url, SECONDS), connected(f"{url}&client_name=established", SECONDS)
-    await run(established, call(("PING",)))
+    await run(established, call(asks("PING")))
     with standing_still(stoppable.process.pid):
         for transport in (fresh, established, established):
             with is_late():
                 await run(transport, call(command))
     for transport in (fresh, established):
-        assert await run(transport, call(("ECHO", "mine"))) == b"mine"
+        assert await run(transport, call(writes("ECHO", "mine"))) == b"mine"
 
 
 class Hesitant(Listener):
@@ -111,7 +111,7 @@ async def test_a_client_of_the_callers_own_has_its_own_limits(stoppable: Server)
         retry=Retry(NoBackoff(), 0),
     )
     async with client:
-        handed = HandedClients(async_client=client)
+        handed = CallerSuppliedClients(async_client=client)
         with standing_still(stoppable.process.pid), is_late():
             await handed.arun(call(WRITE))
         assert isinstance(await handed.arun(call(WRITE)), int)

@@ -15,7 +15,7 @@ import upstash_redis.asyncio
 
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem import EventLog, UpstashChatMessageHistory, WorkingMemory
-from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.operations import Op, asks, call, reads, writes
 from langchain_agentmem.errors import (
     ConfigurationError,
     StoreAuthenticationError,
@@ -54,7 +54,10 @@ def batch(*commands: tuple[Any, ...]) -> Op[list[Any]]:
 
 
 def test_a_batch_is_one_request(connection: SharedConnection, emulator: Emulator, run: Run) -> None:
-    replies = run(connection, batch(("SET", "k", "v"), ("GET", "k"), ("LPUSH", "k", "x"), ("GET", "none")))
+    replies = run(
+        connection,
+        batch(writes("SET", "k", "v"), reads("GET", "k"), writes("LPUSH", "k", "x"), reads("GET", "none")),
+    )
     assert replies[:2] == [b"OK", b"v"]
     assert isinstance(replies[2], WrongKeyTypeError)
     assert replies[3] is None
@@ -66,7 +69,7 @@ def test_bytes_that_are_no_utf8_are_read_as_they_are(
     connection: SharedConnection, bare: redis.Redis, run: Run
 ) -> None:
     bare.set("k", b"\xff\x00OK")
-    assert run(connection, call(("GET", "k"))) == b"\xff\x00OK"
+    assert run(connection, call(reads("GET", "k"))) == b"\xff\x00OK"
 
 
 def test_a_script_that_the_server_does_not_know_is_sent_once_more(
@@ -83,7 +86,7 @@ def test_a_script_that_the_server_does_not_know_is_sent_once_more(
 def test_a_wrong_token_is_said_so(emulator: Emulator, run: Run) -> None:
     connection = SharedConnection(emulator.url, 1.0, "wrong-token")
     with pytest.raises(StoreAuthenticationError, match="refused the token") as caught:
-        run(connection, call(("GET", "k")))
+        run(connection, call(reads("GET", "k")))
     assert "wrong-token" not in str(caught.value) + repr(connection)
     connection.close()
 
@@ -92,7 +95,7 @@ def test_requests_over_the_limit_are_sent_again_for_a_while(
     connection: SharedConnection, emulator: Emulator, run: Run, bare: redis.Redis
 ) -> None:
     emulator.answer_next(429, b'{"error":"ERR too many requests"}')
-    assert run(connection, call(("INCR", "n"))) == 1
+    assert run(connection, call(writes("INCR", "n"))) == 1
     assert bare.get("n") == b"1"
 
 
@@ -100,13 +103,13 @@ def test_a_limit_that_stays_is_an_error(connection: SharedConnection, emulator: 
     for _ in range(200):
         emulator.answer_next(429, b'{"error":"ERR too many requests"}')
     with pytest.raises(StoreRateLimitError, match="no more requests"):
-        run(connection, call(("INCR", "n")))
+        run(connection, call(writes("INCR", "n")))
     emulator.clear()
 
 
 def test_a_loading_server_is_asked_again(connection: SharedConnection, emulator: Emulator, run: Run) -> None:
     emulator.answer_next(200, b'[{"error":"LOADING Redis is loading the dataset in memory"}]')
-    assert run(connection, call(("INCR", "n"))) == 1
+    assert run(connection, call(writes("INCR", "n"))) == 1
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before it ran", "after it ran"])
@@ -115,7 +118,7 @@ def test_a_write_whose_answer_is_lost_is_not_repeated(
 ) -> None:
     emulator.hang_up_next(before=before)
     with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1"):
-        run(connection, call(("INCR", "n")))
+        run(connection, call(writes("INCR", "n")))
     assert bare.get("n") == (None if before else b"1")
 
 
@@ -124,17 +127,17 @@ def test_a_read_whose_answer_is_lost_is_repeated(
 ) -> None:
     bare.hset("k", "f", "v")
     emulator.hang_up_next(before=False)
-    assert run(connection, call(("HGET", "k", "f"))) == b"v"
+    assert run(connection, call(reads("HGET", "k", "f"))) == b"v"
 
 
 def test_a_gateway_that_fails_repeats_reads_only(
     connection: SharedConnection, emulator: Emulator, run: Run, bare: redis.Redis
 ) -> None:
     emulator.answer_next(503, b"<html>Service unavailable</html>")
-    assert run(connection, call(("HGET", "k", "f"))) is None
+    assert run(connection, call(reads("HGET", "k", "f"))) is None
     emulator.answer_next(503, b"<html>Service unavailable</html>")
     with pytest.raises(StoreConnectionError, match="503"):
-        run(connection, call(("INCR", "n")))
+        run(connection, call(writes("INCR", "n")))
     assert bare.get("n") is None
 
 
@@ -145,7 +148,7 @@ def test_a_token_that_a_proxy_repeats_is_not_shown(
     said = {"error": f"bad header Bearer {emulator.token}"}
     emulator.answer_next(status, [said] if status == 200 else said)
     with pytest.raises(StoreError) as caught:
-        run(connection, call(("INCR", "n")))
+        run(connection, call(writes("INCR", "n")))
     error: BaseException | None = caught.value
     seen = []
     while error is not None:
@@ -157,25 +160,25 @@ def test_a_token_that_a_proxy_repeats_is_not_shown(
 
 def test_a_driver_that_is_closed_meanwhile_says_so(emulator: Emulator) -> None:
     connection = SharedConnection(emulator.url, 1.0, emulator.token)
-    connection.run(call(("PING",)))
+    connection.run(call(asks("PING")))
     driver = connection._open().driver()
     connection.close()
     with pytest.raises(ConfigurationError, match="closed"):
-        driver.run(call(("PING",)))
+        driver.run(call(asks("PING")))
 
 
 def test_a_late_answer_is_an_error_in_time(emulator: Emulator, run: Run, bare: redis.Redis) -> None:
     connection = SharedConnection(emulator.url, 0.3, emulator.token)
     emulator.stall_next(1.0)
     with pytest.raises(StoreTimeoutError, match="in time"):
-        run(connection, call(("INCR", "n")))
+        run(connection, call(writes("INCR", "n")))
     connection.close()
 
 
 def test_a_server_that_is_not_there_is_an_error_within_seconds(run: Run) -> None:
     connection = SharedConnection("http://127.0.0.1:9", 1.0, "token")
     with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1:9"):
-        run(connection, call(("GET", "k")))
+        run(connection, call(reads("GET", "k")))
     connection.close()
 
 
@@ -184,7 +187,7 @@ def test_another_number_of_replies_is_an_error(
 ) -> None:
     emulator.answer_next(200, b'[{"result":1},{"result":2}]')
     with pytest.raises(StoreError, match="2 replies for 1"):
-        run(connection, call(("GET", "k")))
+        run(connection, call(reads("GET", "k")))
 
 
 def test_all_objects_of_a_url_and_token_share_one_connection(emulator: Emulator) -> None:
@@ -196,12 +199,12 @@ def test_all_objects_of_a_url_and_token_share_one_connection(emulator: Emulator)
     keys = [key for key in connections._shared if key[0] == emulator.url and key[1] == 5.0]
     assert len(keys) == 2
     second.close()
-    assert first.run(call(("PING",))) == b"PONG"
+    assert first.run(call(asks("PING"))) == b"PONG"
     first.close()
     other.close()
     assert not [key for key in connections._shared if key[0] == emulator.url and key[1] == 5.0]
     with pytest.raises(ConfigurationError, match="closed"):
-        first.run(call(("PING",)))
+        first.run(call(asks("PING")))
 
 
 async def test_official_clients_give_their_address_and_stay_untouched(emulator: Emulator) -> None:
@@ -237,10 +240,10 @@ async def test_clients_of_different_databases_are_refused(emulator: Emulator) ->
 def test_the_token_is_in_no_log(emulator: Emulator, run: Run, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     connection = SharedConnection(emulator.url, 1.0, emulator.token)
-    run(connection, call(("SET", "k", "v")))
+    run(connection, call(writes("SET", "k", "v")))
     emulator.hang_up_next()
     with pytest.raises(StoreConnectionError) as caught:
-        run(connection, call(("INCR", "n")))
+        run(connection, call(writes("INCR", "n")))
     connection.close()
     assert emulator.token not in caplog.text
     assert emulator.token not in repr(caught.value) + repr(caught.value.__cause__)

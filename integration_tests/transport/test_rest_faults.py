@@ -23,14 +23,14 @@ from hypothesis import strategies as st
 
 from integration_tests.transport.faulty_http import OK, FaultyServer, Script, response, says
 from langchain_agentmem import EventLog, UpstashLongTermMemory, WorkingMemory
-from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.operations import Op, asks, call, writes
 from langchain_agentmem.errors import AgentMemoryError, StoreConnectionError, StoreError, StoreTimeoutError
 from langchain_agentmem.transport import rest_driver
 from langchain_agentmem.transport.connections import SharedConnection
 
 TOKEN = "tok-3n_secret.value"
 SECONDS = 0.4
-WRITE = ("INCR", "n")
+WRITE = writes("INCR", "n")
 
 Exchange = Callable[..., Any]
 
@@ -237,21 +237,21 @@ def test_an_answer_that_drips_is_broken_off_in_time(
         near.sendall(head + b"\r\n\r\n")
         return faulty.drip(rest)(near)
 
-    client.run(call(("PING",)))
+    client.run(call(asks("PING")))
     faulty.scripts = [script]
-    error = client.failure(call(("PING",)))  # a read: it is not sent again either
+    error = client.failure(call(asks("PING")))  # a read: it is not sent again either
     assert isinstance(error, StoreTimeoutError)
-    assert client.run(call(("PING",))) == b"OK"
+    assert client.run(call(asks("PING"))) == b"OK"
     assert len(faulty.requests) == 3
 
 
 def test_a_request_that_nobody_reads_is_broken_off_in_time(client: Client, faulty: FaultyServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         deaf_client = Client(f"http://127.0.0.1:{deaf.getsockname()[1]}", client._runner is not None)
-        assert isinstance(deaf_client.failure(call(("ECHO", "x" * 200_000))), StoreTimeoutError)
+        assert isinstance(deaf_client.failure(call(writes("ECHO", "x" * 200_000))), StoreTimeoutError)
         began = time.monotonic()
         with pytest.raises(StoreTimeoutError):
-            deaf_client.run(call(("ECHO", "x" * 20_000_000)))
+            deaf_client.run(call(writes("ECHO", "x" * 20_000_000)))
         assert time.monotonic() - began < 2
         deaf_client.close()
 
@@ -282,7 +282,7 @@ def test_a_packed_answer_that_grows_too_large_is_broken_off(faulty: FaultyServer
     faulty.scripts = [says(response(bomb, b"Content-Encoding: gzip"))]
     client = Client(faulty.url, asynchronous, seconds=30)
     with pytest.raises(StoreError, match="more than 256 MiB") as caught:
-        client.run(call(("PING",)))
+        client.run(call(asks("PING")))
     assert not isinstance(caught.value, StoreConnectionError)  # so it is not asked for again
     assert client.run(call(WRITE)) == b"OK"
     client.close()
@@ -307,7 +307,7 @@ def test_an_enormous_body_is_broken_off(
 
 def test_reads_are_sent_again_when_the_answer_was_none(client: Client, faulty: FaultyServer) -> None:
     faulty.scripts = [GARBAGE["HTML with a 200"], GARBAGE["a truncated body"], GARBAGE["nothing"]]
-    assert client.run(call(("PING",))) == b"OK"
+    assert client.run(call(asks("PING"))) == b"OK"
     assert len(faulty.requests) == 4
 
 

@@ -17,15 +17,14 @@ import pytest
 import redis
 from langchain_core.messages import HumanMessage
 
-from integration_tests.conftest import CountingTransport
 from integration_tests.listening import Proxy
 from integration_tests.transport.conftest import Open, Run, Server, StartServer
 from integration_tests.transport.test_clients import Client
 from integration_tests.waiting import wait_until
-from langchain_agentmem.core.operations import Command, Op, call, gather
+from langchain_agentmem.core.operations import Command, Op, call, gather, reads, writes
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoadingError
-from langchain_agentmem.transport.connections import HandedClients, SharedConnection
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.transport.connections import CallerSuppliedClients, SharedConnection
 from langchain_agentmem.working import operations
 from langchain_agentmem.working.working_memory import WorkingMemory
 
@@ -144,7 +143,7 @@ async def test_a_read_whose_answer_got_lost_is_repeated(
     transport = connected(proxy.url)
     await run(transport, append(transport, "a"))
     proxy.cut_reply_to = b"HGET"
-    assert await run(transport, call(("HGET", "agent:session:t1", "turn_count"))) == b"1"
+    assert await run(transport, call(reads("HGET", "agent:session:t1", "turn_count"))) == b"1"
     assert proxy.cuts == 1
     assert plain.count("hget") == 2
 
@@ -154,7 +153,7 @@ async def test_an_unknown_command_counts_as_a_write(
 ) -> None:
     proxy.cut_reply_to = b"INCR"
     with pytest.raises(StoreConnectionError):
-        await run(connected(proxy.url), call(("INCR", "n")))
+        await run(connected(proxy.url), call(writes("INCR", "n")))
     assert plain.count("incr") == 1
 
 
@@ -163,12 +162,12 @@ async def test_reads_are_repeated_when_the_write_before_them_was_answered(
 ) -> None:
     transport = connected(proxy.url)
     proxy.cut_reply_to, proxy.reply_bytes = b"INCR", len(b":1\r\n$")  # breaks off inside the second reply
-    replies = await run(transport, commands(("INCR", "n"), ("HGET", "h", "f"), ("TTL", "n")))
+    replies = await run(transport, commands(writes("INCR", "n"), reads("HGET", "h", "f"), reads("TTL", "n")))
     assert replies == [1, None, -1]
     assert (plain.count("incr"), plain.count("hget"), plain.count("ttl")) == (1, 2, 2)
     proxy.cut_reply_to = b"INCR"
     with pytest.raises(StoreConnectionError):
-        await run(transport, commands(("INCR", "n"), ("TTL", "n"), ("INCR", "m")))
+        await run(transport, commands(writes("INCR", "n"), reads("TTL", "n"), writes("INCR", "m")))
     assert plain.count("incr") == 3
 
 
@@ -176,7 +175,7 @@ async def test_reads_are_repeated_when_the_write_before_them_was_answered(
 
 
 async def test_scripts_that_were_flushed(plain: Server, connected: Open, run: Run) -> None:
-    transport = CountingTransport(connected(plain.url))
+    transport = connected(plain.url)
     working = WorkingMemory(transport=transport)
     with plain.client() as other:
         for number in range(3):
@@ -204,8 +203,8 @@ async def test_a_batch_of_which_some_scripts_are_unknown(plain: Server, connecte
                     append(transport, str(number)),
                     working.messages_op("t1"),
                     append(transport, str(number), "t2"),
-                    call(("LRANGE", "list", 0, -1)),
-                    call(("INCR", "n")),
+                    call(reads("LRANGE", "list", 0, -1)),
+                    call(writes("INCR", "n")),
                 ]
             ),
         )
@@ -280,10 +279,15 @@ async def test_replies_behind_a_refusal_are_those_of_their_own_commands(
 ) -> None:
     made = Client(protocol, parser)
     # A server that loads still echoes.
-    batch: list[Command] = [("INCR", "n"), ("ECHO", "a"), ("INCR", "n"), ("ECHO", "b")]
+    batch: list[Command] = [
+        writes("INCR", "n"),
+        writes("ECHO", "a"),
+        writes("INCR", "n"),
+        writes("ECHO", "b"),
+    ]
     with made.sync(loading.url) as client:
         async with made.asynchronous(loading.url) as async_client:
-            transport = HandedClients(client, async_client)
+            transport = CallerSuppliedClients(client, async_client)
             replies = await run(transport, commands(*batch))  # type: ignore[arg-type]
     assert [isinstance(reply, StoreError) for reply in replies] == [True, False, True, False]
     assert replies[1::2] == [b"a", b"b"]

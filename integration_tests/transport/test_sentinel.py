@@ -15,7 +15,7 @@ from langchain_core.messages import HumanMessage
 from integration_tests.transport.conftest import Open, Run, Server, StartServer, free_port
 from integration_tests.transport.test_failures import QUOTED, SECRET, raises
 from integration_tests.waiting import wait_until
-from langchain_agentmem.core.operations import Op, call, pairs
+from langchain_agentmem.core.operations import Op, asks, call, pairs
 from langchain_agentmem.errors import StoreConnectionError
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.working_memory import WorkingMemory
@@ -164,5 +164,5 @@ def test_connections_to_sentinels_are_closed_too(group: Group) -> None:
     asyncio.run(use())
     wait_until(lambda: clients() == before)
     with WorkingMemory(group.url) as memory:
-        assert memory.transport.run(call(("PING",))) == b"PONG"
+        assert memory.transport.run(call(asks("PING"))) == b"PONG"
     wait_until(lambda: clients() == before)

@@ -18,14 +18,14 @@ from tenacity import stop_after_delay
 
 from integration_tests.transport.conftest import Server, loop_until
 from integration_tests.waiting import wait_until
-from langchain_agentmem.core.operations import call
+from langchain_agentmem.core.operations import asks, call, writes
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.transport.retries import PACE
 from langchain_agentmem.working.working_memory import WorkingMemory
 
-PING = ("PING",)
+PING = asks("PING")
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ async def test_a_burst_of_tasks_waits_for_its_turn(
 ) -> None:
     monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))  # to be tried again would not be enough
     transport = SharedConnection(plain.url + "?max_connections=2")
-    slow = asyncio.gather(*(transport.arun(call(("DEBUG", "SLEEP", 0.01))) for _ in range(50)))
+    slow = asyncio.gather(*(transport.arun(call(writes("DEBUG", "SLEEP", 0.01))) for _ in range(50)))
     assert await slow == [b"OK"] * 50
     assert others(watch) == 2
     memory = WorkingMemory(transport=transport, max_turns=None)

@@ -34,7 +34,7 @@ from integration_tests.upstash.node import (
     require_javascript,
 )
 from langchain_agentmem import AgentMemory
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.working.histories import RedisListChatMessageHistory, UpstashChatMessageHistory
 
 History = RedisListChatMessageHistory | UpstashChatMessageHistory

@@ -15,7 +15,7 @@ from langchain_core.runnables import RunnableLambda
 
 from integration_tests.conftest import Do
 from langchain_agentmem import AgentMemory, UpstashLongTermMemory
-from langchain_agentmem.core.operations import call
+from langchain_agentmem.core.operations import call, reads
 
 CONVERSATION: list[BaseMessage] = [
     HumanMessage("wie spät ist es? 🕰"),
@@ -65,7 +65,7 @@ async def test_a_conversation(memory: AgentMemory, do: Do) -> None:
     await do(history, "add_messages", CONVERSATION)
     assert await do(history, "get_messages") == CONVERSATION
     key = f"{memory.settings.session_list_prefix}t1"
-    assert 500 < memory.transport.run(call(("TTL", key))) <= 600
+    assert 500 < memory.transport.run(call(reads("TTL", key))) <= 600
     await do(memory.working, "append", "t1", [HumanMessage("more")], user="alice")
     state = await do(memory.working, "set_goal", "t1", "be on time")
     assert (state.goal, state.messages) == ("be on time", [*CONVERSATION, HumanMessage("more")])

@@ -13,10 +13,10 @@ import redis
 
 from integration_tests.conftest import Do, before_each_batch
 from integration_tests.upstash.emulator import Emulator
-from langchain_agentmem.core.operations import Batch, text
+from langchain_agentmem.core.operations import Batch, Command, text
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError, WrongKeyTypeError
 from langchain_agentmem.longterm.retriever import MemoryRetriever
-from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 from langchain_agentmem.transport.connections import SharedConnection
 
 WEEK = 604800
@@ -221,7 +221,7 @@ class TestEveryServer:
         memory.store.index.searches_in_scripts = False
 
         def act(batch: Batch) -> None:
-            if any(f"memory:{first.id}" in map(text, command) for command in batch):
+            if any(f"memory:{first.id}" in map(text, command.args) for command in batch):
                 if becomes == "gone":
                     bare.delete(f"memory:{first.id}")
                 else:
@@ -308,7 +308,7 @@ class TestIndex:
         self, make: Make, bare: redis.Redis, transport: SharedConnection, do: Do
     ) -> None:
         def create() -> Any:
-            (reply,) = yield [TUTORIAL_INDEX]
+            (reply,) = yield [Command(TUTORIAL_INDEX)]
             return reply
 
         assert transport.run(create()) == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from integration_tests.conftest import Do
 from integration_tests.upstash.emulator import Emulator
-from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 from langchain_agentmem.transport.connections import SharedConnection
 from tests.strategies import scopes
 

@@ -11,14 +11,14 @@ import redis
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, EmbeddedRedis, LongTermMemory, WorkingMemory
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import StoreConnectionError, StoreError
-from langchain_agentmem.longterm.schema import IndexSettings
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 
 HELLO = [HumanMessage("hello")]
 
@@ -49,7 +49,7 @@ def store_raw(bare: redis.Redis, user: str, count: int, dimensions: int, prefix:
 
 def create_index(bare: redis.Redis, dimensions: int) -> None:
     settings = IndexSettings("agentmem:idx", "agent:mem:", "json", "hnsw", "float32")
-    bare.execute_command(*settings.create(dimensions))
+    bare.execute_command(*settings.create(dimensions).args)
 
 
 async def test_memories_are_forgotten_while_the_index_is_being_filled(
@@ -348,16 +348,13 @@ async def test_without_search_hashes_are_found_by_a_thorough_search(do: Do) -> N
                 assert client.keys() == []
 
 
-async def test_round_trips_do_not_grow_with_the_threads(
-    url: str, counting: CountingTransport, do: Do, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_round_trips_do_not_grow_with_the_threads(url: str, do: Do) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
         for number in range(200):
             memory.working.append(f"t{number}", HELLO, user="alice")
             memory.events.record(f"t{number}", "note", user="alice")
         memory.long_term.remember("a fact", user="alice")
-        with monkeypatch.context() as patched:
-            patched.setattr(memory, "transport", counting)
-            gone = await do(memory, "forget_user", "alice")
+        counting = Counting(memory.transport)
+        gone = await do(memory, "forget_user", "alice")
     assert (len(gone.threads), gone.memories, gone.events) == (200, 1, 200)
     assert counting.round_trips <= 5

@@ -24,7 +24,7 @@ from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
 
-from integration_tests.conftest import CountingTransport, connection_to
+from integration_tests.conftest import Counting, connection_to
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.errors import (
     ConfigurationError,
@@ -143,9 +143,9 @@ async def test_a_life_is_given_and_refreshed(make: Make, bare: redis.Redis, asyn
 
 
 async def test_a_write_and_a_read_are_one_round_trip_each(
-    make: Make, counting: CountingTransport, asynchronous: bool
+    make: Make, counting: Counting, asynchronous: bool
 ) -> None:
-    history = make(transport=counting)
+    history = make()
     await add(history, CONVERSATION * 10, asynchronous)
     assert counting.round_trips == 1
     await read(history, asynchronous)

@@ -9,7 +9,7 @@ import pytest
 import redis
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.histories import RedisListChatMessageHistory
@@ -163,8 +163,8 @@ async def test_deleting_and_forgetting_remove_both_keys(
     assert sorted(bare.keys()) == [b"agent:session:t2", *records, b"t2"]
 
 
-async def test_each_operation_is_one_round_trip(counting: CountingTransport, do: Do) -> None:
-    working = WorkingMemory(transport=counting, storage="list")
+async def test_each_operation_is_one_round_trip(counting: Counting, do: Do) -> None:
+    working = WorkingMemory(transport=counting.transport, storage="list")
     for method, *arguments in [
         ("append", "t1", CONVERSATION),
         ("append_turn", "t1", "user", "y"),

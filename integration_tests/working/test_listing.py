@@ -10,7 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.messages import AIMessage, HumanMessage
 
-from integration_tests.conftest import ON_EVERY_BACKEND, CountingTransport, Do
+from integration_tests.conftest import ON_EVERY_BACKEND, Counting, Do
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event_log import EventLog
@@ -109,10 +109,8 @@ async def test_a_thread_that_no_list_can_have_hides_nothing_else(transport: Shar
     assert await pages(working, do, "alice", 5) == [["t1"]]
 
 
-async def test_pages_grow_where_sessions_have_expired(
-    counting: CountingTransport, bare: redis.Redis, do: Do
-) -> None:
-    working = WorkingMemory(transport=counting)
+async def test_pages_grow_where_sessions_have_expired(counting: Counting, bare: redis.Redis, do: Do) -> None:
+    working = WorkingMemory(transport=counting.transport)
     await do(working, "start", "alive", user="alice")
     bare.zadd(Keys().threads("alice"), {f"expired{number}": 2e9 + number for number in range(2000)})
     before = counting.round_trips
@@ -133,8 +131,8 @@ async def test_odd_members_of_another_writer_do_no_harm(
     assert await do(working, "forget_user", "alice") == ["c", "b", "a"]
 
 
-async def test_a_page_costs_two_round_trips(counting: CountingTransport, do: Do) -> None:
-    working = WorkingMemory(transport=counting)
+async def test_a_page_costs_two_round_trips(counting: Counting, do: Do) -> None:
+    working = WorkingMemory(transport=counting.transport)
     for number in range(5):
         await do(working, "start", f"t{number}", user="alice")
     before = counting.round_trips

@@ -10,7 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import CountingTransport, Do
+from integration_tests.conftest import Counting, Do
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -221,8 +221,8 @@ async def test_a_user_is_forgotten_and_nobody_else(working: WorkingMemory, bare:
     assert len(await do(working, "list_threads")) == 20
 
 
-async def test_each_operation_is_one_round_trip(counting: CountingTransport, do: Do) -> None:
-    working = WorkingMemory(transport=counting)
+async def test_each_operation_is_one_round_trip(counting: Counting, do: Do) -> None:
+    working = WorkingMemory(transport=counting.transport)
     for method, *args in (
         ("start",),
         ("append", [HumanMessage(str(n)) for n in range(50)]),

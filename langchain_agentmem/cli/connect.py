@@ -64,11 +64,11 @@ def open_memory(
 @contextmanager
 def open_store(url: str | None, screen: Screen) -> Iterator[AgentMemory]:
     """Open a memory whose server answers; neither an index nor the embedding model is needed for it."""
-    from langchain_agentmem.core.operations import call
+    from langchain_agentmem.core.operations import asks, call
 
     with _made(url) as memory:
         with screen.busy(f"{_reaching(memory)} …"):
-            memory.transport.run(call(("PING",)))
+            memory.transport.run(call(asks("PING")))
         yield memory
 
 
@@ -91,7 +91,7 @@ def _made(url: str | None, **settings: Any) -> AgentMemory:
 
 def whereabouts(memory: AgentMemory) -> str:
     """Return where the memory is, for a person; without secrets."""
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
     url = memory.settings.url.get_secret_value()
     if not url.startswith("embedded:"):

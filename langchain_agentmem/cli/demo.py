@@ -17,7 +17,7 @@ from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.demo.turns import Answering
+    from langchain_agentmem.demo.exchanges import Answering
 
 _LAST_SECONDS = 3.0
 _MAX_SECONDS = 2**31 - 1
@@ -126,7 +126,7 @@ def demo(
 
 def _own_folder() -> str:
     """Return a private Redis beside that of `agentmem chat`, whose memories the demo must not see."""
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
     return f"embedded://{quote(str(EmbeddedRedis.default_data_dir().with_name('redis-demo')))}"
 

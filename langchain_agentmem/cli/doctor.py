@@ -24,14 +24,14 @@ from langchain_agentmem.cli.console import (
     show_json,
     span,
 )
-from langchain_agentmem.core.operations import Op, call, gather, ok, pairs
+from langchain_agentmem.core.operations import Command, Op, asks, call, gather, ok, pairs, reads
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import AgentMemoryError, IndexMissingError, SearchUnavailableError, StoreError
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.longterm.rebuilding import RebuiltIndex
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
 
@@ -105,7 +105,7 @@ def doctor(
 
 def _rebuild(memory: AgentMemory, screen: Screen, yes: bool) -> RebuiltIndex | None:
     """Make the index anew, if a person agrees."""
-    from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+    from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
     long_term = memory.long_term
     if not isinstance(long_term, LongTermMemory):
@@ -140,7 +140,7 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
 
     @cache
     def told() -> Info:
-        reply = string(memory.transport.run(call(("INFO",))))
+        reply = string(memory.transport.run(call(asks("INFO"))))
         lines = (line.partition(":") for line in reply.splitlines())
         return {name: value for name, colon, value in lines if colon}
 
@@ -190,7 +190,8 @@ def modules(memory: AgentMemory) -> Finding:
     needed = ["Search"] + (["JSON"] if memory.settings.storage == "json" else [])
     search, as_json, listed = memory.transport.run(
         gather(
-            call(each) for each in (("FT._LIST",), ("JSON.GET", "agentmem:no such key"), ("MODULE", "LIST"))
+            call(each)
+            for each in (asks("FT._LIST"), reads("JSON.GET", "agentmem:no such key"), asks("MODULE", "LIST"))
         )
     )
     there = [name for name, reply in (("Search", search), ("JSON", as_json)) if not _lacks(reply)]
@@ -248,7 +249,7 @@ def persistence(info: Info, saves: str | None) -> Iterator[Finding]:
 def _saves(memory: AgentMemory) -> str | None:
     """Return when snapshots are made; `None` where the server does not tell."""
     try:
-        found = dict(pairs(memory.transport.run(call(("CONFIG", "GET", "save")))))
+        found = dict(pairs(memory.transport.run(call(Command(("CONFIG", "GET", "save"))))))
     except ConnectionError:
         raise
     except StoreError:
@@ -306,7 +307,7 @@ def _size(prefix: str, kind: str) -> Op[str]:
     keys = f"{'more than ' if count >= _MOST_KEYS else ''}{counted(count, 'key')}"
     if not sample:
         return "no keys"
-    replies = yield [("MEMORY", "USAGE", key) for key in sample]
+    replies = yield [Command(("MEMORY", "USAGE", key), (key,), True) for key in sample]
     known = [reply for reply in replies if isinstance(reply, int)]
     if not known:
         return f"{keys}, of unknown size: the server does not tell"
@@ -320,7 +321,7 @@ def latency(memory: AgentMemory, clock: Callable[[], float] = time.perf_counter)
     took = []
     for _ in range(_PINGS):
         began = clock()
-        ok(memory.transport.run(call(("PING",))))
+        ok(memory.transport.run(call(asks("PING"))))
         took.append(clock() - began)
     middle = median(took)
     says = f"{milliseconds(middle)} a round trip, {milliseconds(max(took))} the worst of {_PINGS}"

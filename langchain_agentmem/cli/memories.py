@@ -22,7 +22,7 @@ from langchain_agentmem.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from langchain_agentmem.longterm.record import MemoryRecord
+    from langchain_agentmem.longterm.types import MemoryRecord
 
 
 def recall(

@@ -13,7 +13,7 @@ from langchain_agentmem.cli.console import CommandError, Screen, show_json
 from langchain_agentmem.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
 _LOOK_SECONDS = 1.0
 
@@ -39,7 +39,7 @@ def redis(
 
     Ctrl-C ends with exit code 0.
     """
-    from langchain_agentmem.transport.embedded import EmbeddedRedis
+    from langchain_agentmem.embedded.server import EmbeddedRedis
 
     screen = Screen()
     folder = EmbeddedRedis.default_data_dir() if data_dir is None else data_dir

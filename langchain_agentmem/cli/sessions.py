@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from langchain_agentmem.working.listing import SessionSummary
     from langchain_agentmem.working.session import SessionState, Turn
 
-_DESCRIBED = (
-    *("thread_id", "user", "agent", "title", "goal", "scratchpad", "summary"),
-    *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
-)
 _PAGE = 200  # how many sessions are read per round trip
 
 
@@ -56,7 +52,7 @@ def sessions(
         states = [state for state in _each(memory, threads) if user in (None, state.user)]
     states = sorted(states, key=lambda state: -state.last_active_ts)[:limit]
     if as_json:
-        return show_json([_described(state) for state in states])
+        return show_json([state.to_dict() for state in states])
     if not states:
         return screen.facts([("sessions", "none" if user is None else f"none of {one_line(user)}")])
     return show_sessions(screen, states)
@@ -87,11 +83,6 @@ def show_sessions(
     return screen.table("thread", ("", *columns), marked)
 
 
-def _described(state: SessionState) -> dict[str, Any]:
-    """Return a session without its messages."""
-    return {name: getattr(state, name) for name in _DESCRIBED}
-
-
 def session(
     thread: options.ThreadId,
     redis: options.Redis = None,
@@ -120,7 +111,7 @@ def session(
         from langchain_agentmem.user_data import turn_object
 
         turns = [turn_object(turn) for turn in state.recent_turns]
-        return show_json({**_described(state), "turns": turns, "unreadable": len(state.unreadable)})
+        return show_json({**state.to_dict(), "turns": turns, "unreadable": len(state.unreadable)})
     return _show(screen, state)
 
 

@@ -6,7 +6,7 @@ synchronously and asynchronously, which is why no tier is written twice.
 
 What a driver promises for a batch:
 
-* one reply a command, in order; a command that the server refused has a `StoreError` *as its
+* one reply per command, in order; a command that the server refused has a `StoreError` *as its
   reply* (it is not raised), so that one refusal does not hide the other replies;
 * strings in replies are `bytes`, whatever the client decodes; maps may come as `dict` (RESP3) or
   as flat lists (RESP2), `pairs()` reads both;
@@ -14,36 +14,98 @@ What a driver promises for a batch:
 
 A batch is not atomic: its commands run in order, others' may come between, and one that writes does
 not depend on another's success.
+
+What an operation needs besides the server (the vectors of texts, say) is an `Effect`: it yields one in
+place of a batch, receives what the effect results in, and what the effect raises is raised at the `yield`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from typing_extensions import Self
 
 T = TypeVar("T")
 
 Argument: TypeAlias = bytes | str | int | float
-Command: TypeAlias = tuple[Argument, ...]
+
+
+class Command(NamedTuple):
+    """A command, and what has to be known to route it and to send it again.
+
+    Attributes:
+        args: The command's name and arguments, as they are sent.
+        keys: The keys among them; empty for a command that any server may answer.
+        read_only: Whether it changes nothing, and so may be repeated.
+    """
+
+    args: tuple[Argument, ...]
+    keys: tuple[Argument, ...] = ()
+    read_only: bool = False
+
+
+class Effect(ABC):
+    """Something an operation needs besides the server, done synchronously or asynchronously.
+
+    Drivers call `run` or `arun`; operations only describe it. Effects of the same group that operations side
+    by side wait for are merged, and done as one.
+    """
+
+    @property
+    @abstractmethod
+    def group(self) -> Hashable:
+        """Return what effects that can be done together have in common."""
+
+    @abstractmethod
+    def merge(self, others: Sequence[Self]) -> tuple[Effect, Callable[[Any], list[Any]]]:
+        """Return one effect in place of this and others of its group, and what splits its result for each."""
+
+    @abstractmethod
+    def run(self) -> Any:
+        """Do it, and return the result."""
+
+    @abstractmethod
+    async def arun(self) -> Any:
+        """Async version of `run`."""
+
+
 Batch: TypeAlias = Sequence[Command]
-Op: TypeAlias = Generator[Batch, list[Any], T]
+Step: TypeAlias = Batch | Effect
+Op: TypeAlias = Generator[Step, Any, T]
+
+
+def reads(name: str, key: Argument, *rest: Argument) -> Command:
+    """Return a command that only reads one key, which stands first."""
+    return Command((name, key, *rest), (key,), True)
+
+
+def writes(name: str, key: Argument, *rest: Argument) -> Command:
+    """Return a command that writes one key, which stands first."""
+    return Command((name, key, *rest), (key,))
+
+
+def asks(*args: Argument) -> Command:
+    """Return a command that only reads, and names no key."""
+    return Command(args, (), True)
 
 
 def ok(reply: Any) -> Any:
-    """The reply itself, or raise it if it is an error."""
+    """Return a reply, or raise it if it is an error."""
     if isinstance(reply, Exception):
         raise reply
     return reply
 
 
 def call(command: Command) -> Op[Any]:
-    """An operation of one command; its result is the reply."""
+    """Send one command, and return its reply."""
     (reply,) = yield [command]
     return ok(reply)
 
 
 def pairs(reply: Any) -> Iterator[tuple[Any, Any]]:
-    """The members of a map reply, in whichever shape the protocol brought it."""
+    """Return the members of a map reply, of either protocol."""
     if isinstance(reply, dict):
         return iter(reply.items())
     items = iter(reply)
@@ -51,12 +113,14 @@ def pairs(reply: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def text(value: Any) -> str:
-    """A string reply as `str`; bytes that are not UTF-8 keep their place as U+FFFD."""
+    """Return a string reply as `str`; bytes that are not UTF-8 become U+FFFD."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def gather(ops: Iterable[Op[Any]]) -> Op[list[Any]]:
     """Run operations side by side: together they cost as many round trips as the longest of them.
+
+    Effects that some of them wait for are done before the next batch, those of one group as one.
 
     Returns:
         One entry per operation, in order: its result, or the exception it ended with, which whoever
@@ -65,27 +129,37 @@ def gather(ops: Iterable[Op[Any]]) -> Op[list[Any]]:
     """
     running = list(ops)
     results: list[Any] = [None] * len(running)
-    waiting: dict[int, Batch] = {}
+    waiting: dict[int, Step] = {}
 
-    def advance(index: int, replies: list[Any] | None) -> None:
+    def advance(index: int, resume: Callable[[Any], Step], value: Any) -> None:
         waiting.pop(index, None)
         try:
-            waiting[index] = next(running[index]) if replies is None else running[index].send(replies)
+            waiting[index] = resume(value)
         except StopIteration as stop:
             results[index] = stop.value
         except Exception as error:  # noqa: BLE001 - its result, which whoever uses it raises
             results[index] = error
 
     try:
-        for index in range(len(running)):
-            advance(index, None)
+        for index, op in enumerate(running):
+            advance(index, op.send, None)
         while waiting:
-            asked = dict(waiting)
-            replies = yield [command for batch in asked.values() for command in batch]
+            while effects := {at: step for at, step in waiting.items() if isinstance(step, Effect)}:
+                for indices, effect, split in _merged(effects):
+                    try:
+                        values = split((yield effect))
+                    except Exception as error:  # noqa: BLE001 - raised in each of them
+                        for index in indices:
+                            advance(index, running[index].throw, error)
+                    else:
+                        for index, value in zip(indices, values, strict=True):
+                            advance(index, running[index].send, value)
+            asked: dict[int, Any] = dict(waiting)
+            replies = (yield [command for batch in asked.values() for command in batch]) if asked else []
             start = 0
             for index, batch in asked.items():
                 stop = start + len(batch)
-                advance(index, replies[start:stop])
+                advance(index, running[index].send, replies[start:stop])
                 start = stop
         return results
     finally:
@@ -93,6 +167,19 @@ def gather(ops: Iterable[Op[Any]]) -> Op[list[Any]]:
             op.close()
 
 
+def _merged(effects: dict[int, Effect]) -> Iterator[tuple[list[int], Effect, Callable[[Any], list[Any]]]]:
+    """Yield one effect per group, the operations that wait for it, and what splits its result for them."""
+    groups: dict[Hashable, list[int]] = {}
+    for index, effect in effects.items():
+        groups.setdefault((type(effect), effect.group), []).append(index)
+    for indices in groups.values():
+        first, *others = (effects[index] for index in indices)
+        if others:
+            yield indices, *first.merge(others)
+        else:
+            yield indices, first, lambda result: [result]
+
+
 def late(make: Callable[[], Op[T]]) -> Op[T]:
-    """An operation that is made when it is run, so that what its making raises is its own failure."""
+    """Build an operation lazily, so that `gather` reports what building it raises as its own failure."""
     return (yield from make())

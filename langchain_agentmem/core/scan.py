@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from langchain_agentmem.core.keys import glob
-from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.operations import Op, asks, call
 
 
 def scan(prefix: str, kind: str | None, visit: Callable[[list[bytes]], Op[bool]]) -> Op[None]:
@@ -19,7 +19,7 @@ def scan(prefix: str, kind: str | None, visit: Callable[[list[bytes]], Op[bool]]
     seen: set[bytes] = set()
     of_kind = () if kind is None else ("TYPE", kind)
     while True:
-        page = yield from call(("SCAN", cursor, "MATCH", glob(prefix), "COUNT", 1000, *of_kind))
+        page = yield from call(asks("SCAN", cursor, "MATCH", glob(prefix), "COUNT", 1000, *of_kind))
         cursor, keys = int(page[0]), [key for key in page[1] if key not in seen]
         seen.update(keys)
         if (keys and (yield from visit(keys))) or cursor == 0:

@@ -28,21 +28,22 @@ class Script:
     def __init__(self, source: str, *, read_only: bool = False) -> None:
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
         self._verb = "EVALSHA_RO" if read_only else "EVALSHA"
+        self._read_only = read_only
         _sources[self.digest] = source
 
     def call(self, keys: Sequence[Argument], *args: Argument) -> Command:
-        """The command that runs the script on these keys."""
-        return (self._verb, self.digest, len(keys), *keys, *args)
+        """Return the command that runs the script on these keys."""
+        return Command((self._verb, self.digest, len(keys), *keys, *args), tuple(keys), self._read_only)
 
 
 @cache
 def load(package: str, name: str, *, read_only: bool = False) -> Script:
-    """The script in `name`.lua beside the modules of `package`."""
+    """Return the script in `name`.lua beside the modules of `package`."""
     return Script(_source(package, name), read_only=read_only)
 
 
 def together(*parts: tuple[str, str]) -> Script:
-    """A script of several files, each given as its package and name: functions first, their user last."""
+    """Return a script of several files, each named by package and file: functions first, their user last."""
     return Script("".join(_source(package, name) for package, name in parts))
 
 
@@ -51,6 +52,7 @@ def _source(package: str, name: str) -> str:
 
 
 def with_source(command: Command) -> Command:
-    """The same script call with its whole source in place of the digest."""
-    verb, digest, *rest = command
-    return (str(verb).replace("EVALSHA", "EVAL"), _sources[str(digest)], *rest)
+    """Return the same script call with its whole source in place of the digest."""
+    verb, digest, *rest = command.args
+    args = (str(verb).replace("EVALSHA", "EVAL"), _sources[str(digest)], *rest)
+    return command._replace(args=args)

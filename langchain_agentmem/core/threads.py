@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from langchain_agentmem.core import scripts
 from langchain_agentmem.core.checks import scope
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Command, Op, call, ok, text
+from langchain_agentmem.core.operations import Command, Op, call, ok, reads, text
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -59,7 +59,7 @@ def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) 
     size = count + 1  # `after` itself comes again
     while True:
         reply = yield from call(
-            ("ZREVRANGEBYSCORE", keys.threads(user), most, 0, "WITHSCORES", "LIMIT", offset, size)
+            reads("ZREVRANGEBYSCORE", keys.threads(user), most, 0, "WITHSCORES", "LIMIT", offset, size)
         )
         page = list(_members(reply))
         # Threads of the same time come in descending order of their bytes.
@@ -81,7 +81,7 @@ def as_noted(keys: Keys, user: str, thread_ids: Sequence[str]) -> Op[list[NotedT
     """Return those of the threads that are in a user's record. One round trip."""
     if not thread_ids:
         return []
-    scores = yield from call(("ZMSCORE", keys.threads(user), *thread_ids))
+    scores = yield from call(reads("ZMSCORE", keys.threads(user), *thread_ids))
     found = zip(thread_ids, scores, strict=True)
     return [NotedThread(one, _score(score)) for one, score in found if score is not None]
 

@@ -1,1 +1,1 @@
-"""The demo: a page that shows the three tiers while they are used. Needs the extra `demo`."""
+"""A page that shows the three tiers while they are used. Needs the extra `demo`."""

@@ -1,31 +1,33 @@
-"""The page's server: which path does what, and how what goes wrong is told."""
+"""The page's HTTP API: which path does what, and how errors are answered.
+
+Nothing is kept between two requests: user and thread come with each.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeAlias, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from langchain_agentmem.demo import asked as ask
-from langchain_agentmem.demo.endpoints import Endpoints
-from langchain_agentmem.demo.following import sse
-from langchain_agentmem.demo.guards import Guard, Guarded, RefusedError, body
+from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.demo import models
+from langchain_agentmem.demo.exchanges import Answering, Exchanges, ForeignThreadError, ModelError
 from langchain_agentmem.demo.openapi import document
-from langchain_agentmem.demo.store import NotTheDemosError
-from langchain_agentmem.demo.turns import ForeignThreadError, ModelError
+from langchain_agentmem.demo.security import Guard, Guarded, RefusedError, body
+from langchain_agentmem.demo.sse import follow, next_events, stream_exchange
+from langchain_agentmem.demo.store import DemoStore, NotTheDemosError
 from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.types import ASGIApp
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 _PAGE = {
     "/": ("page.html", "text/html"),
@@ -38,41 +40,166 @@ _PAGE = {
 _STATUS = {InvalidInputError: 400, ForeignThreadError: 403, NotTheDemosError: 409, ModelError: 502}
 _STORE_FAILED = 503
 _EVENT_STREAM = "text/event-stream"
-_LOOK_UP_SECONDS = 0.5  # how often a turn that takes long looks whether the server is about to end
+_MEMORIES_SHOWN = 200
+_EVENTS_SHOWN = 50
+_THREADS_SHOWN = 30
+
+Responder: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+
+class Endpoints:
+    """The answers, one method per path.
+
+    Args:
+        memory: What is shown.
+        store: Whose it is.
+        answering: What answers an exchange.
+        about: What else the page says about itself.
+        stopping: Returns whether the server is about to end, and streams with it.
+    """
+
+    def __init__(
+        self,
+        memory: AgentMemory,
+        store: DemoStore,
+        answering: Answering,
+        about: dict[str, Any],
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.memory = memory
+        self.stopping = stopping
+        self._store = store
+        self._exchanges = Exchanges(memory, store, answering)
+        self._about = about
+
+    async def state(self, asked: models.StateRequest) -> dict[str, Any]:
+        """Return everything the page shows, except the live events."""
+        session, events, memories = await asyncio.gather(
+            self._exchanges.session(asked.thread, asked.user),
+            self.memory.events.arecent(asked.thread, _EVENTS_SHOWN),
+            self.memory.long_term.alist_memories(
+                user=asked.user, namespace=asked.namespace, limit=_MEMORIES_SHOWN
+            ),
+        )
+        recall = None
+        if asked.query.strip():
+            about = asked.model_dump(include={"user", "namespace", "query", "threshold", "mode"})
+            recall = await self._exchanges.recall(models.RecallRequest(**about))
+        own = await self._exchanges.own_events(asked.thread, asked.user, events)
+        return {
+            "session": models.session_answer(session),
+            "events": [models.event_answer(event) for event in own],
+            "memories": [models.memory_answer(record) for record in memories],
+            "recall": recall,
+            "about": self._settings(),
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        settings = self.memory.settings
+        return {
+            **self._about,
+            "kinds": [*models.KINDS, models.SKIP],
+            "modes": LongTermMemory.modes,
+            "recall_threshold": settings.recall_threshold,
+            "dedup_threshold": settings.dedup_threshold,
+            "session_ttl_seconds": settings.session_ttl_seconds,
+            "max_turns": settings.max_turns,
+            "memories_shown": _MEMORIES_SHOWN,
+            "may_reset": self._store.may_reset,
+        }
+
+    async def follow(self, asked: models.ThreadRequest, last_id: str) -> AsyncIterator[str]:
+        """Return the thread's events after an id as they come; what fails at once is raised here."""
+        await self._exchanges.session(asked.thread, asked.user)
+        log = self.memory.events
+        first = await next_events(log, asked.thread, last_id)
+        shown = partial(self._exchanges.own_events, asked.thread, asked.user)
+        return follow(log, asked.thread, last_id, first, shown, self.stopping)
+
+    async def threads(self, asked: models.UserRequest) -> dict[str, Any]:
+        """Return a user's threads, those active last first."""
+        page = await self.memory.alist_sessions(user=asked.user, limit=_THREADS_SHOWN)
+        return {"threads": [models.thread_answer(session) for session in page.sessions]}
+
+    async def exchange(self, asked: models.ExchangeRequest) -> dict[str, Any]:
+        """Return an exchange as a whole."""
+        happened: dict[str, Any] = {}
+        async for part in self.stream(asked):
+            if isinstance(part, dict):
+                happened = part
+        return happened
+
+    def stream(self, asked: models.ExchangeRequest) -> AsyncIterator[str | dict[str, Any]]:
+        """Yield an exchange in parts."""
+        return self._exchanges.stream(asked)
+
+    async def recall(self, asked: models.RecallRequest) -> dict[str, Any]:
+        """Return what a query recalls, and what it nearly does."""
+        return await self._exchanges.recall(asked)
+
+    async def new_thread(self, asked: models.UserRequest) -> dict[str, Any]:
+        """Begin a thread, and return its id."""
+        thread = self.memory.working.new_thread_id()
+        await self._store.note_thread(thread)
+        await self.memory.working.astart(thread, user=asked.user)
+        return {"thread": thread}
+
+    async def working(self, asked: models.WorkingRequest) -> dict[str, Any]:
+        """Set goal or scratchpad, or both, and return the session."""
+        working = self.memory.working
+        if await self._exchanges.session(asked.thread, asked.user) is None:
+            await self._store.note_thread(asked.thread)
+        state = await working.astart(asked.thread, user=asked.user)
+        if asked.goal is not None:
+            state = await working.aset_goal(asked.thread, asked.goal)
+        if asked.scratchpad is not None:
+            state = await working.aset_scratchpad(asked.thread, asked.scratchpad)
+        return {"session": models.session_answer(state)}
+
+    async def drop_memory(self, asked: models.DropRequest) -> dict[str, Any]:
+        """Delete a memory if it is that user's, and return whether it was."""
+        return {"dropped": await self.memory.long_term.adelete_memory(asked.id, user=asked.user)}
+
+    async def reset(self, asked: models.ApiRequest) -> dict[str, Any]:
+        """Empty the store, and fill in the samples again."""
+        await self._store.reset()
+        return {"reset": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A path of the API: what it is asked, and what answers."""
+    """A path of the API: its request, and what answers."""
 
     method: str
     path: str
-    asked: type[ask.Asked]
+    model: type[models.ApiRequest]
     answer: Callable[[Any], Awaitable[dict[str, Any]]]
     summary: str
 
 
 def create_app(endpoints: Endpoints, guard: Callable[[Iterable[str]], Guard]) -> ASGIApp:
-    """The ASGI app.
+    """Return the ASGI app.
 
     Args:
         endpoints: What answers.
         guard: Makes the guard, given the paths that everybody may read.
     """
     table = [
-        Endpoint("GET", "/state", ask.StateAsked, endpoints.state, "A thread, its user's memories, events"),
-        Endpoint("GET", "/threads", ask.OfUser, endpoints.threads, "A user's threads"),
-        Endpoint("POST", "/turn", ask.TurnAsked, endpoints.turn, "Say something"),
-        Endpoint("POST", "/recall", ask.RecallAsked, endpoints.recall, "What a query recalls"),
-        Endpoint("POST", "/new_thread", ask.OfUser, endpoints.new_thread, "Begin a thread"),
-        Endpoint("POST", "/working", ask.WorkingAsked, endpoints.working, "Set goal or scratchpad"),
-        Endpoint("POST", "/drop_memory", ask.DropAsked, endpoints.drop_memory, "Delete a memory"),
-        Endpoint("POST", "/reset", ask.NothingAsked, endpoints.reset, "Samples only, again"),
+        Endpoint(
+            "GET", "/state", models.StateRequest, endpoints.state, "A thread, its user's memories, events"
+        ),
+        Endpoint("GET", "/threads", models.UserRequest, endpoints.threads, "A user's threads"),
+        Endpoint("POST", "/turn", models.ExchangeRequest, endpoints.exchange, "Say something"),
+        Endpoint("POST", "/recall", models.RecallRequest, endpoints.recall, "What a query recalls"),
+        Endpoint("POST", "/new_thread", models.UserRequest, endpoints.new_thread, "Begin a thread"),
+        Endpoint("POST", "/working", models.WorkingRequest, endpoints.working, "Set goal or scratchpad"),
+        Endpoint("POST", "/drop_memory", models.DropRequest, endpoints.drop_memory, "Delete a memory"),
+        Endpoint("POST", "/reset", models.ApiRequest, endpoints.reset, "Samples only, again"),
     ]
     routes = [Route(path, _static(name, media), methods=["GET"]) for path, (name, media) in _PAGE.items()]
     routes += [Route(one.path, _api(one, endpoints), methods=[one.method]) for one in table]
     routes.append(Route("/events", _events(endpoints), methods=["GET"]))
-    described = document([(one.method, one.path, one.asked, one.summary) for one in table])
+    described = document([(one.method, one.path, one.model, one.summary) for one in table])
     routes.append(Route("/openapi.json", _fixed(described), methods=["GET"]))
     app = Starlette(
         routes=routes,
@@ -84,7 +211,7 @@ def create_app(endpoints: Endpoints, guard: Callable[[Iterable[str]], Guard]) ->
     return Guarded(app, guard(_PAGE))
 
 
-def _static(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+def _static(name: str, media_type: str) -> Responder:
     content = files(__package__).joinpath("page", name).read_bytes()
 
     async def serve(request: Request) -> Response:
@@ -93,66 +220,31 @@ def _static(name: str, media_type: str) -> Callable[[Request], Awaitable[Respons
     return serve
 
 
-def _fixed(content: dict[str, Any]) -> Callable[[Request], Awaitable[Response]]:
+def _fixed(content: dict[str, Any]) -> Responder:
     async def serve(request: Request) -> Response:
         return JSONResponse(content)
 
     return serve
 
 
-def _api(endpoint: Endpoint, endpoints: Endpoints) -> Callable[[Request], Awaitable[Response]]:
+def _api(endpoint: Endpoint, endpoints: Endpoints) -> Responder:
     async def answer(request: Request) -> Response:
         given = await body(request) if endpoint.method == "POST" else dict(request.query_params)
-        asked = ask.read(endpoint.asked, given)
-        if isinstance(asked, ask.TurnAsked) and _EVENT_STREAM in request.headers.get("accept", ""):
-            lines = _streamed(endpoints.taking(asked), endpoints.stopping)
+        asked = models.read_request(endpoint.model, given)
+        accepted = request.headers.get("accept", "")
+        if isinstance(asked, models.ExchangeRequest) and _EVENT_STREAM in accepted:
+            lines = stream_exchange(endpoints.stream(asked), _status, endpoints.stopping)
             return StreamingResponse(lines, media_type=_EVENT_STREAM)
         return JSONResponse(await endpoint.answer(asked))
 
     return answer
 
 
-async def _streamed(
-    parts: AsyncIterator[str | dict[str, Any]], stopping: Callable[[], bool]
-) -> AsyncIterator[str]:
-    """A turn as server-sent events: `delta` for a part of the answer, then `turn`, or `error`.
-
-    It runs in a task of its own: when the reader goes it is cancelled once, and can still record that.
-    """
-    ready: asyncio.Queue[str | None] = asyncio.Queue()
-
-    async def run() -> None:
-        try:
-            async with aclosing(cast(Any, parts)):
-                async for part in parts:
-                    is_delta = isinstance(part, str)
-                    ready.put_nowait(sse("delta", {"text": part}) if is_delta else sse("turn", part))
-        except AgentMemoryError as error:
-            ready.put_nowait(sse("error", {"error": str(error), "status": _status(error)}))
-        finally:
-            ready.put_nowait(None)
-
-    task = asyncio.create_task(run())
-    try:
-        while not stopping():
-            try:
-                line = await asyncio.wait_for(ready.get(), _LOOK_UP_SECONDS)
-            except asyncio.TimeoutError:  # not the builtin before Python 3.11
-                continue
-            if line is None:
-                await task
-                return
-            yield line
-        yield sse("error", {"error": "The server ends.", "status": _STORE_FAILED})
-    finally:
-        task.cancel()
-
-
-def _events(endpoints: Endpoints) -> Callable[[Request], Awaitable[Response]]:
+def _events(endpoints: Endpoints) -> Responder:
     async def answer(request: Request) -> Response:
-        asked = ask.read(ask.EventsAsked, dict(request.query_params))
-        last_id = ask.event_id(request.headers.get("last-event-id", ""))
-        lines = await endpoints.following(asked, last_id)
+        asked = models.read_request(models.ThreadRequest, dict(request.query_params))
+        last_id = models.event_id(request.headers.get("last-event-id", ""))
+        lines = await endpoints.follow(asked, last_id)
         return StreamingResponse(lines, media_type=_EVENT_STREAM)
 
     return answer

@@ -1,14 +1,14 @@
-"""The API's own description, made of the models that check what is asked."""
+"""Describe the API, by the models that check its requests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from langchain_agentmem.demo.asked import Asked
+from langchain_agentmem.demo.models import ApiRequest
 
 _REFUSALS = {
-    "400": "Something that was asked is not usable",
+    "400": "The request is not usable",
     "401": "The token is missing or wrong",
     "403": "Another user's thread, or a request from another site",
     "409": "The store is not the demo's",
@@ -20,15 +20,15 @@ _REFUSALS = {
 }
 
 
-def document(paths: Iterable[tuple[str, str, type[Asked], str]]) -> dict[str, Any]:
-    """An OpenAPI document.
+def document(paths: Iterable[tuple[str, str, type[ApiRequest], str]]) -> dict[str, Any]:
+    """Return an OpenAPI document.
 
     Args:
-        paths: A method, a path, what is asked, and a summary each.
+        paths: For each, its method, its path, its request and a summary.
     """
     described: dict[str, Any] = {}
-    for method, path, asked, summary in paths:
-        schema = asked.model_json_schema()
+    for method, path, model, summary in paths:
+        schema = model.model_json_schema()
         operation: dict[str, Any] = {"summary": summary, "responses": _responses()}
         if method == "GET":
             operation["parameters"] = [

@@ -1,4 +1,4 @@
-"""What a new demo knows: memories that its first questions recall.
+"""The sample memories of a new demo, which its first questions recall.
 
 Distances are measured with all-MiniLM-L6-v2: "Which theme should my editor use?" is 0.36 from the
 first one (and 0.87 from "My favorite color is teal."), "I like the dark theme in my editor." 0.13, "My

@@ -1,28 +1,38 @@
-"""The server around the app: its socket, its life, its end."""
+"""Serve the app: take a socket, claim the store, run until a signal."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.demo.claim import claimed
-from langchain_agentmem.demo.guards import Guard, is_loopback
-from langchain_agentmem.demo.measuring import measured
+from langchain_agentmem.demo.exchanges import Answering
+from langchain_agentmem.demo.meter import measured
 from langchain_agentmem.demo.store import DemoStore
-from langchain_agentmem.demo.turns import Answering
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
+
+try:
+    import uvicorn
+
+    from langchain_agentmem.demo.app import Endpoints, create_app
+    from langchain_agentmem.demo.security import Guard, is_loopback
+except ImportError as error:
+    raise MissingDependencyError(
+        'The demo needs starlette and uvicorn: pip install "langchain-agentmem[demo]"'
+    ) from error
 
 _GRACE_SECONDS = 2
 
 
 def listen(host: str, port: int, token: str | None) -> socket.socket:
-    """A socket for the page, taken before anything that takes long is begun.
+    """Return a socket for the page, to be taken before anything that takes long is begun.
 
     Raises:
-        ConfigurationError: Others could reach it without a token, or the address is not to be had.
+        ConfigurationError: Others could reach it without a token, or the server cannot bind to the address.
     """
     if not is_loopback(host) and not token:
         raise ConfigurationError(
@@ -37,13 +47,13 @@ def listen(host: str, port: int, token: str | None) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"{host}:{port} is not to be had: {error.strerror or error}. Choose another with --port."
+            f"cannot bind to {host}:{port}: {error.strerror or error}. Choose another port with --port."
         ) from error
     return listener
 
 
 def address(listener: socket.socket) -> str:
-    """Where a browser on this machine finds the page."""
+    """Return where a browser on this machine finds the page."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -69,7 +79,7 @@ async def serve(
         listener: From `listen`.
         host: What it was made with.
         token: What the page asks for, if anything.
-        answering: What answers a turn.
+        answering: What answers an exchange.
         about: What else the page says about itself.
         reset: Empty the store first, whoever filled it.
         waiting: Called if another demo of this store may be running, which is then looked into.
@@ -77,19 +87,8 @@ async def serve(
         ended: Called when no more is served.
 
     Raises:
-        MissingDependencyError: starlette or uvicorn is not installed.
         StoreInUseError: Another demo serves the store.
     """
-    try:
-        import starlette  # noqa: F401
-        import uvicorn
-    except ImportError as error:
-        raise MissingDependencyError(
-            'The demo needs starlette and uvicorn: pip install "langchain-agentmem[demo]"'
-        ) from error
-    from langchain_agentmem.demo.app import create_app
-    from langchain_agentmem.demo.endpoints import Endpoints
-
     own = measured(memory)
     async with AsyncExitStack() as at_the_end:
         at_the_end.push_async_callback(own.aclose)
@@ -97,24 +96,33 @@ async def serve(
         at_the_end.callback(ended)
         store = DemoStore(own, may_empty=reset)
         done = await store.open()
-
-        def guard(open_paths: Iterable[str]) -> Guard:
-            return Guard(host, listener.getsockname()[1], token, frozenset(open_paths))
-
-        def stopping() -> bool:
-            return server.should_exit
-
-        app = create_app(Endpoints(own, store, answering, about, stopping), guard)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                ws="none",
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-        )
+        server = _server(listener, host, token, partial(Endpoints, own, store, answering, about))
         ready(done)
         await server.serve(sockets=[listener])
+
+
+def _server(
+    listener: socket.socket,
+    host: str,
+    token: str | None,
+    endpoints: Callable[[Callable[[], bool]], Endpoints],
+) -> uvicorn.Server:
+    """Return a server of the page, whose endpoints are given what tells them that it is about to end."""
+
+    def guard(open_paths: Iterable[str]) -> Guard:
+        return Guard(host, listener.getsockname()[1], token, frozenset(open_paths))
+
+    def stopping() -> bool:
+        return server.should_exit
+
+    config = uvicorn.Config(
+        create_app(endpoints(stopping), guard),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    return server

@@ -1,7 +1,7 @@
 """Whose the store is: the demo fills an empty one, and empties no other than its own.
 
 Every memory, session and stream of the demo is noted in a set beside them, before it is written: whatever
-becomes of a turn, and whenever one looks, a key under the prefixes that is not in the set was written by
+becomes of an exchange, and whenever one looks, a key under the prefixes that is not in the set was written by
 somebody else, and the store is theirs. Only what is there under the prefixes is ever deleted. Users' records
 of threads may be shared by stores, so they lose the deleted threads only.
 """
@@ -14,12 +14,12 @@ import uuid
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core import threads
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.operations import Command, Op, call, reads, writes
 from langchain_agentmem.core.scan import scan
-from langchain_agentmem.demo.measuring import on_redis
 from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
-from langchain_agentmem.errors import AgentMemoryError
-from langchain_agentmem.longterm.documents import REDIS_TYPES
+from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
+from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 _REFUSAL = (
     "This store holds memories or sessions that the demo did not write, so it is not emptied. "
@@ -33,8 +33,19 @@ class NotTheDemosError(AgentMemoryError):
 
 
 def marker_key(memory_prefix: str) -> str:
-    """Where the demos of a store note what they write."""
+    """Return the key under which the demos of a store note what they write."""
     return f"agentmem:demo:wrote:{memory_prefix}"
+
+
+def redis_memories(memory: AgentMemory) -> LongTermMemory:
+    """Return the long-term memory, if it searches by vectors.
+
+    Raises:
+        ConfigurationError: It is on a database that cannot.
+    """
+    if not isinstance(memory.long_term, LongTermMemory):
+        raise ConfigurationError("The demo needs Redis with Search and JSON; a REST API will not do.")
+    return memory.long_term
 
 
 class DemoStore:
@@ -47,14 +58,14 @@ class DemoStore:
 
     def __init__(self, memory: AgentMemory, *, may_empty: bool) -> None:
         self._memory = memory
-        self._memories = on_redis(memory)
+        self._memories = redis_memories(memory)
         self._may_empty = may_empty
         self._marker = marker_key(memory.settings.memory_prefix)
         self._resetting = asyncio.Lock()  # two at once would fill in the samples twice
         self.is_own = False
 
     async def open(self) -> str:
-        """Make the store ready, and leave what an earlier demo wrote; what was done, for a person."""
+        """Make the store ready, leaving what an earlier demo wrote; return what was done, for a person."""
         present, noted = await self._looked()
         if present - noted and not self._may_empty:
             return f"not the demo's: {len(present - noted)} keys were there before; nothing was changed"
@@ -62,13 +73,13 @@ class DemoStore:
         if present and not self._may_empty:
             return "kept as the last demo left it (--reset empties it)"
         await self._empty(present, noted)
-        await self._memory.transport.arun(call(("UNLINK", self._marker)))
+        await self._memory.transport.arun(call(writes("UNLINK", self._marker)))
         await self._seed()
         return f"{'emptied, and ' if present else ''}filled with sample memories"
 
     @property
     def may_reset(self) -> bool:
-        """Whether `reset` has a chance."""
+        """Return whether `reset` has a chance."""
         return self.is_own or self._may_empty
 
     async def reset(self) -> None:
@@ -81,21 +92,21 @@ class DemoStore:
             present, noted = await self._looked()
             if not self._may_empty and (not self.is_own or present - noted):
                 raise NotTheDemosError(_REFUSAL)
-            # What was noted stays noted: a turn of another browser may write the same keys in a moment.
+            # What was noted stays noted: an exchange of another browser may write the same keys in a moment.
             await self._empty(present, noted)
             await self._seed()
 
     async def note(self, *keys: str | bytes) -> None:
         """Note that the demo wrote these keys. One round trip."""
         if self.is_own and keys:
-            await self._memory.transport.arun(call(("SADD", self._marker, *keys)))
+            await self._memory.transport.arun(call(writes("SADD", self._marker, *keys)))
 
     async def note_thread(self, thread_id: str) -> None:
         """Note that the demo is about to begin this thread."""
         await self.note(*self._keys_of(thread_id))
 
-    async def note_turn(self, thread_id: str, memory_id: str, *, begins: bool) -> None:
-        """Note what a turn is about to write: this memory, and the thread if it begins it."""
+    async def note_exchange(self, thread_id: str, memory_id: str, *, begins: bool) -> None:
+        """Note what an exchange is about to write: this memory, and the thread if it begins it."""
         await self.note(
             self._memories.store.keys.memory(memory_id), *(self._keys_of(thread_id) if begins else ())
         )
@@ -104,9 +115,9 @@ class DemoStore:
         return self._memory.working.key(thread_id), self._memory.events.key(thread_id)
 
     async def _looked(self) -> tuple[set[bytes], set[bytes]]:
-        """The keys that are there, and then, so that what is written meanwhile is known, those noted."""
+        """Return the keys that are there, and then those noted, so that what is written meanwhile is."""
         present = await self._memory.transport.arun(self._keys())
-        return present, set(await self._memory.transport.arun(call(("SMEMBERS", self._marker))))
+        return present, set(await self._memory.transport.arun(call(reads("SMEMBERS", self._marker))))
 
     def _keys(self) -> Op[set[bytes]]:
         found: set[bytes] = set()
@@ -126,7 +137,7 @@ class DemoStore:
         """Delete the keys that are present, and take their threads, and those noted, out of the records."""
         keys = [*present]
         for start in range(0, len(keys), _AT_ONCE):
-            await self._memory.transport.arun(call(("UNLINK", *keys[start : start + _AT_ONCE])))
+            await self._memory.transport.arun(call(_unlink(keys[start : start + _AT_ONCE])))
         await self._memory.transport.arun(self._drop_threads(present | noted))
 
     def _drop_threads(self, deleted: set[bytes]) -> Op[None]:
@@ -160,3 +171,7 @@ class DemoStore:
             ids = [uuid.uuid4().hex for _ in texts]
             await self.note(*map(self._memories.store.keys.memory, ids))
             await self._memories.aremember_many(texts, user=USER, namespace=NAMESPACE, kind=kind, ids=ids)
+
+
+def _unlink(keys: list[bytes]) -> Command:
+    return Command(("UNLINK", *keys), tuple(keys))

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_agentmem.core import scripts, threads
 from langchain_agentmem.core.checks import positive
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, text
+from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, reads, text
 from langchain_agentmem.core.removal import K, Removed
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.errors import InvalidInputError
@@ -79,7 +79,7 @@ def _arguments(events: Iterable[Fields]) -> Iterable[Argument]:
 def recent(keys: Keys, thread_id: str, count: int) -> Op[list[Event]]:
     """The last events of a thread, newest first."""
     key = keys.events(thread_id)
-    reply = yield from call(("XREVRANGE", key, "+", "-", "COUNT", positive("count", count)))
+    reply = yield from call(reads("XREVRANGE", key, "+", "-", "COUNT", positive("count", count)))
     return [read_event(entry) for entry in reply]
 
 
@@ -89,7 +89,7 @@ def after(keys: Keys, thread_id: str, last_id: str, count: int) -> Op[list[Event
     if last_id and not (isinstance(last_id, str) and _ENTRY_ID.fullmatch(last_id)):
         raise InvalidInputError(f"last_id must be an event's id, such as 1715990400123-0, not {last_id!r}.")
     start = f"({last_id}" if last_id else "-"
-    reply = yield from call(("XRANGE", key, start, "+", "COUNT", positive("count", count)))
+    reply = yield from call(reads("XRANGE", key, start, "+", "COUNT", positive("count", count)))
     return [read_event(entry) for entry in reply]
 
 
@@ -101,7 +101,7 @@ def list_threads(keys: Keys) -> Op[list[str]]:
 
 def length(keys: Keys, thread_id: str) -> Op[int]:
     """How many events the thread's stream holds."""
-    return int((yield from call(("XLEN", keys.events(thread_id)))))
+    return int((yield from call(reads("XLEN", keys.events(thread_id)))))
 
 
 def clear(keys: Keys, thread_id: str) -> Op[int]:

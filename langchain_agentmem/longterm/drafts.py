@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from langchain_agentmem.core import checks
+from langchain_agentmem.core import checks, json
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.documents import Draft, encode_metadata
+from langchain_agentmem.longterm.types import Draft, WriteBatch
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Memories that are stored in one round trip, and their embeddings if there are any yet."""
+def encode_metadata(metadata: Any) -> bytes | None:
+    """Metadata as JSON text; `None` if there is none.
 
-    drafts: list[Draft]
-    embeddings: Sequence[Sequence[float]] | None
+    Raises:
+        InvalidInputError: It is not a dict, or JSON cannot bring it back equal.
+    """
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise InvalidInputError(f"metadata must be a dict, not {type(metadata).__name__}.")
+    try:
+        encoded = json.dumps(metadata)
+        equal = json.loads(encoded) == metadata
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"metadata cannot be stored as JSON: {error}") from error
+    if not equal:
+        raise InvalidInputError(
+            "metadata would not come back equal from JSON: use dicts with string keys, lists, strings, "
+            "finite numbers, booleans and None."
+        )
+    return encoded if metadata else None
 
-    @property
-    def texts(self) -> list[str]:
-        """What has to be embedded."""
-        return [draft.text for draft in self.drafts]
+
+TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
 
 
 class Drafting:
@@ -85,7 +97,7 @@ class Drafting:
         document_ids: Sequence[str | None] | None = None,
         batch_size: int,
         **about: Any,
-    ) -> list[Batch]:
+    ) -> list[WriteBatch]:
         """Many memories to be stored, all checked, in batches of one round trip each.
 
         Raises:
@@ -109,6 +121,6 @@ class Drafting:
         ]
         step = checks.positive("batch_size", batch_size)
         return [
-            Batch(drafts[at : at + step], None if embeddings is None else embeddings[at : at + step])
+            WriteBatch(drafts[at : at + step], None if embeddings is None else embeddings[at : at + step])
             for at in range(0, count, step)
         ]

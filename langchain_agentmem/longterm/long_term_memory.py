@@ -1,103 +1,61 @@
-"""`LongTermMemory`: what is known about users, stored once and found by meaning."""
+"""`BaseLongTermMemory`: what is known about users, however it is searched. Every public method stands here.
+
+A backend implements the operations (`…_op`), which are checked when they are made and do no I/O; this class
+runs them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+import sys
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
-from langchain_agentmem.errors import ConfigurationError
-from langchain_agentmem.longterm import clearing
-from langchain_agentmem.longterm.connected_memory import ConnectedMemory
-from langchain_agentmem.longterm.drafts import Batch
-from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND
-from langchain_agentmem.longterm.memories import Progress
-from langchain_agentmem.longterm.record import MemoryRecord, RememberResult
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.longterm.drafts import Drafting
+from langchain_agentmem.longterm.types import MemoryRecord, Mode, RememberResult, Search, WriteBatch
+from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
-    import redis
-    import redis.asyncio
     from langchain_core.embeddings import Embeddings
+    from redisvl.query.filter import FilterExpression
 
-    from langchain_agentmem.longterm.filters import FilterExpression
+logger = logging.getLogger("langchain_agentmem.longterm")
+
+Progress: TypeAlias = Callable[[int, int], None]
+Filter: TypeAlias = "FilterExpression | dict[str, Any]"
 
 
-class LongTermMemory(ConnectedMemory):
-    """Memories of users, in namespaces and of kinds, on Redis with Search.
+class BaseLongTermMemory(Connected):
+    """Memories of users, in namespaces and of kinds.
 
-    A user, namespace or kind matches itself alone, byte for byte. The constructor does no I/O. The
-    index is made by the first operation that needs it, once, and again if it has gone missing; the
-    first of a connection costs a round trip more. The default embeddings are loaded when first used.
+    A user, namespace or kind matches itself alone, byte for byte.
 
-    Args:
-        url: A Redis URL, or `embedded://`; or hand in clients.
-        client: A sync client of yours; it is neither changed nor closed.
-        async_client: An async client of yours.
-        transport: What another object of this package already connects with.
-        embeddings: Any LangChain embeddings; all-MiniLM-L6-v2 on this machine if none are given.
-        index_name: The search index.
-        key_prefix: What stands before the id in a key.
-        storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
-        algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
-        vector_type: `float16` takes half of the memory of `float32`.
-        dedup_threshold: Up to this cosine distance a memory is known already. Thresholds have 1e-6 to
-            spare (`float16`: 1e-3), because distances are rounded: 0 is the same vector.
-        recall_threshold: Up to this cosine distance a memory is recalled.
-        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
-        max_text_bytes: Longer texts are refused.
-        socket_timeout_seconds: After this, a silent server is an error.
-
-    Raises:
-        ConfigurationError: The URL, a client or a choice is not usable.
-        InvalidInputError: A number or a name is not usable.
+    Attributes:
+        supports_vectors: Whether memories are found by vectors, and `embedding=` and distances are of use.
+        supports_namespaces: Whether there are other namespaces than `default`.
+        supports_chosen_ids: Whether `id=` may name a memory.
+        modes: How `recall` can rank; the first is its own way.
+        drafting: The rules for what is stored.
     """
 
-    supports_vectors: ClassVar[bool] = True
-    supports_namespaces: ClassVar[bool] = True
-    supports_chosen_ids: ClassVar[bool] = True
+    supports_vectors: ClassVar[bool]
+    supports_namespaces: ClassVar[bool]
+    supports_chosen_ids: ClassVar[bool]
+    modes: ClassVar[tuple[Mode, ...]]
 
-    def __init__(
-        self,
-        url: str | None = None,
-        *,
-        client: redis.Redis | None = None,
-        async_client: redis.asyncio.Redis | None = None,
-        transport: Transport | None = None,
-        embeddings: Embeddings | None = None,
-        index_name: str = "agentmem:idx",
-        key_prefix: str = "agent:mem:",
-        storage: Literal["json", "hash"] = "json",
-        algorithm: Literal["hnsw", "flat"] = "hnsw",
-        vector_type: Literal["float32", "float16"] = "float32",
-        dedup_threshold: float = 0.20,
-        recall_threshold: float = 0.55,
-        ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
-        max_text_bytes: int = 32768,
-        socket_timeout_seconds: float = 5.0,
-    ) -> None:
-        super().__init__(
-            embeddings=embeddings,
-            index_name=index_name,
-            key_prefix=key_prefix,
-            storage=storage,
-            algorithm=algorithm,
-            vector_type=vector_type,
-            dedup_threshold=dedup_threshold,
-            recall_threshold=recall_threshold,
-            ttl_by_kind=ttl_by_kind,
-            max_text_bytes=max_text_bytes,
-            patience_seconds=socket_timeout_seconds,
-        )
-        self._connect(transport, url, client, async_client, socket_timeout_seconds)
-        self.index.share(self.transport.known)
-        if self.transport.rest:
-            self.close()
-            raise ConfigurationError(
-                "LongTermMemory needs Redis with vector search, which Upstash's REST API has not: "
-                "use UpstashLongTermMemory, which finds memories by their words."
-            )
+    def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
+        self.drafting = Drafting(max_text_bytes, ttl_by_kind)
+
+    @property
+    @abstractmethod
+    def embeddings(self) -> Embeddings | None:
+        """Return what turns texts into vectors; `None` if there are no vectors."""
 
     def remember(
         self,
@@ -112,41 +70,47 @@ class LongTermMemory(ConnectedMemory):
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
     ) -> RememberResult:
-        """Store a memory, unless the user knows nearly the same one in this namespace and kind already.
+        """Store a memory, unless the user has nearly the same one in this namespace and kind already.
 
-        One round trip and one atomic step: the look for a known memory, the write and its expiry.
-        A known memory gets one more hit, and lives as long again; its life is never shortened.
+        One round trip and one atomic step: the search for a duplicate, the write and its expiry.
+        A duplicate counts one more hit, and its TTL starts anew; a TTL is never shortened.
 
         Args:
             text: The memory.
             user: Whose it is.
-            namespace: The part of the user's memories it belongs to.
+            namespace: The part of the user's memories it belongs to. `default` where a backend has none
+                (`supports_namespaces`).
             kind: Its kind; `ttl_by_kind` says how long a kind lives.
             source_thread: The thread it was learnt in.
-            ttl_seconds: How long it lives instead; `None` is for ever.
-            embedding: The text's vector, if you have it; the model is not asked then.
+            ttl_seconds: Its TTL in seconds instead; `None` for no expiry.
+            embedding: The text's vector, if you have it; the model is not asked then. `None` where a backend
+                has no vectors (`supports_vectors`).
             metadata: Whatever JSON can bring back equal.
-            id: An id of your choice. The memory is stored under it in any case, in place of what the same
-                user, namespace and kind has there; no known memory is looked for.
+            id: An id of your choice (`supports_chosen_ids`). The memory is stored under it in any case, in
+                place of what the same user, namespace and kind has there; no duplicate is looked for.
+
+        Returns:
+            The id of the memory that holds the text now, and whether it is a duplicate.
 
         Raises:
             InvalidInputError: Something cannot be stored (`EmbeddingError`: the vector), or the id belongs
                 to a memory of another user, namespace or kind; nothing was stored.
             StoreFullError: The server is full; nothing was stored.
-            IndexMismatchError: The index has another shape; nothing was stored.
+            IndexMismatchError: The index has another schema; nothing was stored.
         """
-        draft = self.drafting.draft(
-            text,
-            user=user,
-            namespace=namespace,
-            kind=kind,
-            source_thread=source_thread,
-            ttl_seconds=ttl_seconds,
-            metadata=metadata,
-            id=id,
+        return self.transport.run(
+            self.remember_op(
+                text,
+                user=user,
+                namespace=namespace,
+                kind=kind,
+                source_thread=source_thread,
+                ttl_seconds=ttl_seconds,
+                embedding=embedding,
+                metadata=metadata,
+                id=id,
+            )
         )
-        given = None if embedding is None else [embedding]
-        return self.store_batches([Batch([draft], given)], self.dedup_threshold)[0]
 
     async def aremember(
         self,
@@ -162,18 +126,19 @@ class LongTermMemory(ConnectedMemory):
         id: str | None = None,
     ) -> RememberResult:
         """Async version of `remember`."""
-        draft = self.drafting.draft(
-            text,
-            user=user,
-            namespace=namespace,
-            kind=kind,
-            source_thread=source_thread,
-            ttl_seconds=ttl_seconds,
-            metadata=metadata,
-            id=id,
+        return await self.transport.arun(
+            self.remember_op(
+                text,
+                user=user,
+                namespace=namespace,
+                kind=kind,
+                source_thread=source_thread,
+                ttl_seconds=ttl_seconds,
+                embedding=embedding,
+                metadata=metadata,
+                id=id,
+            )
         )
-        given = None if embedding is None else [embedding]
-        return (await self.astore_batches([Batch([draft], given)], self.dedup_threshold))[0]
 
     def remember_many(
         self,
@@ -190,7 +155,7 @@ class LongTermMemory(ConnectedMemory):
         batch_size: int = 64,
         on_progress: Progress | None = None,
     ) -> list[RememberResult]:
-        """Store many memories, as `remember` does each. One round trip a batch.
+        """Store many memories, as `remember` does each. One round trip per batch.
 
         Everything is checked before anything is stored (embeddings of the model: a batch at a time).
         A memory sees those before it, so that the same text twice, without ids, is stored once.
@@ -201,17 +166,23 @@ class LongTermMemory(ConnectedMemory):
             namespace: The part of the user's memories they belong to.
             kind: Their kind.
             source_thread: The thread they were learnt in.
-            ttl_seconds: How long they live instead of their kind's default.
-            embeddings: A vector a text, if you have them.
-            metadatas: Metadata, or `None`, a text.
-            ids: An id, or `None`, for each text. What has an id is stored under it in any case, in place of
+            ttl_seconds: Their TTL in seconds instead of their kind's default; `None` for no expiry.
+            embeddings: One vector per text, if you have them.
+            metadatas: One dict, or `None`, per text.
+            ids: One id, or `None`, per text. What has an id is stored under it in any case, in place of
                 what the same scope has there; the last one counts if an id stands there twice. Only for
-                those without an id a known memory is looked for.
+                those without an id a duplicate is looked for.
             batch_size: How many are embedded and stored at once.
             on_progress: Called after every batch with how many are done, and how many there are. What it
                 raises is logged, and storing goes on.
+
+        Returns:
+            One result per text, in their order.
+
+        Raises:
+            InvalidInputError: Something cannot be stored, or the lists differ in length.
         """
-        batches = self.batches(
+        batches = self.write_batches(
             texts,
             user=user,
             namespace=namespace,
@@ -223,7 +194,7 @@ class LongTermMemory(ConnectedMemory):
             ids=ids,
             batch_size=batch_size,
         )
-        return self.store_batches(batches, self.dedup_threshold, on_progress)
+        return self.transport.run(self.store_all_op(batches, on_progress=on_progress))
 
     async def aremember_many(
         self,
@@ -241,7 +212,7 @@ class LongTermMemory(ConnectedMemory):
         on_progress: Progress | None = None,
     ) -> list[RememberResult]:
         """Async version of `remember_many`."""
-        batches = self.batches(
+        batches = self.write_batches(
             texts,
             user=user,
             namespace=namespace,
@@ -253,7 +224,7 @@ class LongTermMemory(ConnectedMemory):
             ids=ids,
             batch_size=batch_size,
         )
-        return await self.astore_batches(batches, self.dedup_threshold, on_progress)
+        return await self.transport.arun(self.store_all_op(batches, on_progress=on_progress))
 
     def recall(
         self,
@@ -263,33 +234,43 @@ class LongTermMemory(ConnectedMemory):
         namespace: str | None = "default",
         kind: str | None = None,
         k: int = 5,
-        mode: Literal["vector"] = "vector",
+        mode: Mode | None = None,
         distance_threshold: float | EllipsisType | None = ...,
-        filter: FilterExpression | None = None,
+        filter: Filter | None = None,
         embedding: Sequence[float] | None = None,
     ) -> list[MemoryRecord]:
-        """The user's memories nearest to a query, nearest first. One round trip.
+        """Return the user's memories that match a query best, best first. One round trip.
 
         Args:
-            query: What to look for. It is only ever embedded, never parsed.
+            query: What to look for. With vectors it is only ever embedded, never parsed.
             user: Whose memories.
-            namespace: In which namespace; `None` is every one of this user's.
-            kind: Of which kind; `None` is every one.
+            namespace: In which namespace; `None` for all of this user's.
+            kind: Of which kind; `None` for all.
             k: How many at most.
-            mode: How memories are ranked.
-            distance_threshold: Up to which cosine distance, instead of `recall_threshold`; `None` for
-                any.
-            filter: A redisvl `FilterExpression` that narrows the search further.
+            mode: How memories are ranked: by `vector` or by `text`; `None` for the backend's own way.
+            distance_threshold: Up to which cosine distance (0 to 2), instead of `recall_threshold`; `None`
+                for any. Only with vectors.
+            filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict in the
+                language of its search.
             embedding: The query's vector, if you have it; `query` is not looked at then.
 
         Raises:
             InvalidInputError: Something is not usable; nothing was sent.
             StoreError: The server refused, for instance a filter it cannot parse.
         """
-        search = self.search(user, namespace, kind, k, mode, distance_threshold, filter)
-        if embedding is None:
-            embedding = self.embeddings.embed_query(self.query(query))
-        return self.transport.run(self.search_op(search, embedding))
+        return self.transport.run(
+            self.recall_op(
+                query,
+                user=user,
+                namespace=namespace,
+                kind=kind,
+                k=k,
+                mode=mode,
+                distance_threshold=distance_threshold,
+                filter=filter,
+                embedding=embedding,
+            )
+        )
 
     async def arecall(
         self,
@@ -299,38 +280,85 @@ class LongTermMemory(ConnectedMemory):
         namespace: str | None = "default",
         kind: str | None = None,
         k: int = 5,
-        mode: Literal["vector"] = "vector",
+        mode: Mode | None = None,
         distance_threshold: float | EllipsisType | None = ...,
-        filter: FilterExpression | None = None,
+        filter: Filter | None = None,
         embedding: Sequence[float] | None = None,
     ) -> list[MemoryRecord]:
         """Async version of `recall`."""
-        search = self.search(user, namespace, kind, k, mode, distance_threshold, filter)
-        if embedding is None:
-            embedding = await self.embeddings.aembed_query(self.query(query))
-        return await self.transport.arun(self.search_op(search, embedding))
+        return await self.transport.arun(
+            self.recall_op(
+                query,
+                user=user,
+                namespace=namespace,
+                kind=kind,
+                k=k,
+                mode=mode,
+                distance_threshold=distance_threshold,
+                filter=filter,
+                embedding=embedding,
+            )
+        )
+
+    def get(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
+        """Return a memory by its id, or `None`; with `user`, only if it is that user's. One round trip.
+
+        Raises:
+            StoreError: What is stored there is no memory.
+        """
+        return self.transport.run(self.get_op(id, user))
+
+    async def aget(self, id: str, *, user: str | None = None) -> MemoryRecord | None:
+        """Async version of `get`."""
+        return await self.transport.arun(self.get_op(id, user))
 
     def list_memories(
         self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
     ) -> list[MemoryRecord]:
-        """A user's newest memories, newest first, with what they have left to live. Two round trips.
+        """Return a user's newest memories, newest first, with the TTL they have left. Two round trips.
 
-        `None` as namespace or kind is every one. A server returns a million rows at most.
+        On Upstash, one more per thousand, of those that are indexed already.
+
+        Args:
+            user: Whose memories.
+            namespace: In which namespace; `None` for all.
+            kind: Of which kind; `None` for all.
+            limit: How many at most; a server returns a million rows at most, Upstash 11,000.
+
+        Raises:
+            InvalidInputError: An argument is not usable.
         """
-        return self._indexed(self.list_op(user, namespace, kind, limit))
+        return self.transport.run(self.list_op(user, namespace, kind, limit))
 
     async def alist_memories(
         self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
     ) -> list[MemoryRecord]:
         """Async version of `list_memories`."""
-        return await self._aindexed(self.list_op(user, namespace, kind, limit))
+        return await self.transport.arun(self.list_op(user, namespace, kind, limit))
+
+    def delete_memory(self, id: str, *, user: str | None = None) -> bool:
+        """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
+
+        Returns:
+            Whether it was there.
+        """
+        return self.transport.run(self.delete_op(id, user))
+
+    async def adelete_memory(self, id: str, *, user: str | None = None) -> bool:
+        """Async version of `delete_memory`."""
+        return await self.transport.arun(self.delete_op(id, user))
 
     def clear(self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None) -> int:
         """Delete the memories of a user, a namespace, a kind, or of what is given of them together.
 
         With nothing given, every document under the prefix is deleted. In batches of 1,000, however
-        many there are. Where the index may not name every memory (it is missing, is being filled, has
-        refused documents), the keys of the database are looked at besides.
+        many there are. Where the index may not name every memory (it is missing, is being backfilled, has
+        refused documents), and on Upstash, the keys of the database are looked at besides.
+
+        Args:
+            user: Whose; `None` for everybody's.
+            namespace: In which namespace; `None` for all.
+            kind: Of which kind; `None` for all.
 
         Returns:
             How many were deleted.
@@ -338,14 +366,269 @@ class LongTermMemory(ConnectedMemory):
         Raises:
             StoreError: Some could not be deleted; the others were.
         """
-        if user is namespace is kind is None:
-            return self.transport.run(clearing.clear_prefix(self.store))
         return self.transport.run(self.clear_op(user, namespace, kind)).all()
 
     async def aclear(
         self, *, user: str | None = None, namespace: str | None = None, kind: str | None = None
     ) -> int:
         """Async version of `clear`."""
-        if user is namespace is kind is None:
-            return await self.transport.arun(clearing.clear_prefix(self.store))
         return (await self.transport.arun(self.clear_op(user, namespace, kind))).all()
+
+    def forget_user(self, user: str, *, thorough: bool = False) -> int:
+        """Delete every memory of a user, in all namespaces, indexed or not, and of nobody else.
+
+        Args:
+            user: The user.
+            thorough: Look at every key under the prefix even if the index names every memory. SCANs the
+                database.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            StoreError: Some could not be deleted; the others were. Call it again.
+        """
+        return self.transport.run(self.forget_op(user, thorough)).all()
+
+    async def aforget_user(self, user: str, *, thorough: bool = False) -> int:
+        """Async version of `forget_user`."""
+        return (await self.transport.arun(self.forget_op(user, thorough))).all()
+
+    def create_index(self) -> None:
+        """Create the search index if it is missing. Only needed to have it early. One or two round trips.
+
+        With vectors, a text is embedded to learn their length, unless the embeddings declare `dimensions`.
+
+        Raises:
+            IndexMismatchError: There is one with another schema.
+            SearchUnavailableError: The server has no Search or JSON module.
+        """
+        self.transport.run(self.create_index_op())
+
+    async def acreate_index(self) -> None:
+        """Async version of `create_index`."""
+        await self.transport.arun(self.create_index_op())
+
+    def index_info(self) -> dict[str, Any]:
+        """Return what the server says about the index: its name, documents and schema. One round trip.
+
+        Raises:
+            IndexMissingError: There is none.
+        """
+        return self.transport.run(self.info_op())
+
+    async def aindex_info(self) -> dict[str, Any]:
+        """Async version of `index_info`."""
+        return await self.transport.arun(self.info_op())
+
+    def drop_index(self, delete_documents: bool = False) -> None:
+        """Remove the search index, and with `delete_documents` every memory under the prefix."""
+        self.transport.run(self.drop_op(delete_documents))
+
+    async def adrop_index(self, delete_documents: bool = False) -> None:
+        """Async version of `drop_index`."""
+        await self.transport.arun(self.drop_op(delete_documents))
+
+    # The operations, for a chain to run beside others'. Arguments are checked when they are made.
+
+    def remember_op(
+        self,
+        text: str,
+        *,
+        user: str,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        embedding: Sequence[float] | None = None,
+        metadata: dict[str, Any] | None = None,
+        id: str | None = None,
+    ) -> Op[RememberResult]:
+        """Return the operation of `remember`."""
+        self.check_supported(namespace=namespace, embedding=embedding, id=id)
+        draft = self.drafting.draft(
+            text,
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            source_thread=source_thread,
+            ttl_seconds=ttl_seconds,
+            metadata=metadata,
+            id=id,
+        )
+        return _only(self.store_op(WriteBatch([draft], None if embedding is None else [embedding])))
+
+    def recall_op(
+        self,
+        query: str,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        k: int = 5,
+        mode: Mode | None = None,
+        distance_threshold: float | EllipsisType | None = ...,
+        filter: Filter | None = None,
+        embedding: Sequence[float] | None = None,
+    ) -> Op[list[MemoryRecord]]:
+        """Return the operation of `recall`."""
+        search = self.search(user, namespace, kind, k, mode, distance_threshold, filter)
+        if embedding is None:
+            checks.bounded_text("query", query, sys.maxsize)
+        return self.search_op(search, query, embedding)
+
+    def write_batches(
+        self,
+        texts: Sequence[str],
+        *,
+        user: str,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        embeddings: Sequence[Sequence[float]] | None = None,
+        metadatas: Sequence[dict[str, Any] | None] | None = None,
+        ids: Sequence[str | None] | None = None,
+        document_ids: Sequence[str | None] | None = None,
+        batch_size: int = 64,
+    ) -> list[WriteBatch]:
+        """Return many memories to be stored, all checked, in batches of one round trip each.
+
+        Raises:
+            InvalidInputError: Something about one cannot be stored, or the lists differ in length.
+        """
+        self.check_supported(namespace=namespace, embeddings=embeddings, ids=ids)
+        for embedding in embeddings if embeddings is not None else ():
+            self.check_embedding(embedding)
+        return self.drafting.batches(
+            texts,
+            embeddings=embeddings,
+            metadatas=metadatas,
+            ids=ids,
+            document_ids=document_ids,
+            batch_size=batch_size,
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            source_thread=source_thread,
+            ttl_seconds=ttl_seconds,
+        )
+
+    def store_all_op(
+        self,
+        batches: Sequence[WriteBatch],
+        *,
+        deduplicate: bool = True,
+        on_progress: Progress | None = None,
+    ) -> Op[list[RememberResult]]:
+        """Store batches one after the other, and tell after each how many are done."""
+        total = sum(len(batch.drafts) for batch in batches)
+        results: list[RememberResult] = []
+        for batch in batches:
+            results += yield from self.store_op(batch, deduplicate=deduplicate)
+            _tell(on_progress, len(results), total)
+        return results
+
+    @abstractmethod
+    def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
+        """Refuse a namespace, and arguments that are given, where the backend has no use for them.
+
+        Raises:
+            InvalidInputError: It has no use for one.
+        """
+
+    @abstractmethod
+    def check_embedding(self, embedding: Sequence[float]) -> None:
+        """Refuse a vector that the index cannot take.
+
+        Raises:
+            EmbeddingError: It is not usable.
+        """
+
+    @abstractmethod
+    def search(
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        k: int,
+        mode: Mode | None,
+        distance_threshold: float | EllipsisType | None,
+        filter: Filter | None,
+    ) -> Search:
+        """Return a recall, checked.
+
+        Raises:
+            InvalidInputError: Something about it is not usable.
+        """
+
+    @abstractmethod
+    def search_op(
+        self, search: Search, query: str, embedding: Sequence[float] | None
+    ) -> Op[list[MemoryRecord]]:
+        """Run a search, best first, for a vector or else for a text. One round trip, and an embedding.
+
+        A vector is checked when the operation is made.
+        """
+
+    @abstractmethod
+    def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
+        """Store a batch in one round trip, each memory unless it is a duplicate.
+
+        Args:
+            batch: The memories; without vectors they are embedded, and given ones are checked at once.
+            deduplicate: Whether duplicates are looked for; otherwise each replaces what has its id.
+        """
+
+    @abstractmethod
+    def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
+        """Return the operation of `get`."""
+
+    @abstractmethod
+    def list_op(
+        self, user: str, namespace: str | None, kind: str | None, limit: int
+    ) -> Op[list[MemoryRecord]]:
+        """Return the operation of `list_memories`."""
+
+    @abstractmethod
+    def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
+        """Return the operation of `delete_memory`."""
+
+    @abstractmethod
+    def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
+        """Return the operation of `clear`."""
+
+    @abstractmethod
+    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
+        """Return the operation of `forget_user`."""
+
+    @abstractmethod
+    def ids_op(self, user: str | None) -> Op[list[str]]:
+        """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
+
+    @abstractmethod
+    def create_index_op(self) -> Op[None]:
+        """Return the operation of `create_index`."""
+
+    @abstractmethod
+    def info_op(self) -> Op[dict[str, Any]]:
+        """Return the operation of `index_info`."""
+
+    @abstractmethod
+    def drop_op(self, delete_documents: bool) -> Op[None]:
+        """Return the operation of `drop_index`."""
+
+
+def _only(op: Op[list[RememberResult]]) -> Op[RememberResult]:
+    (result,) = yield from op
+    return result
+
+
+def _tell(on_progress: Progress | None, done: int, total: int) -> None:
+    """Tell how far storing has come. What that raises is logged: it must not cost what is stored."""
+    if on_progress is None:
+        return
+    try:
+        on_progress(done, total)
+    except Exception as error:  # noqa: BLE001 - a caller's function may raise anything
+        logger.warning("on_progress failed, and storing goes on: %s: %s", type(error).__name__, error)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
-from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -10,9 +10,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
+from langchain_agentmem.longterm.types import MemoryRecord, Mode
 
 
 class MemoryRetriever(BaseRetriever):
@@ -33,14 +32,14 @@ class MemoryRetriever(BaseRetriever):
         mode: How memories are ranked; `None` is the memory's own way.
     """
 
-    memory: LongTermMemory | UpstashLongTermMemory
+    memory: BaseLongTermMemory
     user: str
     namespace: str | None = "default"
     kind: str | None = None
     k: int = 5
     distance_threshold: float | EllipsisType | None = Field(default_factory=lambda: ...)
     filter: Any = None
-    mode: str | None = None
+    mode: Mode | None = None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
@@ -60,7 +59,7 @@ class MemoryRetriever(BaseRetriever):
             "k": self.k if k is None else k,
             "distance_threshold": self.distance_threshold,
             "filter": self.filter,
-            **({} if self.mode is None else {"mode": self.mode}),
+            "mode": self.mode,
         }
 
 

@@ -16,14 +16,11 @@ from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.errors import ConfigurationError
-from langchain_agentmem.longterm import operations
-from langchain_agentmem.longterm.drafts import Batch
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-from langchain_agentmem.longterm.record import MemoryRecord
-from langchain_agentmem.longterm.scopes import Scope
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.longterm.types import MemoryRecord, Scope, WriteBatch
 
 if TYPE_CHECKING:
-    from langchain_agentmem.longterm.filters import FilterExpression
+    from langchain_agentmem.longterm.redisearch.filters import FilterExpression
 
 _BATCH_SIZE = 64
 
@@ -150,7 +147,7 @@ class MemoryVectorStore(VectorStore):
             The ids; random ones where none were given.
         """
         named, batches = self._batches(list(texts), metadatas, ids)
-        self.memory.store_batches(batches, None)
+        self.memory.transport.run(self.memory.store_all_op(batches, deduplicate=False))
         if ids is not None:
             self.memory.transport.run(self._delete_remembered(named))
         return named
@@ -165,7 +162,7 @@ class MemoryVectorStore(VectorStore):
     ) -> list[str]:
         """Async version of `add_texts`."""
         named, batches = self._batches(list(texts), metadatas, ids)
-        await self.memory.astore_batches(batches, None)
+        await self.memory.transport.arun(self.memory.store_all_op(batches, deduplicate=False))
         if ids is not None:
             await self.memory.transport.arun(self._delete_remembered(named))
         return named
@@ -210,13 +207,11 @@ class MemoryVectorStore(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """The documents that are there, in the order of the ids. One round trip."""
-        return _unique(
-            self.memory.transport.run(operations.get(self.memory.store, self._keys(ids), self.scope))
-        )
+        return _unique(self.memory.transport.run(self.memory.get_many_op(self._keys(ids), self.scope)))
 
     async def aget_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Async version of `get_by_ids`."""
-        op = operations.get(self.memory.store, self._keys(ids), self.scope)
+        op = self.memory.get_many_op(self._keys(ids), self.scope)
         return _unique(await self.memory.transport.arun(op))
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
@@ -224,7 +219,7 @@ class MemoryVectorStore(VectorStore):
         if ids is None:
             self.memory.clear(**self._whole)
         else:
-            self.memory.transport.run(operations.delete(self.memory.store, self._keys(ids), self.scope))
+            self.memory.transport.run(self.memory.delete_many_op(self._keys(ids), self.scope))
         return True
 
     async def adelete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
@@ -232,7 +227,7 @@ class MemoryVectorStore(VectorStore):
         if ids is None:
             await self.memory.aclear(**self._whole)
         else:
-            op = operations.delete(self.memory.store, self._keys(ids), self.scope)
+            op = self.memory.delete_many_op(self._keys(ids), self.scope)
             await self.memory.transport.arun(op)
         return True
 
@@ -249,10 +244,10 @@ class MemoryVectorStore(VectorStore):
         texts: list[str],
         metadatas: list[dict[str, Any]] | None,
         ids: Sequence[str | None] | None,
-    ) -> tuple[list[str], list[Batch]]:
+    ) -> tuple[list[str], list[WriteBatch]]:
         names = [None] * len(texts) if ids is None else ids
         document_ids = [uuid.uuid4().hex if name is None else checks.scope("id", name) for name in names]
-        return document_ids, self.memory.batches(
+        return document_ids, self.memory.write_batches(
             texts,
             metadatas=metadatas,
             ids=[self._memory_id(one) for one in document_ids],
@@ -271,7 +266,7 @@ class MemoryVectorStore(VectorStore):
         return [memory_id for one in ids for memory_id in (self._memory_id(one), one)]
 
     def _delete_remembered(self, ids: list[str]) -> Op[int]:
-        return operations.delete(self.memory.store, ids, self.scope)
+        return self.memory.delete_many_op(ids, self.scope)
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         return lambda distance: 1 - distance / 2

@@ -1,4 +1,4 @@
-"""The connections operations run on: made from a URL and shared, or handed in and left alone.
+"""The connections operations run on: made from a URL and shared, or supplied by the caller and left alone.
 
 Nothing connects before the first operation. Objects made from the same URL in one process share one
 pool a URL (and, for async, one pool an event loop, because sockets belong to a loop).
@@ -8,58 +8,120 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
-from typing import Any, Protocol, TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
 
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Op, Step, T
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import address_of
+from langchain_agentmem.transport.retries import Sending
 from langchain_agentmem.transport.urls import Source, is_rest, open_source
 
 
-class Transport(Protocol):
-    """Runs operations, synchronously or asynchronously."""
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """A step of an operation, as a transport's observer is told of it.
 
-    @property
-    def async_only(self) -> bool:
-        """Whether `run` is refused, because only an async client was handed in."""
+    Attributes:
+        step: The batch of commands that was sent, or the effect that was done.
+        seconds: How long its answer took.
+        answer: The replies, in order, or the effect's result; `None` if it failed.
+    """
 
-    @property
-    def rest(self) -> bool:
-        """Whether it is Upstash's REST API that is talked to, and not Redis."""
+    step: Step
+    seconds: float
+    answer: Any
 
-    @property
-    def known(self) -> dict[Any, Any]:
-        """What was found out about the server over this connection, for all objects that share it."""
+
+class Transport(ABC):
+    """Runs operations, synchronously or asynchronously.
+
+    Attributes:
+        async_only: Whether `run` is refused, because only an async client was supplied.
+        rest: Whether it talks to Upstash's REST API, and not to Redis.
+        known: What was found out about the server over this connection, for all objects that share it.
+        observer: Called after each step of an operation that runs through this object; `None` for nobody.
+    """
+
+    async_only: bool = False
+    rest: bool = False
+    known: dict[Any, Any]
+    observer: Callable[[RoundTrip], None] | None = None
 
     def run(self, op: Op[T]) -> T:
         """Run an operation to its result."""
+        return self._run(op if self.observer is None else _observed(op, self.observer))
 
     async def arun(self, op: Op[T]) -> T:
         """Async version of `run`."""
+        return await self._arun(op if self.observer is None else _observed(op, self.observer))
 
+    @abstractmethod
+    def _run(self, op: Op[T]) -> T:
+        """Run an operation to its result."""
+
+    @abstractmethod
+    async def _arun(self, op: Op[T]) -> T:
+        """Async version of `_run`."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close what this object opened; a second call does nothing."""
 
+    @abstractmethod
     async def aclose(self) -> None:
         """Async version of `close`."""
 
 
-class HandedClients:
+def _observed(op: Op[T], observer: Callable[[RoundTrip], None]) -> Op[T]:
+    """Run an operation, and tell the observer of each of its steps, failed ones included."""
+    try:
+        step = next(op)
+        while True:
+            answer, failed, began = None, None, perf_counter()
+            try:
+                answer = yield step
+            except Exception as error:  # noqa: BLE001 - raised where it was asked for
+                failed = error
+            finally:
+                observer(RoundTrip(step, perf_counter() - began, answer))
+            step = op.send(answer) if failed is None else op.throw(failed)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    finally:
+        op.close()
+
+
+class _InThreads(AsyncDriver):
+    """Sends each batch with a sync driver, in a thread."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def _attempt(self, sending: Sending) -> None:
+        await asyncio.to_thread(self._driver._attempt, sending)
+
+    async def aclose(self) -> None:
+        """Do nothing: the driver is somebody else's."""
+
+
+class CallerSuppliedClients(Transport):
     """A transport on redis-py clients that belong to the caller: used as they are, never closed.
 
     With only a sync client, async calls run it in a thread; with only an async one, sync calls are
     refused.
     """
-
-    rest = False
 
     def __init__(
         self, client: redis.Redis | None = None, async_client: redis.asyncio.Redis | None = None
@@ -67,25 +129,23 @@ class HandedClients:
         _check_client(client, redis.Redis, "client")
         _check_client(async_client, redis.asyncio.Redis, "async_client")
         self._driver = None if client is None else RedisDriver(client)
-        self._async_driver = None if async_client is None else AsyncRedisDriver(async_client)
+        self.async_only = self._driver is None
+        self._async_driver: AsyncDriver | None = None
+        if async_client is not None:
+            self._async_driver = AsyncRedisDriver(async_client)
+        elif self._driver is not None:
+            self._async_driver = _InThreads(self._driver)
         of = async_client if client is None else client
         self.known = {} if of is None else _known_to_clients.setdefault(of.connection_pool, {})
 
-    @property
-    def async_only(self) -> bool:
-        """Whether there is no sync client."""
-        return self._driver is None
-
-    def run(self, op: Op[T]) -> T:
-        """Run an operation to its result."""
+    def _run(self, op: Op[T]) -> T:
         if self._driver is None:
             raise ConfigurationError("Only async_client= was given; pass client= too for sync calls.")
         return self._driver.run(op)
 
-    async def arun(self, op: Op[T]) -> T:
-        """Async version of `run`."""
+    async def _arun(self, op: Op[T]) -> T:
         if self._async_driver is None:
-            return await asyncio.to_thread(self.run, op)
+            raise ConfigurationError("No client was given.")
         return await self._async_driver.run(op)
 
     def close(self) -> None:
@@ -95,14 +155,12 @@ class HandedClients:
         """Do nothing: the clients are the caller's."""
 
 
-class SharedConnection:
+class SharedConnection(Transport):
     """A transport on the process's own clients for a URL, which all objects of that URL share.
 
     The clients are closed when the last of those objects is; an async one when its event loop ends, at
     the latest.
     """
-
-    async_only = False
 
     def __init__(self, url: str, socket_timeout_seconds: float = 5.0, token: str | None = None) -> None:
         self.rest = is_rest(url)
@@ -110,12 +168,10 @@ class SharedConnection:
         self._pooled: _Drivers | None = _borrow(self._key)
         self.known = self._pooled.known
 
-    def run(self, op: Op[T]) -> T:
-        """Run an operation to its result."""
+    def _run(self, op: Op[T]) -> T:
         return self._open().driver().run(op)
 
-    async def arun(self, op: Op[T]) -> T:
-        """Async version of `run`."""
+    async def _arun(self, op: Op[T]) -> T:
         pooled = self._open()
         of_loop = pooled.loops.get(asyncio.get_running_loop()) or await pooled.of_this_loop()
         return await of_loop.driver.run(op)
@@ -290,7 +346,7 @@ def connect(
     handed = [one for one in (client, async_client) if one is not None]
     addresses = {address_of(one) for one in handed}
     if addresses == {None}:
-        return HandedClients(client, async_client)
+        return CallerSuppliedClients(client, async_client)
     if len(addresses) > 1:
         raise ConfigurationError("client= and async_client= must be of the same database.")
     url, token = addresses.pop() or ("", None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tenacity import AsyncRetrying, Retrying
 
-from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.core.operations import Batch, Effect, Op, Step, T
 from langchain_agentmem.errors import AgentMemoryError, StoreError
 from langchain_agentmem.transport.retries import PACE, NotRun, Sending
 
@@ -15,8 +15,8 @@ from langchain_agentmem.transport.retries import PACE, NotRun, Sending
 _MISFITS = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
 
 
-def _read(op: Op[Any], replies: list[Any]) -> Batch:
-    """Hand the replies to the operation, and return its next batch."""
+def _read(op: Op[Any], replies: list[Any]) -> Step:
+    """Hand the replies to the operation, and return its next step."""
     try:
         return op.send(replies)
     except AgentMemoryError:
@@ -33,9 +33,17 @@ class Driver(ABC):
     def run(self, op: Op[T]) -> T:
         """Run the operation to its end and return its result."""
         try:
-            batch = next(op)
+            step = next(op)
             while True:
-                batch = _read(op, self._exchange(batch))
+                if isinstance(step, Effect):
+                    try:
+                        done = step.run()
+                    except Exception as error:  # noqa: BLE001 - raised where it was asked for
+                        step = op.throw(error)
+                    else:
+                        step = op.send(done)
+                else:
+                    step = _read(op, self._exchange(step))
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -68,9 +76,17 @@ class AsyncDriver(ABC):
     async def run(self, op: Op[T]) -> T:
         """Async version of `Driver.run`."""
         try:
-            batch = next(op)
+            step = next(op)
             while True:
-                batch = _read(op, await self._exchange(batch))
+                if isinstance(step, Effect):
+                    try:
+                        done = await step.arun()
+                    except Exception as error:  # noqa: BLE001 - raised where it was asked for
+                        step = op.throw(error)
+                    else:
+                        step = op.send(done)
+                else:
+                    step = _read(op, await self._exchange(step))
         except StopIteration as stop:
             result: T = stop.value
             return result

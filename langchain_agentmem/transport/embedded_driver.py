@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import StoreConnectionError
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.embedded import EmbeddedRedis
-from langchain_agentmem.transport.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.retries import NotRun, Sending
 

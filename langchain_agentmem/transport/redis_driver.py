@@ -15,7 +15,14 @@ from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import AuthenticationError, BusyLoadingError, DataError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    DataError,
+    InvalidResponse,
+    RedisError,
+    ResponseError,
+)
 
 from langchain_agentmem.core.operations import Command
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
@@ -33,6 +40,11 @@ _REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
 _NO_ADDRESS = (ValueError, TypeError, OverflowError)
 # After so long without an operation, an async connection's socket is asked whether it is still open.
 _STILL_SECONDS = 0.001
+
+
+def _leaves_it_broken(error: Exception) -> bool:
+    """Return whether redis-py has put a connection back half made, or (6.x) with what is no reply in it."""
+    return isinstance(error, InvalidResponse) or not isinstance(error, RedisError | OSError)
 
 
 class _OnClient:
@@ -78,8 +90,8 @@ class RedisDriver(_OnClient, Driver):
             if self._unchecked:
                 self._check(connection)
         except Exception as error:
-            if not isinstance(error, RedisError | OSError):
-                self._pool.disconnect(inuse_connections=False)  # else the one that is half made is used next
+            if _leaves_it_broken(error):
+                self._pool.disconnect(inuse_connections=False)  # else that connection is used next
             raise self._not_made(error, sending) from error
         expected, answers = len(sending.left), []
         try:
@@ -138,7 +150,7 @@ class AsyncRedisDriver(_OnClient, AsyncDriver):
                 if await self._may_be_spoilt(connection):
                     await self._renew(connection)
             except Exception as error:
-                if not isinstance(error, RedisError | OSError):
+                if _leaves_it_broken(error):
                     await self._pool.disconnect(inuse_connections=False)
                 raise self._not_made(error, sending) from error
             expected = len(sending.left)
@@ -218,12 +230,14 @@ def _encoding(client: Redis | AsyncRedis) -> Any:
         return _as_utf8
 
 
-def _as_they_are(commands: Iterable[Command]) -> Iterable[Command]:
-    return commands
+def _as_they_are(commands: Iterable[Command]) -> Iterable[Any]:
+    return [command.args for command in commands]
 
 
-def _as_utf8(commands: Iterable[Command]) -> Iterable[Command]:
-    return [tuple(arg.encode() if isinstance(arg, str) else arg for arg in command) for command in commands]
+def _as_utf8(commands: Iterable[Command]) -> Iterable[Any]:
+    return [
+        tuple(arg.encode() if isinstance(arg, str) else arg for arg in command.args) for command in commands
+    ]
 
 
 def _step_over(connection: Any) -> None:

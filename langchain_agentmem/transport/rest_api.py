@@ -107,7 +107,7 @@ def body(commands: Iterable[Command]) -> bytes:
         InvalidInputError: An argument is no UTF-8, which JSON cannot carry.
     """
     try:
-        return orjson.dumps([[_argument(one) for one in command] for command in commands])
+        return orjson.dumps([[_argument(one) for one in command.args] for command in commands])
     except (UnicodeDecodeError, orjson.JSONEncodeError) as error:
         raise InvalidInputError(f"A REST API takes UTF-8 only: {error}.") from error
 
@@ -156,7 +156,7 @@ def answers(status: int, content: bytes | bytearray, database: RestDatabase) -> 
 
 def addressable(command: Command, reply: Any) -> Any:
     """A reply to `SCAN` without the keys that are no UTF-8: nothing could be done with them over REST."""
-    match command[0], reply:
+    match command.args[0], reply:
         case "SCAN", [cursor, [*keys]] if all(isinstance(key, bytes) for key in keys):
             return [cursor, [key for key in keys if key.decode("utf-8", "ignore").encode() == key]]
     return reply

@@ -18,15 +18,6 @@ from langchain_agentmem.core.operations import Batch, Command
 from langchain_agentmem.core.scripts import with_source
 from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoadingError, StoreTimeoutError
 
-_READS = frozenset(
-    (
-        *("PING", "EXISTS", "TTL", "SCAN", "INFO", "MODULE", "MEMORY", "ZREVRANGEBYSCORE", "ZMSCORE"),
-        *("HGET", "HMGET", "HGETALL", "LRANGE", "LLEN", "XLEN", "XRANGE", "XREVRANGE", "JSON.GET"),
-        *("EVALSHA_RO", "EVAL_RO", "FT.SEARCH", "FT.INFO", "FT._LIST"),
-        *("SEARCH.QUERY", "SEARCH.COUNT", "SEARCH.DESCRIBE", "SEARCH.WAITINDEXING"),
-    )
-)
-
 
 class NotRun(Exception):  # noqa: N818 - a signal between a driver and its retries, never seen outside
     """Something in the batch surely did not run, or only reads, and may be sent again."""
@@ -82,7 +73,7 @@ class Sending:
 
     def lost(self, answers: Sequence[Any], error: StoreError) -> Exception:
         """What to raise when the connection broke after these answers."""
-        only_reads = all(command[0] in _READS for command in islice(self.left.values(), len(answers), None))
+        only_reads = all(command.read_only for command in islice(self.left.values(), len(answers), None))
         # redis-py breaks a connection made by sentinels when a write is refused there; the server has
         # then become a replica, and so refused the writes behind that one too.
         demoted = isinstance(getattr(error.__cause__, "__context__", None), ReadOnlyError)
@@ -113,7 +104,7 @@ class Sending:
             elif isinstance(answer, StoreError) and isinstance(answer.__cause__, NoScriptError):
                 refused = answer
                 self.left[index] = with_source(command)
-            elif refused is not None and command[0] in _READS:
+            elif refused is not None and command.read_only:
                 continue
             else:
                 del self.left[index]

@@ -20,7 +20,7 @@ from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys, refuse_taken
 from langchain_agentmem.core.messages import checked_messages, encode_entry
 from langchain_agentmem.core.node_parameters import NodeParameters
-from langchain_agentmem.core.operations import Op, call
+from langchain_agentmem.core.operations import Op, call, reads
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import Transport
@@ -159,7 +159,7 @@ class RedisHashChatMessageHistory(_History):
     def _delete(self, session_id: str) -> Op[bool]:
         key = self._working.key(session_id)
         if self._user != "default":
-            check_owner((yield from call(("HGET", key, "user"))), self._user)
+            check_owner((yield from call(reads("HGET", key, "user"))), self._user)
         return (yield from operations.delete(key, "hash"))
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core import scripts, threads
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, text
+from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, reads, text
 from langchain_agentmem.core.removal import K, Removed
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import StoreError
@@ -49,7 +49,7 @@ class Listed:
     @property
     def read(self) -> Command:
         """The command that reads the window, newest first."""
-        return ("LRANGE", self.key, 0, -1 if self.window is None else self.window - 1)
+        return reads("LRANGE", self.key, 0, -1 if self.window is None else self.window - 1)
 
 
 def write_session(
@@ -125,8 +125,8 @@ def write_and_load(
 
 
 def _reading(key: str, listed: Listed | None) -> list[Command]:
-    of_list: list[Command] = [] if listed is None else [listed.read, ("TTL", listed.key)]
-    return [("HMGET", key, *FIELDS), ("TTL", key), *of_list]
+    of_list: list[Command] = [] if listed is None else [listed.read, reads("TTL", listed.key)]
+    return [reads("HMGET", key, *FIELDS), reads("TTL", key), *of_list]
 
 
 def _state(
@@ -148,8 +148,8 @@ def _state(
 
 def window(key: str, listed: Listed | None = None, user: str | None = None) -> Op[Window]:
     """The session's turns; with `user`, only if it is not another's."""
-    turns = ("HGET", key, "recent_turns") if listed is None else listed.read
-    owner: list[Command] = [] if user is None else [("HGET", key, "user")]
+    turns = reads("HGET", key, "recent_turns") if listed is None else listed.read
+    owner: list[Command] = [] if user is None else [reads("HGET", key, "user")]
     stored, *owners = map(ok, (yield [turns, *owner]))
     check_owner(owners[0] if owners else None, user)
     found = (
@@ -215,8 +215,8 @@ def owners(keys: Sequence[str], lists: Sequence[str | None], removed: Removed) -
         lists: The key of the list that each may have; `None` where none may.
         removed: Where to note what cannot be told: a key of another type, a list without its Hash.
     """
-    reading: list[Command] = [("HMGET", key, "user", "turn_count", "list") for key in keys]
-    replies = (yield [*reading, *(("TYPE", key) for key in lists if key is not None)]) if keys else []
+    reading: list[Command] = [reads("HMGET", key, "user", "turn_count", "list") for key in keys]
+    replies = (yield [*reading, *(reads("TYPE", key) for key in lists if key is not None)]) if keys else []
     answered = dict(removed.answered(keys, replies[: len(keys)]))
     types = iter(replies[len(keys) :])
     found: list[Owner] = []

@@ -21,6 +21,10 @@ FIELDS = (
     *("thread_id", "user", "agent", "goal", "scratchpad", "summary"),
     *("turn_count", "created_ts", "last_active_ts", "recent_turns"),
 )
+_DESCRIBED = (
+    *("thread_id", "user", "agent", "title", "goal", "scratchpad", "summary"),
+    *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
+)
 _TITLE_CHARACTERS = 80
 NOBODY = ("", "default")  # whose sessions are nobody's in particular
 _JSON = JSONDecoder()
@@ -97,6 +101,10 @@ class SessionState:
     def messages(self) -> list[BaseMessage]:
         """The window as LangChain messages, oldest first."""
         return [turn.message for turn in self.recent_turns]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the session as JSON has it, without its messages."""
+        return {name: getattr(self, name) for name in _DESCRIBED}
 
     @property
     def title(self) -> str:

@@ -6,7 +6,7 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from langchain_agentmem.cli.chat.models import around, as_data, compose
-from langchain_agentmem.longterm.record import MemoryRecord
+from langchain_agentmem.longterm.types import MemoryRecord
 from langchain_agentmem.turn import RecalledMemories
 
 

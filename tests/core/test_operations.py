@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from langchain_agentmem.core.operations import Batch, Op, call, gather, late, ok, pairs
+from langchain_agentmem.core.operations import Batch, Op, call, gather, late, ok, pairs, reads, writes
 from langchain_agentmem.errors import InvalidInputError, StoreError
 
 
@@ -17,7 +17,7 @@ def drive(op: Op[Any]) -> tuple[list[Batch], Any]:
         batch = next(op)
         while True:
             batches.append(batch)
-            batch = op.send([command[-1] for command in batch])
+            batch = op.send([command.args[-1] for command in batch])
     except StopIteration as stop:
         return batches, stop.value
 
@@ -25,12 +25,12 @@ def drive(op: Op[Any]) -> tuple[list[Batch], Any]:
 def steps(name: str, count: int) -> Op[str]:
     seen = []
     for step in range(count):
-        seen += yield [("ECHO", f"{name}{step}a"), ("ECHO", f"{name}{step}b")]
+        seen += yield [writes("ECHO", f"{name}{step}a"), writes("ECHO", f"{name}{step}b")]
     return " ".join(seen)
 
 
 def failing(error: Exception) -> Op[None]:
-    yield [("ECHO", "x")]
+    yield [writes("ECHO", "x")]
     raise error
 
 
@@ -56,7 +56,7 @@ def test_a_failure_of_any_kind_is_its_operations_result(error: Exception) -> Non
 
 def test_what_ends_the_program_is_nobodys_result() -> None:
     def interrupted() -> Op[None]:
-        yield [("ECHO", "x")]
+        yield [writes("ECHO", "x")]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -77,7 +77,7 @@ def test_nothing_gathered_costs_nothing() -> None:
 
 
 def test_a_reply_that_is_an_error_is_raised() -> None:
-    op = call(("GET", "a"))
+    op = call(reads("GET", "a"))
     next(op)
     with pytest.raises(StoreError, match="no"):
         op.send([StoreError("no")])

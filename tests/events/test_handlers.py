@@ -30,35 +30,15 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import StructuredTool
 
-from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events import recorder
 from langchain_agentmem.events.event import Event, read_event
 from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
 from langchain_agentmem.events.sinks import EventBuffer
+from tests.fake_transport import FakeTransport
 
 SECRET = "hunter2SECRETx9"
-
-
-class NoTransport:
-    """Anything sent is a mistake."""
-
-    async_only = False
-    rest = False
-
-    def __init__(self) -> None:
-        self.known: dict[Any, Any] = {}
-
-    def run(self, op: Op[T]) -> T:
-        raise AssertionError("something was sent")
-
-    async def arun(self, op: Op[T]) -> T:
-        raise AssertionError("something was sent")
-
-    def close(self) -> None: ...
-
-    async def aclose(self) -> None: ...
 
 
 class Retriever(BaseRetriever):
@@ -78,7 +58,7 @@ class Harness:
     """Runs a runnable under a handler and gives the events."""
 
     def __init__(self, kind: type[Any], runs: str) -> None:
-        self.log = EventLog(transport=NoTransport())
+        self.log = EventLog(transport=FakeTransport())
         self.buffer = self.log.buffer()
         self.handler = kind(self.log, "t1", user="alice", sink=self.buffer)
         self._runs = runs
@@ -534,7 +514,7 @@ async def test_nothing_that_comes_with_a_callback_raises(kind: type[Any], name: 
 @pytest.mark.parametrize("kind", [EventLogHandler, AsyncEventLogHandler])
 @pytest.mark.parametrize("state", ["full", "closed", "failing"])
 async def test_a_chain_answers_whatever_state_the_sink_is_in(kind: type[Any], state: str) -> None:
-    log = EventLog(transport=NoTransport())
+    log = EventLog(transport=FakeTransport())
     if state == "closed":
         log.close()
     handler = kind(log, "t", sink=EventBuffer(log._losses, max_events=0) if state == "full" else None)
@@ -549,7 +529,7 @@ async def test_a_chain_answers_whatever_state_the_sink_is_in(kind: type[Any], st
 @pytest.mark.parametrize("kind", [EventLogHandler, AsyncEventLogHandler])
 @pytest.mark.parametrize("thread_id", ["", None, 5, "x" * 4097, "\ud800"])
 def test_a_bad_thread_id_is_refused(kind: type[Any], thread_id: Any) -> None:
-    log = EventLog(transport=NoTransport())
+    log = EventLog(transport=FakeTransport())
     with pytest.raises(InvalidInputError, match="thread_id"):
         kind(log, thread_id)
     with pytest.raises(InvalidInputError, match="user"):
@@ -566,7 +546,7 @@ def test_with_a_sink_of_its_own_a_handler_writes_nothing() -> None:
 
 
 def test_put_describes_without_secrets() -> None:
-    log = EventLog(transport=NoTransport())
+    log = EventLog(transport=FakeTransport())
     sink = EventBuffer()
     log.put("t", "memory_error", {"token": SECRET, "n": 1}, user="bob", sink=sink)
     ((thread_id, fields),) = sink.drain()
@@ -607,12 +587,12 @@ def finish_runs(handler: Any) -> list[Any]:
 
 def test_a_handler_waits_for_root_runs_only() -> None:
     sink = Sink()
-    finish_runs(EventLogHandler(EventLog(transport=NoTransport()), "t", sink=sink))
+    finish_runs(EventLogHandler(EventLog(transport=FakeTransport()), "t", sink=sink))
     assert sink.settled == ["sync", "sync"]
 
 
 async def test_no_handler_blocks_an_event_loop() -> None:
-    log, sink, asink = EventLog(transport=NoTransport()), Sink(), Sink()
+    log, sink, asink = EventLog(transport=FakeTransport()), Sink(), Sink()
     finish_runs(EventLogHandler(log, "t", sink=sink))
     assert sink.settled == []
     for waiting in finish_runs(AsyncEventLogHandler(log, "t", sink=asink)):
@@ -622,7 +602,7 @@ async def test_no_handler_blocks_an_event_loop() -> None:
 
 async def test_async_chains_call_the_sync_handler_on_the_loop_s_thread() -> None:
     sink = Sink()
-    handler = EventLogHandler(EventLog(transport=NoTransport()), "t", sink=sink)
+    handler = EventLogHandler(EventLog(transport=FakeTransport()), "t", sink=sink)
 
     async def same(value: str) -> str:
         return value

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.operations import reads
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError, StoreError, StoreFullError, WrongKeyTypeError
 from langchain_agentmem.events import operations
@@ -27,8 +28,10 @@ def test_any_number_of_events_is_one_batch_with_a_call_a_thread() -> None:
     events = [("a", {"action": "1"}), ("b", {"action": "2", "detail": ""}), ("a", {"action": "3"})]
     op = operations.record(KEYS, events, **LIMITS)
     first, second = next(op)
-    assert first[2:] == (1, "ev:a", 7, 60, 2, "action", "1", 2, "action", "3")
-    assert second[2:] == (1, "ev:b", 7, 60, 4, "action", "2", "detail", "")
+    assert first.args[2:] == (1, "ev:a", 7, 60, 2, "action", "1", 2, "action", "3")
+    assert second.args[2:] == (1, "ev:b", 7, 60, 4, "action", "2", "detail", "")
+    assert [first.keys, second.keys] == [("ev:a",), ("ev:b",)]
+    assert [first.read_only, second.read_only] == [False, False]
     assert finish(op, [[b"1-0", b"1-1"], [b"2-0"]]) == ["1-0", "2-0", "1-1"]
 
 
@@ -43,9 +46,9 @@ def test_many_events_of_one_thread_are_several_calls_that_cannot_change_their_or
     events = [("a", {"action": str(i)}) for i in range(1001)]
     op = operations.record(KEYS, events, max_len=7, ttl_seconds=None)
     batch = next(op)
-    assert [command[0] for command in batch] == ["EVAL"] * 3  # none can be answered NOSCRIPT
-    assert [len(command[6:]) // 3 for command in batch] == [500, 500, 1]
-    assert {command[5] for command in batch} == {0}
+    assert [command.args[0] for command in batch] == ["EVAL"] * 3  # none can be answered NOSCRIPT
+    assert [len(command.args[6:]) // 3 for command in batch] == [500, 500, 1]
+    assert {command.args[5] for command in batch} == {0}
     ids = [f"{i}-0" for i in range(1001)]
     assert finish(op, [[i.encode() for i in ids[at : at + 500]] for at in (0, 500, 1000)]) == ids
 
@@ -63,10 +66,10 @@ def test_a_refused_thread_does_not_hide_the_others() -> None:
 
 
 def test_reading_commands() -> None:
-    assert next(operations.recent(KEYS, "t", 5)) == [("XREVRANGE", "ev:t", "+", "-", "COUNT", 5)]
-    assert next(operations.after(KEYS, "t", "", 5)) == [("XRANGE", "ev:t", "-", "+", "COUNT", 5)]
-    assert next(operations.after(KEYS, "t", "12-3", 5)) == [("XRANGE", "ev:t", "(12-3", "+", "COUNT", 5)]
-    assert next(operations.length(KEYS, "t")) == [("XLEN", "ev:t")]
+    assert next(operations.recent(KEYS, "t", 5)) == [reads("XREVRANGE", "ev:t", "+", "-", "COUNT", 5)]
+    assert next(operations.after(KEYS, "t", "", 5)) == [reads("XRANGE", "ev:t", "-", "+", "COUNT", 5)]
+    assert next(operations.after(KEYS, "t", "12-3", 5)) == [reads("XRANGE", "ev:t", "(12-3", "+", "COUNT", 5)]
+    assert next(operations.length(KEYS, "t")) == [reads("XLEN", "ev:t")]
 
 
 @pytest.mark.parametrize("last_id", ["x", "-", "+", "1-", "1-2-3", " 1", "(1-0", "$", 5, b"1-0"])
@@ -78,22 +81,26 @@ def test_what_is_no_id_is_refused(last_id: Any) -> None:
 def test_forgetting_goes_on_where_a_long_stream_was_left() -> None:
     removed = Removed()
     op = operations.forget(KEYS, "bob", removed, own=["t1"], unowned=["t2"], others=["t3"], thorough=True)
-    assert [command[3:] for command in next(op)] == [
+    assert [command.args[3:] for command in next(op)] == [
         ("ev:t1",),
         ("ev:t2", "bob", "-", 1000),
         ("ev:t3", "bob", "-", 1000),
     ]
     (again,) = op.send([3, [10, b"", 0], [20, b"(5-0", 7]])
-    assert again[3:] == ("ev:t3", "bob", b"(5-0", 1000)
+    assert again.args[3:] == ("ev:t3", "bob", b"(5-0", 1000)
     (nobodys,) = op.send([[1, b"", 0]])
-    assert nobodys[3:] == ("ev:t2", "", "-", 1000)
+    assert nobodys.args[3:] == ("ev:t2", "", "-", 1000)
     (scan,) = op.send([[4, b"", 0]])
-    assert scan[:4] == ("SCAN", 0, "MATCH", "ev:*")
-    assert scan[-2:] == ("TYPE", "stream")
+    assert scan.args[:4] == ("SCAN", 0, "MATCH", "ev:*")
+    assert scan.args[-2:] == ("TYPE", "stream")
+    assert (scan.keys, scan.read_only) == ((), True)
     batch = op.send([[b"9", [b"ev:a", b"ev:b"]]])
-    assert [command[3:] for command in batch] == [(b"ev:a", "bob", "-", 1000), (b"ev:b", "bob", "-", 1000)]
+    assert [command.args[3:] for command in batch] == [
+        (b"ev:a", "bob", "-", 1000),
+        (b"ev:b", "bob", "-", 1000),
+    ]
     (scan,) = op.send([[100, b"", 0], [200, b"", 0]])
-    assert scan[1] == 9
+    assert scan.args[1] == 9
     finish(op, [[b"0", []]])
     assert (removed.count, removed.unreached) == (338, [])
 
@@ -103,7 +110,7 @@ def test_forgetting_passes_over_a_stream_that_is_refused() -> None:
     op = operations.forget(KEYS, "bob", removed, own=["t1"], unowned=["t2", "t3"])
     next(op)
     (nobodys,) = op.send([WrongKeyTypeError("no stream"), StoreFullError("full"), [5, b"", 0]])
-    assert nobodys[3:] == ("ev:t3", "", "-", 1000)
+    assert nobodys.args[3:] == ("ev:t3", "", "-", 1000)
     finish(op, [[0, b"", 0]])
     assert removed.count == 5
     assert removed.unreached == ["'ev:t1': no stream", "'ev:t2': full"]
@@ -116,8 +123,8 @@ def test_an_event_of_a_user_is_noted_before_it_is_written(caplog: pytest.LogCapt
     entries.append(("t", event_fields("c", ts=3.0)))
     op = operations.record(KEYS, entries, max_len=10, ttl_seconds=None)
     note, write = next(op)
-    assert note[2:] == (1, "agent:threads:bob", "2.0", "t", "")
-    assert write[3] == "ev:t"
+    assert note.args[2:] == (1, "agent:threads:bob", "2.0", "t", "")
+    assert write.args[3] == "ev:t"
     assert finish(op, [1, [b"1-0", b"2-0", b"3-0"]]) == ["1-0", "2-0", "3-0"]
     failing = operations.record(KEYS, entries, max_len=10, ttl_seconds=None)
     next(failing)

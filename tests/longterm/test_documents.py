@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 
 from langchain_agentmem.core import json
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.documents import (
+from langchain_agentmem.longterm.drafts import encode_metadata
+from langchain_agentmem.longterm.redisearch.document import (
     FIELDS,
-    Draft,
-    Storage,
-    UnreadableDocument,
     decode,
     encode,
-    encode_metadata,
     fields_of_json,
 )
+from langchain_agentmem.longterm.types import Draft, Storage, UnreadableDocument
 from tests.strategies import json_objects, scopes
 
 EMBEDDING = np.array([0.6, 0.8], "float32")

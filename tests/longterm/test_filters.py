@@ -5,8 +5,8 @@ from redisvl.query.filter import FilterExpression, Num, Tag, Text
 
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.filters import condition
-from langchain_agentmem.longterm.scopes import Scope
+from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.types import Scope
 
 ALICE = Scope("alice", "default", None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import redis
 
 from langchain_agentmem.core.operations import Command, Op
 from langchain_agentmem.errors import (
@@ -14,9 +15,9 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.long_term_operations import TTL_BY_KIND, LongTermOperations
-from langchain_agentmem.longterm.rebuilding import rebuild
-from langchain_agentmem.longterm.record import RememberResult
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.rebuild import rebuild
+from langchain_agentmem.longterm.types import RememberResult
 from tests.longterm.test_schema import resp2
 
 MISSING = IndexMissingError("no such index")
@@ -24,20 +25,8 @@ FREE: list[Any] = [0, b"agent:mem:x", b""]
 LOOK: list[Any] = [resp2(), 0]  # the index, and that nobody is filling it
 
 
-def operations(**changes: Any) -> LongTermOperations:
-    settings: dict[str, Any] = {
-        "index_name": "agentmem:idx",
-        "key_prefix": "agent:mem:",
-        "storage": "json",
-        "algorithm": "hnsw",
-        "vector_type": "float32",
-        "dedup_threshold": 0.2,
-        "recall_threshold": 0.55,
-        "ttl_by_kind": TTL_BY_KIND,
-        "max_text_bytes": 100,
-        "patience_seconds": 5.0,
-    }
-    return LongTermOperations(**{**settings, **changes})
+def operations(**changes: Any) -> LongTermMemory:
+    return LongTermMemory(client=redis.Redis(), **changes)  # of no other, so that it knows nothing
 
 
 def played(op: Op[Any], *answers: list[Any]) -> tuple[list[str], Any]:
@@ -55,10 +44,10 @@ def played(op: Op[Any], *answers: list[Any]) -> tuple[list[str], Any]:
 
 
 def verb(command: Command) -> str:
-    return str(command[0])
+    return str(command.args[0])
 
 
-def remember(memory: LongTermOperations) -> Op[Any]:
+def remember(memory: LongTermMemory) -> Op[Any]:
     return memory.remember_op("tea", embedding=[1, 2, 3], user="alice")
 
 
@@ -114,19 +103,8 @@ def test_an_index_that_went_missing_is_made_again_and_the_operation_repeated() -
 
 def test_a_batch_goes_on_where_the_index_went_missing() -> None:
     memory = operations()
-    (batch,) = memory.batches(
-        ["a", "b", "c"],
-        user="alice",
-        namespace="n",
-        kind="k",
-        source_thread="",
-        ttl_seconds=None,
-        embeddings=[[1, 2, 3]] * 3,
-        metadatas=None,
-        ids=None,
-        batch_size=9,
-    )
-    op = memory.store_op(batch.drafts, batch.embeddings or [], 0.2)
+    (batch,) = memory.write_batches(["a", "b", "c"], user="alice", embeddings=[[1, 2, 3]] * 3)
+    op = memory.store_op(batch)
     sent, results = played(op, LOOK, [FREE, MISSING, MISSING], LOOK, [[1, b"agent:mem:y", b"0.1"], FREE])
     assert sent == ["FT.INFO EXISTS", "EVALSHA EVALSHA EVALSHA", "FT.INFO EXISTS", "EVALSHA EVALSHA"]
     assert [(result.id, result.deduped) for result in results] == [("x", False), ("y", True), ("x", False)]
@@ -144,7 +122,7 @@ def test_a_vector_of_another_length_than_the_known_index_is_refused() -> None:
     with pytest.raises(EmbeddingError, match=r"has 4 numbers.*takes 3"):
         memory.remember_op("tea", embedding=[1, 2, 3, 4], user="alice")
     with pytest.raises(EmbeddingError, match=r"has 2 numbers.*takes 3"):
-        memory.recall_op(embedding=[1, 2], user="alice")
+        memory.recall_op("tea", embedding=[1, 2], user="alice")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +145,7 @@ def test_a_server_that_allows_no_search_in_a_script_gets_a_lock_instead(refusal:
     assert (result.deduped, result.existing_distance) == (False, None)
 
 
-def locked() -> LongTermOperations:
+def locked() -> LongTermMemory:
     memory = operations()
     played(remember(memory), LOOK, [FREE])
     memory.index.searches_in_scripts = False
@@ -192,7 +170,7 @@ def test_a_lock_is_given_back_after_an_error() -> None:
     next(op)
     op.send([b"OK"])
     (release,) = op.send([0, StoreError("no")])
-    assert str(release[3]).startswith("agentmem:idx:lock:")
+    assert str(release.args[3]).startswith("agentmem:idx:lock:")
     with pytest.raises(StoreError, match="no"):
         op.send([1])
 
@@ -207,19 +185,16 @@ def test_a_known_memory_that_vanishes_meanwhile_is_looked_for_again() -> None:
 def test_a_lock_is_left_to_expire_when_the_connection_broke() -> None:
     op = remember(locked())
     (take,) = next(op)
-    assert take[3:5] == ("NX", "PX")
+    assert take.args[3:5] == ("NX", "PX")
     op.send([b"OK"])
     op.close()  # what a driver does then; an operation that still had something to send would raise
 
 
-def with_ids(memory: LongTermOperations, *ids: str | None) -> Op[list[RememberResult]]:
-    texts, about = [f"text {at}" for at in range(len(ids))], {"namespace": "default", "kind": "episodic"}
-    (batch,) = memory.batches(
-        texts,
-        user="alice", source_thread="", ttl_seconds=None, embeddings=None, metadatas=None, ids=ids,
-        batch_size=9, **about,
-    )  # fmt: skip
-    return memory.store_op(batch.drafts, [[1, 2, 3]] * len(ids), 0.2)
+def with_ids(memory: LongTermMemory, *ids: str | None) -> Op[list[RememberResult]]:
+    texts = [f"text {at}" for at in range(len(ids))]
+    vectors = [[1, 2, 3]] * len(ids)
+    (batch,) = memory.write_batches(texts, user="alice", embeddings=vectors, ids=ids, batch_size=9)
+    return memory.store_op(batch)
 
 
 def test_what_has_an_id_is_written_under_the_lock_that_others_look_under() -> None:

@@ -10,42 +10,19 @@ from typing import Any
 import pytest
 
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import ConfigurationError, EmbeddingError, InvalidInputError
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
-
-
-class NoTransport:
-    """Fails a test that sends anything."""
-
-    async_only = False
-    rest = False
-    closed = False
-
-    def __init__(self) -> None:
-        self.known: dict[Any, Any] = {}
-
-    def run(self, op: Op[T]) -> T:
-        raise AssertionError(f"sent {next(op)}")
-
-    async def arun(self, op: Op[T]) -> T:
-        raise AssertionError(f"sent {next(op)}")
-
-    def close(self) -> None:
-        self.closed = True
-
-    async def aclose(self) -> None:
-        self.closed = True
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from tests.fake_transport import FakeTransport
 
 
 @pytest.mark.parametrize("given", ["openai", WordEmbeddings, object()])
 def test_what_embeds_nothing_is_no_embeddings(given: Any) -> None:
     with pytest.raises(ConfigurationError, match="embeddings must be a LangChain Embeddings"):
-        LongTermMemory(transport=NoTransport(), embeddings=given)
+        LongTermMemory(transport=FakeTransport(), embeddings=given)
 
 
 def silent(**options: Any) -> LongTermMemory:
-    return LongTermMemory(transport=NoTransport(), embeddings=WordEmbeddings(8), **options)
+    return LongTermMemory(transport=FakeTransport(), embeddings=WordEmbeddings(8), **options)
 
 
 @pytest.mark.parametrize(
@@ -221,14 +198,17 @@ async def test_a_transport_that_was_handed_in_stays_open() -> None:
         pass
     async with memory:
         pass
-    assert isinstance(memory.transport, NoTransport)
+    assert isinstance(memory.transport, FakeTransport)
     assert not memory.transport.closed
 
 
 def test_importing_and_constructing_loads_nothing_heavy() -> None:
     code = """
 import sys
-from langchain_agentmem.longterm.long_term_memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.drivers import Driver
+from langchain_agentmem.transport.retries import Sending
 LongTermMemory("redis://localhost:1").close()
 heavy = {"numpy", "redisvl", "torch", "sentence_transformers", "transformers", "huggingface_hub"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
 
 JSON = IndexSettings("agentmem:idx", "agent:mem:", "json", "hnsw", "float32")
 HASH = IndexSettings("i", "m:", "hash", "flat", "float16")
 
 
 def test_the_index_is_created_without_stop_words_and_with_exact_tags() -> None:
-    command = " ".join(map(str, JSON.create(384)))
+    command = " ".join(map(str, JSON.create(384).args))
     assert command.startswith("FT.CREATE agentmem:idx ON JSON PREFIX 1 agent:mem: STOPWORDS 0 SCHEMA ")
     for name in ("user", "namespace", "kind", "source_thread"):
         assert f"$.{name} AS {name} TAG SEPARATOR , CASESENSITIVE" in command
@@ -25,7 +25,7 @@ def test_the_index_is_created_without_stop_words_and_with_exact_tags() -> None:
 
 
 def test_a_hash_index_has_no_paths() -> None:
-    command = " ".join(map(str, HASH.create(8)))
+    command = " ".join(map(str, HASH.create(8).args))
     assert "ON HASH PREFIX 1 m: STOPWORDS 0" in command
     assert "embedding VECTOR FLAT" in command
     assert "TYPE FLOAT16 DIM 8" in command

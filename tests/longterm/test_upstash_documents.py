@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_agentmem.longterm.documents import Draft, UnreadableDocument
-from langchain_agentmem.longterm.upstash.documents import (
+from langchain_agentmem.longterm.redisearch.document import Draft, UnreadableDocument
+from langchain_agentmem.longterm.upstash.document import (
     decode,
     document_of,
     encode,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Command
 from langchain_agentmem.core.scripts import with_source
 from langchain_agentmem.errors import (
     ConfigurationError,
@@ -21,10 +21,10 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.record import RememberResult
-from langchain_agentmem.longterm.scopes import Scope
-from langchain_agentmem.longterm.upstash.long_term_memory import UpstashLongTermMemory
-from langchain_agentmem.longterm.upstash.operations import condition
+from langchain_agentmem.longterm.types import RememberResult, Scope
+from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
+from langchain_agentmem.longterm.upstash.queries import condition
+from tests.fake_transport import FakeTransport
 from tests.strategies import scopes
 
 CREATE = (
@@ -35,39 +35,8 @@ DESCRIBE = ("SEARCH.DESCRIBE", "memories")
 REFUSED = StoreError("The server answered: ERR SEARCH.QUERY is not allowed in scripts.")
 
 
-class Conversation:
-    """A transport that takes down what an operation sends, and answers from a list."""
-
-    async_only = False
-    rest = True
-
-    def __init__(self, *answers: list[Any]) -> None:
-        self.answers = list(answers)
-        self.known: dict[Any, Any] = {}
-        self.sent: list[list[tuple[Any, ...]]] = []
-
-    def run(self, op: Op[T]) -> T:
-        replies = None
-        try:
-            while True:
-                self.sent.append(list(next(op) if replies is None else op.send(replies)))
-                assert self.answers, f"unexpected: {self.sent[-1]}"
-                replies = self.answers.pop(0)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-    async def arun(self, op: Op[T]) -> T:
-        return self.run(op)
-
-    def close(self) -> None:
-        pass
-
-    async def aclose(self) -> None:
-        pass
-
-
-def talking(*answers: list[Any], **options: Any) -> tuple[UpstashLongTermMemory, Conversation]:
-    conversation = Conversation(*answers)
+def talking(*answers: list[Any], **options: Any) -> tuple[UpstashLongTermMemory, FakeTransport]:
+    conversation = FakeTransport(*answers, rest=True)
     return UpstashLongTermMemory(transport=conversation, **options), conversation
 
 
@@ -88,7 +57,7 @@ def test_a_recall_is_one_query_that_names_the_user() -> None:
     now = time.time()
     memory, conversation = talking([[row("alice:1", 210.0, createdAt=now * 1000)]])
     (found,) = memory.recall('spicy "food"', user="alice", kind="fact", k=3)
-    assert conversation.sent == [
+    assert conversation.sent_args == [
         [
             (
                 *("SEARCH.QUERY", "memories"),
@@ -98,6 +67,7 @@ def test_a_recall_is_one_query_that_names_the_user() -> None:
             )
         ]
     ]
+    assert conversation.sent[0][0].read_only
     assert found.score == pytest.approx(210 - 0.01 * now / 86400, abs=1e-3)
     assert found.distance is None
 
@@ -105,7 +75,7 @@ def test_a_recall_is_one_query_that_names_the_user() -> None:
 def test_without_recency_no_score_function_is_sent_and_scores_stay() -> None:
     memory, conversation = talking([[row("alice:1", 4.5)]], recency_per_day=0)
     (found,) = memory.recall("tea", user="alice")
-    assert conversation.sent == [
+    assert conversation.sent_args == [
         [("SEARCH.QUERY", "memories", '{"text":{"$smart":"tea"},"userId":{"$eq":"alice"}}', "LIMIT", 5)]
     ]
     assert found.score == 4.5
@@ -148,7 +118,10 @@ def test_rows_of_another_user_or_kind_are_dropped() -> None:
 def test_a_missing_index_holds_nothing_and_is_made() -> None:
     memory, conversation = talking([None], [1, described()])
     assert memory.recall("tea", user="alice") == []
-    assert [" ".join(map(str, conversation.sent[1][0])), conversation.sent[1][1]] == [CREATE, DESCRIBE]
+    assert [" ".join(map(str, conversation.sent_args[1][0])), conversation.sent_args[1][1]] == [
+        CREATE,
+        DESCRIBE,
+    ]
 
 
 def test_an_index_that_has_more_fields_is_fine() -> None:
@@ -172,7 +145,7 @@ def test_an_index_that_cannot_rank_by_recency_is_described_with_what_to_do() -> 
     assert raised.value.__cause__ is refusal
     for part in ("createdAt: is F64, wanted F64 FAST", "drop_index()", "create_index()", "recency_per_day=0"):
         assert part in str(raised.value)
-    assert conversation.sent[1:] == [[DESCRIBE]]
+    assert conversation.sent_args[1:] == [[DESCRIBE]]
 
 
 @pytest.mark.parametrize("recency", [0.01, 0])
@@ -211,10 +184,11 @@ def test_a_memory_is_stored_in_one_script_call() -> None:
     result = memory.remember("Likes tea", user="alice", kind="fact", ttl_seconds=60, metadata={"a": 1})
     assert result == RememberResult("alice:id", False, None)
     ((command,),) = conversation.sent
-    verb, source, keys, key, ttl, document, index, filter, score = with_source(command)
+    verb, source, keys, key, ttl, document, index, filter, score = with_source(command).args
     assert (verb, keys, ttl, index, score) == ("EVAL", 1, "60", "memories", "8.0")
     assert "SEARCH.QUERY" in str(source)
     assert str(key).startswith("memory:alice:")
+    assert (command.keys, command.read_only) == ((key,), False)
     stored = json.loads(document)  # type: ignore[arg-type]
     assert time.time() - 60 < stored.pop("createdAt") / 1000 <= time.time()
     assert stored == {"text": "Likes tea", "userId": "alice", "kind": "fact", "metadata": '{"a":1}'}
@@ -241,7 +215,7 @@ def test_nothing_to_store_sends_nothing() -> None:
 def test_storing_makes_a_missing_index() -> None:
     memory, conversation = talking([[0, b"memory:alice:id", 1]], [1, described()])
     memory.remember("tea", user="alice")
-    assert conversation.sent[1][0][0] == "SEARCH.CREATE"
+    assert conversation.sent_args[1][0][0] == "SEARCH.CREATE"
 
 
 @pytest.mark.parametrize("refusal", [REFUSED, SearchUnavailableError("no module")])
@@ -257,12 +231,12 @@ def test_where_scripts_may_not_search_it_is_two_requests_from_then_on(refusal: S
         *(("alice:x", True), ("alice:known", True), ("alice:z", False)),
     ]
     memory.remember("w", user="alice")
-    searches, stores, search, store, create = conversation.sent[1:]
+    searches, stores, search, store, create = conversation.sent_args[1:]
     assert [command[0] for command in [*searches, *search]] == ["SEARCH.QUERY"] * 3
     assert all(command[3:] == ("LIMIT", 1, "NOCONTENT") for command in [*searches, *search])
     assert [command[2] for command in [*stores, *store]] == [2, 1, 1]  # how many keys
     assert stores[0][4] == b"memory:alice:known"
-    assert "SEARCH." not in str(with_source(store[0])[1])
+    assert "SEARCH." not in str(with_source(Command(store[0])).args[1])
     assert create[0][0] == "SEARCH.CREATE"
 
 
@@ -271,8 +245,8 @@ def test_the_same_text_alone_is_known_if_scores_do_not_count() -> None:
         *([REFUSED], [[[b"memory:a:1", b"99"]]], [[0, b"memory:a:2", 0]]), dedup_score=None
     )
     assert not memory.remember("tea", user="a").deduped
-    assert conversation.sent[0][0][-1] == ""
-    assert conversation.sent[2][0][2] == 1
+    assert conversation.sent_args[0][0][-1] == ""
+    assert conversation.sent_args[2][0][2] == 1
 
 
 def test_a_key_that_holds_no_memory_is_left_and_named() -> None:
@@ -293,7 +267,7 @@ def test_a_memory_is_read_by_its_id_in_one_request() -> None:
     mine = memory.get("alice:1", user="alice")
     assert mine is not None
     assert mine.ttl_seconds is None
-    assert conversation.sent[0] == [("JSON.GET", "memory:alice:1", "$"), ("TTL", "memory:alice:1")]
+    assert conversation.sent_args[0] == [("JSON.GET", "memory:alice:1", "$"), ("TTL", "memory:alice:1")]
 
 
 def test_the_newest_come_first_page_by_page_and_those_that_are_gone_meanwhile_do_not() -> None:
@@ -304,7 +278,7 @@ def test_the_newest_come_first_page_by_page_and_those_that_are_gone_meanwhile_do
     assert [one.id for one in listed[:2]] == ["alice:0", "alice:2"]
     assert [one.id for one in listed[-2:]] == ["alice:1001", "alice:1000"]
     assert (listed[0].ttl_seconds, listed[1].ttl_seconds, listed[0].score) == (None, 60, None)
-    assert [command[2:] for (command,) in conversation.sent[:2]] == [
+    assert [command[2:] for (command,) in conversation.sent_args[:2]] == [
         ('{"userId":{"$eq":"alice"}}', "LIMIT", 1000, "OFFSET", 0, "ORDERBY", "createdAt", "DESC"),
         ('{"userId":{"$eq":"alice"}}', "LIMIT", 500, "OFFSET", 1000, "ORDERBY", "createdAt", "DESC"),
     ]
@@ -315,17 +289,17 @@ def test_an_index_that_cannot_sort_is_sorted_here() -> None:
     rows = [row("alice:1", createdAt=1), row("alice:3", createdAt=3), row("alice:2", createdAt=2)]
     memory, conversation = talking([refusal], [described("F64")], [rows], [-1, -1], recency_per_day=0)
     assert [one.id for one in memory.list_memories(user="alice", limit=2)] == ["alice:3", "alice:2"]
-    assert "ORDERBY" not in conversation.sent[2][0]
+    assert "ORDERBY" not in conversation.sent_args[2][0]
 
 
 def test_deletions_name_the_user_and_look_under_its_keys_only() -> None:
     memory, conversation = talking([1], [[b"7", [b"memory:a*:1"]]], [1], [[b"0", []]])
     assert memory.delete_memory("a*:1", user="a*")
-    assert conversation.sent[0][0][2:] == (1, "memory:a*:1", "a*", "")
+    assert conversation.sent_args[0][0][2:] == (1, "memory:a*:1", "a*", "")
     assert memory.forget_user("a*") == 1
-    assert conversation.sent[1] == [("SCAN", 0, "MATCH", r"memory:a\*:*", "COUNT", 1000)]
-    assert conversation.sent[2][0][2:] == (1, b"memory:a*:1", "a*", "")
-    assert conversation.sent[3][0][:2] == ("SCAN", 7)
+    assert conversation.sent_args[1] == [("SCAN", 0, "MATCH", r"memory:a\*:*", "COUNT", 1000)]
+    assert conversation.sent_args[2][0][2:] == (1, b"memory:a*:1", "a*", "")
+    assert conversation.sent_args[3][0][:2] == ("SCAN", 7)
 
 
 def test_the_index_is_described_and_counted_in_one_request() -> None:
@@ -339,7 +313,7 @@ def test_the_index_is_described_and_counted_in_one_request() -> None:
     with pytest.raises(IndexMissingError):
         memory.index_info()
     memory.drop_index()
-    assert conversation.sent[2] == [("SEARCH.DROP", "memories")]
+    assert conversation.sent_args[2] == [("SEARCH.DROP", "memories")]
 
 
 @pytest.mark.parametrize(
@@ -414,7 +388,6 @@ def test_numbers_that_rank_nothing_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_plain_redis_is_refused() -> None:
-    conversation = Conversation()
-    conversation.rest = False
+    conversation = FakeTransport()
     with pytest.raises(ConfigurationError, match="LongTermMemory"):
         UpstashLongTermMemory(transport=conversation)

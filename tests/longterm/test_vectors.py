@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem.errors import EmbeddingError
-from langchain_agentmem.longterm.vectors import VectorType, each_of, vector
+from langchain_agentmem.longterm.redisearch.vectors import VectorType, each_of, vector
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem import errors
+from langchain_agentmem.core.operations import Command, reads, writes
 from langchain_agentmem.events.redaction import redact
 from langchain_agentmem.transport.rest_api import RestDatabase, address_of, answers, body, database
 from langchain_agentmem.transport.urls import environment_token, is_rest, open_source
@@ -123,17 +124,17 @@ class TestAddress:
 
 class TestBody:
     def test_arguments_are_texts(self) -> None:
-        commands = [("SET", "k", b"v\xc3\xa9", 2**70, 0.1), ("GET", "k")]
+        commands = [writes("SET", "k", b"v\xc3\xa9", 2**70, 0.1), reads("GET", "k")]
         assert json.loads(body(commands)) == [["SET", "k", "vé", str(2**70), "0.1"], ["GET", "k"]]
 
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
     def test_any_text_arrives_as_it_is(self, arguments: list[str]) -> None:
-        assert json.loads(body([tuple(arguments)])) == [arguments]
+        assert json.loads(body([Command(tuple(arguments))])) == [arguments]
 
     @pytest.mark.parametrize("argument", [b"\xff", "\ud800"])
     def test_what_json_cannot_carry_is_refused(self, argument: Any) -> None:
         with pytest.raises(errors.InvalidInputError, match="UTF-8"):
-            body([("SET", "k", argument)])
+            body([writes("SET", "k", argument)])
 
 
 def encoded(value: Any) -> Any:

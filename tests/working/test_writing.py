@@ -27,8 +27,10 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
 def test_a_thread_is_noted_before_the_session_is_written(make: Make) -> None:
     note, write = next(make())
-    assert (note[2:4], note[5:]) == ((1, "agent:threads:alice"), ("t", 60))
-    assert write[2:4] == (1, "agent:session:t")
+    assert (note.args[2:4], note.args[5:]) == ((1, "agent:threads:alice"), ("t", 60))
+    assert write.args[2:4] == (1, "agent:session:t")
+    assert [note.keys, write.keys] == [("agent:threads:alice",), ("agent:session:t",)]
+    assert [note.read_only, write.read_only] == [False, False]
 
 
 def test_a_note_that_fails_costs_no_message(make: Make, caplog: pytest.LogCaptureFixture) -> None:

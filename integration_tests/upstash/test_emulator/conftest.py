@@ -9,7 +9,7 @@ from upstash_redis import Redis
 
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.test_emulator.memories import create
-from langchain_agentmem.transport.embedded import EmbeddedRedis
+from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 @pytest.fixture(scope="module")

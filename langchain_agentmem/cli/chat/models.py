@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from langchain_agentmem.cli.connect import Steps
-    from langchain_agentmem.longterm.record import MemoryRecord
+    from langchain_agentmem.longterm.types import MemoryRecord
 
 _BEST = 3  # how many memories an answer without a model quotes
 _SYSTEM = """You are a helpful assistant with a long-term memory. Below stands what you know: the goal of

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.cli.transfer.format import Defaults, MemoryLine, Tally
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import gather, ok
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.longterm.redisearch.vectors import vector
+from langchain_agentmem.longterm.types import Draft, WriteBatch
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.longterm.documents import Draft
-    from langchain_agentmem.longterm.long_term_memory import LongTermMemory
 
 
 class ImportedMemories:
@@ -68,18 +70,18 @@ class ImportedMemories:
         self._waiting, self._exported = {}, set()
         if not drafts:
             return
-        if not self._memory.long_term.supports_chosen_ids:
+        memory = self._memory.long_term
+        if not isinstance(memory, LongTermMemory):
             return self._remember_by_words(drafts)
-        memory: Any = self._memory.long_term
         new = self._not_there(memory, drafts)
         if not new:
             return
         embeddings = memory.embeddings.embed_documents([draft.text for draft in new])
-        entries = list(zip(new, embeddings, strict=True))
+        entries: list[tuple[Draft, Sequence[float]]] = list(zip(new, embeddings, strict=True))
         # What the exported store held apart stays apart: no look for what is nearly the same.
-        self._store(memory, [entry for entry in entries if entry[0].id in exported], None)
+        self._store(memory, [entry for entry in entries if entry[0].id in exported], deduplicate=False)
         others = [entry for entry in entries if entry[0].id not in exported]
-        self._store(memory, self._unknown(memory, others), memory.dedup_threshold)
+        self._store(memory, self._unknown(memory, others), deduplicate=True)
 
     def _not_there(self, memory: LongTermMemory, drafts: list[Draft]) -> list[Draft]:
         """Those whose id is not there yet. One round trip, and no embedding."""
@@ -105,6 +107,7 @@ class ImportedMemories:
         """
         asked = (
             memory.recall_op(
+                draft.text,
                 embedding=embedding,
                 user=draft.user,
                 namespace=draft.namespace,
@@ -116,21 +119,26 @@ class ImportedMemories:
         )
         near = [ok(found) for found in self._memory.transport.run(gather(asked))] if entries else []
         most = memory.dedup_threshold + memory.store.tolerance
+        unit = partial(vector, vector_type=memory.index.settings.vector_type)
         unknown: list[tuple[Draft, Sequence[float]]] = []
         for (draft, embedding), found in zip(entries, near, strict=True):
-            before = [memory.vector(vector) for other, vector in unknown if other.scope == draft.scope]
-            if found or (before and _nearest(memory.vector(embedding), before) <= most):
+            before = [unit(other) for one, other in unknown if one.scope == draft.scope]
+            if found or (before and _nearest(unit(embedding), before) <= most):
                 self._tally.known_memories += 1
             else:
                 unknown.append((draft, embedding))
         return unknown
 
     def _store(
-        self, memory: LongTermMemory, entries: list[tuple[Draft, Sequence[float]]], threshold: float | None
+        self, memory: LongTermMemory, entries: list[tuple[Draft, Sequence[float]]], *, deduplicate: bool
     ) -> None:
         if entries:
             drafts, embeddings = zip(*entries, strict=True)
-            self._count(self._memory.transport.run(memory.store_op(drafts, embeddings, threshold)))
+            self._count(
+                self._memory.transport.run(
+                    memory.store_op(WriteBatch(drafts, embeddings), deduplicate=deduplicate)
+                )
+            )
 
     def _remember_by_words(self, drafts: list[Draft]) -> None:
         for draft in drafts:
@@ -152,7 +160,7 @@ class ImportedMemories:
         self._tally.new_memories += len(results) - known
 
 
-def _nearest(embedding: Sequence[float], others: list[Sequence[float]]) -> float:
+def _nearest(embedding: Any, others: Any) -> float:
     """The cosine distance to the nearest of the others; all are of length one."""
     import numpy as np
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from langchain_agentmem.cli.transfer.format import Defaults, MessageLine, NotesLine, Tally
 from langchain_agentmem.core.messages import mark_unanswered
-from langchain_agentmem.core.operations import call, pairs, text
+from langchain_agentmem.core.operations import call, pairs, reads, text
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.working.operations import write
 
@@ -141,7 +141,7 @@ class ImportedSessions:
         """The session of a thread, read once, for a line of this user."""
         session = self._sessions.get(thread)
         if session is None:
-            fields = self._memory.transport.run(call(("HGETALL", self._memory.working.key(thread))))
+            fields = self._memory.transport.run(call(reads("HGETALL", self._memory.working.key(thread))))
             stored = {text(name): value for name, value in pairs(fields)}
             marks = "".join(text(stored[name]) for name in stored if name.startswith(_MARKS))
             session = _Session(

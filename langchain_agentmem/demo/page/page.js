@@ -1,7 +1,7 @@
 // The page: who is talking, in which thread; and what a click or a key does.
 
 import * as panels from "/panels.js";
-import { follow, get, keepToken, post, Refused, turn } from "/server.js";
+import { exchange, follow, get, keepToken, post, Refused } from "/server.js";
 
 const byId = (id) => document.getElementById(id);
 const KEPT = "agentmem-demo-scope";
@@ -11,7 +11,7 @@ let about = null;
 let session = null;
 let sessionEnds = null;
 let recall = null; // what the last query found
-let exclude = []; // the memory the last turn itself became: a turn does not recall itself
+let exclude = []; // the memory the last exchange itself became: an exchange does not recall itself
 let refreshing = null; // the timer of a refresh to come
 let following = new AbortController();
 let recalling = new AbortController();
@@ -62,7 +62,7 @@ async function refresh() {
   return state;
 }
 
-// What others did is shown in a moment; not during a turn of ours, whose end shows it anyway.
+// What others did is shown in a moment; not during an exchange of ours, whose end shows it anyway.
 function refreshSoon() {
   refreshing ??= setTimeout(() => {
     refreshing = null;
@@ -74,9 +74,9 @@ function refreshSoon() {
 }
 
 function tick() {
-  panels.showLife(session, sessionEnds);
+  panels.showTtl(session, sessionEnds);
   const over = session && sessionEnds !== null && Date.now() >= sessionEnds;
-  if ((panels.showLives() || over) && byId("live").dataset.state === "on") refreshSoon();
+  if ((panels.showExpiries() || over) && byId("live").dataset.state === "on") refreshSoon();
 }
 
 function introduce(settings) {
@@ -84,7 +84,7 @@ function introduce(settings) {
   byId("place").textContent = `${about.place} · ${about.model ?? "no model: the answers are what is recalled"}`;
   byId("threshold").value = about.recall_threshold;
   byId("mode").replaceChildren(...about.modes.map((mode) => panels.element("option", { value: mode }, mode)));
-  const hints = { episodic: "lives for a week", semantic: "lives for ever", skip: "is not remembered" };
+  const hints = { episodic: "expires after a week", semantic: "never expires", skip: "is not remembered" };
   byId("kinds").append(
     ...about.kinds.map((name, index) =>
       panels.element(
@@ -108,7 +108,7 @@ function takeSession(found) {
   for (const name of ["goal", "scratchpad"]) {
     if (document.activeElement !== byId(name)) byId(name).value = found?.[name] ?? "";
   }
-  panels.showLife(session, sessionEnds);
+  panels.showTtl(session, sessionEnds);
 }
 
 async function listThreads() {
@@ -184,7 +184,7 @@ async function start() {
   }
 }
 
-// A turn
+// An exchange
 
 async function say() {
   const text = byId("say").value;
@@ -195,7 +195,7 @@ async function say() {
   panels.addBubble("user", text);
   const answer = panels.addBubble("assistant", "", true);
   try {
-    const happened = await turn(asked, (part) => {
+    const happened = await exchange(asked, (part) => {
       answer.append(part);
       byId("window").scrollTop = byId("window").scrollHeight;
     });
@@ -283,11 +283,11 @@ byId("threshold").addEventListener("input", recallAgain);
 byId("mode").addEventListener("change", recallAgain);
 note("goal");
 note("scratchpad");
-byId("turn").addEventListener("submit", doing(say));
+byId("exchange").addEventListener("submit", doing(say));
 byId("say").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
-    if (!byId("send").disabled) byId("turn").requestSubmit();
+    if (!byId("send").disabled) byId("exchange").requestSubmit();
   }
 });
 byId("token-form").addEventListener("submit", doing(async () => {

@@ -73,23 +73,23 @@ export function addBubble(role, content, waiting = false) {
   return made;
 }
 
-export function showLife(session, until) {
-  const life = byId("life");
-  if (!session) life.textContent = "no session yet";
-  else if (until === null) life.textContent = "never expires";
-  else life.textContent = until > Date.now() ? `expires in ${span((until - Date.now()) / 1000)}` : "expired";
+export function showTtl(session, until) {
+  const ttl = byId("ttl");
+  if (!session) ttl.textContent = "no session yet";
+  else if (until === null) ttl.textContent = "never expires";
+  else ttl.textContent = until > Date.now() ? `expires in ${span((until - Date.now()) / 1000)}` : "expired";
 }
 
-// The last turn
+// The last exchange
 
 export function showFate(fate, failures) {
   const told = [];
   const distance = fate.distance?.toFixed(3);
   if (fate.what === "stored") {
     told.push(element("b", {}, "stored"), " as a new memory");
-    if (distance) told.push(`, nearest known at ${distance}`);
+    if (distance) told.push(`, the nearest one at ${distance}`);
   } else if (fate.what === "merged") {
-    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}: ${fate.hits ?? "?"} hits`);
+    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}, seen again: ${fate.hits ?? "?"}`);
   } else {
     told.push(fate.what === "skipped" ? "not remembered: skip" : "not remembered: too long");
   }
@@ -105,7 +105,7 @@ export function showCost(cost) {
   byId("cost").replaceChildren(
     part("Round trips", cost ? String(cost.round_trips) : "–", "", own),
     part("Redis", ms(cost?.redis_ms), "ms", "From sending a batch to having its replies"),
-    part("Embedding", ms(cost?.embedding_ms), "ms", "The text of a turn is embedded once"),
+    part("Embedding", ms(cost?.embedding_ms), "ms", "The text of an exchange is embedded once"),
     part("Model", ms(cost?.model_ms), "ms", "What answers"),
   );
 }
@@ -181,12 +181,12 @@ export function showChart(recall, threshold) {
 }
 
 let known = null;
-let lives = new Map();
+let expiries = new Map();
 
 export function showMemories(memories, { scope, limit, onDrop }) {
-  lives = new Map(memories.filter((one) => one.ttl_seconds !== null).map((one) => [one.id, Date.now() + one.ttl_seconds * 1000]));
+  expiries = new Map(memories.filter((one) => one.ttl_seconds !== null).map((one) => [one.id, Date.now() + one.ttl_seconds * 1000]));
   const shown = JSON.stringify([scope, memories.map(({ ttl_seconds, ...one }) => one)]);
-  if (known?.shown === shown) return showLives(); // rows that stay keep their focus
+  if (known?.shown === shown) return showExpiries(); // rows that stay keep their focus
   const before = known?.scope === scope ? known.hits : null;
   const rows = memories.map((memory) => {
     const drop = element("button", { type: "button", title: "Delete", "aria-label": `Delete: ${memory.text}` }, "✕");
@@ -198,24 +198,24 @@ export function showMemories(memories, { scope, limit, onDrop }) {
       element("td", {}, element("span", { class: "text", title: memory.text }, memory.text)),
       element("td", {}, kindBadge(memory.kind)),
       element("td", { class: "number hits" }, String(memory.hits)),
-      element("td", { class: "number life" }, "for ever"),
+      element("td", { class: "number ttl" }, "never"),
       element("td", {}, drop),
     );
   });
   known = { scope, shown, hits: new Map(memories.map((memory) => [memory.id, memory.hits])) };
   byId("memories").replaceChildren(...rows);
   byId("memory-count").textContent = memories.length < limit ? `${memories.length} in scope` : `the newest ${memories.length}`;
-  showLives();
+  showExpiries();
 }
 
-// How long each memory will live; whether one is over.
-export function showLives() {
+// When each memory expires; returns whether one has.
+export function showExpiries() {
   let over = false;
   for (const row of byId("memories").children) {
-    const until = lives.get(row.dataset.id);
+    const until = expiries.get(row.dataset.id);
     if (until === undefined) continue;
     over ||= until <= Date.now();
-    row.querySelector(".life").textContent = span((until - Date.now()) / 1000);
+    row.querySelector(".ttl").textContent = span((until - Date.now()) / 1000);
   }
   return over;
 }

@@ -54,8 +54,8 @@ export async function post(path, body, signal) {
   return (await ask(path, posted(body, { signal }))).json();
 }
 
-// A turn: `onDelta` is given the answer in parts; the result is what happened.
-export async function turn(body, onDelta) {
+// An exchange: `onDelta` is given the answer in parts; the result is what happened.
+export async function exchange(body, onDelta) {
   const answer = await ask("/turn", posted(body, { headers: { Accept: "text/event-stream" } }));
   for await (const { name, data } of events(answer)) {
     if (name === "delta") onDelta(data.text);

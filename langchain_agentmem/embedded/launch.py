@@ -1,0 +1,269 @@
+"""Launches a supervisor: writes its order and the server's configuration, and follows its reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_agentmem.embedded import binaries
+from langchain_agentmem.embedded.folders import place_socket
+from langchain_agentmem.embedded.protocol import LOG, end_of_log, open_log, read_state
+from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
+
+_LOG_KEPT_BYTES = 1_000_000
+
+# All that a server needs from its environment; a daemon has no business with its starter's API keys.
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+
+# Isolated (-I -S), and with this package's place spelled out: whatever the user's process imports from, the
+# supervisor finds this very version, and the standard library before anything beside it.
+_PROGRAM = (
+    "import sys; sys.path.append(sys.argv.pop(1)); "
+    "from langchain_agentmem.embedded.supervisor import main; main()"
+)
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+# Who forks waits the milliseconds that this takes: the child would have copies of the pipe and socket by
+# whose end this process learns how it went, and would keep them open.
+_running_program = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_running_program.acquire,
+        after_in_parent=_running_program.release,
+        after_in_child=_running_program.release,
+    )
+
+# What Redis says of a directive it refuses: without modules, and with (it might have been one of theirs).
+_BAD_DIRECTIVE = ("FATAL CONFIG FILE ERROR", "Unresolved Configuration(s) Detected")
+
+_ADVICE = (
+    'Install the wheels that bring one: pip install "langchain-agentmem[embedded]"\n'
+    "Or use a server of your own that has Search and JSON (Redis 8, Redis Stack), by its URL."
+)
+
+
+def launch(
+    folder: Path,
+    *,
+    search: bool,
+    durable: bool,
+    options: Mapping[str, str],
+    on_progress: Callable[[str], None],
+    timeout_seconds: float,
+) -> None:
+    """Have a new supervisor start a server in this folder; return when that is ready for use.
+
+    The caller holds start.lock, and users.lock as a user: else the supervisor would end the server at once.
+
+    Raises:
+        EmbeddedRedisError: No candidate starts; the message holds what each one said.
+        ConfigurationError: The server refuses one of the options.
+    """
+    candidates = binaries.find_candidates(search=search)
+    order, failures = _order(folder, candidates, search=search, durable=durable, options=options)
+    on_progress(f"starting a private Redis in {folder}")
+    started = False
+    for words in _run_supervisor(folder, order, timeout_seconds) if order["candidates"] else ():
+        if "loaded_percent" in words:
+            on_progress(f"loading its data: {words['loaded_percent']:.0f} %")
+        elif "started" in words:
+            binaries.note_choice(candidates, words["started"])
+            on_progress(f"the private Redis is ready ({words['started']})")
+            started = True
+        else:
+            failures[words["failed"]] = words["reason"].strip()
+            on_progress(f"{words['failed']}: does not start")
+    if started:
+        return
+    said = "".join(f"\n- {name}: {reason}" for name, reason in failures.items())
+    if options and any(words in said for words in _BAD_DIRECTIVE):
+        raise ConfigurationError(f"the server refuses one of the options {sorted(options)}:{said}")
+    if not failures:
+        raise EmbeddedRedisError(f"no redis-server was found on this machine.\n{_ADVICE}")
+    raise EmbeddedRedisError(f"no private Redis could be started in {folder}:{said}\n{_ADVICE}")
+
+
+def _order(
+    folder: Path,
+    candidates: list[binaries.Candidate],
+    *,
+    search: bool,
+    durable: bool,
+    options: Mapping[str, str],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what the supervisor is told, and the candidates it is not told of, each with the reason."""
+    # What a crash has left is used again, so that the clients of other users find the server once more.
+    left = read_state(folder)
+    password = left["password"] if left else secrets.token_urlsafe(32)
+    # A name of its own: should someone delete the folder of a running server, then that one, when it
+    # ends, must not remove the socket of its successor.
+    socket_name = os.path.basename(left["socket"]) if left else f"redis-{secrets.token_hex(3)}.sock"
+    socket_path = place_socket(folder, socket_name)
+    runnable, failures = [], {}
+    for candidate in candidates:
+        try:
+            files = binaries.make_runnable(candidate)
+        except (OSError, EmbeddedRedisError) as error:
+            failures[candidate.name] = f"it has no run bit, and no copy could be made: {error}"
+            continue
+        config = render_config(
+            folder, socket_path, password, durable=durable, modules=files.modules, options=options
+        )
+        runnable.append({"name": candidate.name, "server": str(files.server), "config": config})
+    order = {"candidates": runnable, "socket": socket_path, "password": password, "search": search}
+    return {**order, "ephemeral": not durable, "syncs": durable and supervisor_syncs(options)}, failures
+
+
+def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float) -> Iterator[dict[str, Any]]:
+    """Launch it, and yield what it reports; ends with its last word.
+
+    The time starts anew with each report: a server that loads much data is reported on as it does.
+    """
+    _begin_log(folder)
+    process, ours = _run_program(folder)
+    with ours:
+        ours.settimeout(timeout_seconds)
+        with process, ours.makefile("rb") as reports:
+            try:
+                ours.sendall(json.dumps({**order, "timeout_seconds": timeout_seconds}).encode() + b"\n")
+                # Its first process has forked and ended by now, so leaving `with process` does not wait.
+                while (words := json.loads(reports.readline() or b"{}")) and "done" not in words:
+                    yield words
+            except (BrokenPipeError, ConnectionResetError):
+                words = {}
+            except TimeoutError as error:
+                process.kill()
+                tail = end_of_log(folder, hide=order["password"])
+                raise EmbeddedRedisError(
+                    f"no private Redis in {folder} within start_timeout_seconds:\n{tail}"
+                ) from error
+        if not words:
+            tail = end_of_log(folder, hide=order["password"])
+            raise EmbeddedRedisError(f"the supervisor ended without a word:\n{tail}")
+
+
+def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Run the supervisor's first process; return it, and the socket to talk to it."""
+    with _running_program:
+        ours, theirs = socket.socketpair()
+        with theirs, open_log(folder) as log:
+            try:
+                process = subprocess.Popen(
+                    [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=log,
+                    cwd="/",
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                ours.close()
+                raise EmbeddedRedisError(f"cannot run Python for the supervisor: {error}") from error
+    return process, ours
+
+
+def _python() -> str:
+    """Return a Python that runs `-c`: `sys.executable` may be empty, or a server that embeds it (uWSGI)."""
+    if os.path.basename(sys.executable or "").startswith(("python", "pypy")):
+        return sys.executable
+    return os.path.join(sys.prefix, "bin", "python3")
+
+
+def _begin_log(folder: Path) -> None:
+    path = folder / LOG
+    if path.exists() and path.stat().st_size > _LOG_KEPT_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+
+
+# The configuration, in the words of redis.conf ----------------------------------------------------------
+
+_OPTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+# Whoever changes one of these could no longer reach the server, or would open it to others.
+_FIXED = {
+    "aclfile",
+    "appenddirname",
+    "bind",
+    "daemonize",
+    "dir",
+    "include",
+    "logfile",
+    "pidfile",
+    "port",
+    "requirepass",
+    "supervised",
+    "tls-port",
+    "unixsocket",
+    "unixsocketperm",
+    "user",
+}
+
+
+def check_options(options: Mapping[str, str]) -> None:
+    """Refuse what would break the configuration file apart; the server judges the rest.
+
+    Raises:
+        ConfigurationError: A name or value cannot stand in redis.conf, or EmbeddedRedis sets it itself.
+    """
+    for name, value in options.items():
+        if not isinstance(name, str) or not _OPTION_NAME.fullmatch(name):
+            raise ConfigurationError(f"options: {name!r} is no name of a redis.conf directive")
+        if name.lower() in _FIXED:
+            raise ConfigurationError(f"options: {name!r} is set by EmbeddedRedis itself")
+        if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
+            raise ConfigurationError(
+                f"options: the value of {name!r} must be one line of text, not {value!r}"
+            )
+
+
+def supervisor_syncs(options: Mapping[str, str]) -> bool:
+    """Return whether the supervisor syncs the append-only file: no option says when the server does."""
+    return "appendfsync" not in map(str.lower, options)
+
+
+def render_config(
+    folder: Path,
+    socket_path: str,
+    password: str,
+    *,
+    durable: bool,
+    modules: Sequence[Path],
+    options: Mapping[str, str],
+) -> str:
+    """Return a whole configuration, in ASCII; any first part asks for the password, or does not listen."""
+    lines = [
+        f"requirepass {_quote(password)}",
+        "port 0",
+        "unixsocketperm 700",
+        f"dir {_quote(str(folder))}",
+        "daemonize no",
+        'logfile ""',  # stdout: so its words and the loader's are in one place, also when it cannot start
+        'save ""',
+        f"appendonly {'yes' if durable else 'no'}",
+        # The kernel has each write before its answer; the supervisor syncs. See `append_only_sync`.
+        "appendfsync no",
+        "maxmemory-policy noeviction",
+    ]
+    lines += [f"loadmodule {_quote(str(module))}" for module in modules]
+    # A directive's value may be several arguments, so it is not quoted; the last line for a directive counts.
+    lines += [f"{name} {value or _quote('')}" for name, value in options.items()]
+    lines.append(f"unixsocket {_quote(socket_path)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quote(text: str) -> str:
+    def escape(byte: int) -> str:
+        plain = 0x20 <= byte < 0x7F and byte not in b'"\\'
+        return chr(byte) if plain else f"\\x{byte:02x}"
+
+    return f'"{"".join(map(escape, os.fsencode(text)))}"'

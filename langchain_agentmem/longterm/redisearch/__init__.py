@@ -1,0 +1,1 @@
+"""Long-term memory on Redis with Search: documents, found by their vectors."""

@@ -1,0 +1,143 @@
+"""Deleting many memories: by the search index where it surely names them all, else key by key.
+
+An index that is missing, is being filled, has another schema or has refused documents does not name every
+memory. Then every key under the prefix is looked at, so that what is forgotten is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_agentmem.core.keys import filling
+from langchain_agentmem.core.operations import Command, Op, asks, call, ok, reads
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.core.scan import keys_under, scan
+from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
+from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
+from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.queries import FORGET, MAX_ROWS, Store, memory_id, row_keys
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.types import Scope
+
+_PAGE = 1000
+
+
+def clear_scope(
+    store: Store, settings: IndexSettings, scope: Scope, *, thorough: bool = False
+) -> Op[Removed]:
+    """Delete every memory of a scope, indexed or not.
+
+    One round trip, and one more per 1,000 memories; where the index may not name them all, or with
+    `thorough`, also two per page of about 1,000 keys of the database.
+    """
+    removed = Removed()
+    try:
+        named_all = yield from _clear_indexed(store, settings, scope, removed)
+    except SearchUnavailableError:  # Hashes may be there from a server that had Search
+        if not thorough:
+            raise
+        named_all = False
+    if thorough or not named_all:
+        yield from _clear_scanned(store, scope, removed)
+    return removed
+
+
+def clear_prefix(store: Store) -> Op[Removed]:
+    """Delete every document under the prefix, indexed or not; return how many.
+
+    Two round trips per page of about 1,000 keys of the whole database.
+    """
+    removed = Removed()
+
+    def delete_page(keys: list[bytes]) -> Op[bool]:
+        removed.count += int((yield from call(Command(("UNLINK", *keys), tuple(keys)))))
+        return False
+
+    yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
+    return removed
+
+
+def scope_ids(store: Store, settings: IndexSettings, scope: Scope) -> Op[list[str]]:
+    """Return the ids of a scope's memories, indexed or not.
+
+    One round trip. For every user, and where the index may not name them all, one per page of about 1,000
+    keys of the database; ids of other scopes are then among them.
+    """
+    found: list[bytes] | None = None
+    if scope.user is not None:
+        _, found = yield from _search(store, settings, scope, MAX_ROWS)
+    if found is None or len(found) == MAX_ROWS:
+        found = yield from keys_under(store.keys.memory_prefix, REDIS_TYPES[store.storage])
+    return [memory_id(key, store.keys.memory_prefix) for key in found]
+
+
+def _clear_indexed(store: Store, settings: IndexSettings, scope: Scope, removed: Removed) -> Op[bool]:
+    """Delete what the index names; return whether it surely named every memory."""
+    tags, page = scope.tags(), list[bytes]()
+    left: set[bytes] = set()  # found, but not deleted: expired meanwhile, or of another scope after all
+    stuck = 0
+    while True:
+        limit = _PAGE + stuck
+        deletions = [FORGET.call([key], store.storage, *tags) for key in page]
+        replies, found = yield from _search(store, settings, scope, limit, deletions)
+        deleted = {key for key, reply in removed.answered(page, replies) if reply}
+        removed.count += len(deleted)
+        left.update(key for key in page if key not in deleted)
+        if found is None:
+            return False
+        page = [key for key in found if key not in left]
+        if not page and len(found) < limit:
+            return True
+        stuck = len(found) - len(page)
+
+
+def _clear_scanned(store: Store, scope: Scope, removed: Removed) -> Op[None]:
+    nameless = 0
+
+    def visit(page: list[bytes]) -> Op[bool]:
+        nonlocal nameless
+        replies = yield [FORGET.call([key], "", *scope.tags()) for key in page]
+        answers = [int(reply) for _, reply in removed.answered(page, replies)]
+        removed.count += answers.count(1)
+        nameless += answers.count(-1)
+        return False
+
+    yield from scan(store.keys.memory_prefix, None, visit)
+    if nameless:
+        prefix = store.keys.memory_prefix
+        removed.unreached.append(f"{nameless} documents under {prefix!r} do not say whose they are")
+
+
+def _search(
+    store: Store, settings: IndexSettings, scope: Scope, limit: int, first: Sequence[Command] = ()
+) -> Op[tuple[list[Any], list[bytes] | None]]:
+    """Send some commands, then search. One round trip.
+
+    Returns:
+        The replies to those commands, and the keys that were found: `None` if the index may not name every
+        memory, be it only before or after the search.
+    """
+    info = asks("FT.INFO", store.index_name)
+    search = asks(
+        *("FT.SEARCH", store.index_name, condition(scope), "NOCONTENT", "LIMIT", 0, limit),
+        *("TIMEOUT", store.search_timeout_ms, "DIALECT", 2),
+    )
+    *replies, flagged, before, found, after = yield [
+        *(*first, reads("EXISTS", filling(store.index_name))),
+        *(info, search, info),
+    ]
+    if ok(flagged) or not all(_names_all(one, settings) for one in (before, after)):
+        return replies, None
+    return replies, row_keys(ok(found))
+
+
+def _names_all(info: Any, settings: IndexSettings) -> bool:
+    if isinstance(info, IndexMissingError):
+        return False
+    state = IndexState.read(ok(info))
+    try:
+        state.check(settings, None)
+    except IndexMismatchError:
+        return False
+    return not state.indexing and state.failures == 0

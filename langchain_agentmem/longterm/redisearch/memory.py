@@ -1,0 +1,361 @@
+"""`LongTermMemory`: what is known about users, on Redis with Search, found by its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.core.embed import Embed
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
+from langchain_agentmem.longterm.drafts import TTL_BY_KIND
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
+from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
+from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.index import MemoryIndex
+from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
+from langchain_agentmem.longterm.redisearch.schema import Algorithm, IndexSettings
+from langchain_agentmem.longterm.redisearch.vectors import TOLERANCE, VectorType, each_of, vector
+from langchain_agentmem.longterm.types import (
+    Draft,
+    MemoryRecord,
+    Mode,
+    RememberResult,
+    Scope,
+    Search,
+    Storage,
+    WriteBatch,
+)
+from langchain_agentmem.transport.connections import Transport
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+    from langchain_core.embeddings import Embeddings
+
+
+class LongTermMemory(BaseLongTermMemory):
+    """Memories of users, in namespaces and of kinds, on Redis with Search.
+
+    A user, namespace or kind matches itself alone, byte for byte. The constructor does no I/O. The
+    index is made by the first operation that needs it, once, and again if it has gone missing; the
+    first of a connection costs a round trip more. The default embeddings are loaded when first used.
+
+    Args:
+        url: A Redis URL, or `embedded://`; or hand in clients.
+        client: A sync client of yours; it is neither changed nor closed.
+        async_client: An async client of yours.
+        transport: What another object of this package already connects with.
+        embeddings: Any LangChain embeddings; all-MiniLM-L6-v2 on this machine if none are given.
+        index_name: The search index.
+        key_prefix: What stands before the id in a key.
+        storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
+        algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
+        vector_type: `float16` takes half of the memory of `float32`.
+        dedup_threshold: Up to this cosine distance a memory is known already. Thresholds have 1e-6 to
+            spare (`float16`: 1e-3), because distances are rounded: 0 is the same vector.
+        recall_threshold: Up to this cosine distance a memory is recalled.
+        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
+        max_text_bytes: Longer texts are refused.
+        socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL, a client or a choice is not usable.
+        InvalidInputError: A number or a name is not usable.
+    """
+
+    supports_vectors = True
+    supports_namespaces = True
+    supports_chosen_ids = True
+    modes = ("vector",)
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client: redis.Redis | None = None,
+        async_client: redis.asyncio.Redis | None = None,
+        transport: Transport | None = None,
+        embeddings: Embeddings | None = None,
+        index_name: str = "agentmem:idx",
+        key_prefix: str = "agent:mem:",
+        storage: Literal["json", "hash"] = "json",
+        algorithm: Literal["hnsw", "flat"] = "hnsw",
+        vector_type: Literal["float32", "float16"] = "float32",
+        dedup_threshold: float = 0.20,
+        recall_threshold: float = 0.55,
+        ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
+        max_text_bytes: int = 32768,
+        socket_timeout_seconds: float = 5.0,
+    ) -> None:
+        super().__init__(max_text_bytes, ttl_by_kind)
+        checks.embeddings(embeddings)
+        self._embeddings = embeddings
+        self.storage: Storage = _one_of("storage", storage, Storage)
+        self.dedup_threshold = distance("dedup_threshold", dedup_threshold)
+        self.recall_threshold = distance("recall_threshold", recall_threshold)
+        self.index = MemoryIndex(
+            IndexSettings(
+                name=checks.scope("index_name", index_name),
+                prefix=checks.scope("key_prefix", key_prefix),
+                storage=self.storage,
+                algorithm=_one_of("algorithm", algorithm, Algorithm),
+                vector_type=_one_of("vector_type", vector_type, VectorType),
+            )
+        )
+        self.store = queries.Store(
+            keys=Keys(memory_prefix=key_prefix),
+            index_name=index_name,
+            storage=self.storage,
+            search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
+            tolerance=TOLERANCE[self.index.settings.vector_type],
+        )
+        self._connect(transport, url, client, async_client, socket_timeout_seconds)
+        self.index.share(self.transport.known)
+        if self.transport.rest:
+            self.close()
+            raise ConfigurationError(
+                "LongTermMemory needs Redis with vector search, which Upstash's REST API has not: "
+                "use UpstashLongTermMemory, which finds memories by their words."
+            )
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Return what turns texts into vectors; all-MiniLM-L6-v2 on this machine if none were given."""
+        if self._embeddings is None:
+            from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+
+            self._embeddings = MiniLMEmbeddings()
+        return self._embeddings
+
+    def rebuild_index(self) -> RebuiltIndex:
+        """Make the search index anew, over the memories that are there; none is deleted.
+
+        For an index that another program made (such as the one of the Redis documentation's guide to agent
+        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
+        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
+        written as this package does, so that their memories are found: each memory in one atomic step.
+
+        Raises:
+            IndexMismatchError: The index is over another prefix, or another storage; nothing was changed.
+            StoreTimeoutError: The server takes more than ten minutes; it goes on.
+        """
+        return self.transport.run(self.rebuild_op())
+
+    async def arebuild_index(self) -> RebuiltIndex:
+        """Async version of `rebuild_index`."""
+        return await self.transport.arun(self.rebuild_op())
+
+    def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
+        """Refuse nothing."""
+
+    def check_embedding(self, embedding: Sequence[float]) -> None:
+        """Refuse a vector that the index cannot take.
+
+        Raises:
+            EmbeddingError: It is no list of finite numbers, all zeros, or of another length than the index's.
+        """
+        self._vector(embedding)
+
+    def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
+        """Store a batch in one round trip, each memory unless its scope holds one within the threshold.
+
+        Raises:
+            EmbeddingError: An embedding is not usable; nothing is stored.
+        """
+        if batch.embeddings is None:
+            return self._embed_and_store(batch, deduplicate)
+        return self._store(self._entries(batch.drafts, batch.embeddings), deduplicate)
+
+    def _embed_and_store(self, batch: WriteBatch, deduplicate: bool) -> Op[list[RememberResult]]:
+        vectors = yield Embed(self.embeddings, batch.texts)
+        return (yield from self._store(self._entries(batch.drafts, vectors), deduplicate))
+
+    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[dedup.Entry]:
+        entries = [
+            dedup.Entry(draft, self._vector(embedding))
+            for draft, embedding in zip(drafts, each_of(vectors, len(drafts)), strict=True)
+        ]
+        sizes = {len(entry.embedding) for entry in entries}
+        if len(sizes) > 1:
+            raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
+        return entries
+
+    def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
+        threshold = self.dedup_threshold if deduplicate else None
+        results: list[RememberResult | None] = [None] * len(entries)
+
+        def the_rest() -> Op[None]:
+            return dedup.remember(self.store, self.index, entries, threshold, results)
+
+        yield from self.index.using(len(entries[0].embedding) if entries else None, the_rest)
+        return [result for result in results if result is not None]
+
+    def search(
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        k: int,
+        mode: Mode | None,
+        distance_threshold: float | EllipsisType | None,
+        filter: Filter | None,
+    ) -> Search:
+        """Return a recall, checked.
+
+        Raises:
+            InvalidInputError: Something about it is not usable.
+        """
+        if mode not in (None, "vector"):
+            raise InvalidInputError(f"mode must be 'vector', not {mode!r}.")
+        threshold = checks.given(distance_threshold, self.recall_threshold)
+        scope = Scope.of_user(user, namespace, kind)
+        return Search(
+            scope=scope,
+            condition=condition(scope, filter),
+            k=checks.positive("k", k),
+            distance_threshold=None if threshold is None else distance("distance_threshold", threshold),
+        )
+
+    def search_op(
+        self, search: Search, query: str, embedding: Sequence[float] | None
+    ) -> Op[list[MemoryRecord]]:
+        """Return the memories nearest to a vector, or else to a text's, nearest first.
+
+        One round trip, and the embedding of the text.
+
+        Raises:
+            EmbeddingError: The embedding is not usable.
+        """
+        if embedding is None:
+            return self._embed_and_search(search, query)
+        return self._nearest(search, self._vector(embedding))
+
+    def _embed_and_search(self, search: Search, query: str) -> Op[list[MemoryRecord]]:
+        (embedding,) = yield Embed(self.embeddings, [query], "query")
+        return (yield from self._nearest(search, self._vector(embedding)))
+
+    def _nearest(self, search: Search, numbers: Any) -> Op[list[MemoryRecord]]:
+        stored = numbers.tobytes()
+        return self.index.using(len(numbers), lambda: queries.recall(self.store, search, stored))
+
+    def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
+        """Return the operation of `get`."""
+        return _only(queries.get(self.store, [memory_id], Scope.of_any(user, None, None)))
+
+    def get_many_op(self, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:
+        """Return memories by id, `None` for each that is missing or in another scope. One round trip."""
+        return queries.get(self.store, ids, scope)
+
+    def list_op(
+        self, user: str, namespace: str | None, kind: str | None, limit: int
+    ) -> Op[list[MemoryRecord]]:
+        """Return the operation of `list_memories`."""
+        scope = Scope.of_user(user, namespace, kind)
+        checks.positive("limit", limit)
+        return self._indexed(lambda: queries.recent(self.store, scope, limit))
+
+    def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
+        """Return the operation of `delete_memory`."""
+        return _deleted(queries.delete(self.store, [memory_id], Scope.of_any(user, None, None)))
+
+    def delete_many_op(self, ids: list[str], scope: Scope) -> Op[int]:
+        """Delete memories by their ids, those in the scope only; return how many. One round trip."""
+        return queries.delete(self.store, ids, scope)
+
+    def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
+        """Return the operation of `clear`."""
+        if user is namespace is kind is None:
+            return clearing.clear_prefix(self.store)
+        return clearing.clear_scope(self.store, self.index.settings, Scope.of_any(user, namespace, kind))
+
+    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
+        """Return the operation of `forget_user`."""
+        scope = Scope.of_user(user, None, None)
+        return clearing.clear_scope(self.store, self.index.settings, scope, thorough=thorough)
+
+    def ids_op(self, user: str | None) -> Op[list[str]]:
+        """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
+        return clearing.scope_ids(self.store, self.index.settings, Scope.of_any(user, None, None))
+
+    def create_index_op(self) -> Op[None]:
+        """Return the operation of `create_index`."""
+        yield from self.index.ensure((yield from self._dimensions(self.index.dimensions)))
+
+    def rebuild_op(self) -> Op[RebuiltIndex]:
+        """Return the operation of `rebuild_index`."""
+        return (yield from rebuild(self.store, self.index, (yield from self._dimensions(None))))
+
+    def drop_op(self, delete_documents: bool) -> Op[None]:
+        """Return the operation of `drop_index`."""
+        yield from self.index.drop()
+        if delete_documents:
+            yield from clearing.clear_prefix(self.store)
+
+    def info_op(self) -> Op[dict[str, Any]]:
+        """Return the operation of `index_info`."""
+        state = yield from self.index.info()
+        return {
+            "name": self.index.settings.name,
+            "dimensions": state.dimensions,
+            "documents": state.documents,
+            "failures": state.failures,
+            "indexing": state.indexing,
+            "memory_mb": state.memory_mb,
+            "shape": state.shape,
+        }
+
+    def _dimensions(self, known: int | None) -> Op[int]:
+        """Return the vectors' length: as known, as the embeddings declare it, or of a vector they make."""
+        declared = getattr(self.embeddings, "dimensions", None)
+        if known is None and isinstance(declared, int) and declared > 0:
+            known = declared
+        if known is None:
+            (made,) = yield Embed(self.embeddings, ["dimensions"], "query")
+            known = len(made)
+        return known
+
+    def _indexed(self, operation: Callable[[], Op[T]]) -> Op[T]:
+        """Run an operation that has no vector at hand, if need be after making the index."""
+        try:
+            return (yield from self.index.using(None, operation))
+        except IndexMissingError:
+            yield from self.create_index_op()
+        return (yield from operation())
+
+    def _vector(self, embedding: Sequence[float]) -> Any:
+        """Return the embedding as the index takes it, an array of length one."""
+        numbers = vector(embedding, self.index.settings.vector_type)
+        self.index.fits(len(numbers))
+        return numbers
+
+
+def distance(name: str, value: Any) -> float:
+    """A cosine distance: a number from 0 to 2."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise InvalidInputError(f"{name} must be a number from 0 to 2, not {value!r}.")
+    if not 0 <= value <= 2:
+        raise InvalidInputError(f"{name} must be from 0 to 2, not {value!r}.")
+    return float(value)
+
+
+def _one_of(name: str, value: Any, choices: Any) -> Any:
+    if value not in get_args(choices):
+        raise ConfigurationError(
+            f"{name} must be {' or '.join(map(repr, get_args(choices)))}, not {value!r}."
+        )
+    return value
+
+
+def _only(op: Op[list[T]]) -> Op[T]:
+    (result,) = yield from op
+    return result
+
+
+def _deleted(op: Op[int]) -> Op[bool]:
+    return (yield from op) == 1

@@ -1,0 +1,232 @@
+"""The search index: what it has to look like, and whether the one on the server does.
+
+redisvl holds the schema and writes its arguments; what `FT.INFO` answers is reduced to the same few
+words a field (`VECTOR HNSW FLOAT32 COSINE DIM 384`), so that the two can be compared and shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from langchain_agentmem.core.operations import Argument, Command, pairs, text
+from langchain_agentmem.errors import IndexMismatchError
+from langchain_agentmem.longterm.redisearch.vectors import VectorType
+from langchain_agentmem.longterm.types import Storage
+
+if TYPE_CHECKING:
+    from redisvl.schema import IndexSchema
+
+Algorithm: TypeAlias = Literal["hnsw", "flat"]
+
+# What a search looks at besides the k nearest; with the server's default of 10 the nearest of many
+# thousand is sometimes missed. Costs a tenth of a millisecond.
+_HNSW_EF_RUNTIME = 100
+_FLAGS = {
+    "CASESENSITIVE", "INDEXEMPTY", "INDEXMISSING", "NOINDEX", "NOSTEM", "SORTABLE", "UNF", "WITHSUFFIXTRIE",
+}  # fmt: skip
+_SHOWN_FLAGS = ("CASESENSITIVE", "SORTABLE", "NOINDEX")
+_ALGORITHM = re.compile(r"\bVECTOR (?:FLAT|HNSW)\b")
+_PLACE = ("storage", "prefix")  # which documents an index is over
+_REBUILD = (
+    "Its documents fit: rebuild_index() of the long-term memory, or agentmem doctor --rebuild-index, makes "
+    "the index anew and leaves them where they are. Or use another index_name together with another "
+    "memory_prefix."
+)
+_OTHERWISE = (
+    "Use the settings (storage, memory_prefix, vector_type) and the model it was made with, or another "
+    "index_name together with another memory_prefix, or remove it with drop_index()."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """What of an index the user chooses. Its dimensions come from the embeddings."""
+
+    name: str
+    prefix: str
+    storage: Storage
+    algorithm: Algorithm
+    vector_type: VectorType
+
+    def schema(self, dimensions: int) -> IndexSchema:
+        """The schema, with redisvl."""
+        from redisvl.schema import IndexSchema
+
+        tags = [
+            {"name": name, "type": "tag", "attrs": {"case_sensitive": True}}
+            for name in ("user", "namespace", "kind", "source_thread")
+        ]
+        numbers = [
+            {"name": name, "type": "numeric", "attrs": {"sortable": True}}
+            for name in ("created_ts", "hit_count")
+        ]
+        vector: dict[str, Any] = {
+            "algorithm": self.algorithm,
+            "dims": dimensions,
+            "datatype": self.vector_type,
+            "distance_metric": "cosine",
+        }
+        if self.algorithm == "hnsw":
+            vector["ef_runtime"] = _HNSW_EF_RUNTIME
+        return IndexSchema.from_dict(
+            {
+                "index": {
+                    "name": self.name,
+                    "prefix": self.prefix,
+                    "storage_type": self.storage,
+                    "stopwords": [],  # with stop words, some queries crash RediSearch 2.10
+                },
+                "fields": [
+                    {"name": "text", "type": "text"},
+                    *tags,
+                    *numbers,
+                    {"name": "embedding", "type": "vector", "attrs": vector},
+                ],
+            }
+        )
+
+    def create(self, dimensions: int) -> Command:
+        """The command that creates the index."""
+        schema = self.schema(dimensions)
+        fields: list[Argument] = [
+            part.value if isinstance(part, Enum) else part
+            for field in schema.redis_fields
+            for part in field.redis_args()
+        ]
+        stopwords = schema.index.stopwords or []
+        return Command(
+            (
+                *("FT.CREATE", self.name, "ON", self.storage.upper(), "PREFIX", 1, self.prefix),
+                *("STOPWORDS", len(stopwords), *stopwords, "SCHEMA", *fields),
+            )
+        )
+
+    def shape(self, dimensions: int | None) -> dict[str, str]:
+        """What the index has to look like, a line a part."""
+        kinds = {
+            "text": "TEXT",
+            **dict.fromkeys(("user", "namespace", "kind", "source_thread"), "TAG CASESENSITIVE"),
+            **dict.fromkeys(("created_ts", "hit_count"), "NUMERIC SORTABLE"),
+            "embedding": f"VECTOR {self.algorithm.upper()} {self.vector_type.upper()} COSINE"
+            + (f" DIM {dimensions}" if dimensions else ""),
+        }
+        if self.storage == "json":
+            kinds = {name: f"$.{name} {kind}" for name, kind in kinds.items()}
+        return {"storage": self.storage.upper(), "prefix": self.prefix, "stop words": "none", **kinds}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What `FT.INFO` says about an index."""
+
+    shape: dict[str, str]
+    dimensions: int | None
+    documents: int
+    failures: int
+    indexing: bool
+    memory_mb: float
+
+    @classmethod
+    def read(cls, reply: Any) -> IndexState:
+        """Read the answer of `FT.INFO`, from either protocol."""
+        info = {text(name): value for name, value in pairs(reply)}
+        definition = {text(name): value for name, value in pairs(info["index_definition"])}
+        shape = {
+            "storage": text(definition["key_type"]),
+            "prefix": ", ".join(text(prefix) for prefix in definition["prefixes"]),
+            "stop words": _stop_words(info),
+        }
+        dimensions = None
+        for attribute in info["attributes"]:
+            members, flags = _attribute(attribute)
+            shape[members["attribute"]] = _described(members, flags)
+            if members["type"] == "VECTOR" and members["attribute"] == "embedding":
+                dimensions = int(members["dim"])
+        return cls(
+            shape=shape,
+            dimensions=dimensions,
+            documents=int(info.get("num_docs", 0)),
+            failures=int(info.get("hash_indexing_failures", 0)),
+            indexing=bool(int(info.get("indexing", 0))),
+            memory_mb=float(info.get("total_index_memory_sz_mb", 0)),
+        )
+
+    def check(self, settings: IndexSettings, dimensions: int | None) -> None:
+        """Compare with what is wanted; further fields, and the other algorithm, serve as well.
+
+        Raises:
+            IndexMismatchError: Says what differs, how it is and how it was wanted, and what to do.
+        """
+        self._compare(settings, settings.shape(dimensions), dimensions is not None)
+
+    def check_place(self, settings: IndexSettings) -> None:
+        """Compare only which documents the index is over.
+
+        Raises:
+            IndexMismatchError: They are other ones.
+        """
+        wanted = settings.shape(None)
+        self._compare(settings, {part: wanted[part] for part in _PLACE}, False)
+
+    def _compare(self, settings: IndexSettings, wanted: dict[str, str], sized: bool) -> None:
+        found = dict(self.shape)
+        if not sized:
+            found["embedding"] = found.get("embedding", "").partition(" DIM ")[0]
+        differing = {
+            part: f"  {part}: is {found.get(part) or 'missing'}, wanted {line}"
+            for part, line in wanted.items()
+            if _but_for_the_algorithm(found.get(part, "")) != _but_for_the_algorithm(line)
+        }
+        if not differing:
+            return
+        fits = not differing.keys() & {*_PLACE, "embedding"}
+        raise IndexMismatchError(
+            "\n".join(
+                [
+                    f"The search index {settings.name!r} has another shape than these settings and "
+                    "embeddings ask for:",
+                    *differing.values(),
+                    _REBUILD if fits else _OTHERWISE,
+                ]
+            )
+        )
+
+
+def _but_for_the_algorithm(line: str) -> str:
+    """Either algorithm answers the same searches; which one is chosen when an index is made."""
+    return _ALGORITHM.sub("VECTOR", line)
+
+
+def _stop_words(info: dict[str, Any]) -> str:
+    if "stopwords_list" not in info:
+        return "the server's own"
+    return " ".join(sorted(text(word) for word in info["stopwords_list"])) or "none"
+
+
+def _attribute(reply: Any) -> tuple[dict[str, str], set[str]]:
+    """A field's members and flags; RESP2 has the flags bare between the members."""
+    if isinstance(reply, dict):
+        members = {text(name): value for name, value in reply.items()}
+        flags = {text(flag) for flag in members.pop("flags", [])}
+        return {name: text(value) for name, value in members.items()}, flags
+    parts: Iterator[str] = iter([text(part) for part in reply])
+    found: dict[str, str] = {}
+    bare: set[str] = set()
+    for part in parts:
+        if part in _FLAGS:
+            bare.add(part)
+        else:
+            found[part] = next(parts, "")
+    return found, bare
+
+
+def _described(members: dict[str, str], flags: set[str]) -> str:
+    path = f"{members['identifier']} " if members["identifier"] != members["attribute"] else ""
+    if members["type"] == "VECTOR":
+        words = [members[part] for part in ("algorithm", "data_type", "distance_metric")]
+        return f"{path}VECTOR {' '.join(words)} DIM {members['dim']}"
+    return " ".join([f"{path}{members['type']}", *(flag for flag in _SHOWN_FLAGS if flag in flags)])

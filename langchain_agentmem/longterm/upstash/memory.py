@@ -1,0 +1,256 @@
+"""`UpstashLongTermMemory`: what is known about users, on Upstash Redis, found by its words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from types import EllipsisType
+from typing import Any
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.drafts import TTL_BY_KIND
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
+from langchain_agentmem.longterm.types import (
+    MemoryRecord,
+    Mode,
+    RememberResult,
+    Scope,
+    Search,
+    WriteBatch,
+)
+from langchain_agentmem.longterm.upstash import dedup, queries
+from langchain_agentmem.longterm.upstash.document import NAMESPACE
+from langchain_agentmem.longterm.upstash.index import UpstashIndex
+from langchain_agentmem.transport.connections import Transport
+
+
+class UpstashLongTermMemory(BaseLongTermMemory):
+    """Memories of users, of kinds, on Upstash Redis with its full-text search.
+
+    The data model is the one of Upstash's own "Agent Memory with Redis Search", so that memories of an
+    app that was built on it are found. A user or kind matches itself alone, byte for byte. There are no
+    vectors, and no namespaces but `default`. The constructor does no I/O; the index is made by the
+    first operation that finds it missing.
+
+    Upstash indexes a moment after a write: until then a memory is not recalled, and only the same text
+    is known. What counts as the same text: upper and lower case, white space, accents written apart and
+    full stops at the end make no difference.
+
+    Args:
+        url: The database's REST URL; without it, `UPSTASH_REDIS_REST_URL`.
+        token: Its REST token; without it, `UPSTASH_REDIS_REST_TOKEN`.
+        client: A sync `upstash_redis` client of yours; it is neither changed nor closed.
+        async_client: An async client of yours.
+        transport: What another object of this package already connects with.
+        index_name: The search index.
+        key_prefix: What stands before the user and the id in a key.
+        dedup_score: Above this relevance a memory of the same user and kind is known already. 8 is the
+            tutorial's choice, for small stores. Scores have no upper end and grow with what is stored:
+            among thousands of memories, one rare word in common scores more. So set it by your own
+            scores, or to `None`: then only the same text is known.
+        recency_per_day: What a day of age takes off a score; 0 ranks by relevance alone.
+        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
+        max_text_bytes: Longer texts are refused.
+        socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL or a client is not usable, or is not Upstash's.
+        InvalidInputError: A number or a name is not usable.
+    """
+
+    supports_vectors = False
+    supports_namespaces = False
+    supports_chosen_ids = False
+    modes = ("text",)
+    embeddings = None
+
+    _on_redis = "LongTermMemory"
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        client: Any = None,
+        async_client: Any = None,
+        transport: Transport | None = None,
+        index_name: str = "memories",
+        key_prefix: str = "memory:",
+        dedup_score: float | None = 8.0,
+        recency_per_day: float = 0.01,
+        ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
+        max_text_bytes: int = 32768,
+        socket_timeout_seconds: float = 5.0,
+    ) -> None:
+        super().__init__(max_text_bytes, ttl_by_kind)
+        recency = _points("recency_per_day", recency_per_day)
+        self.store = queries.UpstashStore(
+            index=UpstashIndex(
+                checks.scope("index_name", index_name),
+                checks.scope("key_prefix", key_prefix),
+                sorts=recency > 0,
+            ),
+            dedup_score=None if dedup_score is None else _points("dedup_score", dedup_score),
+            recency_per_day=recency,
+        )
+        self._connect_rest(transport, url, client, async_client, socket_timeout_seconds, token)
+        self.store.index.share(self.transport.known)
+
+    def wait_indexing(self) -> bool:
+        """Wait until everything written so far is found; for tests, not after each write. One round trip.
+
+        Returns:
+            Whether there is an index.
+        """
+        return self.transport.run(self.store.index.wait())
+
+    async def await_indexing(self) -> bool:
+        """Async version of `wait_indexing`."""
+        return await self.transport.arun(self.store.index.wait())
+
+    def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
+        """Refuse a namespace other than `default`, vectors, and ids.
+
+        Raises:
+            InvalidInputError: One of them is given.
+        """
+        if namespace is not None and checks.scope("namespace", namespace) != NAMESPACE:
+            raise InvalidInputError(
+                f"namespace must be {NAMESPACE!r}: memories on Upstash have none. Use a user of your own "
+                "making in its place, such as 'work/alice'."
+            )
+        for name, value in arguments.items():
+            if value is not None:
+                raise InvalidInputError(
+                    f"{name} must be None: on Upstash the text itself is searched, and a memory's id comes "
+                    "of it."
+                )
+
+    def check_embedding(self, embedding: Sequence[float]) -> None:
+        """Refuse every vector.
+
+        Raises:
+            InvalidInputError: In any case.
+        """
+        self.check_supported(embedding=embedding)
+
+    def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
+        """Store a batch in one round trip, each memory unless it is a duplicate."""
+        return dedup.remember(self.store, batch.drafts)
+
+    def search(
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        k: int,
+        mode: Mode | None,
+        distance_threshold: float | EllipsisType | None,
+        filter: Filter | None,
+    ) -> Search:
+        """Return a recall, checked.
+
+        Raises:
+            InvalidInputError: Something about it is not usable.
+        """
+        if mode not in (None, "text"):
+            raise InvalidInputError(
+                f"mode must be 'text', not {mode!r}: Upstash's search has no vectors. "
+                "LongTermMemory on Redis has."
+            )
+        if distance_threshold is not None and distance_threshold is not ...:
+            raise InvalidInputError("distance_threshold must be left out: Upstash's search has no vectors.")
+        if filter is not None and not isinstance(filter, dict):
+            raise InvalidInputError(
+                f"filter must be a dict in Upstash's filter language, not {type(filter).__name__}."
+            )
+        scope = self._scope(user, namespace, kind)
+        try:
+            queries.condition(scope, "", filter)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInputError(f"filter is no JSON: {error}") from error
+        return Search(scope=scope, k=_at_most("k", k, queries.PAGE), narrowed=filter)
+
+    def search_op(
+        self, search: Search, query: str, embedding: Sequence[float] | None
+    ) -> Op[list[MemoryRecord]]:
+        """Return the memories that match a text best, best first. One round trip."""
+        self.check_supported(embedding=embedding)
+        return queries.recall(self.store, search, query)
+
+    def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
+        """Return the operation of `get`."""
+        return queries.get(self.store, _id(memory_id), _user(user))
+
+    def list_op(
+        self, user: str, namespace: str | None, kind: str | None, limit: int
+    ) -> Op[list[MemoryRecord]]:
+        """Return the operation of `list_memories`."""
+        scope = self._scope(user, namespace, kind)
+        return queries.recent(self.store, scope, _at_most("limit", limit, queries.MAX_LISTED))
+
+    def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
+        """Return the operation of `delete_memory`."""
+        return queries.delete(self.store, _id(memory_id), _user(user))
+
+    def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
+        """Return the operation of `clear`."""
+        self.check_supported(namespace=namespace)
+        scope = Scope.of_any(user, None, kind)
+        return queries.clear(self.store, scope.user, scope.kind)
+
+    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
+        """Return the operation of `forget_user`, which reaches every memory in any case."""
+        scope = Scope.of_user(user, None, None)
+        return queries.clear(self.store, scope.user, None)
+
+    def ids_op(self, user: str | None) -> Op[list[str]]:
+        """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
+        return queries.ids(self.store, _user(user))
+
+    def create_index_op(self) -> Op[None]:
+        """Return the operation of `create_index`.
+
+        Memories that are there already are found as soon as the server has indexed them: see `wait_indexing`.
+        """
+        return self.store.index.ensure()
+
+    def info_op(self) -> Op[dict[str, Any]]:
+        """Return the operation of `index_info`."""
+        return self.store.index.info()
+
+    def drop_op(self, delete_documents: bool) -> Op[None]:
+        """Return the operation of `drop_index`."""
+        yield from self.store.index.drop()
+        if delete_documents:
+            yield from queries.clear(self.store, None, None)
+
+    def _scope(self, user: str, namespace: str | None, kind: str | None) -> Scope:
+        self.check_supported(namespace=namespace)
+        return Scope.of_user(user, None, kind)
+
+
+def _points(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        raise InvalidInputError(f"{name} must be a number of at least 0, not {value!r}.")
+    return float(value)
+
+
+def _at_most(name: str, value: Any, most: int) -> int:
+    if checks.positive(name, value) > most:
+        raise InvalidInputError(f"{name} is {value}; Upstash's search brings {most} at most.")
+    return int(value)
+
+
+def _id(memory_id: Any) -> str:
+    """An id: a user, which may be as long as a name may be, and what follows."""
+    if not checks.utf8("id", memory_id):
+        raise InvalidInputError("id is empty; ids are what remember() returns.")
+    return str(memory_id)
+
+
+def _user(user: str | None) -> str | None:
+    return None if user is None else checks.scope("user", user)
