@@ -37,7 +37,7 @@ def config(thread: str) -> RunnableConfig:
 # An ephemeral server, so that every run of this example begins anew. `AgentMemory()` alone keeps what
 # it is told, in a private Redis of yours.
 with EmbeddedRedis() as server, AgentMemory(server.url) as memory:
-    chain = memory.wrap(prompt | model, on_turn=lambda turn: turns.append(turn))
+    chain = memory.wrap(prompt | model, on_exchange=lambda turn: turns.append(turn))
     turns = []
     chain.invoke({"input": "I am allergic to peanuts."}, config("monday"))
     print(chain.invoke({"input": "Which foods am I allergic to?"}, config("tuesday")))

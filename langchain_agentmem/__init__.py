@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.chain.options import ExchangeReport
+    from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.embedded.server import EmbeddedRedis
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
     from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
-    from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.user_data import Forgotten
     from langchain_agentmem.working.histories import (
         RedisHashChatMessageHistory,
@@ -43,9 +43,10 @@ _MODULES = {
     "Event": "events.event",
     "EventLog": "events.event_log",
     "EventLogHandler": "events.handlers",
+    "ExchangeReport": "chain.options",
     "Forgotten": "user_data",
     "LongTermMemory": "longterm.redisearch.memory",
-    "MemoryChain": "chain",
+    "MemoryChain": "chain.runnable",
     "MemoryRecord": "longterm.types",
     "MemoryRetriever": "longterm.retriever",
     "MemoryVectorStore": "longterm.vector_store",
@@ -57,7 +58,6 @@ _MODULES = {
     "SessionState": "working.session",
     "SessionSummary": "working.listing",
     "Turn": "working.session",
-    "TurnReport": "turn",
     "UpstashChatMessageHistory": "working.histories",
     "UpstashLongTermMemory": "longterm.upstash.memory",
     "WorkingMemory": "working.working_memory",
@@ -72,6 +72,7 @@ __all__ = [
     "Event",
     "EventLog",
     "EventLogHandler",
+    "ExchangeReport",
     "Forgotten",
     "LongTermMemory",
     "MemoryChain",
@@ -86,7 +87,6 @@ __all__ = [
     "SessionState",
     "SessionSummary",
     "Turn",
-    "TurnReport",
     "UpstashChatMessageHistory",
     "UpstashLongTermMemory",
     "WorkingMemory",

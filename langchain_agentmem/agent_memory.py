@@ -5,17 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 from typing_extensions import Self
 
 from langchain_agentmem import user_data
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.checks import positive, scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
-from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, InvalidInputError
+from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.rest_api import address_of
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from langchain_core.runnables.base import RunnableLike
     from redisvl.query.filter import FilterExpression
 
-    from langchain_agentmem.chain import MemoryChain
+    from langchain_agentmem.chain.options import ExchangeReport, OnAbandon, Remember
+    from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.turn import OnAbandon, Remember, TurnReport
+    from langchain_agentmem.longterm.types import Mode
     from langchain_agentmem.user_data import Tier
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -251,7 +252,7 @@ class AgentMemory(Connected):
         k: int = 5,
         kind: str | None = None,
         namespace: str | None = "default",
-        mode: Literal["vector", "text"] | None = None,
+        mode: Mode | None = None,
         filter: FilterExpression | dict[str, Any] | None = None,
         distance_threshold: float | EllipsisType | None = ...,
     ) -> MemoryRetriever:
@@ -298,18 +299,19 @@ class AgentMemory(Connected):
         remember: Remember = "episodic",
         k: int = 5,
         kind: str | None = None,
+        mode: Mode | None = None,
         distance_threshold: float | EllipsisType | None = ...,
         filter: FilterExpression | dict[str, Any] | None = None,
-        on_turn: Callable[[TurnReport], None] | None = None,
+        on_exchange: Callable[[ExchangeReport], None] | None = None,
         on_abandon: OnAbandon = "keep_input",
         check_owner: bool = True,
     ) -> MemoryChain:
         """Put the memory around a runnable.
 
-        A turn costs two round trips besides the model: one that reads the session and recalls, one
-        that appends the exchange, remembers what the user said and records the events. The user's
-        text is embedded once. Recall runs before the write, so a turn never recalls itself. A stream
-        stays one.
+        An exchange (a question with its answer) costs two round trips besides the model: one that reads
+        the session and recalls, one that appends the messages, remembers what the user said and records
+        the events. The user's text is embedded once. Recall runs before the write, so an exchange never
+        recalls itself. A stream stays one.
 
         If the chain raises, or its stream is left early, what the user said is kept, marked as
         unanswered, and the error is recorded as an event; said again right after, it stands once. If
@@ -331,11 +333,14 @@ class AgentMemory(Connected):
                 that is given them and returns one or the other. If it raises, nothing is remembered.
             k: How many memories are recalled at most.
             kind: Only memories of this kind are recalled.
+            mode: How memories are ranked: `vector` on Redis, `text` on Upstash, each the backend's own way
+                and its default.
             distance_threshold: The farthest that is recalled; the setting `recall_threshold` if not given.
             filter: A redisvl `FilterExpression` that recalled memories must meet besides; on Upstash, a
                 dict in the language of its search.
-            on_turn: Called with a `TurnReport` after every turn. What it raises is logged and counted.
-            on_abandon: What is stored of a turn that ends without an answer: `keep_input`, what the user
+            on_exchange: Called with an `ExchangeReport` after every exchange. What it raises is logged and
+                counted.
+            on_abandon: What is stored of an exchange that ends without an answer: `keep_input`, what the user
                 said; `keep_partial`, also what had been streamed by then; `drop`, nothing.
             check_owner: Whether a session that belongs to another user than the one that the call names
                 is refused with a `WrongOwnerError`, before the chain runs. One of the user `default` is
@@ -345,31 +350,25 @@ class AgentMemory(Connected):
             InvalidInputError: An option is not usable, two keys are the same, the runnable is an agent,
                 which would ignore its history, or this memory is wrapped around a part of it already.
         """
-        from langchain_agentmem.chain import MemoryChain
-        from langchain_agentmem.turn import OnAbandon, WrapOptions
+        from langchain_agentmem.chain.options import WrapOptions
+        from langchain_agentmem.chain.runnable import MemoryChain
 
-        if remember is not None and not callable(remember):
-            if not isinstance(remember, str):
-                raise InvalidInputError(
-                    "remember must be a kind, None for nothing, or a function from the text to one of them, "
-                    f"not {type(remember).__name__}."
-                )
-            scope("remember", remember)
-        if kind is not None:
-            scope("kind", kind)
-        positive("k", k)
-        if on_abandon not in get_args(OnAbandon):
-            raise InvalidInputError(
-                f"on_abandon must be one of {', '.join(get_args(OnAbandon))}, not {on_abandon!r}."
-            )
+        if memories_key is not None:  # checked here: a wrong one would otherwise show only in an exchange
+            self.long_term.search("default", "default", kind, k, mode, distance_threshold, filter)
         options = WrapOptions(
             input_key=input_key,
             history_key=history_key or self.settings.memory_key,
             memories_key=memories_key,
             output_key=output_key,
             remember=remember,
-            recall={"k": k, "kind": kind, "distance_threshold": distance_threshold, "filter": filter},
-            on_turn=on_turn,
+            recall={
+                "kind": kind,
+                "k": k,
+                "mode": mode,
+                "distance_threshold": distance_threshold,
+                "filter": filter,
+            },
+            on_exchange=on_exchange,
             on_abandon=on_abandon,
             check_owner=check_owner,
         )
@@ -414,13 +413,13 @@ class AgentMemory(Connected):
         Raises:
             StoreConnectionError: The server cannot be reached.
         """
-        checked = scope("user", user)
+        checked = validate_id("user", user)
         self.events.sink.settle()
         return self.transport.run(user_data.forget_user(self._tiers, checked, thorough=thorough))
 
     async def aforget_user(self, user: str, *, thorough: bool = False) -> Forgotten:
         """Async version of `forget_user`."""
-        checked = scope("user", user)
+        checked = validate_id("user", user)
         await self.events.sink.asettle()
         return await self.transport.arun(user_data.forget_user(self._tiers, checked, thorough=thorough))
 
@@ -451,7 +450,7 @@ class AgentMemory(Connected):
         Raises:
             InvalidInputError: The user or a tier is not one.
         """
-        steps = self._export(scope("user", user), tiers, thread_id, thorough)
+        steps = self._export(validate_id("user", user), tiers, thread_id, thorough)
         self.events.sink.settle()
         return user_data.readable(user_data.run(steps, self.transport), on_unreadable)
 
@@ -465,7 +464,7 @@ class AgentMemory(Connected):
         on_unreadable: Callable[[AgentMemoryError], None] | None = None,
     ) -> AsyncIterator[dict[str, Any]]:
         """Async version of `export_user`."""
-        steps = self._export(scope("user", user), tiers, thread_id, thorough)
+        steps = self._export(validate_id("user", user), tiers, thread_id, thorough)
         await self.events.sink.asettle()
         async for page in user_data.arun(steps, self.transport):
             for line in user_data.readable([page], on_unreadable):
@@ -478,7 +477,7 @@ class AgentMemory(Connected):
             self._tiers,
             user,
             wanted=user_data.checked_tiers(tiers),
-            thread_id=None if thread_id is None else scope("thread_id", thread_id),
+            thread_id=None if thread_id is None else validate_id("thread_id", thread_id),
             thorough=thorough,
         )
 

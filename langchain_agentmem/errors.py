@@ -9,7 +9,7 @@
     │   ├── EmbeddingError                             a vector of the wrong length, or not finite
     │   └── MessageNotStorableError                    JSON cannot carry the message unchanged
     ├── WrongOwnerError             (PermissionError)  the session is another user's
-    ├── TurnNotStoredError                             a turn was answered, and something else failed after
+    ├── ExchangeNotStoredError                         a chain has answered, and something else failed after
     ├── StoreError                                     the server refused, or did not answer
     │   ├── StoreConnectionError    (ConnectionError)  not reachable, or the connection broke
     │   │   └── StoreTimeoutError   (TimeoutError)     no answer in time
@@ -36,6 +36,7 @@ __all__ = [
     "ConfigurationError",
     "EmbeddedRedisError",
     "EmbeddingError",
+    "ExchangeNotStoredError",
     "IndexMismatchError",
     "IndexMissingError",
     "InvalidInputError",
@@ -49,7 +50,6 @@ __all__ = [
     "StoreLoadingError",
     "StoreRateLimitError",
     "StoreTimeoutError",
-    "TurnNotStoredError",
     "WrongKeyTypeError",
     "WrongOwnerError",
 ]
@@ -89,8 +89,8 @@ class WrongOwnerError(AgentMemoryError, PermissionError):
     """The session belongs to another user; nothing of it was handed out, and nothing was written."""
 
 
-class TurnNotStoredError(AgentMemoryError):
-    """A chain has answered, and its turn could not be stored for a reason that is not this package's own.
+class ExchangeNotStoredError(AgentMemoryError):
+    """A chain has answered, and its exchange could not be stored for a reason that is not this package's own.
 
     The reason is the `__cause__`, the answer is `output`.
     """

@@ -8,7 +8,7 @@ from typing import Any
 from langchain_agentmem.core.operations import Argument, Command, Op, T
 from langchain_agentmem.transport.connections import Transport
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.retries import Sending
+from langchain_agentmem.transport.retries import InFlightBatch
 
 
 class FakeTransport(Transport):
@@ -37,7 +37,7 @@ class FakeTransport(Transport):
         """Return what was sent, without what commands know of themselves."""
         return [[command.args for command in batch] for batch in self.sent]
 
-    def answer(self, sending: Sending) -> None:
+    def answer(self, sending: InFlightBatch) -> None:
         """Record a batch, and answer it."""
         batch = list(sending.left.values())
         self.sent.append(batch)
@@ -65,7 +65,7 @@ class _FakeDriver(Driver):
     def __init__(self, transport: FakeTransport) -> None:
         self._transport = transport
 
-    def _attempt(self, sending: Sending) -> None:
+    def _attempt(self, sending: InFlightBatch) -> None:
         self._transport.answer(sending)
 
     def close(self) -> None: ...
@@ -75,7 +75,7 @@ class _AsyncFakeDriver(AsyncDriver):
     def __init__(self, transport: FakeTransport) -> None:
         self._transport = transport
 
-    async def _attempt(self, sending: Sending) -> None:
+    async def _attempt(self, sending: InFlightBatch) -> None:
         self._transport.answer(sending)
 
     async def aclose(self) -> None: ...

@@ -87,7 +87,7 @@ def wrapped(world: World) -> Row:
     def note(report: Any) -> None:
         remembered[0] = memory.settings.memory_prefix + report.remembered.id
 
-    chain = memory.wrap(answer, on_turn=note)
+    chain = memory.wrap(answer, on_exchange=note)
     config: Any = {"configurable": {"session_id": thread, "user_id": USER}}
 
     def run(at: int) -> BaseMessage:

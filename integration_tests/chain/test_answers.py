@@ -15,14 +15,14 @@ from langchain_core.runnables import RunnableLambda
 from integration_tests.chain.conftest import Run, actions, config, contents
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
+from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.errors import (
     AgentMemoryError,
     EmbeddingError,
+    ExchangeNotStoredError,
     InvalidInputError,
     MessageNotStorableError,
-    TurnNotStoredError,
 )
-from langchain_agentmem.turn import TurnReport
 
 
 class Model:
@@ -59,9 +59,9 @@ class TestEmbeddings:
             def embed_query(self, text: str) -> Any:
                 return np.array(super().embed_query(text), dtype=np.float32)
 
-        reports: list[TurnReport] = []
+        reports: list[ExchangeReport] = []
         async with AgentMemory(url, embeddings=Arrays()) as memory:
-            chain = memory.wrap(Model().runnable, on_turn=reports.append)
+            chain = memory.wrap(Model().runnable, on_exchange=reports.append)
             for thread in ("t1", "t2"):
                 assert await run(chain, "the theme is dark", config(thread)) == "dear"
         assert [record.text for record in reports[1].recalled] == ["the theme is dark"]
@@ -80,7 +80,7 @@ class TestEmbeddings:
             def embed_query(self, text: str) -> Any:
                 return super().embed_query(text) if text in ("warm", "dimensions") else made
 
-        model, reports = Model(), list[TurnReport]()
+        model, reports = Model(), list[ExchangeReport]()
         async with AgentMemory(url, embeddings=Odd()) as memory:
             memory.wrap(model.runnable).invoke("warm", config("other"))
             with pytest.raises((EmbeddingError, InvalidInputError)):
@@ -89,7 +89,7 @@ class TestEmbeddings:
             assert turns(memory) == [("hi", True)]
         async with AgentMemory(url, embeddings=Odd(), on_error="continue") as memory:
             memory.wrap(model.runnable).invoke("warm", config("other"))
-            chain = memory.wrap(model.runnable, on_turn=reports.append)
+            chain = memory.wrap(model.runnable, on_exchange=reports.append)
             assert await run(chain, "hi", config()) == "dear"
             assert turns(memory) == [("hi", False), ("dear", False)]
             assert [failure.split(":")[0] for failure in reports[0].failures] == ["recall"]
@@ -100,8 +100,8 @@ class TestLoneSurrogates:
     async def test_the_user_gets_an_answer_and_the_turn_is_stored(
         self, memory: AgentMemory, run: Run
     ) -> None:
-        reports: list[TurnReport] = []
-        chain = memory.wrap(Model().runnable, on_turn=reports.append)
+        reports: list[ExchangeReport] = []
+        chain = memory.wrap(Model().runnable, on_exchange=reports.append)
         assert await run(chain, {"input": "hi \ud800"}, config()) == "dear"
         assert contents(memory) == ["hi \ud800", "dear"]
         assert (reports[0].recalled, reports[0].remembered) == ([], None)
@@ -118,8 +118,8 @@ class TestCallbacks:
     async def test_a_choice_that_fails_remembers_nothing(
         self, memory: AgentMemory, run: Run, remember: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
-        reports: list[TurnReport] = []
-        chain = memory.wrap(Model().runnable, remember=remember, on_turn=reports.append)
+        reports: list[ExchangeReport] = []
+        chain = memory.wrap(Model().runnable, remember=remember, on_exchange=reports.append)
         assert await run(chain, "hi", config()) == "dear"
         assert turns(memory) == [("hi", False), ("dear", False)]
         assert memory.long_term.list_memories(user="alice") == []
@@ -130,7 +130,7 @@ class TestCallbacks:
     async def test_a_report_that_fails_costs_nothing(
         self, memory: AgentMemory, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert await run(memory.wrap(Model().runnable, on_turn=fail), "hi", config()) == "dear"
+        assert await run(memory.wrap(Model().runnable, on_exchange=fail), "hi", config()) == "dear"
         assert turns(memory) == [("hi", False), ("dear", False)]
         assert memory.failures == 1
         assert "ZeroDivisionError: a callback of yours" in caplog.text
@@ -140,7 +140,7 @@ class TestCallbacks:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            memory.wrap(Model().runnable, on_turn=stop).invoke("hi", config())
+            memory.wrap(Model().runnable, on_exchange=stop).invoke("hi", config())
         assert turns(memory) == [("hi", False), ("dear", False)]
 
     async def test_an_error_without_words_is_passed_over_too(self, memory: AgentMemory) -> None:
@@ -151,7 +151,7 @@ class TestCallbacks:
         def fail_mutely(_: Any) -> None:
             raise MuteError
 
-        assert memory.wrap(Model().runnable, on_turn=fail_mutely).invoke("hi", config()) == "dear"
+        assert memory.wrap(Model().runnable, on_exchange=fail_mutely).invoke("hi", config()) == "dear"
         assert memory.failures == 1
 
     async def test_what_would_have_to_be_awaited_is_refused_at_once(self, memory: AgentMemory) -> None:
@@ -163,21 +163,16 @@ class TestCallbacks:
                 return None
 
         for callback in (later, partial(later), Later()):
-            for name in ("remember", "on_turn"):
+            for name in ("remember", "on_exchange"):
                 with pytest.raises(InvalidInputError, match=name):
                     memory.wrap(Model().runnable, **{name: callback})  # type: ignore[arg-type]
-        with pytest.raises(InvalidInputError, match="on_turn"):
-            memory.wrap(Model().runnable, on_turn=5)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="on_exchange"):
+            memory.wrap(Model().runnable, on_exchange=5)  # type: ignore[arg-type]
 
-    async def test_a_filter_that_fails_is_recall_that_fails(self, lenient: AgentMemory, run: Run) -> None:
-        class Broken:
-            def __str__(self) -> str:
-                raise ZeroDivisionError
-
-        chain = lenient.wrap(Model().runnable, filter=Broken())  # type: ignore[arg-type]
-        assert await run(chain, "hi", config()) == "dear"
-        assert turns(lenient) == [("hi", False), ("dear", False)]
-        assert lenient.failures == 1
+    def test_what_recall_would_refuse_is_refused_before_any_exchange(self, lenient: AgentMemory) -> None:
+        for options in ({"filter": object()}, {"k": 0}, {"kind": ""}, {"distance_threshold": -1.0}):
+            with pytest.raises(InvalidInputError, match=next(iter(options))):
+                lenient.wrap(Model().runnable, **options)
 
 
 class TestWhatCannotBeStored:
@@ -192,8 +187,8 @@ class TestWhatCannotBeStored:
         assert model.asked == []
 
     async def test_or_the_chain_goes_on_without_storing_it(self, lenient: AgentMemory, run: Run) -> None:
-        reports: list[TurnReport] = []
-        chain = lenient.wrap(Model().runnable, on_turn=reports.append)
+        reports: list[ExchangeReport] = []
+        chain = lenient.wrap(Model().runnable, on_exchange=reports.append)
         odd = HumanMessage("hi", additional_kwargs={"a": {1}})
         assert await run(chain, odd, config()) == "dear"
         assert turns(lenient) == []
@@ -211,8 +206,8 @@ class TestWhatCannotBeStored:
         assert "chain_end" in actions(memory)
 
     async def test_or_it_is_returned(self, lenient: AgentMemory, run: Run) -> None:
-        reports: list[TurnReport] = []
-        chain = lenient.wrap(Model(self.ODD).runnable, on_turn=reports.append)
+        reports: list[ExchangeReport] = []
+        chain = lenient.wrap(Model(self.ODD).runnable, on_exchange=reports.append)
         assert await run(chain, "hi", config()) == self.ODD
         assert turns(lenient) == [("hi", True)]
         assert len(reports[0].failures) == 1
@@ -221,7 +216,7 @@ class TestWhatCannotBeStored:
     async def test_an_answer_without_json_is_on_the_error_too(self, memory: AgentMemory, run: Run) -> None:
         circular: dict[str, Any] = {}
         circular["again"] = circular
-        with pytest.raises(TurnNotStoredError, match="Circular") as caught:
+        with pytest.raises(ExchangeNotStoredError, match="Circular") as caught:
             await run(memory.wrap(Model(circular).runnable), "hi", config())
         assert caught.value.output is circular
         assert isinstance(caught.value.__cause__, ValueError)
@@ -231,7 +226,7 @@ class TestWhatCannotBeStored:
         self, memory: AgentMemory, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(memory.long_term, "remember_op", fail)
-        with pytest.raises(TurnNotStoredError, match="ZeroDivisionError") as caught:
+        with pytest.raises(ExchangeNotStoredError, match="ZeroDivisionError") as caught:
             await run(memory.wrap(Model().runnable), "hi", config())
         assert caught.value.output == "dear"
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
@@ -374,7 +369,7 @@ class TestWhatIsSaid:
                 raise OSError("odd")
 
         answer = Odd(output="ok")
-        with pytest.raises(TurnNotStoredError) as caught:
+        with pytest.raises(ExchangeNotStoredError) as caught:
             memory.wrap(RunnableLambda(lambda _: answer)).invoke({"input": "Hi"}, config())
         assert caught.value.output is answer
         assert contents(memory) == ["Hi"]

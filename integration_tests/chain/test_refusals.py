@@ -89,14 +89,14 @@ class TestNested:
             with pytest.raises(InvalidInputError, match="stored twice"):
                 memory.wrap(twin.wrap(OK))
             inner = twin.wrap(OK)
-            with pytest.raises(InvalidInputError, match="inside another turn"):
+            with pytest.raises(InvalidInputError, match="inside another one"):
                 await run(memory.wrap(RunnableLambda(lambda _: inner.invoke("hi", config()))), "hi", config())
 
     async def test_one_inside_a_function_is_refused_when_it_runs(self, memory: AgentMemory, run: Run) -> None:
         asked: list[Any] = []
         inner = memory.wrap(RunnableLambda(asked.append))
         for calling in (lambda said: inner.invoke("hi", config()), lambda said: inner):
-            with pytest.raises(InvalidInputError, match="inside another turn"):
+            with pytest.raises(InvalidInputError, match="inside another one"):
                 await run(memory.wrap(RunnableLambda(calling)), "hi", config())
         assert asked == []
         assert contents(memory) == ["hi"]
@@ -104,7 +104,7 @@ class TestNested:
     async def test_beside_others_at_once_too(self, memory: AgentMemory, run: Run) -> None:
         inner = memory.wrap(OK)
         both = RunnableParallel(a=lambda said: inner.invoke("a", config()), b=OK)
-        with pytest.raises(InvalidInputError, match="inside another turn"):
+        with pytest.raises(InvalidInputError, match="inside another one"):
             await run(memory.wrap(both), "hi", config())
 
     async def test_one_with_a_session_of_its_own_may_be_inside(self, memory: AgentMemory, run: Run) -> None:

@@ -18,8 +18,8 @@ from integration_tests.chain.conftest import Run, actions, ainvoke, config, cont
 from integration_tests.conftest import Counting
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
+from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.errors import InvalidInputError, StoreConnectionError, WrongKeyTypeError
-from langchain_agentmem.turn import TurnReport
 
 PROMPT = ChatPromptTemplate.from_messages(
     [("system", "Known:\n{memories}"), MessagesPlaceholder("chat_history"), ("human", "{input}")]
@@ -29,14 +29,14 @@ ECHO = RunnableLambda(lambda prompt: AIMessage(f"heard {prompt.to_messages()[-1]
 
 async def test_a_turn_reads_recalls_answers_and_writes(memory: AgentMemory, run: Run) -> None:
     memory.long_term.remember("the editor theme is dark", user="alice", kind="semantic")
-    reports: list[TurnReport] = []
+    reports: list[ExchangeReport] = []
     prompts: list[list[BaseMessage]] = []
 
     def answer(prompt: PromptValue) -> AIMessage:
         prompts.append(prompt.to_messages())
         return AIMessage("noted")
 
-    chain = memory.wrap(PROMPT | RunnableLambda(answer), on_turn=reports.append)
+    chain = memory.wrap(PROMPT | RunnableLambda(answer), on_exchange=reports.append)
     assert (await run(chain, {"input": "is the theme dark"}, config())).content == "noted"
     assert (await run(chain, {"input": "and the font"}, config())).content == "noted"
 
@@ -73,8 +73,8 @@ async def test_a_turn_is_two_round_trips_and_one_embedding(url: str, run: Run) -
 
 
 async def test_a_turn_does_not_recall_itself(memory: AgentMemory, run: Run) -> None:
-    reports: list[TurnReport] = []
-    chain = memory.wrap(PROMPT | ECHO, on_turn=reports.append)
+    reports: list[ExchangeReport] = []
+    chain = memory.wrap(PROMPT | ECHO, on_exchange=reports.append)
     await run(chain, {"input": "my favorite color is teal"}, config())
     await run(chain, {"input": "my favorite color is teal"}, config("t2"))
     assert reports[0].recalled == []
@@ -84,8 +84,8 @@ async def test_a_turn_does_not_recall_itself(memory: AgentMemory, run: Run) -> N
 
 
 async def test_users_and_namespaces_do_not_see_each_others_memories(memory: AgentMemory, run: Run) -> None:
-    reports: list[TurnReport] = []
-    chain = memory.wrap(PROMPT | ECHO, on_turn=reports.append)
+    reports: list[ExchangeReport] = []
+    chain = memory.wrap(PROMPT | ECHO, on_exchange=reports.append)
     await run(chain, {"input": "my favorite color is teal"}, config())
     for other in (config("t2", "bob"), config("t3", "Alice"), config("t4", namespace="work")):
         await run(chain, {"input": "my favorite color is teal"}, other)
@@ -232,12 +232,12 @@ async def test_recall_options_reach_recall(memory: AgentMemory) -> None:
             kind="semantic" if number % 2 else "episodic",
             embedding=WordEmbeddings().embed_query(f"fact number {number}"),
         )
-    reports: list[TurnReport] = []
+    reports: list[ExchangeReport] = []
     memory.wrap(
-        ECHO_TEXT, k=2, kind="semantic", distance_threshold=None, remember=None, on_turn=reports.append
+        ECHO_TEXT, k=2, kind="semantic", distance_threshold=None, remember=None, on_exchange=reports.append
     ).invoke("fact number", config())
     assert [hit.kind for hit in reports[0].recalled] == ["semantic"] * 2
-    memory.wrap(ECHO_TEXT, distance_threshold=0.0, remember=None, on_turn=reports.append).invoke(
+    memory.wrap(ECHO_TEXT, distance_threshold=0.0, remember=None, on_exchange=reports.append).invoke(
         "fact", config()
     )
     assert reports[1].recalled == []
@@ -277,8 +277,8 @@ async def test_a_missing_input_is_refused(memory: AgentMemory) -> None:
 async def test_a_text_over_the_limit_does_not_stop_the_turn_and_is_reported(
     memory: AgentMemory, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reports: list[TurnReport] = []
-    memory.wrap(ECHO_TEXT, on_turn=reports.append).invoke("x" * 40_000, config())
+    reports: list[ExchangeReport] = []
+    memory.wrap(ECHO_TEXT, on_exchange=reports.append).invoke("x" * 40_000, config())
     assert len(contents(memory)[0]) == 40_000
     assert reports[0].failures == [
         "memory: a text of over 32768 bytes (the setting max_text_bytes) is in the session, but neither "
@@ -339,9 +339,11 @@ class TestFailures:
         self, url: str, bare: redis.Redis, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
         bare.set("agent:session:t1", "mine")
-        reports: list[TurnReport] = []
+        reports: list[ExchangeReport] = []
         async with AgentMemory(url, embeddings=WordEmbeddings(), on_error="continue") as memory:
-            assert await run(memory.wrap(ECHO_TEXT, on_turn=reports.append), "hello there", config()) == "ok"
+            assert (
+                await run(memory.wrap(ECHO_TEXT, on_exchange=reports.append), "hello there", config()) == "ok"
+            )
             assert memory.failures == 2
             assert [failure.split(":")[0] for failure in reports[0].failures] == ["history", "append"]
             assert reports[0].remembered is not None

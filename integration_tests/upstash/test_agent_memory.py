@@ -27,13 +27,13 @@ from langchain_agentmem import (
     UpstashChatMessageHistory,
     UpstashLongTermMemory,
 )
+from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
     StoreAuthenticationError,
     StoreRateLimitError,
 )
-from langchain_agentmem.turn import TurnReport
 
 PROMPT = ChatPromptTemplate.from_messages(
     [("system", "Known:\n{memories}"), MessagesPlaceholder("chat_history"), ("human", "{input}")]
@@ -66,8 +66,8 @@ def warm(memory: AgentMemory, emulator: Emulator) -> AgentMemory:
 
 
 async def test_a_turn_is_two_requests(warm: AgentMemory, emulator: Emulator, do: Do) -> None:
-    reports: list[TurnReport] = []
-    chain = warm.wrap(CHAIN, on_turn=reports.append)
+    reports: list[ExchangeReport] = []
+    chain = warm.wrap(CHAIN, on_exchange=reports.append)
     await do(chain, "invoke", {"input": "I am allergic to peanuts."}, ids())
     assert len(emulator.requests) == 2
     warm.long_term.wait_indexing()  # type: ignore[union-attr]

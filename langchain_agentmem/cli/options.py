@@ -13,10 +13,10 @@ from langchain_agentmem.errors import InvalidInputError
 
 
 def _scope(param: typer.CallbackParam, value: str | None) -> str | None:
-    from langchain_agentmem.core.checks import scope
+    from langchain_agentmem.core.checks import validate_id
 
     try:
-        return value if value is None else scope(param.name or "", value)
+        return value if value is None else validate_id(param.name or "", value)
     except InvalidInputError as error:
         raise typer.BadParameter(str(error)) from error
 

@@ -31,7 +31,7 @@ def utf8(name: str, value: Any) -> bytes:
         ) from error
 
 
-def scope(name: str, value: Any) -> str:
+def validate_id(name: str, value: Any) -> str:
     """A user, namespace, kind, thread or session id: any non-empty string up to 4 KiB of UTF-8."""
     size = len(utf8(name, value))
     if size == 0:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.errors import InvalidInputError
 
 # With a letter or digit: a lone underscore is a syntax error in a query.
@@ -31,19 +31,19 @@ class Keys:
 
     def session(self, thread_id: str) -> str:
         """The Hash of a thread's working memory."""
-        return self.session_prefix + scope("thread_id", thread_id)
+        return self.session_prefix + validate_id("thread_id", thread_id)
 
     def memory(self, memory_id: str) -> str:
         """The JSON document or Hash of one memory."""
-        return self.memory_prefix + scope("id", memory_id)
+        return self.memory_prefix + validate_id("id", memory_id)
 
     def events(self, thread_id: str) -> str:
         """The Stream of a thread's events."""
-        return self.events_prefix + scope("thread_id", thread_id)
+        return self.events_prefix + validate_id("thread_id", thread_id)
 
     def threads(self, user: str) -> str:
         """The sorted set of a user's threads."""
-        return self.threads_prefix + scope("user", user)
+        return self.threads_prefix + validate_id("user", user)
 
 
 def threads_prefix(session_prefix: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from langchain_agentmem.core.checks import scope, ttl
+from langchain_agentmem.core.checks import ttl, validate_id
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
 INPUTS = ("baseURL", "sessionId", "sessionTTL", "memoryKey", "windowSize")
@@ -47,7 +47,7 @@ class NodeParameters:
         given = _given("inputs", inputs, INPUTS)
         secrets = _given("credential", credential or {}, CREDENTIAL)
         try:
-            session_id = scope("sessionId", given["sessionId"]) if "sessionId" in given else None
+            session_id = validate_id("sessionId", given["sessionId"]) if "sessionId" in given else None
         except InvalidInputError as error:
             raise ConfigurationError(str(error)) from error
         url, token = _address(given, secrets)

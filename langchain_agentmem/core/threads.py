@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from langchain_agentmem.core import scripts
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Command, Op, call, ok, reads, text
 
@@ -104,7 +104,7 @@ def _members(reply: Any) -> Iterator[NotedThread | None]:
     )
     for member, score in pairs:
         try:
-            yield NotedThread(scope("thread_id", member.decode()), _score(score))
+            yield NotedThread(validate_id("thread_id", member.decode()), _score(score))
         except ValueError:  # it is no UTF-8, or too long
             yield None
 

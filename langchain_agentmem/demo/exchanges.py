@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.operations import Op, gather, ok
 from langchain_agentmem.demo.meter import Meter, measure
@@ -20,7 +21,6 @@ from langchain_agentmem.errors import AgentMemoryError
 from langchain_agentmem.events.event import Event
 from langchain_agentmem.events.redaction import redact
 from langchain_agentmem.longterm.types import MemoryRecord
-from langchain_agentmem.turn import TurnReport
 from langchain_agentmem.working.session import NOBODY, SessionState
 
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
@@ -89,7 +89,7 @@ class Exchanges:
         memory_id = uuid.uuid4().hex
         await self._store.note_exchange(asked.thread, memory_id, begins=state is None)
         _memory_id.set(memory_id)
-        reports: list[TurnReport] = []
+        reports: list[ExchangeReport] = []
         meter = measure()
         answer = ""
         try:
@@ -108,7 +108,7 @@ class Exchanges:
         yield happened
 
     async def _chunks(
-        self, asked: ExchangeRequest, state: SessionState | None, reports: list[TurnReport]
+        self, asked: ExchangeRequest, state: SessionState | None, reports: list[ExchangeReport]
     ) -> AsyncGenerator[str]:
         """Yield the answer of the wrapped runnable in parts."""
         chain = self._memory.wrap(
@@ -116,10 +116,10 @@ class Exchanges:
             history_key="chat_history",
             remember=None if asked.kind == SKIP else asked.kind,
             k=NEAREST,
+            mode=asked.mode,  # type: ignore[arg-type]  # checked when it was asked
             distance_threshold=self._threshold(asked.threshold),
-            on_turn=reports.append,
+            on_exchange=reports.append,
         )
-        chain.options.recall["mode"] = asked.mode
         inputs = {
             "input": asked.text,
             "goal": state.goal if state else "",
@@ -130,7 +130,7 @@ class Exchanges:
             async for chunk in chunks:
                 yield str(getattr(chunk, "text", chunk))
 
-    async def _happened(self, asked: ExchangeRequest, report: TurnReport, meter: Meter) -> dict[str, Any]:
+    async def _happened(self, asked: ExchangeRequest, report: ExchangeReport, meter: Meter) -> dict[str, Any]:
         """Return what became of the words, and what was near them before."""
         fate = await self._fate(asked, report)
         near = report.recalled
@@ -147,7 +147,7 @@ class Exchanges:
             "cost": {**_cost(meter), "model_ms": report.chain_seconds * 1000},
         }
 
-    async def _fate(self, asked: ExchangeRequest, report: TurnReport) -> dict[str, Any]:
+    async def _fate(self, asked: ExchangeRequest, report: ExchangeReport) -> dict[str, Any]:
         """Return what became of the words: stored, merged into a memory, or neither."""
         remembered = report.remembered
         if remembered is None:

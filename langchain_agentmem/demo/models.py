@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
-from langchain_agentmem.core.checks import scope, utf8
+from langchain_agentmem.core.checks import utf8, validate_id
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Event, cut
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
@@ -28,7 +28,7 @@ _MESSAGE_BYTES = 8_000
 
 
 def _scope(value: str, info: ValidationInfo) -> str:
-    return scope(info.field_name or "value", value)
+    return validate_id(info.field_name or "value", value)
 
 
 def _mode(value: str) -> str:

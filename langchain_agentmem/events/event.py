@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeAlias
 
-from langchain_agentmem.core.checks import YEAR_10000, scope
+from langchain_agentmem.core.checks import YEAR_10000, validate_id
 from langchain_agentmem.core.operations import text
 from langchain_agentmem.errors import InvalidInputError
 
@@ -69,13 +69,13 @@ def event_fields(
         InvalidInputError: The action is empty, or something is not of its type.
     """
     fields = {
-        "action": scope("action", action),
+        "action": validate_id("action", action),
         "detail": cut(_string("detail", detail), max_detail_bytes),
         "ts": f"{time.time() if ts is None else _number('ts', ts):.6f}",
         "run_id": cut(str(run_id or ""), _MAX_NAME_BYTES),
         "parent_run_id": cut(str(parent_run_id or ""), _MAX_NAME_BYTES),
         "name": cut(_string("name", name), _MAX_NAME_BYTES),
-        "user": scope("user", user) if user else "",
+        "user": validate_id("user", user) if user else "",
     }
     if duration_seconds is not None:
         fields["duration_seconds"] = f"{_number('duration_seconds', duration_seconds):.6f}"

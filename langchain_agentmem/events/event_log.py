@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core import threads
-from langchain_agentmem.core.checks import positive, scope, ttl, utf8
+from langchain_agentmem.core.checks import positive, ttl, utf8, validate_id
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
@@ -233,7 +233,7 @@ class EventLog(Connected):
         """Delete a user's events from threads that are known; see `operations.forget`."""
         return operations.forget(
             self._keys,
-            scope("user", user),
+            validate_id("user", user),
             removed,
             own=own,
             unowned=unowned,
@@ -251,7 +251,7 @@ class EventLog(Connected):
 
     def _forget(self, user: str, thread_ids: Iterable[str], thorough: bool) -> Op[int]:
         removed, own = Removed(), list(dict.fromkeys(thread_ids))
-        noted = yield from threads.every(self._keys, scope("user", user))
+        noted = yield from threads.every(self._keys, validate_id("user", user))
         rest = [one.thread_id for one in noted if one.thread_id not in own]
         yield from self.forget_op(user, removed, own=own, others=rest, thorough=thorough)
         return removed.all()
@@ -293,7 +293,7 @@ class EventLog(Connected):
     def _entries(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
         limit = self.max_detail_bytes
         return [
-            (scope("thread_id", thread_id), event_fields(**event, max_detail_bytes=limit))
+            (validate_id("thread_id", thread_id), event_fields(**event, max_detail_bytes=limit))
             for thread_id, event in events
         ]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.events.description import describe, describe_end
 from langchain_agentmem.events.event import event_fields
 from langchain_agentmem.events.sinks import Sink
@@ -37,8 +37,8 @@ class Recorder:
 
     def __init__(self, sink: Sink, thread_id: str, user: str, max_detail_bytes: int) -> None:
         self.sink = sink
-        self.thread_id = scope("thread_id", thread_id)
-        self.user = scope("user", user) if user else ""
+        self.thread_id = validate_id("thread_id", thread_id)
+        self.user = validate_id("user", user) if user else ""
         self._max_detail_bytes = max_detail_bytes
         self._runs: OrderedDict[str, _Run] = OrderedDict()
 

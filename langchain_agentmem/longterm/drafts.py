@@ -49,7 +49,7 @@ class Drafting:
         self.new_id: Callable[[], str] = lambda: uuid.uuid4().hex
         self.max_text_bytes = checks.positive("max_text_bytes", max_text_bytes)
         self.ttl_by_kind = {
-            checks.scope("kind", kind): checks.ttl(f"ttl_by_kind[{kind!r}]", ttl)
+            checks.validate_id("kind", kind): checks.ttl(f"ttl_by_kind[{kind!r}]", ttl)
             for kind, ttl in ttl_by_kind.items()
         }
 
@@ -71,16 +71,16 @@ class Drafting:
         Raises:
             InvalidInputError: Something about it cannot be stored.
         """
-        checks.scope("kind", kind)
+        checks.validate_id("kind", kind)
         return Draft(
-            id=self.new_id() if id is None else checks.scope("id", id),
+            id=self.new_id() if id is None else checks.validate_id("id", id),
             text=checks.bounded_text("text", text, self.max_text_bytes),
-            user=checks.scope("user", user),
-            namespace=checks.scope("namespace", namespace),
+            user=checks.validate_id("user", user),
+            namespace=checks.validate_id("namespace", namespace),
             kind=kind,
             source_thread=source_thread
             if source_thread == ""
-            else checks.scope("source_thread", source_thread),
+            else checks.validate_id("source_thread", source_thread),
             ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, self.ttl_by_kind.get(kind))),
             metadata=encode_metadata(metadata),
             document_id=document_id,

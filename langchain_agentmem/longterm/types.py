@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import text
 
@@ -87,7 +87,7 @@ class Scope:
         Raises:
             InvalidInputError: The user is missing or empty, or a name is not usable.
         """
-        return cls.of_any(scope("user", user), namespace, kind)
+        return cls.of_any(validate_id("user", user), namespace, kind)
 
     @classmethod
     def of_any(cls, user: str | None, namespace: str | None, kind: str | None) -> Scope:
@@ -111,7 +111,7 @@ class Scope:
 
 
 def _name(field: str, value: str | None) -> str | None:
-    return None if value is None else scope(field, value)
+    return None if value is None else validate_id(field, value)
 
 
 def _tag(value: str | None) -> str:

@@ -61,7 +61,9 @@ class MemoryVectorStore(VectorStore):
                 "no vectors."
             )
         self.memory = memory
-        self.scope = Scope.of_user(user, checks.scope("namespace", namespace), checks.scope("kind", kind))
+        self.scope = Scope.of_user(
+            user, checks.validate_id("namespace", namespace), checks.validate_id("kind", kind)
+        )
         self._about: dict[str, Any] = {
             "user": user,
             "namespace": namespace,
@@ -246,7 +248,9 @@ class MemoryVectorStore(VectorStore):
         ids: Sequence[str | None] | None,
     ) -> tuple[list[str], list[WriteBatch]]:
         names = [None] * len(texts) if ids is None else ids
-        document_ids = [uuid.uuid4().hex if name is None else checks.scope("id", name) for name in names]
+        document_ids = [
+            uuid.uuid4().hex if name is None else checks.validate_id("id", name) for name in names
+        ]
         return document_ids, self.memory.write_batches(
             texts,
             metadatas=metadatas,
@@ -258,7 +262,7 @@ class MemoryVectorStore(VectorStore):
         )
 
     def _memory_id(self, document_id: str) -> str:
-        scoped = " ".join([*self.scope.tags(), checks.scope("id", document_id)])
+        scoped = " ".join([*self.scope.tags(), checks.validate_id("id", document_id)])
         return hashlib.sha256(scoped.encode()).hexdigest()
 
     def _keys(self, ids: Sequence[str]) -> list[str]:

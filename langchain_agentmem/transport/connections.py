@@ -24,7 +24,7 @@ from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import address_of
-from langchain_agentmem.transport.retries import Sending
+from langchain_agentmem.transport.retries import InFlightBatch
 from langchain_agentmem.transport.urls import Source, is_rest, open_source
 
 
@@ -109,7 +109,7 @@ class _InThreads(AsyncDriver):
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    async def _attempt(self, sending: Sending) -> None:
+    async def _attempt(self, sending: InFlightBatch) -> None:
         await asyncio.to_thread(self._driver._attempt, sending)
 
     async def aclose(self) -> None:

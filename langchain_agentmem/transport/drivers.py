@@ -9,7 +9,7 @@ from tenacity import AsyncRetrying, Retrying
 
 from langchain_agentmem.core.operations import Batch, Effect, Op, Step, T
 from langchain_agentmem.errors import AgentMemoryError, StoreError
-from langchain_agentmem.transport.retries import PACE, NotRun, Sending
+from langchain_agentmem.transport.retries import PACE, InFlightBatch, Retryable
 
 # What reading a reply raises that is of another type or shape than the command's.
 _MISFITS = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
@@ -51,19 +51,19 @@ class Driver(ABC):
             op.close()
 
     def _exchange(self, batch: Batch) -> list[Any]:
-        sending = Sending(batch)
+        sending = InFlightBatch(batch)
         try:
             try:
                 self._attempt(sending)
-            except NotRun:
+            except Retryable:
                 Retrying(**PACE)(self._attempt, sending)
-        except NotRun as signal:
+        except Retryable as signal:
             return sending.give_up(signal.cause)
         return sending.replies
 
     @abstractmethod
-    def _attempt(self, sending: Sending) -> None:
-        """Send what is left; raise `NotRun` if it may be sent again, or the error if it may not."""
+    def _attempt(self, sending: InFlightBatch) -> None:
+        """Send what is left; raise `Retryable` if it may be sent again, or the error if it may not."""
 
     @abstractmethod
     def close(self) -> None:
@@ -94,18 +94,18 @@ class AsyncDriver(ABC):
             op.close()
 
     async def _exchange(self, batch: Batch) -> list[Any]:
-        sending = Sending(batch)
+        sending = InFlightBatch(batch)
         try:
             try:
                 await self._attempt(sending)
-            except NotRun:
+            except Retryable:
                 await AsyncRetrying(**PACE)(self._attempt, sending)
-        except NotRun as signal:
+        except Retryable as signal:
             return sending.give_up(signal.cause)
         return sending.replies
 
     @abstractmethod
-    async def _attempt(self, sending: Sending) -> None:
+    async def _attempt(self, sending: InFlightBatch) -> None:
         """Async version of `Driver._attempt`."""
 
     @abstractmethod

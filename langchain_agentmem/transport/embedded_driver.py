@@ -14,7 +14,7 @@ from langchain_agentmem.errors import StoreConnectionError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
-from langchain_agentmem.transport.retries import NotRun, Sending
+from langchain_agentmem.transport.retries import InFlightBatch, Retryable
 
 
 class EmbeddedDriver(Driver):
@@ -32,11 +32,11 @@ class EmbeddedDriver(Driver):
         self._url = server.url
         self._driver = connect(self._url)
 
-    def _attempt(self, sending: Sending) -> None:
+    def _attempt(self, sending: InFlightBatch) -> None:
         url, driver = self._url, self._driver
         try:
             driver._attempt(sending)
-        except NotRun as signal:
+        except Retryable as signal:
             if not isinstance(signal.cause, StoreConnectionError):
                 raise
             if (again := self._server._url_after_failure(url)) is None:
@@ -64,11 +64,11 @@ class AsyncEmbeddedDriver(AsyncDriver):
         self._url = server.url
         self._driver = connect(self._url)
 
-    async def _attempt(self, sending: Sending) -> None:
+    async def _attempt(self, sending: InFlightBatch) -> None:
         url, driver = self._url, self._driver
         try:
             await driver._attempt(sending)
-        except NotRun as signal:
+        except Retryable as signal:
             if not isinstance(signal.cause, StoreConnectionError):
                 raise
             if (again := await asyncio.to_thread(self._server._url_after_failure, url)) is None:

@@ -28,7 +28,7 @@ from langchain_agentmem.core.operations import Command
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.redis_errors import answered, hide, underlying, unreachable
-from langchain_agentmem.transport.retries import Sending
+from langchain_agentmem.transport.retries import InFlightBatch
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -60,7 +60,7 @@ class _OnClient:
         caches = getattr(self._pool, "cache", None) is not None
         self._unchecked = notified and not caches and hasattr(self._pool.connection_class, "can_read")
 
-    def _not_made(self, error: Exception, sending: Sending) -> Exception:
+    def _not_made(self, error: Exception, sending: InFlightBatch) -> Exception:
         """What to raise when the pool has no connection to give."""
         error = underlying(error)
         hide(error, self._password, "password")
@@ -68,7 +68,7 @@ class _OnClient:
             return ConfigurationError(f"No connection to {self._where} can be made: {error}.")
         return sending.unsent(unreachable(error, self._where))
 
-    def _broken(self, error: Exception, sending: Sending, answers: Sequence[Any]) -> Exception:
+    def _broken(self, error: Exception, sending: InFlightBatch, answers: Sequence[Any]) -> Exception:
         """What to raise when the connection broke, or brought what is no reply, after these answers."""
         if isinstance(error, DataError | UnicodeEncodeError):
             return InvalidInputError(f"An argument of a command cannot be sent: {error}.")
@@ -84,7 +84,7 @@ class RedisDriver(_OnClient, Driver):
         super().__init__(client)
         self.client = client
 
-    def _attempt(self, sending: Sending) -> None:
+    def _attempt(self, sending: InFlightBatch) -> None:
         try:
             connection = self._pool.get_connection()
             if self._unchecked:
@@ -142,7 +142,7 @@ class AsyncRedisDriver(_OnClient, AsyncDriver):
         self._free = asyncio.Semaphore(self._pool.max_connections)
         self._last_used = 0.0
 
-    async def _attempt(self, sending: Sending) -> None:
+    async def _attempt(self, sending: InFlightBatch) -> None:
         await self._free.acquire()
         try:
             try:

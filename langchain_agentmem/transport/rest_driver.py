@@ -34,7 +34,7 @@ from langchain_agentmem.transport.rest_api import (
     token_of,
     without_token,
 )
-from langchain_agentmem.transport.retries import NotRun, Sending
+from langchain_agentmem.transport.retries import InFlightBatch, Retryable
 from langchain_agentmem.transport.time_limits import extend, timeout
 
 try:
@@ -96,7 +96,7 @@ class _Conversation:
         self._timeout_seconds = timeout_seconds
         self._sync_token = ""  # with it, a read on any replica sees the writes that were answered before
 
-    def request(self, sending: Sending) -> dict[str, Any]:
+    def request(self, sending: InFlightBatch) -> dict[str, Any]:
         """What to post."""
         headers = {_SYNC_TOKEN: self._sync_token} if self._sync_token else {}
         return {"url": self.database.url, "content": body(sending.left.values()), "headers": headers}
@@ -124,10 +124,10 @@ class _Conversation:
         except StoreError as error:
             return error
 
-    def settle(self, sending: Sending, outcome: list[Any] | StoreError) -> None:
-        """Take the outcome; raise `NotRun` if some of the batch must be sent again."""
+    def settle(self, sending: InFlightBatch, outcome: list[Any] | StoreError) -> None:
+        """Take the outcome; raise `Retryable` if some of the batch must be sent again."""
         if isinstance(outcome, StoreRateLimitError):
-            raise NotRun(outcome) from outcome
+            raise Retryable(outcome) from outcome
         if isinstance(outcome, StoreConnectionError):
             failed = sending.lost([], outcome)
             if failed is not outcome:
@@ -138,7 +138,7 @@ class _Conversation:
             raise StoreError(f"{self.database.where} sent {len(outcome)} replies for {len(sending.left)}.")
         sending.settle([addressable(*one) for one in zip(sending.left.values(), outcome, strict=True)])
 
-    def failure(self, sending: Sending, error: Exception, closed: bool) -> Exception:
+    def failure(self, sending: InFlightBatch, error: Exception, closed: bool) -> Exception:
         """What to raise when there was no answer. No message holds a header, and so the token."""
         if closed and isinstance(error, RuntimeError):
             return ConfigurationError("This memory is closed; make a new one.")
@@ -164,7 +164,7 @@ class RestDriver(Driver):
         self._client = client
         self._end = end
 
-    def _attempt(self, sending: Sending) -> None:
+    def _attempt(self, sending: InFlightBatch) -> None:
         request, content = self._talk.request(sending), bytearray()
         began = monotonic()
         self._end.at = began + self._talk.seconds(request)
@@ -194,7 +194,7 @@ class AsyncRestDriver(AsyncDriver):
         self._talk = talk
         self._client = client
 
-    async def _attempt(self, sending: Sending) -> None:
+    async def _attempt(self, sending: InFlightBatch) -> None:
         request, content = self._talk.request(sending), bytearray()
         began = asyncio.get_running_loop().time()
         try:

@@ -19,7 +19,7 @@ from langchain_agentmem.core.scripts import with_source
 from langchain_agentmem.errors import StoreConnectionError, StoreError, StoreLoadingError, StoreTimeoutError
 
 
-class NotRun(Exception):  # noqa: N818 - a signal between a driver and its retries, never seen outside
+class Retryable(Exception):  # noqa: N818 - a signal between a driver and its retries, never seen outside
     """Something in the batch surely did not run, or only reads, and may be sent again."""
 
     def __init__(self, cause: StoreError) -> None:
@@ -33,21 +33,21 @@ _IN_TIME, _AT_MOST = stop_after_delay(2.0), stop_after_delay(6.0)
 def _give_up(state: RetryCallState) -> bool:
     """Whether it is time to give up; not for want of a script's source, which the next attempt sends."""
     error = state.outcome.exception() if state.outcome is not None else None
-    unknown_script = isinstance(error, NotRun) and isinstance(error.cause.__cause__, NoScriptError)
+    unknown_script = isinstance(error, Retryable) and isinstance(error.cause.__cause__, NoScriptError)
     return _AT_MOST(state) if unknown_script else _IN_TIME(state)
 
 
 # How a driver paces its further attempts. Two seconds are enough for a supervisor to bring a killed
 # server back, and short enough for a server that is gone to be an error "within seconds".
 PACE: dict[str, Any] = {
-    "retry": retry_if_exception_type(NotRun),
+    "retry": retry_if_exception_type(Retryable),
     "wait": wait_random_exponential(multiplier=0.02, max=0.4),
     "stop": _give_up,
     "reraise": True,
 }
 
 
-class Sending:
+class InFlightBatch:
     """A batch on its way: the replies so far, and the commands still to be sent."""
 
     __slots__ = ("left", "replies")
@@ -57,10 +57,10 @@ class Sending:
         self.left: dict[int, Command] = dict(enumerate(batch))
 
     def settle(self, answers: Sequence[Any]) -> None:
-        """Take the answers to what was left; raise `NotRun` if some of it must be sent again."""
+        """Take the answers to what was left; raise `Retryable` if some of it must be sent again."""
         refused = self._take(answers)
         if refused is not None:
-            raise NotRun(refused)
+            raise Retryable(refused)
 
     def unsent(self, error: StoreError) -> Exception:
         """What to raise when there was no connection to send anything on.
@@ -69,7 +69,7 @@ class Sending:
         would take it again.
         """
         passes = isinstance(error, StoreConnectionError | StoreLoadingError)
-        return NotRun(error) if passes and not isinstance(error, StoreTimeoutError) else error
+        return Retryable(error) if passes and not isinstance(error, StoreTimeoutError) else error
 
     def lost(self, answers: Sequence[Any], error: StoreError) -> Exception:
         """What to raise when the connection broke after these answers."""
@@ -80,7 +80,7 @@ class Sending:
         if isinstance(error, StoreTimeoutError) or not (only_reads or demoted):
             return error
         self._take(answers)
-        return NotRun(error)
+        return Retryable(error)
 
     def give_up(self, cause: StoreError) -> list[Any]:
         """The replies, with `cause` for what never ran; raise it if nothing did."""

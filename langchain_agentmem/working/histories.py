@@ -15,7 +15,7 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 from typing_extensions import Self
 
-from langchain_agentmem.core.checks import Ttl, given, positive, scope
+from langchain_agentmem.core.checks import Ttl, given, positive, validate_id
 from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys, refuse_taken
 from langchain_agentmem.core.messages import checked_messages, encode_entry
@@ -89,7 +89,7 @@ class _History(Connected, BaseChatMessageHistory):
         await self.transport.arun(self._delete(self._id(session_id)))
 
     def _id(self, session_id: str | None) -> str:
-        return self.session_id if session_id is None else scope("session_id", session_id)
+        return self.session_id if session_id is None else validate_id("session_id", session_id)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(session_id={self.session_id!r})"
@@ -133,9 +133,9 @@ class RedisHashChatMessageHistory(_History):
         transport: Transport | None = None,
         socket_timeout_seconds: float = 5.0,
     ) -> None:
-        self.session_id = scope("session_id", uuid.uuid4().hex if session_id is None else session_id)
+        self.session_id = validate_id("session_id", uuid.uuid4().hex if session_id is None else session_id)
         self.memory_key = memory_key
-        self._user = scope("user", user)
+        self._user = validate_id("user", user)
         self._working = WorkingMemory(
             url,
             client=client,
@@ -175,7 +175,7 @@ class _ListHistory(_History):
         key_prefix: str,
         window: int | None,
     ) -> None:
-        self.session_id = scope("session_id", uuid.uuid4().hex if session_id is None else session_id)
+        self.session_id = validate_id("session_id", uuid.uuid4().hex if session_id is None else session_id)
         self.memory_key = memory_key
         self._key_prefix = key_prefix
         self._ttl_seconds = checked_ttl("session_ttl", session_ttl)

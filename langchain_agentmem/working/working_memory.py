@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core import keys, threads
-from langchain_agentmem.core.checks import Ttl, epoch_seconds, given, positive, scope, utf8
+from langchain_agentmem.core.checks import Ttl, epoch_seconds, given, positive, utf8, validate_id
 from langchain_agentmem.core.checks import ttl as checked_ttl
 from langchain_agentmem.core.keys import Keys, refuse_taken
 from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
@@ -388,7 +388,7 @@ class WorkingMemory(Connected):
     def list_sessions_op(self, user: str, limit: int, cursor: str | None) -> Op[SessionPage]:
         """The operation of `list_sessions`."""
         return listing.sessions_of(
-            self._keys, scope("user", user), positive("limit", limit), cursor, self.load_op
+            self._keys, validate_id("user", user), positive("limit", limit), cursor, self.load_op
         )
 
     def list_threads_op(self, limit: int | None) -> Op[list[str]]:
@@ -403,20 +403,20 @@ class WorkingMemory(Connected):
         raw = yield from keys_under(self.key_prefix, "hash")
         ids = {key: _id_in(key, self.key_prefix) for key in raw}
         odd = {key: Owner(None) for key, thread_id in ids.items() if thread_id is None}
-        yield from operations.forget_sessions(odd, scope("user", user), removed)
+        yield from operations.forget_sessions(odd, validate_id("user", user), removed)
         return [thread_id for thread_id in ids.values() if thread_id is not None]
 
     def threads_op(self, user: str) -> Op[list[NotedThread]]:
         """The threads in a user's record, those written to last first. One round trip per thousand."""
-        return threads.every(self._keys, scope("user", user))
+        return threads.every(self._keys, validate_id("user", user))
 
     def drop_threads_op(self, user: str, noted: Sequence[NotedThread]) -> Op[None]:
         """Take threads out of a user's record, except those written to meanwhile. One round trip."""
-        return threads.drop(self._keys, scope("user", user), noted)
+        return threads.drop(self._keys, validate_id("user", user), noted)
 
     def noted_op(self, user: str, thread_ids: Sequence[str]) -> Op[list[NotedThread]]:
         """Those of the threads that are in a user's record. One round trip."""
-        return threads.as_noted(self._keys, scope("user", user), thread_ids)
+        return threads.as_noted(self._keys, validate_id("user", user), thread_ids)
 
     def owners_op(self, thread_ids: Sequence[str], removed: Removed) -> Op[dict[str, Owner]]:
         """Whose the sessions of these threads are; see `operations.owners`. One round trip."""
@@ -429,7 +429,7 @@ class WorkingMemory(Connected):
     def forget_op(self, user: str, sessions: Mapping[str, Owner], removed: Removed) -> Op[list[str]]:
         """Delete the user's sessions among these threads; the ids of those deleted. One round trip."""
         by_key = {self.key(one): owner for one, owner in sessions.items()}
-        gone = yield from operations.forget_sessions(by_key, scope("user", user), removed)
+        gone = yield from operations.forget_sessions(by_key, validate_id("user", user), removed)
         return [one for one, deleted in zip(sessions, gone, strict=True) if deleted]
 
     def encode(self, message: BaseMessage, ts: float) -> bytes:
@@ -478,8 +478,8 @@ class WorkingMemory(Connected):
             now=now,
             ttl_seconds=self.ttl_seconds,
             window=self.max_turns,
-            user=scope("user", user),
-            agent=scope("agent", agent),
+            user=validate_id("user", user),
+            agent=validate_id("agent", agent),
             fields=fields,
             listed=self._listed(thread_id),
             replaces=replaces,
@@ -570,19 +570,19 @@ class WorkingMemory(Connected):
     def _listed(self, thread_id: str) -> operations.Listed | None:
         if self.list_prefix is None:
             return None
-        key = self.list_prefix + scope("thread_id", thread_id)
+        key = self.list_prefix + validate_id("thread_id", thread_id)
         refuse_taken("thread_id", key, self._reserved)
         return operations.Listed(key, self.max_turns)
 
 
 def _named(user: str | None) -> str | None:
-    return None if user is None else scope("user", user)
+    return None if user is None else validate_id("user", user)
 
 
 def _id_in(key: bytes, prefix: str) -> str | None:
     """The thread id in a session's key; `None` if no id can be what stands there."""
     try:
-        return scope("thread_id", key[len(prefix.encode()) :].decode())
+        return validate_id("thread_id", key[len(prefix.encode()) :].decode())
     except ValueError:
         return None
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from langchain_agentmem.chain.options import RecalledMemories
 from langchain_agentmem.cli.chat.models import around, as_data, compose
 from langchain_agentmem.longterm.types import MemoryRecord
-from langchain_agentmem.turn import RecalledMemories
 
 
 def recalled(*texts: str) -> RecalledMemories:

@@ -37,12 +37,12 @@ def test_keys_are_what_the_design_says() -> None:
 @pytest.mark.parametrize("value", ["", None, 3, b"x", ["x"], "\ud800", "x" * 4097, "é" * 2049])
 def test_what_is_no_scope_is_refused(value: Any) -> None:
     with pytest.raises(InvalidInputError, match="user"):
-        checks.scope("user", value)
+        checks.validate_id("user", value)
 
 
 @pytest.mark.parametrize("value", [" ", "\x00", "x" * 4096, "é" * 2048])
 def test_any_other_string_is_a_scope(value: str) -> None:
-    assert checks.scope("user", value) == value
+    assert checks.validate_id("user", value) == value
 
 
 @pytest.mark.parametrize("value", [0, -5, True, 1.5, "60", 2**31])

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import NoScriptError
 
 from langchain_agentmem.errors import StoreConnectionError, StoreError
-from langchain_agentmem.transport.retries import PACE, NotRun
+from langchain_agentmem.transport.retries import PACE, Retryable
 
 
 def refusal(cause: Exception | None) -> StoreError:
@@ -32,5 +32,5 @@ def test_an_attempt_that_only_lacked_a_script_is_not_the_last(
     cause: Exception | None, seconds: float, stops: bool
 ) -> None:
     outcome: Future[Any] = Future()
-    outcome.set_exception(NotRun(refusal(cause)))
+    outcome.set_exception(Retryable(refusal(cause)))
     assert PACE["stop"](SimpleNamespace(outcome=outcome, seconds_since_start=seconds)) is stops

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.chain.options import ExchangeReport
     from langchain_agentmem.events.event import Event
-    from langchain_agentmem.turn import TurnReport
     from langchain_agentmem.working.session import SessionState
 
 _EVENTS_SHOWN = 6
@@ -59,10 +59,10 @@ class Conversation:
         self.memory, self.screen = memory, screen
         self.user, self.namespace, self.thread = user, namespace, ""
         self._kind, self._model = kind, model
-        self._reports: list[TurnReport] = []
+        self._reports: list[ExchangeReport] = []
         self._last_event: str | None = None
         self._chain = memory.wrap(
-            answering, history_key="chat_history", remember=kind, on_turn=self._reports.append
+            answering, history_key="chat_history", remember=kind, on_exchange=self._reports.append
         )
 
     def switch(self, thread: str | None) -> SessionState | None:
@@ -136,7 +136,7 @@ class Conversation:
         notes = {name: getattr(state, name, "") for name in ("goal", "scratchpad")}
         return {"input": words, **notes}
 
-    def _show(self, words: str, report: TurnReport, events: Sequence[Event]) -> None:
+    def _show(self, words: str, report: ExchangeReport, events: Sequence[Event]) -> None:
         near = [record for record in report.recalled if record.distance is not None]
         read, answer, write = map(
             milliseconds, (report.read_seconds, report.chain_seconds, report.write_seconds)
@@ -150,7 +150,7 @@ class Conversation:
             ]
         )
 
-    def _fate(self, words: str, report: TurnReport) -> str:
+    def _fate(self, words: str, report: ExchangeReport) -> str:
         remembered = report.remembered
         if remembered is None:
             reason = "--kind skip" if self._kind is None else f"too long: {len(words.encode()):,} bytes"

@@ -11,7 +11,7 @@ from langchain_agentmem.cli.console import counted, one_line
 from langchain_agentmem.cli.events import show_events
 from langchain_agentmem.cli.memories import show_memories
 from langchain_agentmem.cli.sessions import show_sessions
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -84,14 +84,14 @@ def _thread(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     if not rest:
         page = conversation.memory.list_sessions(user=conversation.user, limit=_THREADS_LISTED)
         return show_sessions(conversation.screen, page.sessions, current=conversation.thread)
-    state = conversation.switch(None if rest == "new" else scope("thread", rest))
+    state = conversation.switch(None if rest == "new" else validate_id("thread", rest))
     found = "new" if state is None else counted(state.turn_count, "message")
     return conversation.screen.facts([("thread", f"{one_line(conversation.thread)} ({found})")])
 
 
 def _user(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     if rest:
-        conversation.user = scope("user", rest)
+        conversation.user = validate_id("user", rest)
         conversation.switch(None)  # or two users would share a conversation
     shown = ("user", conversation.user), ("thread", conversation.thread)
     conversation.screen.facts([(label, one_line(value)) for label, value in shown])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_agentmem.core import json
-from langchain_agentmem.core.checks import Ttl, epoch_seconds, scope, ttl
+from langchain_agentmem.core.checks import Ttl, epoch_seconds, ttl, validate_id
 from langchain_agentmem.core.messages import decode_turn, is_unanswered, message_of
 from langchain_agentmem.errors import InvalidInputError
 
@@ -164,7 +164,7 @@ def _notes(found: dict[str, Any]) -> NotesLine:
     if unknown:
         raise InvalidInputError(f"unknown in the notes of a session: {', '.join(unknown)}")
     return NotesLine(
-        thread=scope("thread", found.get("thread")),
+        thread=validate_id("thread", found.get("thread")),
         user=_scope(found, "user"),
         agent=_scope(found, "agent") or "default",
         goal=found["goal"],
@@ -173,4 +173,4 @@ def _notes(found: dict[str, Any]) -> NotesLine:
 
 
 def _scope(found: dict[str, Any], name: str) -> str | None:
-    return None if found.get(name) is None else scope(name, found[name])
+    return None if found.get(name) is None else validate_id(name, found[name])

@@ -101,8 +101,8 @@ class LongTermMemory(BaseLongTermMemory):
         self.recall_threshold = distance("recall_threshold", recall_threshold)
         self.index = MemoryIndex(
             IndexSettings(
-                name=checks.scope("index_name", index_name),
-                prefix=checks.scope("key_prefix", key_prefix),
+                name=checks.validate_id("index_name", index_name),
+                prefix=checks.validate_id("key_prefix", key_prefix),
                 storage=self.storage,
                 algorithm=_one_of("algorithm", algorithm, Algorithm),
                 vector_type=_one_of("vector_type", vector_type, VectorType),

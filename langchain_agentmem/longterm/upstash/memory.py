@@ -89,8 +89,8 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         recency = _points("recency_per_day", recency_per_day)
         self.store = queries.UpstashStore(
             index=UpstashIndex(
-                checks.scope("index_name", index_name),
-                checks.scope("key_prefix", key_prefix),
+                checks.validate_id("index_name", index_name),
+                checks.validate_id("key_prefix", key_prefix),
                 sorts=recency > 0,
             ),
             dedup_score=None if dedup_score is None else _points("dedup_score", dedup_score),
@@ -117,7 +117,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         Raises:
             InvalidInputError: One of them is given.
         """
-        if namespace is not None and checks.scope("namespace", namespace) != NAMESPACE:
+        if namespace is not None and checks.validate_id("namespace", namespace) != NAMESPACE:
             raise InvalidInputError(
                 f"namespace must be {NAMESPACE!r}: memories on Upstash have none. Use a user of your own "
                 "making in its place, such as 'work/alice'."
@@ -253,4 +253,4 @@ def _id(memory_id: Any) -> str:
 
 
 def _user(user: str | None) -> str | None:
-    return None if user is None else checks.scope("user", user)
+    return None if user is None else checks.validate_id("user", user)

@@ -1,4 +1,4 @@
-"""Which messages a chain's input and output are: what a turn stores of them, and what is no answer."""
+"""The messages in a chain's input and output: what an exchange stores of them, and what is no answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INTERRUPT = "__interrupt__"  # where LangGraph says that a graph waits for some
 
 
 def input_messages(inputs: dict[str, Any], key: str) -> list[BaseMessage]:
-    """The messages that stand under a key of a chain's input.
+    """Return the messages under a key of a chain's input.
 
     Raises:
         InvalidInputError: There is no such key, or what stands there is no message.
@@ -50,14 +50,14 @@ def input_messages(inputs: dict[str, Any], key: str) -> list[BaseMessage]:
 
 
 def is_interrupted(output: Any) -> bool:
-    """Whether a graph stopped to ask somebody, so that there is no answer yet."""
+    """Return whether a graph stopped to ask somebody, so that there is no answer yet."""
     return isinstance(output, dict) and bool(output.get(_INTERRUPT))
 
 
 def answer_messages(
     output: Any, key: str | None, history: Sequence[BaseMessage], asked: Sequence[BaseMessage]
 ) -> list[BaseMessage]:
-    """The messages of a chain's output, without the history and the input that a graph's state repeats.
+    """Return the messages of a chain's output, without the history and input that a graph's state repeats.
 
     Raises:
         InvalidInputError: The output is no answer.
@@ -74,13 +74,13 @@ def answer_messages(
 
 
 def text_of(messages: Sequence[BaseMessage]) -> str:
-    """What the user said last."""
+    """Return what the user said last."""
     human = [message for message in messages if isinstance(message, HumanMessage)]
     return str(human[-1].text).strip() if human else ""
 
 
 def _messages(value: Any, plain: type[HumanMessage | AIMessage]) -> list[BaseMessage]:
-    """The messages in an input or an output; what is no message becomes the text of one."""
+    """Return the messages in an input or an output; what is no message becomes the text of one."""
     if value is None:
         return []
     if isinstance(value, BaseMessageChunk):

@@ -1,4 +1,4 @@
-"""What a turn passes over: logged, counted, told to `on_turn`, and shown as an event."""
+"""What an exchange passes over: logged, counted, told to `on_exchange`, and shown as an event."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from langchain_agentmem.errors import AgentMemoryError, WrongOwnerError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.chain.options import ChainMemory
 
 logger = logging.getLogger("langchain_agentmem")
 
-# What ends a turn without being an error.
+# What ends an exchange without being an error.
 _ENDS: dict[type[BaseException], str] = {
     GeneratorExit: "the stream was left before its end",
     asyncio.CancelledError: "the call was cancelled",
@@ -23,13 +23,13 @@ _ENDS: dict[type[BaseException], str] = {
 
 
 class Failures:
-    """The failures of one turn.
+    """The failures of one exchange.
 
     Attributes:
         noted: What was passed over so far, and why.
     """
 
-    def __init__(self, memory: AgentMemory, thread_id: str, user: str) -> None:
+    def __init__(self, memory: ChainMemory, thread_id: str, user: str) -> None:
         self.noted: list[str] = []
         self._memory = memory
         self._thread_id = thread_id
@@ -69,7 +69,7 @@ class Failures:
 
 
 def said(error: BaseException) -> str:
-    """What an error says, with its kind if it is foreign; its own code, which makes the words, may fail."""
+    """Return what an error says, with its kind if it is foreign; the code that makes its words may fail."""
     try:
         words = str(error)
     except Exception:  # noqa: BLE001 - any code may stand behind it

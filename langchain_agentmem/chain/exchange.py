@@ -1,108 +1,53 @@
-"""One turn of a wrapped chain: what it reads, what it hands to the chain, what it writes."""
+"""One exchange in progress: what it reads, what it hands to the chain, what it writes."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config, merge_configs
 
-from langchain_agentmem.core.checks import scope
+from langchain_agentmem.chain.failures import Failures, said
+from langchain_agentmem.chain.memories import ExchangeMemories, Ids
+from langchain_agentmem.chain.messages import answer_messages, input_messages, is_interrupted, text_of
+from langchain_agentmem.chain.options import ChainMemory, ExchangeReport, RecalledMemories, WrapOptions
+from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.errors import (
     AgentMemoryError,
     EmbeddingError,
+    ExchangeNotStoredError,
     InvalidInputError,
     StoreError,
     StoreTimeoutError,
-    TurnNotStoredError,
     WrongOwnerError,
 )
 from langchain_agentmem.events.handlers import EventLogHandler
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
-from langchain_agentmem.turn_failures import Failures, said
-from langchain_agentmem.turn_messages import answer_messages, input_messages, is_interrupted, text_of
 
 if TYPE_CHECKING:
-    from langchain_core.embeddings import Embeddings
-
-    from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.events.sinks import EventBuffer
 
 logger = logging.getLogger("langchain_agentmem")
 
-Remember: TypeAlias = str | Callable[[str], str | None] | None
-OnAbandon: TypeAlias = Literal["keep_input", "keep_partial", "drop"]
+
+class ExchangeHandler(EventLogHandler):
+    """The event handler of an exchange, by which a chain that runs inside it knows the exchange."""
+
+    def __init__(self, exchange: Exchange, events: EventBuffer) -> None:
+        super().__init__(exchange.memory.events, exchange.thread_id, user=exchange.user, sink=events)
+        self.exchange = exchange
 
 
-class RecalledMemories(list[MemoryRecord]):
-    """Recalled memories; as text, one a line, so that `{memories}` in a prompt reads well."""
-
-    def __str__(self) -> str:
-        return "\n".join(f"- {record.text}" for record in self)
-
-
-@dataclass(frozen=True, slots=True)
-class WrapOptions:
-    """How a chain is wrapped; `AgentMemory.wrap` describes each."""
-
-    input_key: str
-    history_key: str
-    memories_key: str | None
-    output_key: str | None
-    remember: Remember
-    recall: dict[str, Any]
-    on_turn: Callable[[TurnReport], None] | None
-    on_abandon: OnAbandon
-    check_owner: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TurnReport:
-    """What a turn did, for whoever wants to show it.
-
-    Attributes:
-        recalled: What the chain was given, nearest first.
-        remembered: What became of the user's text; `None` if it was not to be remembered, or the
-            writing failed and `on_error` is `continue`.
-        turn_count: How many messages the session ever got; `None` if the writing failed.
-        failures: What was passed over: what failed, if `on_error` is `continue`; a callback that raised;
-            a text that cannot be remembered.
-        read_seconds: Embedding the text, then reading the session and recalling.
-        chain_seconds: The chain itself.
-        write_seconds: Writing the exchange, the memory and the events.
-    """
-
-    thread_id: str
-    user: str
-    namespace: str
-    recalled: list[MemoryRecord]
-    remembered: RememberResult | None
-    turn_count: int | None
-    failures: list[str] = field(default_factory=list)
-    read_seconds: float = 0.0
-    chain_seconds: float = 0.0
-    write_seconds: float = 0.0
-
-
-class TurnHandler(EventLogHandler):
-    """The event handler of a turn, by which a chain that runs inside it knows the turn."""
-
-    def __init__(self, turn: ChainTurn, events: EventBuffer) -> None:
-        super().__init__(turn.memory.events, turn.thread_id, user=turn.user, sink=events)
-        self.turn = turn
-
-
-class ChainTurn:
-    """A turn in progress.
+class Exchange:
+    """An exchange in progress.
 
     Args:
         memory: The memory it happens in.
@@ -111,35 +56,30 @@ class ChainTurn:
         config: The caller's config, with `session_id` and `user_id` under `configurable`.
 
     Raises:
-        InvalidInputError: An id is missing, the input has no message or one that cannot be stored, or a
-            turn of this session is under way around this one.
+        InvalidInputError: An id is missing, the input has no message or one that cannot be stored, or an
+            exchange of this session is under way around this one.
     """
 
     def __init__(
-        self, memory: AgentMemory, options: WrapOptions, value: Any, config: RunnableConfig | None
+        self, memory: ChainMemory, options: WrapOptions, value: Any, config: RunnableConfig | None
     ) -> None:
         self.memory = memory
         self._options = options
-        configurable = ensure_config(config).get("configurable", {})
-        self.thread_id = _id(configurable, "session_id", "thread_id", default=memory.session_id)
-        knows_users = options.memories_key is not None or options.remember is not None
-        self.user = _id(configurable, "user_id", default=None if knows_users else "default")
-        self.namespace = scope("namespace", configurable.get("namespace", "default"))
-        self._checks_owner = options.check_owner and configurable.get("user_id") is not None
+        self._ids = _ids(memory, options, config)
+        self._checks_owner = options.check_owner and _configurable(config).get("user_id") is not None
         self._refuse_inside_itself(config)
         self._inputs = value if isinstance(value, dict) else {options.input_key: value}
         self._asked = input_messages(self._inputs, options.input_key)
-        self.text = text_of(self._asked)
         self.failures = Failures(memory, self.thread_id, self.user)
         self._question: list[bytes] | None = None  # as it is stored; `None` if it cannot be
         with self.failures.tolerating("append"):
             self._question = self._encoded(self._asked)
-        self._kind = self._choose_kind()
+        text = text_of(self._asked)
+        self._memories = ExchangeMemories(memory, options, self._ids, text, self.failures)
         self._events = memory.events.buffer()
         self._under_way = True
-        self.config = merge_configs(config, {"callbacks": [TurnHandler(self, self._events)]})
-        self._note("turn_start", self.text)
-        self._embedding: Any = None
+        self.config = merge_configs(config, {"callbacks": [ExchangeHandler(self, self._events)]})
+        self._note("turn_start", text)
         self.streamed: Any = None
         self._was_read = False
         self._history: list[BaseMessage] = []
@@ -149,81 +89,46 @@ class ChainTurn:
         self._interrupted = False
         self._unstorable: Exception | None = None
         self._sent: list[bytes] = []  # what was appended, or may have been
-        self._remembered: RememberResult | None = None
+        self._remembered: list[RememberResult] = []
         self._turn_count: int | None = None
         self._unwritten = 0
         self._output: Any = None
         self._times = [time.perf_counter()]
 
+    @property
+    def thread_id(self) -> str:
+        """Return the session it belongs to."""
+        return self._ids.thread_id
+
+    @property
+    def user(self) -> str:
+        """Return who asks."""
+        return self._ids.user
+
     def _refuse_inside_itself(self, config: RunnableConfig | None) -> None:
         callbacks = ensure_config(config).get("callbacks")
         handlers = callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", ())
-        for outer in (handler.turn for handler in handlers if isinstance(handler, TurnHandler)):
+        for outer in (handler.exchange for handler in handlers if isinstance(handler, ExchangeHandler)):
             same = outer.thread_id == self.thread_id and same_store(outer.memory, self.memory)
             if outer._under_way and same:
                 raise InvalidInputError(
-                    f"A turn of the session {self.thread_id!r} runs inside another turn of it, and would be "
-                    "stored twice. Wrap only the outer one, or call the inner one with a session of its own."
+                    f"An exchange of the session {self.thread_id!r} runs inside another one of it, and would "
+                    "be stored twice. Wrap only the outer one, or call the inner one with a session of its "
+                    "own."
                 )
 
     # Before the chain.
 
-    @property
-    def embeddings(self) -> Embeddings | None:
-        """What makes a vector of this turn's text; `None` if nothing of the turn is found by one."""
-        uses_memories = self._options.memories_key is not None or self._kind is not None
-        usable = self.text and not self._unusable
-        return self.memory.long_term.embeddings if usable and uses_memories else None
-
-    def embedded(self, embedding: Any) -> None:
-        """Take the text's vector.
-
-        Raises:
-            EmbeddingError: It is none; nothing is recalled or remembered by it.
-        """
-        if self.memory.long_term.supports_vectors:
-            self.memory.long_term.check_embedding(embedding)
-        self._embedding = embedding
-
-    @property
-    def _unusable(self) -> str:
-        """Why the text cannot be looked up or remembered; empty if it can."""
-        limit = self.memory.settings.max_text_bytes
-        try:
-            return (
-                ""
-                if len(self.text.encode()) <= limit
-                else f"a text of over {limit} bytes (the setting max_text_bytes)"
-            )
-        except UnicodeEncodeError:
-            return "a text with a lone surrogate, which is not Unicode,"
-
-    def _choose_kind(self) -> str | None:
-        if self._unusable:
-            kept = "is in the session, but " if self._question is not None else "is "
-            self.failures.note(
-                "memory", f"{self._unusable} {kept}neither looked up nor remembered in long-term memory"
-            )
-        if self._unusable or not self.text:
-            return None
-        remember = self._options.remember
-        if not callable(remember):
-            return remember
-        kind: str | None = None
-        with self.failures.passing_over("remember"):
-            chosen = remember(self.text)
-            kind = None if chosen is None else scope("kind", chosen)
-        return kind
-
     def read(self) -> Op[None]:
-        """Read the session, and recall, in one round trip.
+        """Embed the text, then read the session and recall, in one round trip.
 
         Raises:
             WrongOwnerError: The session is another user's.
         """
+        yield from self._memories.prepare(kept=self._question is not None)
         operations: list[Op[Any]] = [late(self._window)]
-        if self._options.memories_key is not None and self._has_query:
-            operations.append(late(self._recall))
+        if self._memories.recalls:
+            operations.append(late(self._memories.recall))
         history, *recalled = yield from gather(operations)
         with self.failures.tolerating("history"):
             ok(history)
@@ -240,7 +145,7 @@ class ChainTurn:
         self._was_read = True
 
     def chain_inputs(self) -> dict[str, Any]:
-        """The caller's input with the history and the memories."""
+        """Return the caller's input with the history and the memories."""
         self._times.append(time.perf_counter())
         inputs = {**self._inputs, self._options.history_key: self._history}
         if self._options.memories_key is not None:
@@ -260,7 +165,7 @@ class ChainTurn:
             self.streamed = chunk  # what cannot be added up replaces what came before, as in LangChain
 
     def finish(self, output: Any) -> None:
-        """The chain has answered. Raises nothing: what cannot be stored of the answer fails in `write`."""
+        """Take the chain's answer. Raises nothing: what cannot be stored of it fails in `write`."""
         self._times.append(time.perf_counter())
         self._under_way = False
         self._output = output
@@ -271,23 +176,23 @@ class ChainTurn:
             self._unstorable = error
 
     def write(self) -> Op[Exception | None]:
-        """Append the exchange, remember the user's text, record the events: one round trip.
+        """Append the messages, remember what is to be, record the events: one round trip.
 
-        Of a turn that has no answer to store, the user's messages are appended, marked as unanswered, and
-        nothing is remembered.
+        Of an exchange without an answer to store, the user's messages are appended, marked as unanswered,
+        and nothing is remembered.
 
         Returns:
             What failed, for `delivering` to raise; `None` if nothing did, or `on_error` is `continue`. It
             may be foreign, and a driver would take that for a reply which cannot be read.
         """
         answered = not self._interrupted and self._unstorable is None
-        turns = self._kept() if not answered else [*(self._question or ()), *self._answer]
+        messages = self._kept() if not answered else [*(self._question or ()), *self._answer]
         operations: dict[str, Op[Any]] = {}
-        if turns and self._question is not None:
-            operations["append"] = late(partial(self._append, turns))
+        if messages and self._question is not None:
+            operations["append"] = late(partial(self._append, messages))
         operations["events"] = self.memory.events.record_op(self._drain())
-        if answered and self._kind is not None and self._has_query:
-            operations["remember"] = late(partial(self._remember, self._kind))
+        if answered and self._memories.remembers:
+            operations["remember"] = self._memories.remember()
         results = dict(zip(operations, (yield from gather(operations.values())), strict=True))
         self._lost_events(results["events"])
         appended = results.get("append")
@@ -300,7 +205,7 @@ class ChainTurn:
                 ok(self._unstorable)
                 ok(appended)
             with self.failures.tolerating("remember"):
-                self._remembered = ok(results.get("remember"))
+                self._remembered = ok(results.get("remember")) or []
         except Exception as error:  # noqa: BLE001 - raised by the caller
             return error
         return None
@@ -314,7 +219,7 @@ class ChainTurn:
         unknown = self._turn_count is None
         if not self._sent or (unknown and isinstance(error, StoreTimeoutError)):
             return
-        sent, marked = self._sent, [mark_unanswered(turn) for turn in self._sent]
+        sent, marked = self._sent, [mark_unanswered(message) for message in self._sent]
         if marked == sent and not unknown:
             return
         count = yield from self._append(marked, replaces=sent, only_replacing=True)
@@ -347,7 +252,7 @@ class ChainTurn:
             ok(result)
 
     def _kept(self) -> list[bytes]:
-        """What is stored of a turn without an answer, as it is stored."""
+        """Return what is stored of an exchange without an answer, as it is stored."""
         if self._options.on_abandon == "drop":
             return []
         kept = [*(self._question or ())]
@@ -356,7 +261,7 @@ class ChainTurn:
                 kept += self._encoded_answer(self.streamed)
             except Exception as error:  # noqa: BLE001 - half an answer may be anything; the question is kept
                 self.failures.note("append", error)
-        return [mark_unanswered(turn) for turn in kept]
+        return [mark_unanswered(message) for message in kept]
 
     def _encoded(self, messages: list[BaseMessage]) -> list[bytes]:
         now = time.time()
@@ -367,13 +272,13 @@ class ChainTurn:
         return self._encoded(answer_messages(output, key, self._history, self._asked))
 
     def _append(
-        self, turns: list[bytes], *, replaces: list[bytes] | None = None, only_replacing: bool = False
+        self, messages: list[bytes], *, replaces: list[bytes] | None = None, only_replacing: bool = False
     ) -> Op[int | None]:
-        self._sent = turns
+        self._sent = messages
         return (
             yield from self.memory.working.write_turns_op(
                 self.thread_id,
-                turns,
+                messages,
                 user=self.user,
                 replaces=self._replaces if replaces is None else replaces,
                 only_replacing=only_replacing,
@@ -381,44 +286,19 @@ class ChainTurn:
             )
         )
 
-    @property
-    def _has_query(self) -> bool:
-        """Whether there is something to search by: the text, or its vector where memories are vectors."""
-        usable = self.text != "" and not self._unusable
-        return usable and (self._embedding is not None or self.memory.long_term.embeddings is None)
-
-    def _recall(self) -> Op[list[MemoryRecord]]:
-        return self.memory.long_term.recall_op(
-            self.text,
-            user=self.user,
-            namespace=self.namespace,
-            embedding=self._embedding,
-            **self._options.recall,
-        )
-
-    def _remember(self, kind: str) -> Op[RememberResult]:
-        return self.memory.long_term.remember_op(
-            self.text,
-            user=self.user,
-            namespace=self.namespace,
-            kind=kind,
-            source_thread=self.thread_id,
-            embedding=self._embedding,
-        )
-
     def report(self) -> None:
-        """Tell `on_turn` what the turn did."""
+        """Tell `on_exchange` what the exchange did."""
         began, read, answered = self._times
-        if self._options.on_turn is None:
+        if self._options.on_exchange is None:
             return
-        with self.failures.passing_over("on_turn"):
-            self._options.on_turn(
-                TurnReport(
+        with self.failures.passing_over("on_exchange"):
+            self._options.on_exchange(
+                ExchangeReport(
                     thread_id=self.thread_id,
                     user=self.user,
-                    namespace=self.namespace,
+                    namespace=self._ids.namespace,
                     recalled=list(self._recalled),
-                    remembered=self._remembered,
+                    remembered=self._remembered[0] if self._remembered else None,
                     turn_count=self._turn_count,
                     failures=self.failures.noted,
                     read_seconds=read - began,
@@ -440,18 +320,18 @@ class ChainTurn:
             raise
         except Exception as error:
             self._lost_events(error)
-            failed = TurnNotStoredError(
-                f"The chain has answered (see .output), and the turn could not be stored: {said(error)}"
+            failed = ExchangeNotStoredError(
+                f"The chain has answered (see .output), and the exchange could not be stored: {said(error)}"
             )
             failed.output = self._output
             raise failed from error
 
     @contextmanager
     def leaving(self) -> Iterator[None]:
-        """Pass over what fails while a turn is cleared up: its own error is the one to raise."""
+        """Pass over what fails while an exchange is cleared up: its own error is the one to raise."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - it would hide why the turn failed
+        except Exception as error:  # noqa: BLE001 - it would hide why the exchange failed
             self._lost_events(error)
             logger.warning("What was said in thread %r may not be kept: %s", self.thread_id, said(error))
 
@@ -461,7 +341,7 @@ class ChainTurn:
         return events
 
     def _lost_events(self, outcome: Any) -> None:
-        """Count the turn's events as dropped if the write that carries them failed."""
+        """Count the exchange's events as dropped if the write that carries them failed."""
         if isinstance(outcome, Exception) and self._unwritten:
             self.memory.events.count_dropped(self._unwritten, outcome)
         self._unwritten = 0
@@ -470,15 +350,28 @@ class ChainTurn:
         self.memory.events.put(self.thread_id, action, detail, user=self.user, sink=self._events)
 
 
-def same_store(one: AgentMemory, other: AgentMemory) -> bool:
-    """Whether two memories keep a session in the same place: they share a connection, and its key."""
+def same_store(one: ChainMemory, other: ChainMemory) -> bool:
+    """Return whether two memories keep a session in the same place: they share a connection, and its key."""
     return one.transport.known is other.transport.known and one.working.key("t") == other.working.key("t")
+
+
+def _configurable(config: RunnableConfig | None) -> dict[str, Any]:
+    return ensure_config(config).get("configurable", {})
+
+
+def _ids(memory: ChainMemory, options: WrapOptions, config: RunnableConfig | None) -> Ids:
+    given = _configurable(config)
+    return Ids(
+        thread_id=_id(given, "session_id", "thread_id", default=memory.session_id),
+        user=_id(given, "user_id", default=None if options.knows_users else "default"),
+        namespace=validate_id("namespace", given.get("namespace", "default")),
+    )
 
 
 def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -> str:
     for name in names:
         if configurable.get(name) is not None:
-            return scope(name, configurable[name])
+            return validate_id(name, configurable[name])
     if default is not None:
         return default
     others = ", ".join(str(name) for name in configurable if not str(name).startswith("__"))

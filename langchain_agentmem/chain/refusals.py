@@ -1,4 +1,4 @@
-"""What `wrap` refuses, because a turn could not do what it is for: told before a model is called."""
+"""What `wrap` refuses, because an exchange could not do what it is for: told before a model is called."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def refuse_callback(name: str, callback: Any) -> None:
 
 
 def refuse_agent(runnable: Runnable[Any, Any], keys: Mapping[str, str]) -> None:
-    """Refuse a graph whose state does not have what a turn hands to it, and which would ignore it.
+    """Refuse a graph whose state does not have what an exchange hands to it, and which would ignore it.
 
     Raises:
         InvalidInputError: It is one, as every agent is.
@@ -86,13 +86,13 @@ def refuse_stream_mode(runnable: Runnable[Any, Any], given: Mapping[str, Any], *
             mode = getattr(one, "stream_mode", None)
     if mode not in (None, "values"):
         raise InvalidInputError(
-            f"A turn cannot be put together from stream_mode={mode!r}: pass "
+            f"An answer cannot be put together from stream_mode={mode!r}: pass "
             'stream_mode="values", whose last part is the whole answer.'
         )
 
 
 def every_part(runnable: Runnable[Any, Any]) -> Iterator[Runnable[Any, Any]]:
-    """The runnable, and whatever runs as part of it: with its config, and so in the same session.
+    """Yield the runnable, and whatever runs as part of it: with its config, and so in the same session.
 
     (What is bound with `with_config` is no exception: the config of the call goes before it.) What a
     function calls cannot be seen.
@@ -120,7 +120,7 @@ def _parts(runnable: Any) -> list[Runnable[Any, Any]]:
 
 
 def _first_of(runnable: Any) -> Iterator[Any]:
-    """The runnable, and what inside it gets its input as it is."""
+    """Yield the runnable, and what inside it gets its input as it is."""
     yield runnable
     if isinstance(runnable, RunnableBindingBase):
         yield from _first_of(runnable.bound)
@@ -132,7 +132,7 @@ def _first_of(runnable: Any) -> Iterator[Any]:
 
 
 def _is_graph(runnable: Any) -> bool:
-    """Whether it is a compiled graph of LangGraph, which need not be installed."""
+    """Return whether it is a compiled graph of LangGraph, which need not be installed."""
     return any(
         base.__name__ in ("Pregel", "PregelProtocol") and base.__module__.split(".")[0] == "langgraph"
         for base in type(runnable).__mro__

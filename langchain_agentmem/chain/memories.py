@@ -1,0 +1,152 @@
+"""What an exchange has to do with long-term memory: what is recalled for it, and what is remembered of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from langchain_agentmem.chain.failures import Failures
+from langchain_agentmem.chain.options import ChainMemory, Remember, WrapOptions
+from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.core.embed import Embed
+from langchain_agentmem.core.operations import Op, gather, late, ok
+from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+
+class Ids(NamedTuple):
+    """Whose an exchange is, and where."""
+
+    thread_id: str
+    user: str
+    namespace: str
+
+
+class NewMemory(NamedTuple):
+    """Something to be remembered."""
+
+    text: str
+    kind: str
+    metadata: dict[str, Any] | None = None
+
+
+def memories_of(text: str, remember: Remember) -> Op[list[NewMemory]]:
+    """Return what is to be remembered of what the user said: any number of memories.
+
+    An operation, so that it can wait for an effect; it sends nothing today.
+
+    Args:
+        text: What the user said.
+        remember: The kind, `None` for nothing, or a function that chooses one of them.
+
+    Raises:
+        InvalidInputError: What was chosen is not a kind.
+    """
+    yield from ()
+    kind = remember(text) if callable(remember) else remember
+    return [] if kind is None else [NewMemory(text, validate_id("kind", kind))]
+
+
+class ExchangeMemories:
+    """The memories of one exchange: prepared and recalled before the chain, remembered after it.
+
+    Args:
+        memory: The memory they are in.
+        options: How the chain is wrapped.
+        ids: Whose they are.
+        text: What the user said.
+        failures: Where to note what is passed over.
+    """
+
+    def __init__(
+        self, memory: ChainMemory, options: WrapOptions, ids: Ids, text: str, failures: Failures
+    ) -> None:
+        self._memory = memory
+        self._options = options
+        self._ids = ids
+        self._text = text
+        self._failures = failures
+        self._new: list[NewMemory] = []
+        self._vectors: dict[str, Sequence[float]] = {}
+        self._searchable = False
+
+    def prepare(self, *, kept: bool) -> Op[None]:
+        """Decide what is remembered, and embed it and what is searched for, each text once.
+
+        Args:
+            kept: Whether the text will be in the session, at least.
+
+        Raises:
+            Exception: What the embeddings raised, unless `on_error` is `continue`.
+        """
+        if unusable := self._unusable():
+            where = "is in the session, but " if kept else "is "
+            self._failures.note(
+                "memory", f"{unusable} {where}neither looked up nor remembered in long-term memory"
+            )
+        if unusable or not self._text:
+            return
+        with self._failures.passing_over("remember"):
+            self._new = yield from memories_of(self._text, self._options.remember)
+        self._searchable = self._options.memories_key is not None
+        texts = dict.fromkeys([self._text] * self._searchable + [new.text for new in self._new])
+        embeddings = self._memory.long_term.embeddings
+        if texts and embeddings is not None:
+            yield from self._embed(embeddings, list(texts))
+
+    def _embed(self, embeddings: Embeddings, texts: Sequence[str]) -> Op[None]:
+        with self._failures.tolerating("recall"):
+            vectors = yield Embed(embeddings, texts, "query")
+            for vector in vectors:
+                self._memory.long_term.check_embedding(vector)
+            self._vectors = dict(zip(texts, vectors, strict=True))
+        if not self._vectors:
+            self._searchable, self._new = False, []
+
+    @property
+    def recalls(self) -> bool:
+        """Return whether there is something to search for."""
+        return self._searchable
+
+    @property
+    def remembers(self) -> bool:
+        """Return whether there is something to remember."""
+        return bool(self._new)
+
+    def recall(self) -> Op[list[MemoryRecord]]:
+        """Find the memories nearest to what the user said. One round trip."""
+        return self._memory.long_term.recall_op(
+            self._text,
+            user=self._ids.user,
+            namespace=self._ids.namespace,
+            embedding=self._vectors.get(self._text),
+            **self._options.recall,
+        )
+
+    def remember(self) -> Op[list[RememberResult]]:
+        """Store what is to be remembered. One round trip, whatever the number."""
+        results = yield from gather([late(partial(self._remember, new)) for new in self._new])
+        return [ok(result) for result in results]
+
+    def _remember(self, new: NewMemory) -> Op[RememberResult]:
+        return self._memory.long_term.remember_op(
+            new.text,
+            user=self._ids.user,
+            namespace=self._ids.namespace,
+            kind=new.kind,
+            source_thread=self._ids.thread_id,
+            metadata=new.metadata,
+            embedding=self._vectors.get(new.text),
+        )
+
+    def _unusable(self) -> str:
+        """Return why the text cannot be looked up or remembered; empty if it can."""
+        limit = self._memory.settings.max_text_bytes
+        try:
+            fits = len(self._text.encode()) <= limit
+        except UnicodeEncodeError:
+            return "a text with a lone surrogate, which is not Unicode,"
+        return "" if fits else f"a text of over {limit} bytes (the setting max_text_bytes)"

@@ -1,0 +1,141 @@
+"""How a chain is wrapped, what it needs of a memory, and what is reported of each exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
+
+from langchain_agentmem.chain.refusals import refuse_callback, refuse_equal_keys
+from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
+
+if TYPE_CHECKING:
+    from langchain_agentmem.events.event_log import EventLog
+    from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
+    from langchain_agentmem.settings import AgentMemorySettings
+    from langchain_agentmem.transport.connections import Transport
+    from langchain_agentmem.working.working_memory import WorkingMemory
+
+Remember: TypeAlias = str | Callable[[str], str | None] | None
+OnAbandon: TypeAlias = Literal["keep_input", "keep_partial", "drop"]
+
+
+class ChainMemory(Protocol):
+    """What a chain needs of a memory; `AgentMemory` has it.
+
+    Attributes:
+        settings: The limits, and what happens on an error.
+        session_id: The session of a call that names none.
+        failures: How many failures were passed over.
+    """
+
+    settings: AgentMemorySettings
+    session_id: str | None
+    failures: int
+
+    @property
+    def transport(self) -> Transport:
+        """Return the connection that all tiers share."""
+
+    @property
+    def working(self) -> WorkingMemory:
+        """Return the conversations."""
+
+    @property
+    def long_term(self) -> BaseLongTermMemory:
+        """Return the facts and episodes."""
+
+    @property
+    def events(self) -> EventLog:
+        """Return the event log."""
+
+
+class RecalledMemories(list[MemoryRecord]):
+    """Recalled memories; as text, one per line, so that `{memories}` in a prompt reads well."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"- {record.text}" for record in self)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeReport:
+    """What an exchange did, for whoever wants to show it.
+
+    Attributes:
+        recalled: What the chain was given, nearest first.
+        remembered: What became of the user's text; `None` if it was not to be remembered, or the
+            writing failed and `on_error` is `continue`.
+        turn_count: How many messages the session ever got; `None` if the writing failed.
+        failures: What was passed over: what failed, if `on_error` is `continue`; a callback that raised;
+            a text that cannot be remembered.
+        read_seconds: Embedding the text, then reading the session and recalling.
+        chain_seconds: The chain itself.
+        write_seconds: Writing the messages, the memory and the events.
+    """
+
+    thread_id: str
+    user: str
+    namespace: str
+    recalled: list[MemoryRecord]
+    remembered: RememberResult | None
+    turn_count: int | None
+    failures: list[str] = field(default_factory=list)
+    read_seconds: float = 0.0
+    chain_seconds: float = 0.0
+    write_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WrapOptions:
+    """How a chain is wrapped; `AgentMemory.wrap` describes each.
+
+    Attributes:
+        recall: Further parameters of `recall_op`.
+
+    Raises:
+        InvalidInputError: An option is not usable, or two keys are the same.
+    """
+
+    input_key: str
+    history_key: str
+    memories_key: str | None
+    output_key: str | None
+    remember: Remember
+    recall: dict[str, Any]
+    on_exchange: Callable[[ExchangeReport], None] | None
+    on_abandon: OnAbandon
+    check_owner: bool
+
+    def __post_init__(self) -> None:
+        self._check_remember()
+        if self.on_abandon not in get_args(OnAbandon):
+            raise InvalidInputError(
+                f"on_abandon must be one of {', '.join(get_args(OnAbandon))}, not {self.on_abandon!r}."
+            )
+        refuse_equal_keys(self.keys)
+        if self.on_exchange is not None:
+            refuse_callback("on_exchange", self.on_exchange)
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """Return the members of the chain's input that an exchange reads or sets, by parameter."""
+        keys = {"input_key": self.input_key, "history_key": self.history_key}
+        return keys if self.memories_key is None else keys | {"memories_key": self.memories_key}
+
+    @property
+    def knows_users(self) -> bool:
+        """Return whether a call has to say whose memories it is about."""
+        return self.memories_key is not None or self.remember is not None
+
+    def _check_remember(self) -> None:
+        if callable(self.remember):
+            refuse_callback("remember", self.remember)
+        elif self.remember is not None:
+            if not isinstance(self.remember, str):
+                raise InvalidInputError(
+                    "remember must be a kind, None for nothing, or a function from the text to one of them, "
+                    f"not {type(self.remember).__name__}."
+                )
+            validate_id("remember", self.remember)
