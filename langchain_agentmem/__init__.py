@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
+    from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
     from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
@@ -45,6 +46,7 @@ _MODULES = {
     "EventLogHandler": "events.handlers",
     "ExchangeReport": "chain.options",
     "Forgotten": "user_data",
+    "ImportReport": "importing.report",
     "LongTermMemory": "longterm.redisearch.memory",
     "MemoryChain": "chain.runnable",
     "MemoryRecord": "longterm.types",
@@ -74,6 +76,7 @@ __all__ = [
     "EventLogHandler",
     "ExchangeReport",
     "Forgotten",
+    "ImportReport",
     "LongTermMemory",
     "MemoryChain",
     "MemoryRecord",

@@ -18,7 +18,7 @@ from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.longterm.drafts import Drafting
-from langchain_agentmem.longterm.types import MemoryRecord, Mode, RememberResult, Search, WriteBatch
+from langchain_agentmem.longterm.types import Draft, MemoryRecord, Mode, RememberResult, Search, WriteBatch
 from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
@@ -578,6 +578,16 @@ class BaseLongTermMemory(Connected):
         Args:
             batch: The memories; without vectors they are embedded, and given ones are checked at once.
             deduplicate: Whether duplicates are looked for; otherwise each replaces what has its id.
+        """
+
+    @abstractmethod
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, except those of which nearly the same is there, which is left as it is.
+
+        One whose id was chosen is stored in any case, in place of what has its id.
+
+        Returns:
+            How many were stored.
         """
 
     @abstractmethod

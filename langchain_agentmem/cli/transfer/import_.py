@@ -1,12 +1,11 @@
-"""`agentmem import`: the same lines are stored once, however often, and whatever ends a run."""
+"""`agentmem import`: lines of a file, or of standard input, and how far it is."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
@@ -25,12 +24,9 @@ from langchain_agentmem.cli.console import (
     show_json,
     standard_input,
 )
-from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.cli.transfer.format import Defaults, Tally
-    from langchain_agentmem.cli.transfer.sessions import Window
+    from langchain_agentmem.importing.report import ImportReport
 
 _WINDOWS_NAMED = 20
 _SECONDS_BETWEEN_LINES = 5.0
@@ -80,19 +76,28 @@ def import_(
       agentmem import facts.txt --user alice --kind semantic
       agentmem export --user alice | agentmem import - --redis redis://other:6379
     """
-    from langchain_agentmem.cli.transfer.format import Defaults
-
-    screen, defaults = Screen(), Defaults(user, namespace, kind, thread, options.login_name())
-    with _opened(file) as (stream, size), open_store(redis, screen) as memory:
-        importer = _Importer(memory, defaults, plain=file.endswith(".txt"))
-        with Reading(screen, size) as reading:
-            for batch in _batches(stream, batch_size):
-                for number, why in importer.store(batch):
-                    reading.say(f"line {number}: {one_line(why, 600)}")
-                reading.advance(len(batch), sum(len(raw) for _, raw in batch))
-        windows = importer.sessions.windows()
-    _tell(screen, importer.tally, windows, as_json)
-    if importer.tally.bad:
+    screen = Screen()
+    with (
+        _opened(file) as (stream, size),
+        open_store(redis, screen) as memory,
+        Reading(screen, stream, size) as reading,
+    ):
+        report = memory.import_lines(
+            reading,
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            thread_id=thread,
+            default_user=options.login_name(),
+            plain=file.endswith(".txt"),
+            batch_size=batch_size,
+            on_batch=reading.show,
+        )
+    if as_json:
+        show_json(report.to_dict())
+    else:
+        screen.facts(_told(report))
+    if report.refused:
         raise typer.Exit(1)
 
 
@@ -108,105 +113,54 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
         yield stream, os.fstat(stream.fileno()).st_size or None
 
 
-def _batches(stream: Iterable[bytes], size: int) -> Iterator[list[tuple[int, bytes]]]:
-    """Return numbered lines, so many at a time; a byte order mark is none of the first."""
-    batch: list[tuple[int, bytes]] = []
-    for number, raw in enumerate(stream, 1):
-        batch.append((number, raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw))
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 class Reading(Progress):
-    """Show how far a file is read: a bar on a terminal, else a line now and then; on standard error.
+    """Read lines, and show how far that is: a bar on a terminal, else a line now and then; on standard error.
 
     Args:
         screen: Where it is shown.
-        size: The file's bytes, which say how much is left; `None` if nobody knows.
+        stream: What is read.
+        size: Its bytes, which say how much is left; `None` if nobody knows.
     """
 
-    def __init__(self, screen: Screen, size: int | None) -> None:
+    def __init__(self, screen: Screen, stream: Iterable[bytes], size: int | None) -> None:
         text = TextColumn("{task.description}", markup=False)
         columns = (SpinnerColumn(), BarColumn(), text, TimeRemainingColumn())
         super().__init__(*columns, console=screen.err, transient=True, disable=not screen.err.is_lively)
-        self._screen, self._size, self._bar = screen, size, self.add_task("", total=size)
-        self._done = self._bytes = 0
+        self._screen, self._stream, self._size = screen, stream, size
+        self._bar = self.add_task("", total=size)
+        self._bytes = self._refused = 0
         self._began = self._said = time.monotonic()
 
-    def advance(self, lines: int, size: int) -> None:  # type: ignore[override]
-        """Count so many lines, of so many bytes, as done."""
-        self._done, self._bytes, now = self._done + lines, self._bytes + size, time.monotonic()
-        rate = self._done / max(now - self._began, 1e-3)
-        so_far = f"{self._done:,} lines, {rate:,.0f} a second"
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._stream:
+            self._bytes += len(line)
+            yield line
+
+    def show(self, report: ImportReport) -> None:
+        """Show how many lines are done, and which of them were refused since."""
+        for refused in report.refused[self._refused :]:
+            says = f"line {refused.line}: {one_line(refused.error, 600)}"
+            self._screen.err.print(Text(printable(says), "yellow"), soft_wrap=True)
+        self._refused, now = len(report.refused), time.monotonic()
+        so_far = f"{report.lines:,} lines, {report.lines / max(now - self._began, 1e-3):,.0f} a second"
         self.update(self._bar, completed=self._bytes, description=so_far)
         if self.disable and now - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = now
             part = f"{100 * self._bytes // self._size} %, " if self._size else ""
             self._screen.aside(part + so_far)
 
-    def say(self, line: str) -> None:
-        """Print a line beside the progress, without control characters."""
-        self._screen.err.print(Text(printable(line), "yellow"), soft_wrap=True)
 
-
-class _Importer:
-    """Take lines and store them a batch at a time, in their order; `tally` is what became of them."""
-
-    def __init__(self, memory: AgentMemory, defaults: Defaults, *, plain: bool) -> None:
-        from langchain_agentmem.cli.transfer.format import Tally
-        from langchain_agentmem.cli.transfer.memories import ImportedMemories
-        from langchain_agentmem.cli.transfer.sessions import ImportedSessions
-
-        self.tally = Tally()
-        self.sessions = ImportedSessions(memory, defaults, self.tally)
-        self._memories = ImportedMemories(memory, defaults, self.tally)
-        self._plain = plain
-
-    def store(self, batch: Sequence[tuple[int, bytes]]) -> list[tuple[int, str]]:
-        """Store a batch; return the lines that cannot be stored, which do not keep the others, and why."""
-        from langchain_agentmem.cli.transfer.format import MemoryLine, NotesLine, parse
-
-        told = len(self.tally.bad)
-        for number, raw in batch:
-            try:
-                line = parse(raw, plain=self._plain)
-                if isinstance(line, MemoryLine):
-                    self._memories.take(line)
-                elif isinstance(line, NotesLine):
-                    self.sessions.note(line)
-                elif line is not None:
-                    self.sessions.take(number, line)
-            except (InvalidInputError, WrongKeyTypeError) as error:
-                self.tally.bad.append((number, str(error)))
-        self.sessions.store()
-        self._memories.store()
-        self.tally.bad[told:] = sorted(self.tally.bad[told:])
-        return self.tally.bad[told:]
-
-
-def _tell(screen: Screen, tally: Tally, windows: Sequence[Window], as_json: bool) -> None:
-    if as_json:
-        return show_json(
-            {
-                "messages": {"new": tally.new_messages, "known": tally.known_messages},
-                "memories": {"new": tally.new_memories, "known": tally.known_memories},
-                "windows": [asdict(window) for window in windows],
-                "bad_lines": [{"line": number, "error": why} for number, why in tally.bad],
-            }
-        )
+def _told(report: ImportReport) -> list[tuple[str, str]]:
     facts = [
-        ("messages", f"{tally.new_messages:,} new, {tally.known_messages:,} known already"),
-        ("memories", f"{tally.new_memories:,} new, {tally.known_memories:,} known already"),
+        ("messages", f"{report.new_messages:,} new, {report.duplicate_messages:,} known already"),
+        ("memories", f"{report.new_memories:,} new, {report.duplicate_memories:,} known already"),
     ]
-    for window in windows[:_WINDOWS_NAMED]:
+    for window in report.windows[:_WINDOWS_NAMED]:
         kept = f"keeps the last {window.kept:,} of {window.messages:,} (AGENTMEM_MAX_TURNS=none keeps all)"
         facts.append(("thread", f"{one_line(window.thread, 60)} {kept}"))
-    if len(windows) > _WINDOWS_NAMED:
-        more = counted(len(windows) - _WINDOWS_NAMED, "thread")
+    if len(report.windows) > _WINDOWS_NAMED:
+        more = counted(len(report.windows) - _WINDOWS_NAMED, "thread")
         facts.append(("and", f"{more} more, likewise (--json names each)"))
-    if tally.bad:
-        facts.append(("refused", counted(len(tally.bad), "line")))
-    return screen.facts(facts)
+    if report.refused:
+        facts.append(("refused", counted(len(report.refused), "line")))
+    return facts

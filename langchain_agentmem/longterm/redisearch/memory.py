@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Op, T, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
 from langchain_agentmem.longterm.drafts import TTL_BY_KIND
@@ -20,7 +20,13 @@ from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
 from langchain_agentmem.longterm.redisearch.schema import Algorithm, IndexSettings
-from langchain_agentmem.longterm.redisearch.vectors import TOLERANCE, VectorType, each_of, vector
+from langchain_agentmem.longterm.redisearch.vectors import (
+    TOLERANCE,
+    VectorType,
+    cosine_distance,
+    each_of,
+    vector,
+)
 from langchain_agentmem.longterm.types import (
     Draft,
     MemoryRecord,
@@ -195,6 +201,30 @@ class LongTermMemory(BaseLongTermMemory):
 
         yield from self.index.using(len(entries[0].embedding) if entries else None, the_rest)
         return [result for result in results if result is not None]
+
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, except those of which nearly the same is there, or among these before them.
+
+        Duplicates are looked for rather than left to the storing, which would count them as learnt again.
+        Two round trips and one embedding.
+        """
+        vectors = yield Embed(self.embeddings, [draft.text for draft in drafts])
+        entries = self._entries(drafts, vectors)
+        new = [entry for entry in entries if entry.draft.replaces]
+        others = [entry for entry in entries if not entry.draft.replaces]
+        found = yield from gather(self._nearest(self._duplicate(one.draft), one.embedding) for one in others)
+        most = self.dedup_threshold + self.store.tolerance
+        for entry, reply in zip(others, found, strict=True):
+            before = (one.embedding for one in new if one.draft.scope == entry.draft.scope)
+            if not ok(reply) and all(cosine_distance(entry.embedding, one) > most for one in before):
+                new.append(entry)
+        results = (yield from self._store(new, deduplicate=True)) if new else []
+        return sum(not result.deduped for result in results)
+
+    def _duplicate(self, draft: Draft) -> Search:
+        """Return the search for a duplicate of a memory."""
+        scope = draft.scope
+        return Search(scope, 1, condition(scope), distance_threshold=self.dedup_threshold)
 
     def search(
         self,

@@ -65,3 +65,10 @@ def each_of(embeddings: Sequence[Sequence[float]], expected: int) -> Sequence[Se
     if len(embeddings) != expected:
         raise EmbeddingError(f"{expected} texts have {len(embeddings)} embeddings.")
     return embeddings
+
+
+def cosine_distance(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> float:
+    """Return the cosine distance of two embeddings of length one, from 0 to 2."""
+    import numpy as np
+
+    return 1 - float(np.dot(one.astype(np.float64), other.astype(np.float64)))

@@ -14,6 +14,7 @@ from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.drafts import TTL_BY_KIND
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
 from langchain_agentmem.longterm.types import (
+    Draft,
     MemoryRecord,
     Mode,
     RememberResult,
@@ -140,6 +141,11 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate."""
         return dedup.remember(self.store, batch.drafts)
+
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, each unless it is a duplicate, which counts one more hit. One round trip."""
+        results = yield from dedup.remember(self.store, drafts)
+        return sum(not result.deduped for result in results)
 
     def search(
         self,
