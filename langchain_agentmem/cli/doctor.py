@@ -16,7 +16,6 @@ from rich import filesize
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
 from langchain_agentmem.cli.console import (
-    CommandError,
     Screen,
     counted,
     milliseconds,
@@ -24,10 +23,10 @@ from langchain_agentmem.cli.console import (
     show_json,
     span,
 )
-from langchain_agentmem.core.operations import Command, Op, asks, call, gather, ok, pairs, reads
+from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.scan import scan
-from langchain_agentmem.errors import AgentMemoryError, IndexMissingError, SearchUnavailableError, StoreError
+from langchain_agentmem.errors import IndexMissingError, SearchUnavailableError, StoreError
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
@@ -105,16 +104,12 @@ def doctor(
 
 def _rebuild(memory: AgentMemory, screen: Screen, yes: bool) -> RebuiltIndex | None:
     """Make the index anew, if a person agrees."""
-    from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
-
-    long_term = memory.long_term
-    if not isinstance(long_term, LongTermMemory):
-        raise CommandError("--rebuild-index is for Redis: on Upstash, drop_index() and create_index() do it.")
+    rebuilding = memory.long_term.rebuild_op()  # told at once where there is nothing to rebuild
     name = one_line(memory.settings.index_name, 60)
     if not screen.confirmed(f"Make the search index {name} anew? Memories stay; searches wait for it.", yes):
         return None
     with screen.busy(f"indexing {name} …"):
-        return long_term.rebuild_index()
+        return memory.transport.run(rebuilding)
 
 
 def _told(rebuilt: RebuiltIndex) -> str:
@@ -259,38 +254,37 @@ def _saves(memory: AgentMemory) -> str | None:
 
 def index(memory: AgentMemory) -> Finding:
     """Tell whether the search index is there, fits, and holds everything."""
-    long_term: Any = memory.long_term
-    settings = long_term.index.settings
+    name = memory.settings.index_name
     try:
-        state = memory.transport.run(long_term.index.info())
+        found = memory.long_term.index_info()
     except IndexMissingError:
-        return Finding("index", "ok", f"{settings.name} is not there yet: the first memory makes it")
+        return Finding("index", "ok", f"{name} is not there yet: the first memory makes it")
     except SearchUnavailableError:
         return Finding("index", "broken", "none, for want of Search")
-    about = f"{settings.name}, {counted(state.documents, 'document')}, {state.shape.get('embedding', '?')}"
-    about += f", {state.shape['storage']} {state.shape['prefix']}, {state.memory_mb:.1f} MB"
-    try:
-        state.check(settings, None)
-    except AgentMemoryError as error:
-        return Finding("index", "broken", one_line(str(error), 1000))
-    if state.failures:
-        failed = counted(state.failures, "document")
+    if found["mismatch"] is not None:
+        return Finding("index", "broken", one_line(found["mismatch"], 1000))
+    documents, shape = counted(found["documents"], "document"), found["shape"]
+    about = f"{name}, {documents}, {shape['embedding']}, {shape['storage']} {shape['prefix']}"
+    about += f", {found['memory_mb']:.1f} MB"
+    if found["failures"]:
+        failed = counted(found["failures"], "document")
         return Finding("index", "warning", f"{about}; {failed} could not be indexed, and are never recalled")
-    if state.indexing:
-        return Finding("index", "warning", f"{about}; still being filled")
+    if found["indexing"]:
+        return Finding("index", "warning", f"{about}; still being backfilled")
     return Finding("index", "ok", about)
 
 
 def size(memory: AgentMemory, tier: str) -> Iterator[Finding]:
     """Tell how much a tier holds: keys are counted, their memory is that of a sample."""
+    from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
+
     settings = memory.settings
-    kinds = {"json": "ReJSON-RL", "hash": "hash"}
-    prefix, kind = {
+    where = {
         "working": (settings.session_prefix, "hash"),
-        "long-term": (settings.memory_prefix, kinds[settings.storage]),
+        "long-term": (settings.memory_prefix, REDIS_TYPES[settings.storage]),
         "events": (settings.events_prefix, "stream"),
-    }[tier]
-    yield Finding(tier, "ok", memory.transport.run(_size(prefix, kind)))
+    }
+    yield Finding(tier, "ok", memory.transport.run(_size(*where[tier])))
 
 
 def _size(prefix: str, kind: str) -> Op[str]:
@@ -321,7 +315,7 @@ def latency(memory: AgentMemory, clock: Callable[[], float] = time.perf_counter)
     took = []
     for _ in range(_PINGS):
         began = clock()
-        ok(memory.transport.run(call(asks("PING"))))
+        memory.transport.run(call(asks("PING")))
         took.append(clock() - began)
     middle = median(took)
     says = f"{milliseconds(middle)} a round trip, {milliseconds(max(took))} the worst of {_PINGS}"

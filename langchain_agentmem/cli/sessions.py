@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,22 +13,8 @@ from langchain_agentmem.cli.connect import open_store
 from langchain_agentmem.cli.console import CommandError, Screen, counted, moment, one_line, show_json, span
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.working.listing import SessionSummary
     from langchain_agentmem.working.session import SessionState, Turn
-
-_PAGE = 200  # how many sessions are read per round trip
-
-
-def _each(memory: AgentMemory, threads: list[str] | None = None) -> Iterator[SessionState]:
-    """Return the sessions, all or those of some threads, in no order; one that cannot be read raises."""
-    from langchain_agentmem.core.operations import gather, ok
-
-    ids = iter(memory.working.list_threads(limit=None) if threads is None else threads)
-    while page := list(islice(ids, _PAGE)):
-        for state in memory.transport.run(gather(memory.working.load_op(one) for one in page)):
-            if ok(state) is not None:
-                yield state
 
 
 def sessions(
@@ -45,12 +30,9 @@ def sessions(
       agentmem sessions
       agentmem sessions --user alice --limit 5 --json
     """
-    screen, threads = Screen(), None
+    screen = Screen()
     with open_store(redis, screen) as memory:
-        if user is not None and not thorough:
-            threads = [one.thread_id for one in memory.list_sessions(user=user, limit=limit).sessions]
-        states = [state for state in _each(memory, threads) if user in (None, state.user)]
-    states = sorted(states, key=lambda state: -state.last_active_ts)[:limit]
+        states = memory.working.recent_sessions(limit, user=user, thorough=thorough)
     if as_json:
         return show_json([state.to_dict() for state in states])
     if not states:

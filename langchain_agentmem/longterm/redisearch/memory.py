@@ -139,24 +139,6 @@ class LongTermMemory(BaseLongTermMemory):
             self._embeddings = MiniLMEmbeddings()
         return self._embeddings
 
-    def rebuild_index(self) -> RebuiltIndex:
-        """Make the search index anew, over the memories that are there; none is deleted.
-
-        For an index that another program made (such as the one of the Redis documentation's guide to agent
-        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
-        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
-        written as this package does, so that their memories are found: each memory in one atomic step.
-
-        Raises:
-            IndexMismatchError: The index is over another prefix, or another storage; nothing was changed.
-            StoreTimeoutError: The server takes more than ten minutes; it goes on.
-        """
-        return self.transport.run(self.rebuild_op())
-
-    async def arebuild_index(self) -> RebuiltIndex:
-        """Async version of `rebuild_index`."""
-        return await self.transport.arun(self.rebuild_op())
-
     def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
         """Refuse nothing."""
 
@@ -338,6 +320,7 @@ class LongTermMemory(BaseLongTermMemory):
             "indexing": state.indexing,
             "memory_mb": state.memory_mb,
             "shape": state.shape,
+            "mismatch": state.mismatch(self.index.settings, None),
         }
 
     def _dimensions(self, known: int | None) -> Op[int]:

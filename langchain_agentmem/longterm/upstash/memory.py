@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op
@@ -26,6 +26,9 @@ from langchain_agentmem.longterm.upstash import dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 from langchain_agentmem.transport.connections import Transport
+
+if TYPE_CHECKING:
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 
 class UpstashLongTermMemory(BaseLongTermMemory):
@@ -227,6 +230,16 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     def info_op(self) -> Op[dict[str, Any]]:
         """Return the operation of `index_info`."""
         return self.store.index.info()
+
+    def rebuild_op(self) -> Op[RebuiltIndex]:
+        """Refuse it.
+
+        Raises:
+            InvalidInputError: In any case.
+        """
+        raise InvalidInputError(
+            "An index is rebuilt on Redis only; on Upstash, drop_index() and create_index() do it."
+        )
 
     def drop_op(self, delete_documents: bool) -> Op[None]:
         """Return the operation of `drop_index`."""

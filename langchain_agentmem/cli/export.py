@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from tempfile import mkstemp
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -15,10 +15,6 @@ from langchain_agentmem.cli.connect import open_store
 from langchain_agentmem.cli.console import Screen, message, standard_output
 from langchain_agentmem.cli.options import Owner, Redis, Thorough, scope_option
 from langchain_agentmem.errors import AgentMemoryError
-
-if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.user_data import Tier
 
 
 class _What(str, Enum):
@@ -54,40 +50,23 @@ def export(
 
     What cannot be read is reported, the rest goes on, and the exit code is 1.
     """
+    from langchain_agentmem import user_data
     from langchain_agentmem.core import json
 
-    screen = Screen()
-    unreadable: list[AgentMemoryError] = []
+    screen, unreadable = Screen(), list[AgentMemoryError]()
 
     def report(error: AgentMemoryError) -> None:
         screen.aside(message(error), "yellow")
         unreadable.append(error)
 
-    tiers: list[Tier] = [each.value for each in what or (_What.memories, _What.sessions)]
+    wanted: list[user_data.Tier] = [each.value for each in what or (_What.memories, _What.sessions)]
     with open_store(redis, screen) as memory, _written(output) as out:
-        for line in _lines(memory, user, tiers, thread, thorough, report):
+        tiers = user_data.Tiers(memory.working, memory.long_term, memory.events)
+        steps = user_data.export(tiers, user, wanted=wanted, thread_id=thread, thorough=thorough)
+        for line in user_data.readable(user_data.run(steps, memory.transport), report):
             out.write(json.dumps(line) + b"\n")
     if unreadable:
         raise typer.Exit(1)
-
-
-def _lines(
-    memory: AgentMemory,
-    user: str | None,
-    tiers: list[Tier],
-    thread_id: str | None,
-    thorough: bool,
-    report: Callable[[AgentMemoryError], None],
-) -> Iterator[dict[str, Any]]:
-    from langchain_agentmem import user_data
-
-    if user is not None:
-        return memory.export_user(
-            user, tiers=tiers, thread_id=thread_id, thorough=thorough, on_unreadable=report
-        )
-    every = user_data.Tiers(memory.working, memory.long_term, memory.events)
-    steps = user_data.export(every, None, wanted=tiers, thread_id=thread_id, thorough=True)
-    return user_data.readable(user_data.run(steps, memory.transport), report)
 
 
 @contextmanager

@@ -1,1 +1,0 @@
-"""`agentmem import` and `agentmem export`."""
