@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import webbrowser
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -138,25 +139,27 @@ def _answering(model: str | None, steps: Steps) -> Answering:
     return models.offline if model is None else lambda will_remember: prepared
 
 
+@dataclass
 class _Page:
     """Tell a person where the page is, and what it waits for."""
 
-    def __init__(self, screen: Screen, steps: Steps, url: str, open_browser: bool) -> None:
-        self.place = ""
-        self._screen, self._steps, self._url, self._open = screen, steps, url, open_browser
+    screen: Screen
+    steps: Steps
+    url: str
+    open_browser: bool
+    place: str = ""
 
     def waiting(self) -> None:
         """Say that another demo may use the store."""
-        self._screen.aside(f"memory  {self.place}: another demo uses it, or did until just now; looking …")
+        self.screen.aside(f"memory  {self.place}: another demo uses it, or did until just now; looking …")
 
     def ready(self, done: str) -> None:
         """Say where the page is and what was `done` to the store; open a browser if that is wanted."""
-        self._screen.aside(str(self._steps))
-        self._screen.aside(f"memory  {self.place}: {done}")
-        self._screen.line(self._url)
-        self._screen.aside("Ctrl-C ends it.")
-        if self._open and not webbrowser.open(self._url):
-            self._screen.aside("No browser could be opened; open that address yourself.", "yellow")
+        self.screen.aside(f"{self.steps}\nmemory  {self.place}: {done}")
+        self.screen.line(self.url)
+        self.screen.aside("Ctrl-C ends it.")
+        if self.open_browser and not webbrowser.open(self.url):
+            self.screen.aside("No browser could be opened; open that address yourself.", "yellow")
 
 
 def _end_soon() -> None:

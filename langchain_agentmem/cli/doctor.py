@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cache, partial
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -123,39 +122,42 @@ def _told(rebuilt: RebuiltIndex) -> str:
 
 
 def findings(memory: AgentMemory) -> Iterator[Finding]:
-    """Look at everything, one thing after the other.
+    """Look at everything, one thing after the other; what the server refuses does not keep the others.
 
     Raises:
-        AgentMemoryError: The server does not answer.
+        StoreConnectionError: The server does not answer.
     """
-    if not memory.long_term.supports_vectors:
+    from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
+
+    looks: dict[str, Op[Iterable[Finding]]] = {}
+    if memory.long_term.supports_vectors:
+        settings = memory.settings
+        looks = {
+            "server": _by_info(lambda info: [server(info)]),
+            "replication": _by_info(replication),
+            "modules": modules(settings.storage),
+            "eviction": _by_info(lambda info: [eviction(info)]),
+            "persistence": _persistence(),
+            "index": index(memory),
+            "working": size("working", settings.session_prefix, "hash"),
+            "long-term": size("long-term", settings.memory_prefix, REDIS_TYPES[settings.storage]),
+            "events": size("events", settings.events_prefix, "stream"),
+        }
+    else:
         yield Finding("server", "ok", "Upstash over REST: what runs there is not told")
-        yield from latency(memory)
-        return
-
-    @cache
-    def told() -> Info:
-        reply = string(memory.transport.run(call(asks("INFO"))))
-        lines = (line.partition(":") for line in reply.splitlines())
-        return {name: value for name, colon, value in lines if colon}
-
-    looks: dict[str, Callable[[], Iterable[Finding]]] = {
-        "server": lambda: [server(told())],
-        "replication": lambda: replication(told()),
-        "modules": lambda: [modules(memory)],
-        "eviction": lambda: [eviction(told())],
-        "persistence": lambda: persistence(told(), _saves(memory)),
-        "index": lambda: [index(memory)],
-        **{name: partial(size, memory, name) for name in ("working", "long-term", "events")},
-        "latency": lambda: latency(memory),
-    }
-    for name, look in looks.items():
+    for name, look in {**looks, "latency": latency()}.items():
         try:
-            yield from list(look())
+            yield from memory.transport.run(look)
         except ConnectionError:
             raise
-        except StoreError as error:  # one that the server refuses does not keep the others
+        except StoreError as error:
             yield Finding(name, "warning", f"unknown: {one_line(str(error), 600)}")
+
+
+def _by_info(look: Callable[[Info], Iterable[Finding]]) -> Op[Iterable[Finding]]:
+    """Look at what the server tells about itself."""
+    lines = (line.partition(":") for line in string((yield from call(asks("INFO")))).splitlines())
+    return list(look({name: value for name, colon, value in lines if colon}))
 
 
 def server(info: Info) -> Finding:
@@ -180,22 +182,18 @@ def replication(info: Info) -> Iterator[Finding]:
         yield Finding("replication", "broken", f"{says}redis+sentinel://, which follows it")
 
 
-def modules(memory: AgentMemory) -> Finding:
+def modules(storage: str) -> Op[Iterable[Finding]]:
     """Tell whether Search and JSON are there, which servers have as modules or built in."""
-    needed = ["Search"] + (["JSON"] if memory.settings.storage == "json" else [])
-    search, as_json, listed = memory.transport.run(
-        gather(
-            call(each)
-            for each in (asks("FT._LIST"), reads("JSON.GET", "agentmem:no such key"), asks("MODULE", "LIST"))
-        )
-    )
+    asked = (asks("FT._LIST"), reads("JSON.GET", "agentmem:no such key"), asks("MODULE", "LIST"))
+    search, as_json, listed = yield from gather(call(each) for each in asked)
     there = [name for name, reply in (("Search", search), ("JSON", as_json)) if not _lacks(reply)]
+    needed = ["Search", "JSON"] if storage == "json" else ["Search"]
     missing = [name for name in needed if name not in there]
     if missing:
         says = f"without {' and '.join(missing)}, which long-term memory needs: use Redis 8, Redis Stack, or "
-        return Finding("modules", "broken", f"{says}embedded://")
+        return [Finding("modules", "broken", f"{says}embedded://")]
     versions = "" if isinstance(listed, Exception) else _versions(listed)
-    return Finding("modules", "ok", versions or ", ".join(there))
+    return [Finding("modules", "ok", versions or ", ".join(there))]
 
 
 def _lacks(reply: Any) -> bool:
@@ -241,50 +239,38 @@ def persistence(info: Info, saves: str | None) -> Iterator[Finding]:
         yield Finding("persistence", "warning", "none: a restart forgets everything. Set appendonly yes")
 
 
-def _saves(memory: AgentMemory) -> str | None:
-    """Return when snapshots are made; `None` where the server does not tell."""
-    try:
-        found = dict(pairs(memory.transport.run(call(Command(("CONFIG", "GET", "save"))))))
-    except ConnectionError:
-        raise
-    except StoreError:
-        return None
-    return string(next(iter(found.values()), b""))
+def _persistence() -> Op[Iterable[Finding]]:
+    config = Command(("CONFIG", "GET", "save"))
+    found, *_ = yield from gather([call(config)])  # not every server tells it
+    saves = None if isinstance(found, StoreError) else string(dict(pairs(found)).get(b"save", b""))
+    return (yield from _by_info(lambda info: persistence(info, saves)))
 
 
-def index(memory: AgentMemory) -> Finding:
+def index(memory: AgentMemory) -> Op[Iterable[Finding]]:
     """Tell whether the search index is there, fits, and holds everything."""
     name = memory.settings.index_name
     try:
-        found = memory.long_term.index_info()
+        found = yield from memory.long_term.info_op()
     except IndexMissingError:
-        return Finding("index", "ok", f"{name} is not there yet: the first memory makes it")
+        return [Finding("index", "ok", f"{name} is not there yet: the first memory makes it")]
     except SearchUnavailableError:
-        return Finding("index", "broken", "none, for want of Search")
+        return [Finding("index", "broken", "none, for want of Search")]
     if found["mismatch"] is not None:
-        return Finding("index", "broken", one_line(found["mismatch"], 1000))
+        return [Finding("index", "broken", one_line(found["mismatch"], 1000))]
     documents, shape = counted(found["documents"], "document"), found["shape"]
     about = f"{name}, {documents}, {shape['embedding']}, {shape['storage']} {shape['prefix']}"
     about += f", {found['memory_mb']:.1f} MB"
     if found["failures"]:
-        failed = counted(found["failures"], "document")
-        return Finding("index", "warning", f"{about}; {failed} could not be indexed, and are never recalled")
-    if found["indexing"]:
-        return Finding("index", "warning", f"{about}; still being backfilled")
-    return Finding("index", "ok", about)
+        about += f"; {counted(found['failures'], 'document')} could not be indexed, and are never recalled"
+    elif found["indexing"]:
+        about += "; still being backfilled"
+    fine = not (found["failures"] or found["indexing"])
+    return [Finding("index", "ok" if fine else "warning", about)]
 
 
-def size(memory: AgentMemory, tier: str) -> Iterator[Finding]:
+def size(tier: str, prefix: str, kind: str) -> Op[Iterable[Finding]]:
     """Tell how much a tier holds: keys are counted, their memory is that of a sample."""
-    from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
-
-    settings = memory.settings
-    where = {
-        "working": (settings.session_prefix, "hash"),
-        "long-term": (settings.memory_prefix, REDIS_TYPES[settings.storage]),
-        "events": (settings.events_prefix, "stream"),
-    }
-    yield Finding(tier, "ok", memory.transport.run(_size(*where[tier])))
+    return [Finding(tier, "ok", (yield from _size(prefix, kind)))]
 
 
 def _size(prefix: str, kind: str) -> Op[str]:
@@ -310,14 +296,14 @@ def _size(prefix: str, kind: str) -> Op[str]:
     return f"{keys}, {filesize.decimal(int(each * count))}, {filesize.decimal(int(each))} each{how}"
 
 
-def latency(memory: AgentMemory, clock: Callable[[], float] = time.perf_counter) -> Iterator[Finding]:
+def latency() -> Op[Iterable[Finding]]:
     """Measure how long a round trip takes."""
     took = []
     for _ in range(_PINGS):
-        began = clock()
-        memory.transport.run(call(asks("PING")))
-        took.append(clock() - began)
-    middle = median(took)
-    says = f"{milliseconds(middle)} a round trip, {milliseconds(max(took))} the worst of {_PINGS}"
-    slow = middle > _SLOW_SECONDS
-    yield Finding("latency", "warning" if slow else "ok", says + ("; a turn needs two" if slow else ""))
+        began = time.perf_counter()
+        yield from call(asks("PING"))
+        took.append(time.perf_counter() - began)
+    slow = median(took) > _SLOW_SECONDS
+    says = f"{milliseconds(median(took))} per round trip, {milliseconds(max(took))} the worst of {_PINGS}"
+    says += "; an exchange needs two" if slow else ""
+    return [Finding("latency", "warning" if slow else "ok", says)]

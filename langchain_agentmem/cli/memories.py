@@ -47,14 +47,13 @@ def recall(
     screen = Screen()
     with open_memory(redis, Steps(screen)) as memory:
         within = memory.settings.recall_threshold if threshold is None else threshold
-        more: dict[str, Any] = {} if threshold is None else {"distance_threshold": threshold}
         found = memory.long_term.recall(
             query,
             user=user or options.login_name(),
             namespace=None if all_namespaces else namespace,
             kind=kind,
             k=k,
-            **more,
+            distance_threshold=... if threshold is None else threshold,
         )
         by_words = not memory.long_term.supports_vectors
     if as_json:
@@ -81,6 +80,19 @@ def _without(record: MemoryRecord, *hidden: str) -> dict[str, Any]:
     return {name: value for name, value in asdict(record).items() if name not in hidden}
 
 
+def _json_object(value: str) -> dict[str, Any]:
+    """Return the value of an option that takes a JSON object; anything else is wrong usage."""
+    from langchain_agentmem.core import json
+
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"--metadata is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise typer.BadParameter('--metadata takes a JSON object, such as {"source": "mail"}.')
+    return found
+
+
 def remember(
     words: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember; - reads standard input.")],
     redis: options.Redis = None,
@@ -98,7 +110,10 @@ def remember(
         str | None, options.scope_option("thread", "The conversation it was learnt in.")
     ] = None,
     metadata: Annotated[
-        str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object to keep with it.")
+        dict[str, Any] | None,
+        typer.Option(
+            "--metadata", metavar="JSON", parser=_json_object, help="A JSON object to keep with it."
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -109,7 +124,6 @@ def remember(
       echo "Met Ana at the station." | agentmem remember -
       agentmem remember "Prefers tea." --metadata '{"source": "mail"}'
     """
-    about = _json_object("metadata", metadata)
     said = _from_standard_input() if words == "-" else words
     if not said.strip():  # told at once, not when the model has come
         raise CommandError("text is empty.")
@@ -122,26 +136,13 @@ def remember(
             kind=kind,
             source_thread=thread or "",
             ttl_seconds=... if ttl is None else ttl,
-            metadata=about,
+            metadata=metadata,
         )
     if as_json:
         return show_json(asdict(result))
     near = "" if result.existing_distance is None else f", distance {result.existing_distance:.3f}"
     fate = "merged into a known memory" if result.deduped else "stored as new memory"
     return screen.facts([("memory", f"{fate} ({result.id}{near})")])
-
-
-def _json_object(name: str, value: str | None) -> dict[str, Any] | None:
-    """Return the value of an option that takes a JSON object; anything else is wrong usage."""
-    from langchain_agentmem.core import json
-
-    try:
-        found = None if value is None else json.loads(value)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{name} is no JSON: {error}") from error
-    if value is not None and not isinstance(found, dict):
-        raise typer.BadParameter(f'--{name} takes a JSON object, such as {{"source": "mail"}}.')
-    return found
 
 
 def _from_standard_input() -> str:

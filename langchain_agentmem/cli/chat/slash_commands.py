@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from langchain_agentmem.cli import forget
 from langchain_agentmem.cli.console import counted, one_line
@@ -21,6 +21,7 @@ _LISTED = 50
 _THREADS_LISTED = 10
 
 Confirm: TypeAlias = Callable[[str], bool] | None
+Run: TypeAlias = "Callable[[Conversation, str, Confirm], None]"
 
 
 class Command(NamedTuple):
@@ -28,7 +29,7 @@ class Command(NamedTuple):
 
     usage: str
     help: str
-    run: Callable[[Conversation, str, Confirm], None]
+    run: Run
 
 
 def take(conversation: Conversation, line: str, confirm: Confirm = None) -> bool:
@@ -62,22 +63,18 @@ def take(conversation: Conversation, line: str, confirm: Confirm = None) -> bool
     return True
 
 
-def _goal(conversation: Conversation, rest: str, confirm: Confirm) -> None:
-    _note(conversation, "goal", rest)
+def _note(name: Literal["goal", "scratchpad"]) -> Run:
+    """Return the command that sets or shows one of the session's notes."""
 
+    def run(conversation: Conversation, rest: str, confirm: Confirm) -> None:
+        working, thread = conversation.memory.working, conversation.thread
+        if rest:
+            working.start(thread, user=conversation.user)  # a setter alone would begin it as nobody's
+            (working.set_goal if name == "goal" else working.set_scratchpad)(thread, rest)
+        note = rest or getattr(working.load(thread), name, "")
+        conversation.screen.facts([(name, one_line(note, 2000) or "none")])
 
-def _scratchpad(conversation: Conversation, rest: str, confirm: Confirm) -> None:
-    _note(conversation, "scratchpad", rest)
-
-
-def _note(conversation: Conversation, name: str, rest: str) -> None:
-    """Set or show one of the session's notes."""
-    working, thread = conversation.memory.working, conversation.thread
-    if rest:
-        working.start(thread, user=conversation.user)  # a setter alone would begin it as nobody's
-        (working.set_goal if name == "goal" else working.set_scratchpad)(thread, rest)
-    note = rest or getattr(working.load(thread), name, "")
-    conversation.screen.facts([(name, one_line(note, 2000) or "none")])
+    return run
 
 
 def _thread(conversation: Conversation, rest: str, confirm: Confirm) -> None:
@@ -138,8 +135,8 @@ def _help(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 
 
 COMMANDS = {
-    "goal": Command("/goal [TEXT]", "Set what this conversation is for, or show it.", _goal),
-    "scratchpad": Command("/scratchpad [TEXT]", "Set the agent's notes, or show them.", _scratchpad),
+    "goal": Command("/goal [TEXT]", "Set what this conversation is for, or show it.", _note("goal")),
+    "scratchpad": Command("/scratchpad [TEXT]", "Set the agent's notes, or show them.", _note("scratchpad")),
     "thread": Command("/thread [ID|new]", "Go on with another thread, or list your latest.", _thread),
     "user": Command("/user [NAME]", "Become another user, in a new thread, or show who you are.", _user),
     "memories": Command("/memories", "What is remembered about you.", _memories),
