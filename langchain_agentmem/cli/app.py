@@ -15,19 +15,10 @@ import typer
 from typer.core import TyperGroup
 
 from langchain_agentmem import __version__
-from langchain_agentmem.cli import (
-    demo,
-    doctor,
-    events,
-    export,
-    forget,
-    import_,
-    memories,
-    redis_server,
-    sessions,
-)
+from langchain_agentmem.cli import demo, doctor, events, forget, memories, redis_server, sessions
 from langchain_agentmem.cli.chat import app as chat
 from langchain_agentmem.cli.console import INTERRUPTED, message, printable
+from langchain_agentmem.cli.transfer import export, import_
 from langchain_agentmem.errors import AgentMemoryError
 
 OUTPUT_CLOSED = 141  # 128 + SIGPIPE: what a shell reports of a program that it ends

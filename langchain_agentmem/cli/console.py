@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, Literal, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -22,6 +22,7 @@ from rich.padding import Padding
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import Self
 
 from langchain_agentmem.errors import AgentMemoryError
 
@@ -119,24 +120,23 @@ def show_json(value: Any) -> None:
     """Write one JSON document on a line of standard output, at once."""
     from langchain_agentmem.core import json
 
-    out = standard_output()
+    out = standard("output")
     out.write(json.dumps(value) + b"\n")
     out.flush()
 
 
-def standard_input() -> BinaryIO:
-    """Return standard input; raise a `CommandError` if it is closed."""
-    if sys.stdin is None:
-        raise CommandError("Standard input is closed: give it a file or a pipe.")
-    return sys.stdin.buffer
+def standard(name: Literal["input", "output"]) -> BinaryIO:
+    """Return standard input or output as bytes, behind what was written as text.
 
-
-def standard_output() -> BinaryIO:
-    """Return standard output, behind what was written as text; raise a `CommandError` if it is closed."""
-    if sys.stdout is None:
-        raise CommandError("Standard output is closed: give it a file or a pipe.")
-    sys.stdout.flush()
-    return sys.stdout.buffer
+    Raises:
+        CommandError: Whoever runs this has closed it.
+    """
+    stream = sys.stdin if name == "input" else sys.stdout
+    if stream is None:
+        raise CommandError(f"Standard {name} is closed: give it a file or a pipe.")
+    if name == "output":
+        stream.flush()
+    return stream.buffer
 
 
 class _Console(Console):
@@ -233,25 +233,23 @@ class Screen:
     def _indented(self, content: RenderableType) -> None:
         self.out.print(Padding(content, (0, 0, 0, 2), expand=False))
 
-    @contextmanager
-    def waiting(self) -> Iterator[Answer]:
+    def waiting(self) -> Answer:
         """Show an answer that comes in parts; until the first, a terminal shows that something goes on."""
-        answer = Answer(self.out)
-        try:
-            yield answer
-        finally:
-            answer.end()
+        return Answer(self.out)
 
 
 class Answer:
-    """An answer, shown as it comes; a terminal redraws its last paragraph, wrapped between words."""
+    """Show an answer as it comes; a terminal redraws its last paragraph, wrapped between words."""
 
     def __init__(self, console: _Console) -> None:
         self._console, self._text = console, ""
-        self._live = None
-        if console.is_lively:
-            self._live = Live(Spinner("dots", style="cyan"), console=console, redirect_stdout=False)
+        spinner = Spinner("dots", style="cyan")
+        self._live = Live(spinner, console=console, redirect_stdout=False) if console.is_lively else None
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
             self._live.start()
+        return self
 
     def add(self, part: str) -> None:
         """Show a part of it; without control characters."""
@@ -265,8 +263,7 @@ class Answer:
             self._console.print(Text(paragraph, "bold"), overflow="fold")
         self._live.update(Text(self._text, "bold", overflow="fold"))
 
-    def end(self) -> None:
-        """Finish it; no more comes."""
+    def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.transient = not self._text
             self._live.stop()

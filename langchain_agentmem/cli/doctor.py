@@ -240,8 +240,7 @@ def persistence(info: Info, saves: str | None) -> Iterator[Finding]:
 
 
 def _persistence() -> Op[Iterable[Finding]]:
-    config = Command(("CONFIG", "GET", "save"))
-    found, *_ = yield from gather([call(config)])  # not every server tells it
+    (found,) = yield [Command(("CONFIG", "GET", "save"))]  # not every server tells it
     saves = None if isinstance(found, StoreError) else string(dict(pairs(found)).get(b"save", b""))
     return (yield from _by_info(lambda info: persistence(info, saves)))
 

@@ -18,7 +18,7 @@ from langchain_agentmem.cli.console import (
     one_line,
     show_json,
     span,
-    standard_input,
+    standard,
 )
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def remember(
 
 def _from_standard_input() -> str:
     try:
-        return standard_input().read().decode("utf-8-sig").rstrip("\r\n")
+        return standard("input").read().decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise CommandError(f"The input is not UTF-8 (at byte {error.start + 1}).") from error
 

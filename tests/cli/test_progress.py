@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.import_ import Reading
+from langchain_agentmem.cli.transfer.import_ import Reading
 from langchain_agentmem.importing.report import ImportReport, RefusedLine
 
 
@@ -13,7 +13,7 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("langchain_agentmem.cli.import_.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("langchain_agentmem.cli.transfer.import_.time.monotonic", lambda: now[0])
     lines = [b"x" * 249 + b"\n"] * 4
     with Reading(Screen(), lines, 1000) as shown:
         report = ImportReport()

@@ -22,7 +22,7 @@ from langchain_agentmem.cli.console import (
     one_line,
     printable,
     show_json,
-    standard_input,
+    standard,
 )
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def import_(
 def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
     """Open the file; its size comes too, which standard input does not have."""
     if file == "-":
-        yield standard_input(), None
+        yield standard("input"), None
         return
     if not Path(file).exists():
         raise CommandError(f"There is no file {file}.")

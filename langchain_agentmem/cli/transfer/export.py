@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO
 import typer
 
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import Screen, message, standard_output
+from langchain_agentmem.cli.console import Screen, message, standard
 from langchain_agentmem.cli.options import Owner, Redis, Thorough, scope_option
 from langchain_agentmem.errors import AgentMemoryError
 
@@ -73,7 +73,7 @@ def export(
 def _written(output: Path | None) -> Iterator[BinaryIO]:
     """Open where to write; a file takes its name once it is whole, so that no older export is lost."""
     if output is None or str(output) == "-":
-        out = standard_output()
+        out = standard("output")
         yield out
         out.flush()
         return

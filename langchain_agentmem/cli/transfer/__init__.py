@@ -1,0 +1,1 @@
+"""`agentmem import` and `agentmem export`."""
