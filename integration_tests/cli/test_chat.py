@@ -91,7 +91,7 @@ def test_a_model_answers_in_parts_and_its_failure_is_the_turns(
     chat.send("be slow")
     chat.expect("answer")
     chat.press("Ctrl-C")
-    chat.expect("the turn is abandoned")
+    chat.expect("the exchange is abandoned")
     chat.expect("you › ")
     chat.send("/events 3")
     assert "turn_error" in chat.expect("you › ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,29 +16,10 @@ if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
 
 
-class Steps:
-    """The steps of a start: the current one beside a spinner on a terminal, else a line each."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self._took: list[str] = []
-
-    @contextmanager
-    def step(self, name: str, doing: str) -> Iterator[None]:
-        """Take a step; how long it took is said in the end."""
-        began = time.perf_counter()
-        with self._screen.busy(doing):
-            yield
-        self._took.append(f"{name} {time.perf_counter() - began:.1f} s")
-
-    def __str__(self) -> str:
-        return "ready: " + ", ".join(self._took)
-
-
 @contextmanager
 def open_memory(
     url: str | None,
-    steps: Steps,
+    screen: Screen,
     *,
     check: Callable[[AgentMemory], None] | None = None,
     **settings: Any,
@@ -50,13 +30,13 @@ def open_memory(
     be told at once, not when the model has come. The same goes for whatever `check` raises.
     """
     with _made(url, **settings) as memory:
-        with steps.step("Redis", f"{_reaching(memory)} …"):
+        with screen.busy(f"{_reaching(memory)} …", step="Redis"):
             memory.long_term.create_index()
         if check is not None:
             check(memory)
         embeddings = memory.long_term.embeddings
         if embeddings is not None:  # else words are searched for
-            with steps.step("model", "loading the embedding model (a few seconds) …"):
+            with screen.busy("loading the embedding model (a few seconds) …", step="model"):
                 embeddings.embed_query("The first text takes longer than the others.")
         yield memory
 
@@ -76,16 +56,17 @@ def _made(url: str | None, **settings: Any) -> AgentMemory:
     """Return the memory; a URL that was given and is not understood is wrong usage: exit code 2."""
     from langchain_agentmem.agent_memory import AgentMemory
 
+    given = {name: value for name, value in settings.items() if value is not None}
     # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        return AgentMemory(url, **settings)
+        return AgentMemory(url, **given)
     except MissingDependencyError:
         raise
     except ConfigurationError as error:
         if url is None:
             raise
-        AgentMemory("redis://localhost", **settings).close()  # raises too if a setting is to blame
+        AgentMemory("redis://localhost", **given).close()  # raises too if a setting is to blame
         raise typer.BadParameter(message(error).removeprefix("error: "), param_hint="--redis") from error
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -158,7 +159,7 @@ class Screen:
             if hasattr(stream, "reconfigure"):  # a terminal that knows fewer characters gets `?`
                 stream.reconfigure(errors="replace")
         self.out, self.err = _Console(), _Console(stderr=True)
-        self.is_terminal = self.out.is_terminal
+        self.is_terminal, self.steps = self.out.is_terminal, list[str]()
 
     def line(self, text: str = "", style: str = "") -> None:
         """Print a line of output."""
@@ -169,14 +170,25 @@ class Screen:
         self.err.print(Text(text, style), soft_wrap=not self.err.is_terminal)
 
     @contextmanager
-    def busy(self, doing: str) -> Iterator[None]:
-        """Show a spinner on a terminal while something takes long, else a line; on standard error."""
+    def busy(self, doing: str, step: str = "") -> Iterator[None]:
+        """Show a spinner on a terminal while something takes long, else a line; on standard error.
+
+        Args:
+            doing: What goes on.
+            step: What it is called when `steps` tells how long it took.
+        """
+        began = time.perf_counter()
         if self.err.is_lively:
             with self.err.status(Text(doing, "dim"), spinner_style="cyan"):
                 yield
         else:
             self.aside(doing)
             yield
+        self.steps += [f"{step} {time.perf_counter() - began:.1f} s"] if step else []
+
+    def ready(self) -> None:
+        """Print how long the steps of a start took."""
+        self.aside("ready: " + ", ".join(self.steps))
 
     def confirmed(self, question: str, yes: bool) -> bool:
         """Return whether it may be done: `--yes` was given, or a person agrees.

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import typer
 
 from langchain_agentmem.cli import options
-from langchain_agentmem.cli.connect import Steps, open_memory, whereabouts
+from langchain_agentmem.cli.connect import open_memory, whereabouts
 from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen
 
 if TYPE_CHECKING:
@@ -90,23 +90,23 @@ def demo(
         raise typer.BadParameter("--token must not be empty.")
     if redis is not None and is_rest(redis):
         raise CommandError("The demo needs Redis with Search and JSON; a REST API will not do.")
-    settings = {
-        "session_ttl_seconds": session_ttl_seconds,
-        "dedup_threshold": dedup_threshold,
-        "recall_threshold": recall_threshold,
-    }
-    given = {name: value for name, value in settings.items() if value is not None}
     screen = Screen()
-    steps = Steps(screen)
     with listen(host, port, token) as listener:
-        url, answering = address(listener), _answering(model, steps)
-        page = _Page(screen, steps, url, open_browser)
+        url, answering = address(listener), _answering(model, screen)
+        page = _Page(screen, url, open_browser)
 
         def check(memory: AgentMemory) -> None:
             page.place = whereabouts(memory)
             asyncio.run(look(memory, url, page.waiting))
 
-        with open_memory(redis or _own_folder(), steps, check=check, **given) as memory:
+        with open_memory(
+            redis or _own_folder(),
+            screen,
+            check=check,
+            session_ttl_seconds=session_ttl_seconds,
+            dedup_threshold=dedup_threshold,
+            recall_threshold=recall_threshold,
+        ) as memory:
             served = serve(
                 memory,
                 listener,
@@ -132,10 +132,10 @@ def _own_folder() -> str:
     return f"embedded://{quote(str(EmbeddedRedis.default_data_dir().with_name('redis-demo')))}"
 
 
-def _answering(model: str | None, steps: Steps) -> Answering:
+def _answering(model: str | None, screen: Screen) -> Answering:
     from langchain_agentmem.cli.chat import models
 
-    prepared = models.prepare(model, steps, will_remember=True)
+    prepared = models.prepare(model, screen, will_remember=True)
     return models.offline if model is None else lambda will_remember: prepared
 
 
@@ -144,7 +144,6 @@ class _Page:
     """Tell a person where the page is, and what it waits for."""
 
     screen: Screen
-    steps: Steps
     url: str
     open_browser: bool
     place: str = ""
@@ -155,7 +154,8 @@ class _Page:
 
     def ready(self, done: str) -> None:
         """Say where the page is and what was `done` to the store; open a browser if that is wanted."""
-        self.screen.aside(f"{self.steps}\nmemory  {self.place}: {done}")
+        self.screen.ready()
+        self.screen.aside(f"memory  {self.place}: {done}")
         self.screen.line(self.url)
         self.screen.aside("Ctrl-C ends it.")
         if self.open_browser and not webbrowser.open(self.url):

@@ -269,10 +269,6 @@ def index(memory: AgentMemory) -> Op[Iterable[Finding]]:
 
 def size(tier: str, prefix: str, kind: str) -> Op[Iterable[Finding]]:
     """Tell how much a tier holds: keys are counted, their memory is that of a sample."""
-    return [Finding(tier, "ok", (yield from _size(prefix, kind)))]
-
-
-def _size(prefix: str, kind: str) -> Op[str]:
     count, sample = 0, list[bytes]()
 
     def visit(keys: list[bytes]) -> Op[bool]:
@@ -283,16 +279,16 @@ def _size(prefix: str, kind: str) -> Op[str]:
         return count >= _MOST_KEYS
 
     yield from scan(prefix, kind, visit)
-    keys = f"{'more than ' if count >= _MOST_KEYS else ''}{counted(count, 'key')}"
-    if not sample:
-        return "no keys"
-    replies = yield [Command(("MEMORY", "USAGE", key), (key,), True) for key in sample]
-    known = [reply for reply in replies if isinstance(reply, int)]
-    if not known:
-        return f"{keys}, of unknown size: the server does not tell"
-    each = sum(known) / len(known)
-    how = "" if len(known) == count else f" (from a sample of {len(known)})"
-    return f"{keys}, {filesize.decimal(int(each * count))}, {filesize.decimal(int(each))} each{how}"
+    says = f"{'more than ' if count >= _MOST_KEYS else ''}{counted(count, 'key')}" if count else "no keys"
+    asked = [Command(("MEMORY", "USAGE", key), (key,), True) for key in sample]
+    used = [reply for reply in ((yield asked) if asked else []) if isinstance(reply, int)]
+    if used:
+        each = sum(used) / len(used)
+        says += f", {filesize.decimal(int(each * count))}, {filesize.decimal(int(each))} each"
+        says += "" if len(used) == count else f" (from a sample of {len(used)})"
+    elif sample:
+        says += ", of unknown size: the server does not tell"
+    return [Finding(tier, "ok", says)]
 
 
 def latency() -> Op[Iterable[Finding]]:

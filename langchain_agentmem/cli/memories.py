@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from langchain_agentmem.cli import options
-from langchain_agentmem.cli.connect import Steps, open_memory, open_store
+from langchain_agentmem.cli.connect import open_memory, open_store
 from langchain_agentmem.cli.console import (
     CommandError,
     Screen,
@@ -45,7 +45,7 @@ def recall(
     if not query.strip():  # told at once, not when the model has come
         raise CommandError("query is empty.")
     screen = Screen()
-    with open_memory(redis, Steps(screen)) as memory:
+    with open_memory(redis, screen) as memory:
         within = memory.settings.recall_threshold if threshold is None else threshold
         found = memory.long_term.recall(
             query,
@@ -100,15 +100,13 @@ def remember(
     namespace: options.Namespace = "default",
     kind: Annotated[
         str,
-        options.scope_option("kind", "episodic (for a week, the default), semantic (for ever), or your own."),
+        options.id_option("kind", "episodic (for a week, the default), semantic (for ever), or your own."),
     ] = "episodic",
     ttl: Annotated[
         int | None,
         typer.Option("--ttl", metavar="SECONDS", min=1, help="How long it lives, instead of its kind's."),
     ] = None,
-    thread: Annotated[
-        str | None, options.scope_option("thread", "The conversation it was learnt in.")
-    ] = None,
+    thread: Annotated[str | None, options.id_option("thread", "The conversation it was learnt in.")] = None,
     metadata: Annotated[
         dict[str, Any] | None,
         typer.Option(
@@ -128,7 +126,7 @@ def remember(
     if not said.strip():  # told at once, not when the model has come
         raise CommandError("text is empty.")
     screen = Screen()
-    with open_memory(redis, Steps(screen)) as memory:
+    with open_memory(redis, screen) as memory:
         result = memory.long_term.remember(
             said,
             user=user or options.login_name(),
@@ -156,7 +154,7 @@ def memories(
     redis: options.Redis = None,
     user: options.User = None,
     namespace: Annotated[
-        str | None, options.scope_option("namespace", "Only this namespace. Without it: every one.")
+        str | None, options.id_option("namespace", "Only this namespace. Without it: every one.")
     ] = None,
     kind: options.AnyKind = None,
     limit: options.Limit = 50,

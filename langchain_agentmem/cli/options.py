@@ -12,7 +12,7 @@ from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.errors import InvalidInputError
 
 
-def _scope(param: typer.CallbackParam, value: str | None) -> str | None:
+def _checked_id(param: typer.CallbackParam, value: str | None) -> str | None:
     from langchain_agentmem.core.checks import validate_id
 
     try:
@@ -51,9 +51,11 @@ def _is_secret(name: str | None, value: str) -> bool:
     return bool(parts.password) or any(is_secret_name(option) for option, _ in named)
 
 
-def scope_option(name: str, help: str) -> Any:
+def id_option(name: str, help: str) -> Any:
     """Declare an option that names a user, a namespace, a thread or a kind: any text except an empty one."""
-    return typer.Option(f"--{name}", help=help, callback=_scope, show_default=False, metavar=name.upper())
+    return typer.Option(
+        f"--{name}", help=help, callback=_checked_id, show_default=False, metavar=name.upper()
+    )
 
 
 Redis = Annotated[
@@ -69,15 +71,15 @@ Redis = Annotated[
     ),
 ]
 ThreadId = Annotated[str, typer.Argument(metavar="ID", help="The conversation; see agentmem sessions.")]
-User = Annotated[str | None, scope_option("user", "Whose memories. Without it: your login name.")]
-Owner = Annotated[str | None, scope_option("user", "Only this user's. Without it: everybody's.")]
-Namespace = Annotated[str, scope_option("namespace", "Which of the user's memories. Without it: default.")]
+User = Annotated[str | None, id_option("user", "Whose memories. Without it: your login name.")]
+Owner = Annotated[str | None, id_option("user", "Only this user's. Without it: everybody's.")]
+Namespace = Annotated[str, id_option("namespace", "Which of the user's memories. Without it: default.")]
 
 Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="PROVIDER:NAME", help="The model that answers.")
 ]
-AnyKind = Annotated[str | None, scope_option("kind", "Only memories of this kind.")]
+AnyKind = Annotated[str | None, id_option("kind", "Only memories of this kind.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Every namespace of the user.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output; times are epoch seconds.")]
 Thorough = Annotated[

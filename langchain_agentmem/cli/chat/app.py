@@ -12,7 +12,7 @@ import typer
 
 from langchain_agentmem import __version__
 from langchain_agentmem.cli import options
-from langchain_agentmem.cli.connect import Steps, open_memory
+from langchain_agentmem.cli.connect import open_memory
 from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen, message
 from langchain_agentmem.errors import AgentMemoryError
 
@@ -29,11 +29,11 @@ def chat(
     user: options.User = None,
     namespace: options.Namespace = "default",
     thread: Annotated[
-        str | None, options.scope_option("thread", "The conversation to go on with. Without it: a new one.")
+        str | None, options.id_option("thread", "The conversation to go on with. Without it: a new one.")
     ] = None,
     kind: Annotated[
         str,
-        options.scope_option(
+        options.id_option(
             "kind",
             "What your words are remembered as: episodic (for a week, the default), semantic (for ever), a "
             "kind of your own, or skip to remember nothing.",
@@ -44,7 +44,7 @@ def chat(
 ) -> None:
     """Talk to a memory, and see what it does.
 
-    Each line is a turn: what fits is recalled, an answer is given, and what you said is remembered, or merged
+    Each line is an exchange: what fits is recalled, an answer is given, and what you said is remembered, or merged
     into what is known already. Lines that begin with a slash are commands; /help lists them.
 
     \b
@@ -58,22 +58,22 @@ def chat(
     Without --model the answer is what was recalled. With it: pip install langchain langchain-openai (or
     another provider's package), and set the provider's key, such as OPENAI_API_KEY.
 
-    A piped line that fails ends the run: exit code 1. 0: every turn worked. 2: wrong usage. 130: Ctrl-C.
+    A piped line that fails ends the run: exit code 1. 0: every exchange worked. 2: wrong usage. 130: Ctrl-C.
     """
     from langchain_agentmem.cli.chat import models
     from langchain_agentmem.cli.chat.conversation import Conversation, load_own
 
     screen, talker = Screen(), user or options.login_name()
-    steps = Steps(screen)
 
     def check(memory: AgentMemory) -> None:
         if thread is not None:
             load_own(memory, thread, talker)
 
-    settings = {} if recall_threshold is None else {"recall_threshold": recall_threshold}
-    answering = models.prepare(model, steps, will_remember=kind != "skip")
-    # Shown as an error of the turn, which is the point of looking; the chat goes on by itself.
-    with open_memory(redis, steps, check=check, on_error="raise", **settings) as memory:
+    answering = models.prepare(model, screen, will_remember=kind != "skip")
+    # Shown as an error of the exchange, which is the point of looking; the chat goes on by itself.
+    with open_memory(
+        redis, screen, check=check, on_error="raise", recall_threshold=recall_threshold
+    ) as memory:
         conversation = Conversation(
             memory,
             screen,
@@ -84,7 +84,7 @@ def chat(
             model=model,
         )
         conversation.switch(thread)
-        screen.aside(str(steps))
+        screen.ready()
         conversation.introduce(f"agentmem {__version__}")
         interactive = sys.stdin is not None and sys.stdin.isatty()
         (_talk if interactive else _read)(conversation, screen)
@@ -115,7 +115,7 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
         except AgentMemoryError as error:
             screen.aside(message(error), "red")
         except KeyboardInterrupt:
-            screen.aside("\nthe turn is abandoned", "yellow")
+            screen.aside("\nthe exchange is abandoned", "yellow")
         screen.line()
 
 

@@ -1,9 +1,10 @@
-"""A chat: who talks, in which thread, through which chain; and what is shown of a turn."""
+"""A chat: who talks, in which thread, through which chain; and what is shown of an exchange."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import InitVar, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_agentmem.cli.connect import whereabouts
@@ -34,6 +35,7 @@ def load_own(memory: AgentMemory, thread: str, user: str) -> SessionState | None
         raise InvalidInputError(f"The thread {thread} is another user's: become that user first.") from error
 
 
+@dataclass
 class Conversation:
     """Talk to a memory, in one thread at a time.
 
@@ -42,27 +44,26 @@ class Conversation:
         screen: Where it is shown.
         user: Who talks.
         namespace: In which part of the user's memories.
+        kind: What is said is remembered as; `None` for not at all.
+        answering: What answers.
+        model: What that is called; `None` for the memory itself.
         thread: The current thread.
     """
 
-    def __init__(
-        self,
-        memory: AgentMemory,
-        screen: Screen,
-        *,
-        user: str,
-        namespace: str,
-        kind: str | None,
-        answering: Runnable[Any, Any],
-        model: str | None,
-    ) -> None:
-        self.memory, self.screen = memory, screen
-        self.user, self.namespace, self.thread = user, namespace, ""
-        self._kind, self._model = kind, model
+    memory: AgentMemory
+    screen: Screen
+    user: str
+    namespace: str
+    kind: str | None
+    answering: InitVar[Runnable[Any, Any]]
+    model: str | None
+    thread: str = ""
+
+    def __post_init__(self, answering: Runnable[Any, Any]) -> None:
         self._reports: list[ExchangeReport] = []
         self._last_event: str | None = None
-        self._chain = memory.wrap(
-            answering, history_key="chat_history", remember=kind, on_exchange=self._reports.append
+        self._chain = self.memory.wrap(
+            answering, history_key="chat_history", remember=self.kind, on_exchange=self._reports.append
         )
 
     def switch(self, thread: str | None) -> SessionState | None:
@@ -86,16 +87,16 @@ class Conversation:
             ("memory", whereabouts(self.memory)),
             ("user", self.user + part),
             ("thread", self.thread),
-            ("model", self._model or unnamed),
+            ("model", self.model or unnamed),
         ]
-        if self._kind is None:
+        if self.kind is None:
             says.append(("kind", "skip: nothing is remembered"))
         for name, value in says:
             self.screen.aside(f"{name:<8}{one_line(value)}")
-        self.screen.aside(f"{program}: every line is a turn; /help lists the commands, /quit ends.\n")
+        self.screen.aside(f"{program}: every line is an exchange; /help lists the commands, /quit ends.\n")
 
     def say(self, words: str) -> None:
-        """Take a turn.
+        """Run an exchange.
 
         Raises:
             AgentMemoryError: It failed; what was said is kept, marked as unanswered, and so are the events.
@@ -103,7 +104,7 @@ class Conversation:
         if self._last_event is None:
             newest = self.memory.events.recent(self.thread, 1)
             self._last_event = newest[0].id if newest else ""
-        last_event, self._last_event = self._last_event, None  # unknown again, should the turn fail
+        last_event, self._last_event = self._last_event, None  # unknown again, should the exchange fail
         self._answer(words)
         report = self._reports.pop()
         events = self.memory.events.after(self.thread, last_event, 500)
@@ -117,20 +118,20 @@ class Conversation:
         try:
             with self.screen.waiting() as answer:
                 chunks = self._chain.stream(self._inputs(words), cast(Any, config))
-                # Closed, so that a turn that is interrupted is abandoned at once.
+                # Closed, so that an exchange that is interrupted is abandoned at once.
                 with closing(cast(Generator[Any, None, None], chunks)):
                     for chunk in chunks:
                         answer.add(str(getattr(chunk, "text", chunk)))
         except (AgentMemoryError, BrokenPipeError):
             raise
         except Exception as error:  # of the model's package, which may raise anything
-            if self._model is None:
+            if self.model is None:
                 raise
             kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-            raise CommandError(f"{self._model}: {kind}{error}") from error
+            raise CommandError(f"{self.model}: {kind}{error}") from error
 
     def _inputs(self, words: str) -> dict[str, str]:
-        if self._model is None:
+        if self.model is None:
             return {"input": words}
         state = self.memory.working.load(self.thread)
         notes = {name: getattr(state, name, "") for name in ("goal", "scratchpad")}
@@ -153,7 +154,7 @@ class Conversation:
     def _fate(self, words: str, report: ExchangeReport) -> str:
         remembered = report.remembered
         if remembered is None:
-            reason = "--kind skip" if self._kind is None else f"too long: {len(words.encode()):,} bytes"
+            reason = "--kind skip" if self.kind is None else f"too long: {len(words.encode()):,} bytes"
             return f"not remembered ({reason})"
         distance = remembered.existing_distance
         if not remembered.deduped:
@@ -164,7 +165,7 @@ class Conversation:
 
 
 def summary(events: Sequence[Event]) -> str:
-    """Return a turn's events in a line: what began and ended is one of them, with how long it took."""
+    """Return an exchange's events in a line: what began and ended is one of them, with how long it took."""
     ended = {event.run_id for event in events if event.duration_seconds is not None}
     told = [event for event in events if event.duration_seconds is not None or event.run_id not in ended]
     parts = [

@@ -13,7 +13,7 @@ import typer
 
 from langchain_agentmem.cli.connect import open_store
 from langchain_agentmem.cli.console import Screen, message, standard
-from langchain_agentmem.cli.options import Owner, Redis, Thorough, scope_option
+from langchain_agentmem.cli.options import Owner, Redis, Thorough, id_option
 from langchain_agentmem.errors import AgentMemoryError
 
 
@@ -26,7 +26,7 @@ class _What(str, Enum):
 def export(
     redis: Redis = None,
     user: Owner = None,
-    thread: Annotated[str | None, scope_option("thread", "Only of this conversation.")] = None,
+    thread: Annotated[str | None, id_option("thread", "Only of this conversation.")] = None,
     thorough: Thorough = False,
     what: Annotated[
         list[_What] | None,

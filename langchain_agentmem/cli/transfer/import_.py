@@ -36,19 +36,19 @@ def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The file; - reads standard input.")],
     redis: options.Redis = None,
     user: Annotated[
-        str | None, options.scope_option("user", "Whose. Without it: as the line says, else your login name.")
+        str | None, options.id_option("user", "Whose. Without it: as the line says, else your login name.")
     ] = None,
     namespace: Annotated[
         str | None,
-        options.scope_option("namespace", "The memories'. Without it: as the line says, else default."),
+        options.id_option("namespace", "The memories'. Without it: as the line says, else default."),
     ] = None,
     kind: Annotated[
         str | None,
-        options.scope_option("kind", "The memories'. Without it: as the line says, else episodic."),
+        options.id_option("kind", "The memories'. Without it: as the line says, else episodic."),
     ] = None,
     thread: Annotated[
         str | None,
-        options.scope_option("thread", "The messages' conversation, and where memories were learnt."),
+        options.id_option("thread", "The messages' conversation, and where memories were learnt."),
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, max=10_000, help="How many lines are stored at once.")
