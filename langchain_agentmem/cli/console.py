@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, BinaryIO, Literal, NoReturn
@@ -226,20 +226,27 @@ class Screen:
             before = label
         self._indented(grid)
 
-    def table(self, label: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print rows with a heading; the last column takes what room there is."""
+    def table(self, label: str, columns: Mapping[str, int], rows: Iterable[Sequence[object]]) -> None:
+        """Print rows with a heading; the last column takes what room there is.
+
+        Args:
+            label: What a row is, where there is no heading.
+            columns: How many characters are shown at most, by the column's name.
+            rows: The cells, in the columns' order; blanks alone stay as they are.
+        """
+        shown = [[*map(_cell, row, columns.values())] for row in rows]
         if not self.is_terminal:
-            for row in rows:
-                self.line(f"{label:<{_LABEL_WIDTH}} {'  '.join(cell or '-' for cell in row)}")
+            for cells in shown:
+                self.line(f"{label:<{_LABEL_WIDTH}} {'  '.join(cell or '-' for cell in cells)}")
             return
-        taken = [max(map(cell_len, cells)) + 2 for cells in zip(columns, *rows, strict=True)][:-1]
+        taken = [max(map(cell_len, cells)) + 2 for cells in zip(columns, *shown, strict=True)][:-1]
         if self.out.width - sum(taken) < _LEAST_LAST:  # else the last column, which says most, has no room
-            return self._indented(Group(*(Text(" · ".join(filter(str.strip, row))) for row in rows)))
+            return self._indented(Group(*(Text(" · ".join(filter(str.strip, cells))) for cells in shown)))
         table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
         for name in columns:
-            table.add_column(name, no_wrap=name != columns[-1], overflow="fold")
-        for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_column(name, no_wrap=name != [*columns][-1], overflow="fold")
+        for cells in shown:
+            table.add_row(*map(Text, cells))
         return self._indented(table)
 
     def _indented(self, content: RenderableType) -> None:
@@ -248,6 +255,10 @@ class Screen:
     def waiting(self) -> Answer:
         """Show an answer that comes in parts; until the first, a terminal shows that something goes on."""
         return Answer(self.out)
+
+
+def _cell(value: object, limit: int) -> str:
+    return " " if value == " " else one_line(str(value), limit)
 
 
 class Answer:

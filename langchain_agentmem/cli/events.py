@@ -11,7 +11,7 @@ import typer
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import Screen, clock, milliseconds, one_line, show_json
+from langchain_agentmem.cli.console import Screen, clock, milliseconds, show_json
 
 if TYPE_CHECKING:
     from langchain_agentmem.events.event import Event
@@ -60,18 +60,9 @@ def show_events(screen: Screen, found: Sequence[Event], *, as_json: bool = False
     if as_json:
         for event in found:
             show_json(asdict(event))
-        return
-    rows = [
-        (
-            clock(event.ts),
-            one_line(event.action, 20),
-            one_line(event.name, 24),
-            milliseconds(event.duration_seconds),
-            one_line(event.detail, 120),
-        )
-        for event in found
-    ]
-    if rows:
-        screen.table("event", ("time", "action", "name", "took", "detail"), rows)
-    else:
-        screen.facts([("events", "none in this thread")])
+        return None
+    if not found:
+        return screen.facts([("events", "none in this thread")])
+    columns = {"time": 10, "action": 20, "name": 24, "took": 20, "detail": 120}
+    rows = [(clock(e.ts), e.action, e.name, milliseconds(e.duration_seconds), e.detail) for e in found]
+    return screen.table("event", columns, rows)

@@ -184,19 +184,12 @@ def show_memories(screen: Screen, owner: str, records: Sequence[MemoryRecord], l
     """Print memories of a user as a table."""
     if not records:
         return screen.facts([("memories", f"none of {one_line(owner)}")])
+    columns = {"id": 40, "namespace": 20, "kind": 20, "hits": 10, "learnt": 30, "lives for": 20, "text": 300}
     rows = [
-        (
-            one_line(record.id, 40),
-            one_line(record.namespace, 20),
-            one_line(record.kind, 20),
-            str(record.hit_count),
-            moment(record.created_ts),
-            span(record.ttl_seconds),
-            one_line(record.text),
-        )
-        for record in records
+        (m.id, m.namespace, m.kind, m.hit_count, moment(m.created_ts), span(m.ttl_seconds), m.text)
+        for m in records
     ]
-    return screen.table(label, ("id", "namespace", "kind", "hits", "learnt", "lives for", "text"), rows)
+    return screen.table(label, columns, rows)
 
 
 def _delete(screen: Screen, redis: str | None, user: str, memory_id: str, yes: bool, as_json: bool) -> None:

@@ -44,25 +44,21 @@ def show_sessions(
     screen: Screen, states: Sequence[SessionState | SessionSummary], *, current: str | None = None
 ) -> None:
     """Print sessions as a table; the `current` thread has a mark, and need not be stored yet."""
-    now = time.time()
-    rows = [
-        (
-            one_line(state.thread_id, 60),
-            one_line(state.user, 20),
-            str(state.turn_count),
-            f"{span(now - state.last_active_ts)} ago",
-            span(state.ttl_seconds),
-            one_line(state.title, 60),
-        )
-        for state in states
+    columns = {"thread": 60, "user": 20, "messages": 20, "active": 30, "lives for": 20, "title": 60}
+    rows: list[tuple[object, ...]] = [
+        (s.thread_id, s.user, s.turn_count, _ago(s.last_active_ts), span(s.ttl_seconds), s.title)
+        for s in states
     ]
-    columns = ("thread", "user", "messages", "active", "lives for", "title")
     if current is None:
         return screen.table("session", columns, rows)
-    marked = [("*" if one.thread_id == current else " ", *row) for one, row in zip(states, rows, strict=True)]
-    if all(row[0] == " " for row in marked):
-        marked.insert(0, ("*", one_line(current, 60), "", "", "", "", ""))
-    return screen.table("thread", ("", *columns), marked)
+    if all(state.thread_id != current for state in states):
+        rows.insert(0, (current, *[""] * 5))
+    marked = [("*" if row[0] == current else " ", *row) for row in rows]
+    return screen.table("thread", {"": 1, **columns}, marked)
+
+
+def _ago(ts: float) -> str:
+    return f"{span(time.time() - ts)} ago"
 
 
 def session(
@@ -110,16 +106,13 @@ def _show(screen: Screen, state: SessionState) -> None:
     if state.unreadable:
         facts.append(("unreadable", counted(len(state.unreadable), "entry")))
     screen.facts(facts)
+    columns = {"time": 30, "role": 40, "content": 2000}
     rows = [
-        (
-            moment(turn.ts),
-            one_line(turn.role, 20) + (" (unanswered)" if turn.unanswered else ""),
-            one_line(_content(turn), 2000),
-        )
+        (moment(turn.ts), turn.role + (" (unanswered)" if turn.unanswered else ""), _content(turn))
         for turn in state.recent_turns
     ]
     if rows:
-        screen.table("message", ("time", "role", "content"), rows)
+        screen.table("message", columns, rows)
 
 
 def _content(turn: Turn) -> str:

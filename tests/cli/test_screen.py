@@ -49,7 +49,7 @@ FACTS = [
 def test_elsewhere_every_fact_is_one_line_that_begins_with_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = plain(monkeypatch)
     screen.facts(FACTS)
-    screen.table("memories", ("id", "text"), [("1", "z" * 200)])
+    screen.table("memories", {"id": 40, "text": 300}, [("1", "z" * 200)])
     assert shown().splitlines() == [
         "recalled   1 within 0.55",
         "recalled   0.100  episodic  [bold]x[/bold] " + "y " * 60,
@@ -62,8 +62,8 @@ def test_elsewhere_every_fact_is_one_line_that_begins_with_its_label(monkeypatch
 def test_on_a_terminal_nothing_is_wider_than_it(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     screen = terminal(monkeypatch, columns, NO_COLOR="1")
     screen.facts(FACTS)
-    screen.table("memories", ("id", "text"), [("1", "z" * 200)])
-    screen.table("events", ("an id that leaves no room", "text"), [("1", "z" * 200)])
+    screen.table("memories", {"id": 40, "text": 300}, [("1", "z" * 200)])
+    screen.table("events", {"an id that leaves no room": 40, "text": 300}, [("1", "z" * 200)])
     assert max(map(len, shown().splitlines())) <= columns
     assert "[bold]x[/b" in shown()
     assert shown().count("recalled") == 1

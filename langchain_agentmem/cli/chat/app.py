@@ -44,8 +44,8 @@ def chat(
 ) -> None:
     """Talk to a memory, and see what it does.
 
-    Each line is an exchange: what fits is recalled, an answer is given, and what you said is remembered, or merged
-    into what is known already. Lines that begin with a slash are commands; /help lists them.
+    Each line is an exchange: what fits is recalled, an answer is given, and what you said is remembered, or
+    merged into what is known already. Lines that begin with a slash are commands; /help lists them.
 
     \b
       agentmem chat                                  a private Redis, nothing to set up

@@ -131,7 +131,7 @@ def _forget(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 def _help(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     rows = [(command.usage, command.help) for command in COMMANDS.values()]
     rows += [("/quit", "End the chat; so does Ctrl-D."), ("//…", "Say a line that begins with a slash.")]
-    conversation.screen.table("help", ("command", ""), rows)
+    conversation.screen.table("help", {"command": 40, "": 200}, rows)
 
 
 COMMANDS = {
