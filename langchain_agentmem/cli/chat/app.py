@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,7 +122,12 @@ def _read(conversation: Conversation, screen: Screen) -> None:
     """Take the lines of standard input; the first that fails ends it."""
     from langchain_agentmem.cli.chat.slash_commands import take
 
-    for number, line in _lines():
+    for number, raw in enumerate(() if sys.stdin is None else sys.stdin.buffer, 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            says = f"line {number} of the input is not UTF-8 (at byte {error.start + 1})"
+            raise CommandError(says) from None
         try:
             if not take(conversation, line):
                 return
@@ -131,12 +135,3 @@ def _read(conversation: Conversation, screen: Screen) -> None:
             raise CommandError(f"line {number}: {error}") from error
         if line.strip():
             screen.line()
-
-
-def _lines() -> Iterator[tuple[int, str]]:
-    for number, raw in enumerate(() if sys.stdin is None else sys.stdin.buffer, 1):
-        try:
-            yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            says = f"line {number} of the input is not UTF-8 (at byte {error.start + 1})"
-            raise CommandError(says) from None

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
@@ -20,7 +19,6 @@ from langchain_agentmem.cli.console import (
     Screen,
     counted,
     one_line,
-    printable,
     show_json,
     standard,
 )
@@ -139,8 +137,7 @@ class Reading(Progress):
     def show(self, report: ImportReport) -> None:
         """Show how many lines are done, and which of them were refused since."""
         for refused in report.refused[self._refused :]:
-            says = f"line {refused.line}: {one_line(refused.error, 600)}"
-            self._screen.err.print(Text(printable(says), "yellow"), soft_wrap=True)
+            self._screen.aside(f"line {refused.line}: {one_line(refused.error, 600)}", "yellow")
         self._refused, now = len(report.refused), time.monotonic()
         so_far = f"{report.lines:,} lines, {report.lines / max(now - self._began, 1e-3):,.0f} a second"
         self.update(self._bar, completed=self._bytes, description=so_far)
