@@ -87,19 +87,10 @@ def agentmem(
         typer.echo(ctx.get_help())
 
 
-for _run, _name, _short in (
-    (demo.demo, "demo", "Watch the memory work, in a browser."),
-    (chat.chat, "chat", "Talk to a memory, and see what it does."),
-    (memories.recall, "recall", "Find what is remembered about something."),
-    (memories.remember, "remember", "Remember a text."),
-    (memories.memories, "memories", "List a user's memories, or delete one."),
-    (sessions.sessions, "sessions", "List the latest conversations."),
-    (sessions.session, "session", "Show a conversation, or delete it."),
-    (events.events, "events", "Show what happened in a conversation."),
-    (import_.import_, "import", "Import conversations and memories."),
-    (export.export, "export", "Write what is stored as JSON lines."),
-    (forget.forget, "forget", "Remove everything of a user."),
-    (doctor.doctor, "doctor", "Look at the server: is it fit for a memory?"),
-    (redis_server.redis, "redis", "Run the private Redis, and print its URL."),
+for _run in (
+    *(demo.demo, chat.chat),
+    *(memories.recall, memories.remember, memories.memories),
+    *(sessions.sessions, sessions.session, events.events),
+    *(import_.import_, export.export, forget.forget, doctor.doctor, redis_server.redis),
 ):
-    app.command(_name, short_help=_short)(_run)
+    app.command(_run.__name__.rstrip("_"))(_run)

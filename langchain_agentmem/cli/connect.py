@@ -21,7 +21,7 @@ def open_memory(
     url: str | None,
     screen: Screen,
     *,
-    check: Callable[[AgentMemory], None] | None = None,
+    check: Callable[[AgentMemory], object] | None = None,
     **settings: Any,
 ) -> Iterator[AgentMemory]:
     """Open a memory whose server answers, has the index, and whose model is loaded.

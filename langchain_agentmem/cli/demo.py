@@ -69,7 +69,7 @@ def demo(
     ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Watch the memory work: a page that shows the three tiers live.
+    """Watch the memory work in a browser, its three tiers live.
 
     Serves http://127.0.0.1:8086 until Ctrl-C. Without --redis, a private Redis of the demo's own. An empty
     store is filled with a few sample memories; what an earlier demo left is kept, and --reset empties the

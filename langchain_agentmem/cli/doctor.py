@@ -66,7 +66,7 @@ def doctor(
     yes: options.Yes = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Look at the server.
+    """Look at the server: is it fit for a memory?
 
     Looks at version, modules, eviction, persistence, the search index, what each tier takes (memory is
     estimated from a sample of keys), latency. Changes nothing, except with --rebuild-index.

@@ -22,10 +22,11 @@ def forget(
     yes: options.Yes = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Remove everything of a user: sessions, memories in every namespace, events.
+    """Remove everything of a user, from every tier.
 
-    Asks first. Without a terminal, --yes is needed; else nothing happens and the exit code is 2. If something
-    could not be removed, it is said what, and the exit code is 1.
+    That is sessions, memories in every namespace, events. Asks first. Without a terminal, --yes is needed;
+    else nothing happens and the exit code is 2. If something could not be removed, it is said what, and the
+    exit code is 1.
 
     \b
       agentmem forget alice

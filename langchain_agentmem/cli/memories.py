@@ -115,7 +115,7 @@ def remember(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Remember a text, unless the user knows nearly the same one already.
+    """Remember a text, unless the user knows nearly the same already.
 
     \b
       agentmem remember "I live in Lisbon." --user alice --kind semantic

@@ -27,9 +27,10 @@ def redis(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the private Redis until Ctrl-C, and print its URL, with its password.
+    """Run the private Redis until Ctrl-C, and print its URL.
 
-    It is the server that embedded:// means, with Search and JSON; everybody who names its folder shares it.
+    The URL has its password. It is the server that embedded:// means, with Search and JSON; everybody who
+    names its folder shares it.
 
     \b
       agentmem redis                         this user's own memory

@@ -68,7 +68,9 @@ def session(
     yes: options.Yes = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a conversation: its goal, its notes, its last messages and how long it will live.
+    """Show a conversation, or delete it.
+
+    Shown are its goal, its notes, its last messages and how long it will live.
 
     \b
       agentmem session 4f0c9a

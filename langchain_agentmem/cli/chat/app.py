@@ -19,7 +19,6 @@ with suppress(ImportError):
     import readline  # noqa: F401 - `input` edits lines with it, and keeps a history of this session only
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.cli.chat.conversation import Conversation
 
 
@@ -63,15 +62,14 @@ def chat(
     from langchain_agentmem.cli.chat.conversation import Conversation, load_own
 
     screen, talker = Screen(), user or options.login_name()
-
-    def check(memory: AgentMemory) -> None:
-        if thread is not None:
-            load_own(memory, thread, talker)
-
     answering = models.prepare(model, screen, will_remember=kind != "skip")
     # Shown as an error of the exchange, which is the point of looking; the chat goes on by itself.
     with open_memory(
-        redis, screen, check=check, on_error="raise", recall_threshold=recall_threshold
+        redis,
+        screen,
+        check=lambda memory: load_own(memory, thread, talker),
+        on_error="raise",
+        recall_threshold=recall_threshold,
     ) as memory:
         conversation = Conversation(
             memory,

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _EVENTS_SHOWN = 6
 
 
-def load_own(memory: AgentMemory, thread: str, user: str) -> SessionState | None:
+def load_own(memory: AgentMemory, thread: str | None, user: str) -> SessionState | None:
     """Return the session of a thread, if there is one.
 
     Raises:
         InvalidInputError: The thread is another user's.
     """
     try:
-        return memory.working.load(thread, user=user)
+        return None if thread is None else memory.working.load(thread, user=user)
     except WrongOwnerError as error:
         raise InvalidInputError(f"The thread {thread} is another user's: become that user first.") from error
 
@@ -72,11 +72,9 @@ class Conversation:
         Raises:
             InvalidInputError: The thread is another user's.
         """
-        if thread is None:
-            self.thread, self._last_event = self.memory.working.new_thread_id(), ""
-            return None
         state = load_own(self.memory, thread, self.user)
-        self.thread, self._last_event = thread, None
+        self.thread = thread or self.memory.working.new_thread_id()
+        self._last_event = "" if thread is None else None
         return state
 
     def introduce(self, program: str) -> None:

@@ -36,12 +36,12 @@ def export(
         Path | None, typer.Option("--output", metavar="FILE", help="Instead of standard output, which is -.")
     ] = None,
 ) -> None:
-    """Write memories and conversations as JSON lines, which agentmem import reads.
+    """Write memories and conversations as JSON lines.
 
-    A memory is {"text": …, "user": …, "namespace": …, "kind": …, …}, a message {"thread": …, "role": …,
-    "content": …, "ts": …, …}. Not exported are embeddings, and what a window has cut off. Importing gives
-    memories a new time and no hits. --what events is for reading only. With --user, what this package wrote
-    for that user is exported; with --thorough, what other programs wrote too.
+    agentmem import reads them. A memory is {"text": …, "user": …, "namespace": …, "kind": …, …}, a message
+    {"thread": …, "role": …, "content": …, "ts": …, …}. Not exported are embeddings, and what a window has cut
+    off. Importing gives memories a new time and no hits. --what events is for reading only. With --user, what
+    this package wrote for that user is exported; with --thorough, what other programs wrote too.
 
     \b
       agentmem export --user alice --output alice.jsonl
