@@ -6,13 +6,12 @@ from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from langchain_agentmem.cli.console import CommandError
+from langchain_agentmem.cli.console import CommandError, Screen
 from langchain_agentmem.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
-    from langchain_agentmem.cli.console import Screen
     from langchain_agentmem.longterm.types import MemoryRecord
 
 _BEST = 3  # how many memories an answer without a model quotes
