@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain.options import ExchangeReport
     from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.embedded.server import EmbeddedRedis
+    from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
-    from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
@@ -38,12 +38,12 @@ __version__ = "0.1.0"
 _MODULES = {
     "AgentMemory": "agent_memory",
     "AgentMemorySettings": "settings",
-    "AsyncEventLogHandler": "events.handlers",
+    "AsyncEventLogHandler": "events.callbacks",
     "BaseLongTermMemory": "longterm.long_term_memory",
     "EmbeddedRedis": "embedded.server",
     "Event": "events.event",
     "EventLog": "events.event_log",
-    "EventLogHandler": "events.handlers",
+    "EventLogHandler": "events.callbacks",
     "ExchangeReport": "chain.options",
     "Forgotten": "user_data",
     "ImportReport": "importing.report",

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain.options import ExchangeReport, OnAbandon, Remember
     from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.core.operations import Op
+    from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event_log import EventLog
-    from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
@@ -280,13 +280,13 @@ class AgentMemory(Connected):
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
         """A LangChain callback handler that records a thread's events in the background."""
-        from langchain_agentmem.events.handlers import EventLogHandler
+        from langchain_agentmem.events.callbacks import EventLogHandler
 
         return EventLogHandler(self.events, thread_id, user=user)
 
     def acallback(self, thread_id: str, *, user: str = "") -> AsyncEventLogHandler:
         """`callback` for async chains."""
-        from langchain_agentmem.events.handlers import AsyncEventLogHandler
+        from langchain_agentmem.events.callbacks import AsyncEventLogHandler
 
         return AsyncEventLogHandler(self.events, thread_id, user=user)
 

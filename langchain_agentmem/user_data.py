@@ -326,7 +326,7 @@ def memory_line(record: MemoryRecord) -> dict[str, Any]:
 
 def event_line(thread_id: str, event: Event) -> dict[str, Any]:
     """Return an event with its thread."""
-    return {"thread": thread_id, **asdict(event)}
+    return {"thread": thread_id, **event.to_dict()}
 
 
 def _pages(ids: Iterable[str]) -> Iterator[list[str]]:

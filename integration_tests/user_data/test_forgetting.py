@@ -275,6 +275,22 @@ async def test_what_names_nobody_is_forgotten_after_a_real_expiry(
     assert left_of(bare) == []
 
 
+@pytest.mark.parametrize("events_ttl_seconds", [None, 3600])
+async def test_the_events_of_an_exchange_are_forgotten_after_a_real_expiry(
+    url: str, bare: redis.Redis, do: Do, events_ttl_seconds: int | None
+) -> None:
+    options: dict[str, Any] = {"session_ttl_seconds": 1, "events_ttl_seconds": events_ttl_seconds}
+    async with AgentMemory(url, embeddings=WordEmbeddings(), **options) as memory:
+        chain = memory.wrap(RunnableLambda(lambda _: "ok"), remember=None)
+        await do(chain, "invoke", "hello", {"configurable": {"session_id": "t1", "user_id": "alice"}})
+        # Only what the exchange itself noted can name the thread then.
+        wait_until(lambda: not bare.exists("agent:session:t1"))
+        assert bare.ttl("agent:threads:alice") == pytest.approx(bare.ttl("agent:events:t1"), abs=1)
+        gone = await do(memory, "forget_user", "alice")
+        assert (gone.threads, gone.events) == ([], 4)
+    assert left_of(bare) == []
+
+
 @pytest.mark.parametrize("user", ["alice", "default"])
 async def test_what_is_written_meanwhile_is_found_by_the_next_call_whatever_the_clocks_say(
     memory: AgentMemory, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch, user: str

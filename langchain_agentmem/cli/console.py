@@ -43,7 +43,7 @@ class CommandError(AgentMemoryError):
 
 def message(error: AgentMemoryError) -> str:
     """Return the line for an error, without secrets; a person reads it, so a class name says little."""
-    from langchain_agentmem.events.redaction import redact
+    from langchain_agentmem.core.redaction import redact
 
     return printable(f"error: {redact(str(error))}", keep="\n")
 

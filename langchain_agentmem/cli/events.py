@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,7 +39,7 @@ def events(
     with open_store(redis, screen) as memory:
         found = memory.events.recent(thread, count)[::-1]
         if as_json and not follow:
-            return show_json([asdict(event) for event in found])
+            return show_json([event.to_dict() for event in found])
         if found or not follow:
             show_events(screen, found, as_json=as_json)
         last, pause = found[-1].id if found else "", threading.Event()
@@ -59,7 +58,7 @@ def show_events(screen: Screen, found: Sequence[Event], *, as_json: bool = False
     """Print events, each in a row, or as a JSON object per line."""
     if as_json:
         for event in found:
-            show_json(asdict(event))
+            show_json(event.to_dict())
         return None
     if not found:
         return screen.facts([("events", "none in this thread")])

@@ -39,7 +39,7 @@ def warned_of(variable: str) -> Callable[[typer.Context, typer.CallbackParam, st
 
 def _is_secret(name: str | None, value: str) -> bool:
     """Return whether an option holds a secret: a token, or a URL with a password."""
-    from langchain_agentmem.events.redaction import is_secret_name
+    from langchain_agentmem.core.redaction import is_secret_name
 
     if is_secret_name(name or ""):
         return True

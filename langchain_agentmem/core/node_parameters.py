@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from langchain_agentmem.core.checks import ttl, validate_id
+from langchain_agentmem.core.redaction import Clean, clean
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
 INPUTS = ("baseURL", "sessionId", "sessionTTL", "memoryKey", "windowSize")
@@ -102,7 +103,7 @@ def _address(given: Mapping[str, Any], secrets: Mapping[str, Any]) -> tuple[str,
         if "baseURL" not in given or "upstashRestToken" not in secrets:
             missing = "upstashRestToken in the credential" if "baseURL" in given else "baseURL"
             raise ConfigurationError(
-                f"The Upstash node needs baseURL and upstashRestToken: {missing} is missing."
+                clean("The Upstash node needs baseURL and upstashRestToken: {} is missing.", Clean(missing))
             )
         url = _text("baseURL", given)
         if not url.lower().startswith(("https://", "http://")):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import Self
 
+from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connections import Transport, connect
 from langchain_agentmem.transport.urls import environment_token, is_rest
@@ -56,8 +57,11 @@ class Connected:
             url = url or os.environ.get("UPSTASH_REDIS_REST_URL")
             if not url:
                 raise ConfigurationError(
-                    f"{type(self).__name__} needs the arguments url and token, or UPSTASH_REDIS_REST_URL and "
-                    "UPSTASH_REDIS_REST_TOKEN in the environment."
+                    clean(
+                        "{} needs url= and token=, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN in "
+                        "the environment.",
+                        type(self).__name__,
+                    )
                 )
             token = token or (environment_token(url) if is_rest(url) else None)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)

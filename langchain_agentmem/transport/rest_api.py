@@ -18,6 +18,7 @@ import orjson
 from redis.exceptions import NoScriptError, ResponseError
 
 from langchain_agentmem.core.operations import Argument, Command
+from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -57,7 +58,7 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
         ConfigurationError: One of them is missing or malformed. No message repeats the token.
     """
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("A REST URL holds no password. The token is an argument of its own.")
+        raise ConfigurationError(clean("A REST URL holds no password: give the token as token=."))
     host = parts.hostname
     try:
         port = parts.port
@@ -70,8 +71,11 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
         raise ConfigurationError(f"token must be a string, not {type(token).__name__}.")
     if token is None or not token.strip():
         raise ConfigurationError(
-            "A REST URL needs a token. Pass it as the argument token, or name it in the environment, as "
-            f"AGENTMEM_TOKEN or UPSTASH_REDIS_REST_TOKEN. {_CONSOLE}"
+            clean(
+                "A REST URL needs a token: token=, or AGENTMEM_TOKEN or UPSTASH_REDIS_REST_TOKEN in the "
+                "environment. {}",
+                _CONSOLE,
+            )
         )
     token = token.strip()
     if not re.fullmatch(r"[!-~]+", token):

@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
@@ -78,7 +79,7 @@ def open_source(url: str, socket_timeout_seconds: float, token: str | None = Non
         return RestSource(database(parts, token), socket_timeout_seconds)
     if token is not None:
         raise ConfigurationError(
-            "A token goes with the https:// URL of a REST API; a Redis URL has a password."
+            clean("token= goes with the https:// URL of a REST API; a Redis URL has a password.")
         )
     match parts.scheme:
         case "redis" | "rediss" | "unix":

@@ -368,6 +368,14 @@ class WorkingMemory(Connected):
             thread_id, *self.write_commands(thread_id, user, agent, turns=turns, now=now, owner=owner)
         )
 
+    @property
+    def noted_ttl_seconds(self) -> int | None:
+        """Return the TTL that a write without one of its own gives to the record of its user's threads.
+
+        It is the longer of the session's and `threads_ttl_seconds`; `None` if the record does not expire.
+        """
+        return _longer(self.ttl_seconds, self._threads_ttl)
+
     def write_turns_op(
         self,
         thread_id: str,
@@ -380,12 +388,17 @@ class WorkingMemory(Connected):
     ) -> Op[int | None]:
         """Append encoded turns, in place of the last ones if the session still ends with these.
 
+        The operation is one round trip, and notes the thread in its user's record for `noted_ttl_seconds`,
+        whatever becomes of the write. What cannot be written is refused here, not when the operation runs.
+
         Returns:
             The session's `turn_count`; `None` if nothing was written, for it was to be written only in
             place of what has changed meanwhile.
 
         Raises:
+            InvalidInputError: An id is not valid, or no list may be kept under this one.
             WrongOwnerError: With `check_owner`, the session belongs to another user; nothing was written.
+                Raised by the operation.
         """
         commands = self.write_commands(
             thread_id,
@@ -395,7 +408,7 @@ class WorkingMemory(Connected):
             only_replacing=only_replacing,
             owner=user if check_owner else "",
         )
-        return (yield from operations.write(thread_id, *commands))
+        return operations.write(thread_id, *commands)
 
     def messages_op(self, thread_id: str, user: str | None = None) -> Op[list[BaseMessage]]:
         """The operation of `messages`."""

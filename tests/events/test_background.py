@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from langchain_agentmem.errors import StoreConnectionError, WrongKeyTypeError
-from langchain_agentmem.events import writer
+from langchain_agentmem.events import background
+from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer, Losses
 from langchain_agentmem.events.event import Entry
-from langchain_agentmem.events.losses import Losses
-from langchain_agentmem.events.sinks import EventBuffer, LoopBuffer
-from langchain_agentmem.events.writer import BackgroundWriter
 
 
 class Store:
@@ -162,14 +160,14 @@ def test_what_comes_after_close_is_dropped(store: Store, caplog: pytest.LogCaptu
 def test_put_does_not_wait_for_a_server_that_hangs_and_settling_waits_a_second(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "RUN_END_SECONDS", 0.05)
+    monkeypatch.setattr(background, "RUN_END_SECONDS", 0.05)
     sink = make(store)
     store.gate.clear()
     began = time.perf_counter()
     sink.put("t", {"action": "a"})
     sink.settle()
     assert 0.05 <= time.perf_counter() - began < 1
-    monkeypatch.setattr(writer, "RUN_END_SECONDS", 30)
+    monkeypatch.setattr(background, "RUN_END_SECONDS", 30)
     sink.settle()  # nobody waits a second time
     assert time.perf_counter() - began < 10
     store.gate.set()

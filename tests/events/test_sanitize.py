@@ -17,8 +17,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from langchain_agentmem.events.description import describe, describe_end
-from langchain_agentmem.events.redaction import REDACTED
+from langchain_agentmem.core.redaction import REDACTED
+from langchain_agentmem.events.sanitize import describe, describe_end
 
 SECRET = "hunter2SECRETx9"
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from langchain_core.agents import AgentAction, AgentFinish
 from langchain_core.callbacks import (
+    AsyncCallbackHandler,
     BaseCallbackHandler,
     CallbackManagerForRetrieverRun,
     adispatch_custom_event,
@@ -31,11 +32,11 @@ from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from langchain_core.tools import StructuredTool
 
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.events import recorder
+from langchain_agentmem.events import callbacks
+from langchain_agentmem.events.background import EventBuffer
+from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
 from langchain_agentmem.events.event import Event, read_event
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
-from langchain_agentmem.events.sinks import EventBuffer
 from tests.fake_transport import FakeTransport
 
 SECRET = "hunter2SECRETx9"
@@ -412,15 +413,15 @@ def test_an_end_without_a_start_is_recorded() -> None:
 
 
 def test_runs_that_never_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_MAX_RUNS", 5)
+    monkeypatch.setattr(callbacks, "_MAX_RUNS", 5)
     under = Harness(EventLogHandler, "sync")
     runs = [uuid4() for _ in range(20)]
     for run in runs:
         under.handler.on_chain_start({}, {}, run_id=run)
-    assert len(under.handler._recorder._runs) == 5
+    assert len(under.handler._runs) == 5
     for run in runs:
         under.handler.on_chain_end({}, run_id=run)
-    assert len(under.handler._recorder._runs) == 0
+    assert len(under.handler._runs) == 0
     under.log.close()
 
 
@@ -431,7 +432,7 @@ def test_a_bug_in_the_handler_is_logged_once_and_counted(
         raise RuntimeError(f"a bug with password={SECRET}")
 
     under = Harness(EventLogHandler, "sync")
-    monkeypatch.setattr(recorder, "describe", fail)
+    monkeypatch.setattr(callbacks, "describe", fail)
     assert RunnableLambda(lambda x: x).invoke("x", {"callbacks": [under.handler]}) == "x"
     assert under.handler.dropped == under.log.dropped == 2
     assert [record.name for record in caplog.records] == ["langchain_agentmem"]
@@ -609,3 +610,38 @@ async def test_async_chains_call_the_sync_handler_on_the_loop_s_thread() -> None
 
     await RunnableLambda(same).ainvoke("x", {"callbacks": [handler]})
     assert sink.threads == {threading.get_ident()}
+
+
+async def test_async_chains_call_the_async_handler_in_order_and_before_others() -> None:
+    sink, order = Sink(), []
+
+    class Other(AsyncCallbackHandler):
+        async def on_chain_start(self, *_: Any, **__: Any) -> None:
+            order.append(("other", len(sink._entries)))
+
+        async def on_chain_end(self, *_: Any, **__: Any) -> None:
+            order.append(("other", len(sink._entries)))
+
+    handler = AsyncEventLogHandler(EventLog(transport=FakeTransport()), "t", sink=sink)
+
+    async def same(value: str) -> str:
+        return value
+
+    chain = RunnableLambda(same) | RunnableLambda(same)
+    await chain.ainvoke("x", {"callbacks": [Other(), handler]})
+    assert [fields["action"] for _, fields in sink.drain()] == [
+        *("chain_start", "chain_start", "chain_end", "chain_start", "chain_end", "chain_end")
+    ]
+    assert order == [("other", count) for count in range(1, 7)]
+    assert sink.threads == {threading.get_ident()}
+    assert sink.settled == ["async"]
+
+
+def test_the_async_handler_awaits_ends_and_nothing_else() -> None:
+    awaited = {
+        name
+        for name in dir(AsyncEventLogHandler)
+        if name.startswith("on_") and inspect.iscoroutinefunction(getattr(AsyncEventLogHandler, name))
+    }
+    kinds = ("chain", "llm", "tool", "retriever")
+    assert awaited == {f"on_{kind}_{how}" for kind in kinds for how in ("end", "error")}

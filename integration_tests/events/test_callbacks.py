@@ -19,8 +19,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.tools import StructuredTool
 
+from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
 
 SECRET = "hunter2SECRETx9"
 KINDS = [EventLogHandler, AsyncEventLogHandler]

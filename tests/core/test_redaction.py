@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import ast
 import json
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_agentmem.events.redaction import REDACTED, is_secret_name, redact
+import langchain_agentmem
+from langchain_agentmem import errors
+from langchain_agentmem.core.redaction import REDACTED, Clean, clean, is_secret_name, redact, shorten
 
 SECRET = "hunter2SECRETx9"
 
@@ -99,7 +103,7 @@ def test_values_of_secret_names_go(text: str) -> None:
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc-def_g",
     ],
 )
-def test_keys_of_known_shape_go_wherever_they_stand(secret: str) -> None:
+def test_tokens_in_known_formats_are_removed_wherever_they_stand(secret: str) -> None:
     for text in (
         secret,
         f"the key {secret}, it is",
@@ -178,3 +182,74 @@ def test_no_text_takes_more_than_linear_time(piece: str) -> None:
     began = time.perf_counter()
     redact(text)
     assert time.perf_counter() - began < 0.3
+
+
+class TestOwnMessages:
+    """What this package says itself is not taken for a secret; what it quotes is."""
+
+    def test_a_message_passes_as_it_is(self) -> None:
+        message = clean("token= goes with the URL of a REST API, password: other users can read it.")
+        assert redact(message) == message
+        assert shorten(message, 500) == message
+        assert redact(str(message)) == message
+        assert redact(f"said: {message}") != f"said: {message}"  # what is made of it is a text like others
+
+    def test_it_passes_as_the_message_of_an_error(self) -> None:
+        for cls in (ValueError, errors.ConfigurationError, errors.MissingDependencyError):
+            assert redact(str(cls(clean("token= is missing.")))) == "token= is missing."
+        assert redact(str(ValueError("token= is missing."))) == f"token= {REDACTED} missing."
+
+    def test_values_in_it_lose_their_secrets(self) -> None:
+        message = clean("token= and {} and {}.", f"redis://u:{SECRET}@h", ValueError(f"password={SECRET}"))
+        assert message == f"token= and redis://{REDACTED}@h and password={REDACTED}."
+
+    @pytest.mark.parametrize("before", ["password=", "token: ", "--api-key ", "Cookie: ", '"secret": "'])
+    def test_a_value_behind_a_secret_name_is_taken_for_a_secret(self, before: str) -> None:
+        assert SECRET not in clean(before + "{}", SECRET)
+        assert SECRET not in clean("{} " + before + "{} and so on", 1, SECRET)
+        assert clean("password= is what {} needs", "Redis") == "password= is what Redis needs"
+
+    def test_a_clean_value_stays(self) -> None:
+        assert clean("needs a token: {} is missing", Clean("baseURL")) == "needs a token: baseURL is missing"
+
+    def test_braces_in_values_are_no_places_for_others(self) -> None:
+        assert clean("{} and {}", "{}", "b") == "{} and b"
+        for values in ((), ("a", "b")):
+            with pytest.raises(ValueError, match="zip"):
+                clean("{}", *values)
+
+    def test_what_only_looks_clean_is_redacted(self) -> None:
+        class Alike(Clean):
+            pass
+
+        assert SECRET not in redact(Alike(f"password={SECRET}"))
+
+    def test_no_error_of_this_package_is_changed_by_redaction(self) -> None:
+        """The literal part of every message; one that would be changed is made with `clean`."""
+        found = [message for path in PACKAGE.rglob("*.py") for message in literal_messages(path)]
+        assert len(found) > 150
+        assert [message for message in found if redact(message) != message] == []
+
+
+PACKAGE = Path(langchain_agentmem.__file__).parent
+OWN = {*errors.__all__, "CommandError"}
+
+
+def literal_messages(path: Path) -> list[str]:
+    """The messages that a module makes its own errors with, `X` for every value."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    made = [call for call in calls if call.args and ast.unparse(call.func).rpartition(".")[2] in OWN]
+    return [text for call in made if (text := literal(call.args[0]))]
+
+
+def literal(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(literal(part) for part in parts)
+        case ast.FormattedValue():
+            return "X"
+        case ast.BinOp(left=left, right=right):
+            return literal(left) + literal(right)
+    return ""

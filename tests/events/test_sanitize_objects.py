@@ -18,7 +18,7 @@ import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
 from pydantic import create_model
 
-from langchain_agentmem.events.description import describe
+from langchain_agentmem.events.sanitize import describe
 
 SECRET = "hunter2SECRETx9"
 
