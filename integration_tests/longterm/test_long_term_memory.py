@@ -314,6 +314,9 @@ async def test_the_index_is_described_and_dropped(memory: LongTermMemory, bare: 
     await do(memory, "remember", "green tea", user="alice")
     info = await do(memory, "index_info")
     assert (info["name"], info["dimensions"], info["documents"]) == ("agentmem:idx", 256, 1)
+    assert info["mismatch"] is None
+    other = LongTermMemory(transport=memory.transport, storage="hash")
+    assert "storage: is JSON, wanted HASH" in (await do(other, "index_info"))["mismatch"]
     await do(memory, "drop_index")
     await do(memory, "drop_index")
     assert bare.execute_command("FT._LIST") == []
