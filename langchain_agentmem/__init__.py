@@ -1,4 +1,16 @@
-"""Agent memory for LangChain on Redis: working memory, long-term memory and an event log."""
+"""Agent memory for LangChain on Redis: working memory, long-term memory and an event log.
+
+Begin with `AgentMemory`::
+
+    from langchain_agentmem import AgentMemory
+
+    with AgentMemory() as memory:
+        chain = memory.wrap(prompt | model)
+        chain.invoke({"input": "Hi!"}, {"configurable": {"session_id": "t1", "user_id": "alice"}})
+
+Its tiers are `memory.working`, `memory.long_term` and `memory.events`. You can also use the classes of each
+tier alone. Errors are in `langchain_agentmem.errors`.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +46,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Loaded when first used, so that importing the package costs next to nothing.
+# Each name loads on first use, so that importing the package costs next to nothing.
 _MODULES = {
     "AgentMemory": "agent_memory",
     "AgentMemorySettings": "settings",

@@ -21,7 +21,7 @@ from integration_tests.waiting import wait_until
 from langchain_agentmem.events import background
 from langchain_agentmem.events.callbacks import EventLogHandler
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.transport.retries import PACE
+from langchain_agentmem.transport.drivers import PACE
 
 CHAIN = RunnableLambda(lambda x: x)
 

@@ -18,7 +18,7 @@ from integration_tests.conftest import ON_EVERY_BACKEND, Counting, Do
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.transport.connections import SharedConnection
-from langchain_agentmem.transport.retries import PACE
+from langchain_agentmem.transport.drivers import PACE
 from tests.strategies import scopes
 
 

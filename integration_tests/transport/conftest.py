@@ -22,7 +22,7 @@ from langchain_agentmem.core.operations import Op
 from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport.connections import SharedConnection, Transport
-from langchain_agentmem.transport.retries import PACE
+from langchain_agentmem.transport.drivers import PACE
 
 
 async def loop_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:

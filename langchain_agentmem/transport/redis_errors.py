@@ -1,4 +1,4 @@
-"""redis-py's errors as this package's own, in one place.
+"""Turns redis-py's errors into this package's own, in one place.
 
 redis-py turns some code words (`OOM`, `NOAUTH`, `READONLY`, …) into classes and leaves others in the
 message; module errors have no code word at all. So both are looked at.
@@ -65,7 +65,7 @@ _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
 def answered(error: Exception) -> errors.StoreError:
-    """The error for an error reply of the server."""
+    """Return the error for an error reply of the server."""
     said = quoted(error)
     if _NO_MODULE.search(said):
         return _because(errors.SearchUnavailableError(SEARCH_UNAVAILABLE), error)
@@ -79,7 +79,7 @@ def answered(error: Exception) -> errors.StoreError:
 
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
-    """The error for a connection that could not be made, or broke; `where` holds no secret."""
+    """Return the error for a connection that could not be made, or broke; `where` holds no secret."""
     if isinstance(error, redis_errors.InvalidResponse) or not isinstance(
         error, redis_errors.RedisError | OSError | asyncio.TimeoutError
     ):
@@ -113,13 +113,13 @@ def unreachable(error: Exception, where: str) -> errors.StoreError:
 
 
 def underlying(error: Exception) -> Exception:
-    """What redis-py's async connections have wrapped in a `ConnectionError` as they connected."""
+    """Return what redis-py's async connections have wrapped in a `ConnectionError` as they connected."""
     cause = error.__cause__
     return cause if isinstance(cause, Exception) and error.args == (cause,) else error
 
 
 def quoted(error: Exception) -> str:
-    """What the error says, at most a few lines of it, without arguments of commands."""
+    """Return what the error says, at most a few lines of it, without arguments of commands."""
     said = _ARGUMENTS.sub("", str(error)).rstrip(". ") or type(error).__name__
     return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
 
@@ -128,6 +128,11 @@ def hide(error: BaseException, secret: str, name: str) -> None:
     """Take a secret out of the messages of an error, and of those that it came of.
 
     One that is as short as a syllable is left: to take it out of every word would give it away.
+
+    Args:
+        error: Changed in place, with its causes and contexts.
+        secret: What no message may hold.
+        name: What stands there instead, in brackets.
     """
     link: BaseException | None = error
     while link is not None and len(secret) > 3:
@@ -137,7 +142,7 @@ def hide(error: BaseException, secret: str, name: str) -> None:
 
 
 def _without_settings(said: str) -> tuple[str, list[str]]:
-    """What the sentinels said, and why each did not answer.
+    """Return what the sentinels said, and why each did not answer.
 
     The settings of their clients are left out; redis-py 6 shows the passwords too.
     """

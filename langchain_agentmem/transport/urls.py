@@ -1,4 +1,4 @@
-"""What a URL means: which driver to make for it. No I/O, but starting an embedded server."""
+"""Reads URLs: which driver to make for which. No I/O, except that an embedded server is started."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ _ESCAPE = "A password with other characters than letters and digits has to be pe
 
 
 class Source(Protocol):
-    """Where drivers come from. Making one may block, as an embedded server is started for it."""
+    """Makes drivers for one URL; which may block, as an embedded server is started for it."""
 
     def driver(self) -> Driver:
-        """A new driver on a client of its own."""
+        """Return a new driver on a client of its own."""
 
     def async_driver(self) -> AsyncDriver:
-        """A new async driver, for whichever event loop uses it first."""
+        """Return a new async driver, for whichever event loop uses it first."""
 
     def close(self) -> None:
         """Give up what the source itself holds; drivers are closed by whoever asked for them."""
 
 
 def is_rest(url: str) -> bool:
-    """Whether a URL names a database with a REST API."""
+    """Return whether a URL names a database with a REST API."""
     return isinstance(url, str) and url.strip().lower().startswith(("https://", "http://"))
 
 
 def environment_token(url: str) -> str | None:
-    """The token in the environment, unless the environment has it for another URL."""
+    """Return the token in the environment, unless the environment has it for another URL."""
     meant_for = os.environ.get("UPSTASH_REDIS_REST_URL", "").strip().rstrip("/")
     if meant_for and url.strip().partition("?")[0].rstrip("/") != meant_for.partition("?")[0].rstrip("/"):
         return None
@@ -64,9 +64,16 @@ def environment_token(url: str) -> str | None:
 
 
 def open_source(url: str, socket_timeout_seconds: float, token: str | None = None) -> Source:
-    """The source for a URL; `ConfigurationError` for one that is not understood.
+    """Return what makes the drivers for a URL.
 
-    No message repeats a part of the URL that may hold a password, or a piece of one that was not encoded.
+    Args:
+        url: Of one of the `KNOWN` schemes.
+        socket_timeout_seconds: How long a connection, and each answer, may take; above 0, at most a day.
+        token: The token of a REST API; `None` for any other URL.
+
+    Raises:
+        ConfigurationError: The URL or the token is not understood. No message repeats a part of the URL that
+            may hold a password, or a piece of one that was not encoded.
     """
     if not isinstance(url, str) or not url.strip():
         raise ConfigurationError(f"The URL is empty. Known are {KNOWN}.")
@@ -127,7 +134,7 @@ def _database(text: str) -> int:
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:
-    """A host and its port, from `host`, `host:port`, `[v6]` or `[v6]:port`."""
+    """Return a host and its port, from `host`, `host:port`, `[v6]` or `[v6]:port`."""
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:]*)(?::([0-9]{0,5}))?", text)
     host, port = (found[1].strip("[]"), int(found[2] or default_port)) if found else ("", 0)
     try:
@@ -157,15 +164,15 @@ def _number(text: str) -> float | None:
 
 
 class _RedisSource(ABC):
-    """A source of redis-py's clients."""
+    """Makes drivers on redis-py's clients."""
 
     @abstractmethod
     def client(self) -> redis.Redis:
-        """A new sync client."""
+        """Return a new sync client."""
 
     @abstractmethod
     def async_client(self) -> redis.asyncio.Redis:
-        """A new async client, for whichever event loop uses it first."""
+        """Return a new async client, for whichever event loop uses it first."""
 
     def driver(self) -> RedisDriver:
         return RedisDriver(self.client())
@@ -173,9 +180,8 @@ class _RedisSource(ABC):
     def async_driver(self) -> AsyncRedisDriver:
         return AsyncRedisDriver(self.async_client())
 
-    @abstractmethod
-    def close(self) -> None:
-        """Give up what the source itself holds."""
+    def close(self) -> None:  # noqa: B027 - no source of these holds anything
+        """Do nothing: there is nothing but drivers."""
 
 
 class _Server(_RedisSource):
@@ -208,9 +214,6 @@ class _Server(_RedisSource):
         client: redis.asyncio.Redis = self._make(redis.asyncio.Redis.from_url, AsyncRetry(NoBackoff(), 0))
         return client
 
-    def close(self) -> None:
-        pass
-
     def _make(self, from_url: Callable[..., Any], retry: Any) -> Any:
         try:
             client = from_url(self._url, **_connection_options(self._timeout_seconds, retry))
@@ -221,7 +224,7 @@ class _Server(_RedisSource):
 
 
 class _Sentinels(_RedisSource):
-    """`redis+sentinel://[user:password@]host[:port][,host[:port]…]/service[/db][?sentinel_password=…]`."""
+    """Asks sentinels: `redis+sentinel://[user:password@]host[:port][,host[:port]…]/service[/db][?sentinel_password=…]`."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         credentials, _, hosts = parts.netloc.rpartition("@")
@@ -248,9 +251,6 @@ class _Sentinels(_RedisSource):
         client: redis.asyncio.Redis = self._make(AsyncSentinel, AsyncRetry(NoBackoff(), 0))
         return client
 
-    def close(self) -> None:
-        pass
-
     def _make(self, sentinels: Callable[..., Any], retry: Any) -> Any:
         options = _connection_options(self._timeout_seconds, retry) | {"ssl": self._tls}
         # Sentinels are asked one after the other. All of them together get about the time of one answer.
@@ -264,7 +264,7 @@ class _Sentinels(_RedisSource):
 
 
 class _Embedded(Source):
-    """`embedded://` (a folder of the user's own) or `embedded:///a/folder`, with `?directive=value`s."""
+    """Starts a private Redis: `embedded://` or `embedded:///a/folder`, with `?directive=value`s."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         if parts.netloc:
@@ -276,12 +276,12 @@ class _Embedded(Source):
         self._timeout_seconds = timeout_seconds
 
     def driver(self) -> Driver:
-        """A new driver, which starts the server again if it is gone."""
-        return EmbeddedDriver(self._server, lambda url: RedisDriver(self._at(url).client()))
+        """Return a new driver, which starts the server again if it is gone."""
+        return EmbeddedDriver(self._server, lambda url: self._at(url).client())
 
     def async_driver(self) -> AsyncDriver:
         """Async version of `driver`."""
-        return AsyncEmbeddedDriver(self._server, lambda url: AsyncRedisDriver(self._at(url).async_client()))
+        return AsyncEmbeddedDriver(self._server, lambda url: self._at(url).async_client())
 
     def close(self) -> None:
         """Let go of the server."""

@@ -12,7 +12,7 @@ from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.events import sanitize
 from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.transport.retries import InFlightBatch
+from langchain_agentmem.transport.drivers import InFlightBatch
 from tests.fake_transport import FakeTransport
 
 SECRET = "hunter2SECRETx9"
