@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
+    from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
     from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
@@ -57,6 +58,7 @@ _MODULES = {
     "EventLogHandler": "events.callbacks",
     "ExchangeReport": "chain.options",
     "Forgotten": "user_data",
+    "ImportReport": "importing.report",
     "LongTermMemory": "longterm.redisearch.memory",
     "MemoryChain": "chain.runnable",
     "MemoryRecord": "longterm.types",
@@ -86,6 +88,7 @@ __all__ = [
     "EventLogHandler",
     "ExchangeReport",
     "Forgotten",
+    "ImportReport",
     "LongTermMemory",
     "MemoryChain",
     "MemoryRecord",

@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from langchain_agentmem import user_data
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.core.checks import positive, validate_id
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from langchain_agentmem.chain.options import ExchangeReport, OnAbandon, Remember
     from langchain_agentmem.chain.runnable import MemoryChain
+    from langchain_agentmem.core.operations import Op
     from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event_log import EventLog
+    from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
     from langchain_agentmem.longterm.types import Mode
@@ -458,6 +460,84 @@ class AgentMemory(Connected):
         async for page in user_data.arun(steps, self.transport):
             for line in user_data.readable([page], on_unreadable):
                 yield line
+
+    def import_lines(
+        self,
+        lines: Iterable[bytes | str | dict[str, Any]],
+        *,
+        user: str | None = None,
+        namespace: str | None = None,
+        kind: str | None = None,
+        thread_id: str | None = None,
+        default_user: str = "default",
+        plain: bool = False,
+        batch_size: int = 64,
+        on_batch: Callable[[ImportReport], None] | None = None,
+    ) -> ImportReport:
+        """Store conversations and memories as `export_user` yields them, each once, however often it is run.
+
+        A line is a message `{"thread", "role", "content", "ts", …}`, a session's notes `{"thread", "goal",
+        …}`, a memory `{"text", "user", …}`, or a memory's text alone; events are refused. What an import
+        stored before, whatever ended it, is not stored again. A memory that is there already, or nearly the
+        same one, is left as it is. Up to five round trips per batch, and one embedding of its new memories.
+
+        Args:
+            lines: Dicts, texts, or JSON as bytes, such as the lines of an open file. Iterated over once.
+            user: Whose all of it is, whatever a line says; `namespace`, `kind` and `thread_id` likewise.
+            namespace: The memories' namespace.
+            kind: The memories' kind.
+            thread_id: The messages' thread, and where memories were learnt.
+            default_user: Whose a line is that names no user.
+            plain: Whether bytes are a memory's text as it stands, rather than JSON.
+            batch_size: How many lines are stored at once.
+            on_batch: Called after every batch with the report so far. What it raises ends the import.
+
+        Returns:
+            What was new, what was there, and in `refused` the lines that could not be stored, which do not
+            keep the others from being stored.
+
+        Raises:
+            InvalidInputError: An argument is not usable; nothing was stored.
+            StoreError: The server refused a batch; those before it are stored. Run it again.
+        """
+        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        return self.transport.run(op(lines, positive("batch_size", batch_size), on_batch))
+
+    async def aimport_lines(
+        self,
+        lines: Iterable[bytes | str | dict[str, Any]],
+        *,
+        user: str | None = None,
+        namespace: str | None = None,
+        kind: str | None = None,
+        thread_id: str | None = None,
+        default_user: str = "default",
+        plain: bool = False,
+        batch_size: int = 64,
+        on_batch: Callable[[ImportReport], None] | None = None,
+    ) -> ImportReport:
+        """Async version of `import_lines`."""
+        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        return await self.transport.arun(op(lines, positive("batch_size", batch_size), on_batch))
+
+    def _import(
+        self,
+        user: str | None,
+        namespace: str | None,
+        kind: str | None,
+        thread_id: str | None,
+        default_user: str,
+        plain: bool,
+    ) -> Callable[..., Op[ImportReport]]:
+        from langchain_agentmem.importing.importer import Importer
+        from langchain_agentmem.importing.lines import ImportOptions
+
+        given = {"user": user, "namespace": namespace, "kind": kind, "thread_id": thread_id}
+        for name, value in given.items():
+            if value is not None:
+                validate_id(name, value)
+        options = ImportOptions(**given, default_user=validate_id("default_user", default_user))
+        return Importer(self.working, self.long_term, options, plain=plain).run_op
 
     def _export(
         self, user: str | None, tiers: Iterable[Tier], thread_id: str | None, thorough: bool

@@ -323,6 +323,9 @@ async def test_the_index_is_described_and_dropped(
     await both(memory).aremember("green tea", user="alice")
     info = await both(memory).aindex_info()
     assert (info["name"], info["dimensions"], info["documents"]) == ("agentmem:idx", 256, 1)
+    assert info["mismatch"] is None
+    other = LongTermMemory(transport=memory.transport, storage="hash")
+    assert "storage: is JSON, wanted HASH" in (await both(other).aindex_info())["mismatch"]
     await both(memory).adrop_index()
     await both(memory).adrop_index()
     assert bare.execute_command("FT._LIST") == []

@@ -48,6 +48,27 @@ async def test_those_active_last_come_first(transport: SharedConnection, both: B
     assert await pages(working, both, "nobody", 5) == [[]]
 
 
+@ON_EVERY_BACKEND
+async def test_recent_sessions_are_whole_and_of_everybody_or_one(
+    transport: SharedConnection, bare: redis.Redis, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langchain_agentmem.working.listing._PAGE", 2)
+    working = WorkingMemory(transport=transport)
+    for thread, user in (("a", "alice"), ("b", "bob"), ("c", "alice"), ("d", "bob"), ("a", "alice")):
+        await both(working).aappend_turn(thread, "user", f"in {thread}", user=user)
+    recent = await both(working).arecent_sessions(3)
+    assert [one.thread_id for one in recent] == ["a", "d", "c"]
+    assert [message.content for message in recent[0].messages] == ["in a", "in a"]
+    bare.hset("agent:session:other", mapping={"user": "alice", "last_active_ts": 1})
+    assert [one.thread_id for one in await both(working).arecent_sessions(user="alice")] == ["a", "c"]
+    thorough = await both(working).arecent_sessions(user="alice", thorough=True)
+    assert [one.thread_id for one in thorough] == ["a", "c", "other"]
+    for wrong in ({"limit": 0}, {"user": ""}):
+        with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+            await both(working).arecent_sessions(**wrong)
+
+
+@ON_EVERY_BACKEND
 async def test_pages_name_each_session_once(
     transport: SharedConnection, bare: redis.Redis, both: Both
 ) -> None:

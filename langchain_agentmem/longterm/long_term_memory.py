@@ -22,12 +22,14 @@ from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
 from langchain_agentmem.longterm.drafts import About, Drafting
 from langchain_agentmem.longterm.search_index import SearchIndex
-from langchain_agentmem.longterm.types import MemoryRecord, Mode, RememberResult, Search, WriteBatch
+from langchain_agentmem.longterm.types import Draft, MemoryRecord, Mode, RememberResult, Search, WriteBatch
 from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from redisvl.query.filter import FilterExpression
+
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 logger = logging.getLogger("langchain_agentmem.longterm")
 
@@ -425,6 +427,8 @@ class BaseLongTermMemory(Connected):
     def index_info(self) -> dict[str, Any]:
         """Return what the server says about the index: its name, documents and schema. One round trip.
 
+        With vectors, `mismatch` says how the schema differs from what is wanted; `None` if it does not.
+
         Raises:
             IndexMissingError: There is none.
         """
@@ -444,6 +448,25 @@ class BaseLongTermMemory(Connected):
     async def adrop_index(self, delete_documents: bool = False) -> None:
         """Async version of `drop_index`."""
         await self.transport.arun(self.drop_op(delete_documents))
+
+    def rebuild_index(self) -> RebuiltIndex:
+        """Make the search index anew, over the memories that are there; none is deleted.
+
+        For an index that another program made (such as the one of the Redis documentation's guide to agent
+        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
+        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
+        written as this package does, so that their memories are found: each memory in one atomic step.
+
+        Raises:
+            InvalidInputError: The backend has nothing to rebuild: `drop_index` and `create_index` do it.
+            IndexMismatchError: The index is over another prefix, or another storage; nothing was changed.
+            StoreTimeoutError: The server takes more than ten minutes; it goes on.
+        """
+        return self.transport.run(self.rebuild_op())
+
+    async def arebuild_index(self) -> RebuiltIndex:
+        """Async version of `rebuild_index`."""
+        return await self.transport.arun(self.rebuild_op())
 
     # The operations, for a chain to run beside others'. Arguments are checked when they are made.
 
@@ -618,6 +641,16 @@ class BaseLongTermMemory(Connected):
         """
 
     @abstractmethod
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, except those of which nearly the same is there, which is left as it is.
+
+        One whose id was chosen is stored in any case, in place of what has its id.
+
+        Returns:
+            How many were stored.
+        """
+
+    @abstractmethod
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
 
@@ -650,6 +683,10 @@ class BaseLongTermMemory(Connected):
     def info_op(self) -> Op[dict[str, Any]]:
         """Return the operation of `index_info`."""
         return self.index.describe()
+
+    @abstractmethod
+    def rebuild_op(self) -> Op[RebuiltIndex]:
+        """Return the operation of `rebuild_index`."""
 
     def drop_op(self, delete_documents: bool) -> Op[None]:
         """Return the operation of `drop_index`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ from langchain_agentmem.working.session import SessionState
 logger = logging.getLogger("langchain_agentmem")
 
 _LEAST, _MOST = 20, 500  # threads that are looked at in one round trip: more each time
+_PAGE = 200  # whole sessions that are read in one round trip
 _CURSOR = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,20})?(?:e\+[0-9]{1,3})?|inf):(.+)", re.DOTALL)
 
 
@@ -97,6 +98,18 @@ def sessions_of(
                 return SessionPage(found, None if last else f"{after.last_ts}:{after.thread_id}")
         if len(noted) < size:
             return SessionPage(found, None)
+
+
+def latest(
+    thread_ids: Sequence[str], user: str | None, limit: int, load: Callable[[str], Op[SessionState | None]]
+) -> Op[list[SessionState]]:
+    """Return the sessions of these threads, of a user or of all, active last first. 200 per round trip."""
+    found: list[SessionState] = []
+    for at in range(0, len(thread_ids), _PAGE):
+        states = yield from gather([late(partial(load, one)) for one in thread_ids[at : at + _PAGE]])
+        found += [one for one in map(ok, states) if one is not None and user in (None, one.user)]
+        found = sorted(found, key=lambda state: -state.last_active_ts)[:limit]
+    return found
 
 
 def _position(cursor: str) -> NotedThread:

@@ -266,6 +266,15 @@ class SessionOperations:
             self._keys, validate_id("user", user), positive("limit", limit), cursor, self.load_op
         )
 
+    def recent_sessions_op(self, limit: int, user: str | None, thorough: bool) -> Op[list[SessionState]]:
+        """Return the operation of `recent_sessions`."""
+        if user is None or thorough:
+            ids = yield from self.list_threads_op(None)
+        else:
+            page = yield from self.list_sessions_op(user, limit, None)
+            ids = [summary.thread_id for summary in page.sessions]
+        return (yield from listing.latest(ids, _named(user), positive("limit", limit), self.load_op))
+
     def list_threads_op(self, limit: int | None) -> Op[list[str]]:
         """Return the operation of `list_threads`."""
         return _list_threads(self.config.key_prefix, None if limit is None else positive("limit", limit))

@@ -339,6 +339,30 @@ class WorkingMemory(SessionOperations, Connected):
         """Async version of `list_sessions`."""
         return await self.transport.arun(self.list_sessions_op(user, limit, cursor))
 
+    def recent_sessions(
+        self, limit: int = 20, *, user: str | None = None, thorough: bool = False
+    ) -> list[SessionState]:
+        """Return the sessions that were active last, latest first, with their messages.
+
+        With a user, from the user's record of threads: three round trips. For everybody's, or if `thorough`,
+        the database is looked through with SCAN: a round trip per 1,000 keys and one per 200 sessions.
+
+        Args:
+            limit: How many at most.
+            user: Whose; `None` for everybody's.
+            thorough: Also look for sessions that the record does not name, as other programs wrote them.
+
+        Raises:
+            InvalidInputError: An argument is not usable.
+        """
+        return self.transport.run(self.recent_sessions_op(limit, user, thorough))
+
+    async def arecent_sessions(
+        self, limit: int = 20, *, user: str | None = None, thorough: bool = False
+    ) -> list[SessionState]:
+        """Async version of `recent_sessions`."""
+        return await self.transport.arun(self.recent_sessions_op(limit, user, thorough))
+
     def forget_user(self, user: str, *, thorough: bool = False) -> list[str]:
         """Delete every session of a user.
 

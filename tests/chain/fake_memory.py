@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from langchain_agentmem.events.sinks import EventBuffer
-from langchain_agentmem.transport.retries import InFlightBatch
+from langchain_agentmem.transport.drivers import InFlightBatch
 
 from langchain_agentmem.chain.exchange import Exchange
 from langchain_agentmem.chain.options import WrapOptions
 from langchain_agentmem.core.operations import Argument, Command, Op, call, reads, writes
+from langchain_agentmem.events.background import EventBuffer
 from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult

@@ -68,7 +68,7 @@ def test_losing_the_race_to_make_the_index_is_fine() -> None:
     assert result.id == "x"
 
 
-def test_an_index_that_is_being_filled_is_waited_for_after_a_second_look() -> None:
+def test_an_index_that_is_being_backfilled_is_waited_for_after_a_second_look() -> None:
     sent, _ = played(
         remember(operations()),
         [resp2(indexing=1), 0],
@@ -81,9 +81,9 @@ def test_an_index_that_is_being_filled_is_waited_for_after_a_second_look() -> No
     assert sent == ["FT.INFO EXISTS", "SET FT.INFO", *["SET BLPOP FT.INFO"] * 2, "DEL", "EVALSHA"]
 
 
-def test_an_index_that_is_never_filled_is_an_error() -> None:
+def test_an_index_that_is_never_backfilled_is_an_error() -> None:
     op = remember(operations())
-    with pytest.raises(StoreTimeoutError, match="being filled"):
+    with pytest.raises(StoreTimeoutError, match="being backfilled"):
         played(
             op,
             [resp2(indexing=1), 0],

@@ -314,6 +314,8 @@ def test_the_index_is_described_and_counted_in_one_request() -> None:
         memory.index_info()
     memory.drop_index()
     assert conversation.sent_args[2] == [("SEARCH.DROP", "memories")]
+    with pytest.raises(InvalidInputError, match="create_index"):
+        memory.rebuild_index()
 
 
 @pytest.mark.parametrize(

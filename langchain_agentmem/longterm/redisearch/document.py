@@ -248,3 +248,10 @@ def vector(embedding: Sequence[float], vector_type: VectorType) -> NDArray[np.fl
     numbers = np.divide(given, largest, dtype=np.float64)
     unit: NDArray[np.floating[Any]] = (numbers / sqrt(numbers @ numbers)).astype(vector_type)
     return unit
+
+
+def cosine_distance(one: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> float:
+    """Return the cosine distance of two embeddings of length one, from 0 to 2."""
+    import numpy as np
+
+    return 1 - float(np.dot(one.astype(np.float64), other.astype(np.float64)))

@@ -179,7 +179,9 @@ class MemoryIndex(SearchIndex):
         Raises:
             IndexMissingError: There is none.
         """
-        return {"name": self.settings.name, **asdict((yield from self.info()))}
+        state = yield from self.info()
+        mismatch = state.mismatch(self.settings, None)
+        return {"name": self.settings.name, **asdict(state), "mismatch": mismatch}
 
     def drop(self) -> Op[None]:
         """Remove the index, if it is there; documents stay. One round trip."""

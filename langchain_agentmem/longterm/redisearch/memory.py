@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Op, T, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
-from langchain_agentmem.longterm.redisearch.document import TOLERANCE, vector
+from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
@@ -138,24 +138,6 @@ class LongTermMemory(BaseLongTermMemory):
             self._embeddings = MiniLMEmbeddings()
         return self._embeddings
 
-    def rebuild_index(self) -> RebuiltIndex:
-        """Recreate the search index over the memories that are there; none is deleted.
-
-        For an index that another program created (such as the one of the Redis documentation's guide to agent
-        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
-        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
-        written as this package does, so that their memories are found: each memory in one atomic step.
-
-        Raises:
-            IndexMismatchError: The index is over another prefix, or another storage; nothing was changed.
-            StoreTimeoutError: The server takes more than ten minutes; it goes on.
-        """
-        return self.transport.run(self.rebuild_op())
-
-    async def arebuild_index(self) -> RebuiltIndex:
-        """Async version of `rebuild_index`."""
-        return await self.transport.arun(self.rebuild_op())
-
     def check_embedding(self, embedding: Sequence[float]) -> None:
         """Refuse a vector that the index cannot take.
 
@@ -191,6 +173,30 @@ class LongTermMemory(BaseLongTermMemory):
     def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
         threshold = self.config.dedup_threshold if deduplicate else None
         return dedup.remember(self.store, self.index, entries, threshold)
+
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, except those of which nearly the same is there, or among these before them.
+
+        Duplicates are looked for rather than left to the storing, which would count them as learnt again.
+        Two round trips and one embedding.
+        """
+        vectors = yield Embed(self.embeddings, [draft.text for draft in drafts])
+        entries = self._entries(drafts, vectors)
+        new = [entry for entry in entries if entry.draft.replaces]
+        others = [entry for entry in entries if not entry.draft.replaces]
+        found = yield from gather(self._nearest(self._duplicate(one.draft), one.embedding) for one in others)
+        most = self.config.dedup_threshold + self.store.tolerance
+        for entry, reply in zip(others, found, strict=True):
+            before = (one.embedding for one in new if one.draft.scope == entry.draft.scope)
+            if not ok(reply) and all(cosine_distance(entry.embedding, one) > most for one in before):
+                new.append(entry)
+        results = (yield from self._store(new, deduplicate=True)) if new else []
+        return sum(not result.deduped for result in results)
+
+    def _duplicate(self, draft: Draft) -> Search:
+        """Return the search for a duplicate of a memory."""
+        scope = draft.scope
+        return Search(scope, 1, condition(scope), distance_threshold=self.config.dedup_threshold)
 
     def search(
         self,

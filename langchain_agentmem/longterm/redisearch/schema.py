@@ -168,7 +168,11 @@ class IndexState:
         Raises:
             IndexMismatchError: Says what differs, how it is and how it was wanted, and what to do.
         """
-        self._compare(settings, settings.schema(dimensions), dimensions is not None)
+        _refuse(self.mismatch(settings, dimensions))
+
+    def mismatch(self, settings: IndexSettings, dimensions: int | None) -> str | None:
+        """Return what `check` would say; `None` if the index is as wanted."""
+        return self._differing(settings, settings.schema(dimensions), dimensions is not None)
 
     def check_place(self, settings: IndexSettings) -> None:
         """Compare only which documents the index is over.
@@ -177,9 +181,9 @@ class IndexState:
             IndexMismatchError: They are other ones.
         """
         wanted = settings.schema(None)
-        self._compare(settings, {part: wanted[part] for part in _PLACE}, False)
+        _refuse(self._differing(settings, {part: wanted[part] for part in _PLACE}, False))
 
-    def _compare(self, settings: IndexSettings, wanted: dict[str, str], sized: bool) -> None:
+    def _differing(self, settings: IndexSettings, wanted: dict[str, str], sized: bool) -> str | None:
         found = dict(self.schema)
         if not sized:
             found["embedding"] = found.get("embedding", "").partition(" DIM ")[0]
@@ -188,18 +192,21 @@ class IndexState:
             found["embedding"] = wanted.get("embedding", "")
         differing = differences(found, wanted)
         if not differing:
-            return
+            return None
         fits = not differing.keys() & {*_PLACE, "embedding"}
-        raise IndexMismatchError(
-            "\n".join(
-                [
-                    f"The search index {settings.name!r} has another schema than these settings and "
-                    "embeddings ask for:",
-                    *differing.values(),
-                    _REBUILD if fits else _OTHERWISE,
-                ]
-            )
+        return "\n".join(
+            [
+                f"The search index {settings.name!r} has another schema than these settings and "
+                "embeddings ask for:",
+                *differing.values(),
+                _REBUILD if fits else _OTHERWISE,
+            ]
         )
+
+
+def _refuse(mismatch: str | None) -> None:
+    if mismatch is not None:
+        raise IndexMismatchError(mismatch)
 
 
 def _without_algorithm(line: str) -> str:

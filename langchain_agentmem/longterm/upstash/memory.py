@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op
@@ -13,6 +13,7 @@ from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.config import TTL_BY_KIND, UpstashLongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
 from langchain_agentmem.longterm.types import (
+    Draft,
     MemoryRecord,
     Mode,
     RememberResult,
@@ -24,6 +25,9 @@ from langchain_agentmem.longterm.upstash import dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
+
+if TYPE_CHECKING:
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 
 class UpstashLongTermMemory(BaseLongTermMemory):
@@ -145,6 +149,11 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         """Store a batch in one round trip, each memory unless it is a duplicate."""
         return dedup.remember(self.store, batch.drafts)
 
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, each unless it is a duplicate, which counts one more hit. One round trip."""
+        results = yield from dedup.remember(self.store, drafts)
+        return sum(not result.deduped for result in results)
+
     def search(
         self,
         user: str,
@@ -221,6 +230,16 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         Memories that are there already are found as soon as the server has indexed them: see `wait_indexing`.
         """
         return self.index.ensure()
+
+    def rebuild_op(self) -> Op[RebuiltIndex]:
+        """Refuse it.
+
+        Raises:
+            InvalidInputError: In any case.
+        """
+        raise InvalidInputError(
+            "An index is rebuilt on Redis only; on Upstash, drop_index() and create_index() do it."
+        )
 
     def _scope(self, user: str, namespace: str | None, kind: str | None) -> Scope:
         self.check_supported(namespace=namespace)

@@ -1,9 +1,9 @@
-"""A line of a file to be imported: a message, a memory, or a session's notes. Pure functions."""
+"""What is imported, a line at a time: a message, a memory, or a session's notes. Pure functions."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_agentmem.core import json
@@ -23,7 +23,7 @@ _NOTES_MEMBERS = {"thread", "user", "agent", "goal", "scratchpad"}
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """A message of a conversation; `digest` is the same for equal lines only."""
+    """Hold a message of a conversation; `digest` is the same for equal lines only."""
 
     message: BaseMessage
     ts: float | None
@@ -35,7 +35,7 @@ class MessageLine:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLine:
-    """A memory; what is `None` is for the command's options to say."""
+    """Hold a memory; what is `None` is for the import's options to say."""
 
     text: str
     user: str | None = None
@@ -50,7 +50,7 @@ class MemoryLine:
 
 @dataclass(frozen=True, slots=True)
 class NotesLine:
-    """What a session is for, and whose it is."""
+    """Hold what a session is for, and whose it is."""
 
     thread: str
     user: str | None
@@ -60,52 +60,40 @@ class NotesLine:
 
 
 Line: TypeAlias = MessageLine | MemoryLine | NotesLine
+RawLine: TypeAlias = bytes | str | dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
-    """What the command's options say; an option goes before what a line says."""
+class ImportOptions:
+    """Hold what goes before what a line says; `default_user` only stands in for what it does not say."""
 
     user: str | None
     namespace: str | None
     kind: str | None
-    thread: str | None
-    login: str
+    thread_id: str | None
+    default_user: str
+
+    def owner(self, line: Line) -> str:
+        """Return whose a line is."""
+        return self.user or line.user or self.default_user
 
 
-@dataclass(slots=True)
-class Tally:
-    """What became of the lines."""
-
-    new_messages: int = 0
-    known_messages: int = 0
-    new_memories: int = 0
-    known_memories: int = 0
-    bad: list[tuple[int, str]] = field(default_factory=list)
-
-
-def parse(raw: bytes, *, plain: bool = False) -> Line | None:
-    """What a line holds; `None` if it is blank.
+def parse(line: RawLine, *, plain: bool = False) -> Line | None:
+    """Return what a line holds; `None` if it is blank.
 
     Args:
-        raw: The line, with or without its end.
-        plain: Whether a line is a text as it stands, and no JSON.
+        line: JSON as UTF-8, with or without its end; or what it would decode to: a text or a dict.
+        plain: Whether bytes are a text as it stands, rather than JSON.
 
     Raises:
         InvalidInputError: It cannot be imported; says why.
     """
-    try:
-        text = raw.decode("utf-8").strip()
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"not UTF-8 (at byte {error.start + 1})") from error
-    if not text:
-        return None
-    if plain:
-        return MemoryLine(text)
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"no JSON: {error}") from error
+    found: object = line
+    if isinstance(line, bytes):
+        text = _text(line)
+        if not text:
+            return None
+        found = text if plain else _json(text)
     if isinstance(found, str):
         return MemoryLine(found)
     if isinstance(found, dict):
@@ -122,20 +110,36 @@ def parse(raw: bytes, *, plain: bool = False) -> Line | None:
     )
 
 
+def _text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"not UTF-8 (at byte {error.start + 1})") from error
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"no JSON: {error}") from error
+
+
 def _message(found: dict[str, Any]) -> MessageLine:
     thread, user = _scope(found, "thread"), _scope(found, "user")
     turn = {name: value for name, value in found.items() if name not in ("thread", "user")}
     ts = None if turn.get("ts") is None else epoch_seconds("ts", turn["ts"])
     if "content" not in turn:
         raise InvalidInputError('the message has no "content"')
-    if turn.keys() <= {"role", "content", "ts"} and isinstance(turn["content"], str):
-        message = message_of(turn["role"], turn["content"])
-    else:
-        try:
+    try:
+        if turn.keys() <= {"role", "content", "ts"} and isinstance(turn["content"], str):
+            message = message_of(turn["role"], turn["content"])
+        else:
             message = decode_turn(turn)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise InvalidInputError(f"no message: {type(error).__name__}: {error}") from error
-    canonical = json.dumps([[name, turn[name]] for name in sorted(turn)])
+        canonical = json.dumps([[name, turn[name]] for name in sorted(turn)])
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InvalidInputError(f"no message: {type(error).__name__}: {error}") from error
     digest = hashlib.sha256(canonical).digest()
     return MessageLine(message, ts, thread, user, digest, is_unanswered(turn))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_agentmem.cli.checkup import Finding, eviction, persistence, replication, server
+from langchain_agentmem.cli.doctor import Finding, eviction, persistence, replication, server
 
 
 @pytest.mark.parametrize(

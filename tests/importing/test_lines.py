@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from langchain_agentmem.cli.transfer.format import MemoryLine, MessageLine, NotesLine, parse
 from langchain_agentmem.core.messages import encode_turn
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.importing.lines import MemoryLine, MessageLine, NotesLine, parse
 
 
 def line(value: Any) -> bytes:
