@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import redis
-from langchain_agentmem.transport.retries import PACE
 from tenacity import stop_after_delay
 
 from integration_tests.upstash.emulator import Emulator
@@ -16,6 +15,7 @@ from langchain_agentmem.core.operations import Batch, Effect, Op, T
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import RoundTrip, SharedConnection, Transport
+from langchain_agentmem.transport.drivers import PACE
 from tests.twins import BOTH as BOTH
 from tests.twins import Both as Both
 from tests.twins import Call as Call

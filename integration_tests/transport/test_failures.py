@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import pytest
 import redis
-from langchain_agentmem.transport.retries import PACE
 from langchain_core.messages import HumanMessage
 from tenacity import stop_after_delay
 
@@ -32,6 +31,7 @@ from langchain_agentmem.errors import (
     WrongKeyTypeError,
 )
 from langchain_agentmem.transport.connections import CallerSuppliedClients, SharedConnection
+from langchain_agentmem.transport.drivers import PACE
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 SECRET = "s3cr3t@:/?#é"

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from langchain_agentmem.transport.drivers import InFlightBatch
-
 from langchain_agentmem.chain.exchange import Exchange
 from langchain_agentmem.chain.options import WrapOptions
 from langchain_agentmem.core.operations import Argument, Command, Op, call, reads, writes
@@ -17,6 +15,7 @@ from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
 from langchain_agentmem.settings import AgentMemorySettings
+from langchain_agentmem.transport.drivers import InFlightBatch
 from langchain_agentmem.working.working_memory import WorkingMemory
 from tests.embedding_model import RecordingEmbeddings
 from tests.fake_transport import FakeTransport
@@ -141,11 +140,11 @@ class Memory:
         self.failures = 0
         self.store = Store()
         self.transport = self.store
-        self.working = WorkingMemory(transport=self.store)
+        self.working = WorkingMemory(transport=self.store, **vars(self.settings.working))
         self.embeddings = embeddings or RecordingEmbeddings()
         self.facts = LongTerm(self.embeddings)
         self.long_term: BaseLongTermMemory = self.facts  # type: ignore[assignment]  # what a chain uses of it
-        self.events = EventLog(transport=self.store)
+        self.events = EventLog(transport=self.store, **vars(self.settings.events))
         self.aside = EventBuffer()  # in place of a thread that would write them at some time
         self.events.sink = self.aside  # type: ignore[assignment]
 

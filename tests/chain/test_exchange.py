@@ -26,7 +26,7 @@ from tests.chain.fake_memory import CONFIG, KNOWN, Memory, contents, stored
 from tests.embedding_model import RecordingEmbeddings
 
 READ = ["history", "owner", "recall"]
-WRITE = ["note", "append", "note", "events", "remember"]
+WRITE = ["note", "append", "events", "remember"]
 UNSTORABLE = AIMessage("dear", additional_kwargs={"a": {1}})
 
 
@@ -213,7 +213,7 @@ class TestAbandoned:
         exchange = memory.exchange()
         read(memory, exchange)
         memory.transport.run(exchange.abandon(ZeroDivisionError("no answer")))
-        assert memory.store.steps[1:] == [["note", "events", "note", "append"]]
+        assert memory.store.steps[1:] == [["note", "append", "events"]]
         assert memory.store.appended == [([("hi", True)], [])]
         assert memory.store.actions == ["turn_start", "recall", "turn_error"]
 
@@ -224,7 +224,7 @@ class TestAbandoned:
             memory.transport.run(exchange.read())
         memory.store.replies["history"] = stored("hi", unanswered=True)
         memory.transport.run(exchange.abandon(caught.value))
-        assert memory.store.steps == [["history", "owner"], ["note", "events", "note", "append"]]
+        assert memory.store.steps == [["history", "owner"], ["note", "append", "events"]]
         assert memory.store.appended == [([("hi", True)], [("hi", True)])]
 
     def test_nothing_is_sent_when_the_store_did_not_answer(self) -> None:

@@ -23,8 +23,8 @@ from tests.chain.fake_memory import CONFIG, KNOWN, Memory, stored, wrapping
 from tests.chain.test_refusals import Pregel
 
 READ = ["history", "owner", "recall"]
-WRITE = ["note", "append", "note", "events", "remember"]
-KEPT = ["note", "events", "note", "append"]
+WRITE = ["note", "append", "events", "remember"]
+KEPT = ["note", "append", "events"]
 Run = Callable[..., Awaitable[Any]]
 
 
