@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -169,7 +170,7 @@ async def test_recall_keeps_to_k_and_to_the_threshold(memory: LongTermMemory, do
 
 async def test_recall_of_a_thousand_is_complete(memory: LongTermMemory, do: Do) -> None:
     texts = [f"tea w{n} w{n * 7} w{n * 31}" for n in range(1500)]
-    memory.dedup_threshold = 0.0
+    memory.config = replace(memory.config, dedup_threshold=0.0)
     results = await do(memory, "remember_many", texts, user="alice", batch_size=500)
     known = {result.id for result in results}
     found = await do(memory, "recall", "tea", user="alice", k=1000, distance_threshold=None)
