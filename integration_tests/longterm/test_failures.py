@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,14 +130,14 @@ async def test_expired_memories_neither_show_nor_hide_others(
     make: Make, bare: redis.Redis, counting: Counting, both: Both
 ) -> None:
     memory = make(storage="hash")
-    memory.dedup_threshold = 0.0
+    memory.config = replace(memory.config, dedup_threshold=0.0)
     old = [(await both(memory).aremember(f"tea x{n}", user="alice")).id for n in range(6)]
     alive = await both(memory).aremember("tea and much else besides", user="alice")
     expire_unnoticed(bare, old)
     found = await both(memory).arecall("tea", user="alice", k=2, distance_threshold=None)
     assert [one.id for one in found] == [alive.id]
     assert [one.id for one in await both(memory).alist_memories(user="alice")] == [alive.id]
-    memory.dedup_threshold = 0.2
+    memory.config = replace(memory.config, dedup_threshold=0.2)
     assert not (await both(memory).aremember("tea x1", user="alice")).deduped
 
 

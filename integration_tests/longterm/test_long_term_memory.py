@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -173,7 +174,7 @@ async def test_recall_keeps_to_k_and_to_the_threshold(memory: LongTermMemory, bo
 
 async def test_recall_of_a_thousand_is_complete(memory: LongTermMemory, both: Both) -> None:
     texts = [f"tea w{n} w{n * 7} w{n * 31}" for n in range(1500)]
-    memory.dedup_threshold = 0.0
+    memory.config = replace(memory.config, dedup_threshold=0.0)
     results = await both(memory).aremember_many(texts, user="alice", batch_size=500)
     known = {result.id for result in results}
     found = await both(memory).arecall("tea", user="alice", k=1000, distance_threshold=None)

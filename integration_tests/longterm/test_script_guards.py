@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,13 +27,13 @@ def remember_op(memory: LongTermMemory, text: str, **about: Any) -> Op[Any]:
 
 def field(memory: LongTermMemory, bare: redis.Redis, id: str, name: str) -> str:
     """What stands in a document, as text."""
-    if memory.storage == "hash":
+    if memory.config.storage == "hash":
         return str(bare.hget(f"agent:mem:{id}", name).decode())
     return bare.execute_command("JSON.GET", f"agent:mem:{id}", f"$.{name}").decode().strip('[]"')
 
 
 def write(memory: LongTermMemory, bare: redis.Redis, id: str, name: str, value: str) -> None:
-    if memory.storage == "hash":
+    if memory.config.storage == "hash":
         bare.hset(f"agent:mem:{id}", name, value)
     else:
         as_json = value if value[0].isdigit() else f'"{value}"'
@@ -161,7 +162,7 @@ def test_the_nearest_that_is_known_is_told_with_its_distance(
 def test_a_distance_is_compared_as_a_number(memory: LongTermMemory, searches_in_scripts: bool) -> None:
     """As texts, 1e-05 would be more than 0.2."""
     memory.index.knowledge.searches_in_scripts = searches_in_scripts
-    memory.dedup_threshold = 0.2
+    memory.config = replace(memory.config, dedup_threshold=0.2)
     first = memory.remember("a", user="alice", embedding=[1.0, 0.0] + [0.0] * 254)
     near = memory.remember("b", user="alice", embedding=[1.0, 0.004] + [0.0] * 254)
     assert (near.id, near.deduped) == (first.id, True)
