@@ -163,7 +163,7 @@ def test_a_token_that_a_proxy_repeats_is_not_shown(
 def test_a_driver_that_is_closed_meanwhile_says_so(emulator: Emulator) -> None:
     connection = SharedConnection(emulator.url, 1.0, emulator.token)
     connection.run(call(asks("PING")))
-    driver = connection._open().driver()
+    driver = connection._open().make_for_threads()
     connection.close()
     with pytest.raises(ConfigurationError, match="closed"):
         driver.run(call(asks("PING")))
