@@ -45,13 +45,13 @@ def redis(
     screen = Screen()
     folder = EmbeddedRedis.default_data_dir() if data_dir is None else data_dir
     with EmbeddedRedis(folder, on_progress=screen.aside) as server:
-        url = server.url if port is None else _listening(server, port)
-        if as_json:
-            show_json({"url": url})
-        else:
-            screen.line(url)
-            screen.aside("Ctrl-C ends it, unless other programs use it too.")
-        try:
+        try:  # from before the URL is shown: whoever reads it may press Ctrl-C at once
+            url = server.url if port is None else _listening(server, port)
+            if as_json:
+                show_json({"url": url})
+            else:
+                screen.line(url)
+                screen.aside("Ctrl-C ends it, unless other programs use it too.")
             _stay(server, port)
         except KeyboardInterrupt:
             if port is not None:

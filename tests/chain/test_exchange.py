@@ -22,7 +22,7 @@ from langchain_agentmem.errors import (
     WrongOwnerError,
 )
 from langchain_agentmem.longterm.types import RememberResult
-from tests.chain.fake_memory import CONFIG, KNOWN, Memory, contents, stored
+from tests.chain.fake_memory import CONFIG, KNOWN, Memory, stored
 from tests.embedding_model import RecordingEmbeddings
 
 READ = ["history", "owner", "recall"]
@@ -496,7 +496,3 @@ def test_parts_of_a_stream_are_added_up_or_replaced() -> None:
     for part in ("a", "b", {"answer": 1}, {"answer": 2}):
         exchange.take(part)
     assert exchange.streamed == {"answer": 2}
-
-
-def test_the_stored_forms_of_the_fake_are_those_of_the_package() -> None:
-    assert contents(stored("a", unanswered=True)) == [("a", True)]
