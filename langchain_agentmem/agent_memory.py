@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
     from langchain_core.embeddings import Embeddings
     from langchain_core.runnables.base import RunnableLike
-    from redisvl.query.filter import FilterExpression
 
     from langchain_agentmem.chain.options import ExchangeReport, OnAbandon, Remember
     from langchain_agentmem.chain.runnable import MemoryChain
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.types import Mode
+    from langchain_agentmem.longterm.types import Filter, Mode
     from langchain_agentmem.user_data import Tier
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -220,7 +219,7 @@ class AgentMemory(Connected):
         kind: str | None = None,
         namespace: str | None = "default",
         mode: Mode | None = None,
-        filter: FilterExpression | dict[str, Any] | None = None,
+        filter: Filter | None = None,
         distance_threshold: float | EllipsisType | None = ...,
     ) -> MemoryRetriever:
         """Return a LangChain retriever of one user's memories.
@@ -287,7 +286,7 @@ class AgentMemory(Connected):
         kind: str | None = None,
         mode: Mode | None = None,
         distance_threshold: float | EllipsisType | None = ...,
-        filter: FilterExpression | dict[str, Any] | None = None,
+        filter: Filter | None = None,
         on_exchange: Callable[[ExchangeReport], None] | None = None,
         on_abandon: OnAbandon = "keep_input",
         check_owner: bool = True,

@@ -68,7 +68,7 @@ class EventLogHandler(BaseCallbackHandler):
         self._sink: Sink = event_log.sink if sink is None else sink
         self._thread_id = validate_id("thread_id", thread_id)
         self._user = validate_id("user", user) if user else ""
-        self._max_detail_bytes = event_log.max_detail_bytes
+        self._max_detail_bytes = event_log.config.max_detail_bytes
         self._runs: OrderedDict[str, _Run] = OrderedDict()
 
     @property

@@ -70,16 +70,14 @@ class EventLog(Connected):
             key_prefix=key_prefix,
             threads_prefix=threads_prefix,
         )
-        self.max_len, self.ttl_seconds = max_len, ttl_seconds
-        self.max_detail_bytes, self.key_prefix = max_detail_bytes, key_prefix
         self._keys = self.config.keys
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         self._losses = Losses()
         recording = partial(
             operations.record_each,
             self._keys,
-            max_len=self.max_len,
-            ttl_seconds=self.ttl_seconds,
+            max_len=self.config.max_len,
+            ttl_seconds=self.config.ttl_seconds,
         )
         self.sink = _sink(self.transport, recording, self._losses)
 
@@ -264,8 +262,8 @@ class EventLog(Connected):
         return operations.record(
             self._keys,
             entries,
-            max_len=self.max_len,
-            ttl_seconds=self.ttl_seconds,
+            max_len=self.config.max_len,
+            ttl_seconds=self.config.ttl_seconds,
             noted_ttl_seconds=noted_ttl_seconds,
         )
 
@@ -341,8 +339,8 @@ class EventLog(Connected):
             # Imported here: it loads LangChain's messages, which reading a log does not need.
             from langchain_agentmem.events.sanitize import describe
 
-            text = describe(detail, self.max_detail_bytes)
-            fields = event_fields(action, text, user=user, max_detail_bytes=self.max_detail_bytes)
+            text = describe(detail, self.config.max_detail_bytes)
+            fields = event_fields(action, text, user=user, max_detail_bytes=self.config.max_detail_bytes)
             sink.put(thread_id, fields)
         except Exception as error:  # noqa: BLE001 - the log must not break what it records
             sink.losses.add(1, f"An event could not be made ({type(error).__name__}).")
@@ -366,7 +364,7 @@ class EventLog(Connected):
         await super().aclose()
 
     def _entries(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
-        limit = self.max_detail_bytes
+        limit = self.config.max_detail_bytes
         return [
             (validate_id("thread_id", thread_id), event_fields(**event, max_detail_bytes=limit))
             for thread_id, event in events

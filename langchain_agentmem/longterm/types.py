@@ -6,11 +6,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import text
+
+if TYPE_CHECKING:
+    from redisvl.query.filter import FilterExpression
 
 logger = logging.getLogger("langchain_agentmem.longterm")
 
@@ -18,6 +22,17 @@ Storage: TypeAlias = Literal["json", "hash"]
 Algorithm: TypeAlias = Literal["hnsw", "flat"]
 VectorType: TypeAlias = Literal["float32", "float16"]
 Mode: TypeAlias = Literal["vector", "text"]
+Filter: TypeAlias = "FilterExpression | dict[str, Any]"
+
+
+class RecallOptions(TypedDict, total=False):
+    """What `recall` takes besides a query, a user and a namespace."""
+
+    kind: str | None
+    k: int
+    mode: Mode | None
+    distance_threshold: float | EllipsisType | None
+    filter: Filter | None
 
 
 @dataclass(frozen=True, slots=True)

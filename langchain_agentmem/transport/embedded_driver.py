@@ -38,7 +38,7 @@ class EmbeddedDriver(RedisDriver):
 
     def _attempt_again(self, in_flight: InFlightBatch) -> None:
         if isinstance(in_flight.failure, StoreConnectionError):
-            url = self._server._url_after_failure(self._url)
+            url = self._server.url_after_failure(self._url)
             if url is not None:
                 self._move_to(url)
         self._attempt(in_flight)
@@ -63,7 +63,7 @@ class AsyncEmbeddedDriver(AsyncRedisDriver):
 
     async def _attempt_again(self, in_flight: InFlightBatch) -> None:
         if isinstance(in_flight.failure, StoreConnectionError):
-            url = await asyncio.to_thread(self._server._url_after_failure, self._url)
+            url = await asyncio.to_thread(self._server.url_after_failure, self._url)
             if url is not None and url != self._url:
                 left = self._target.client
                 self._target, self._url = AsyncTarget(self._connect(url)), url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,7 +64,8 @@ def test_the_thread_is_noted_once_and_first_for_as_long_as_anything_lives(
 @ENDS
 def test_events_that_outlive_what_the_append_notes_are_noted_too(end: End) -> None:
     exchange = begin(session_ttl_seconds=60, events_ttl_seconds=60)
-    exchange.memory.events.ttl_seconds = 61
+    log = exchange.memory.events
+    log.config = replace(log.config, ttl_seconds=61)
     assert [ttl for _, ttl in notes(end(exchange))] == [60, 61]
 
 

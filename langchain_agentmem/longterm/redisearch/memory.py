@@ -13,7 +13,7 @@ from langchain_agentmem.core.operations import Op, T, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
-from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter, only
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
@@ -22,6 +22,7 @@ from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.types import (
     Draft,
+    Filter,
     MemoryRecord,
     Mode,
     RememberResult,

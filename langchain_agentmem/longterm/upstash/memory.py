@@ -11,9 +11,10 @@ from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.config import TTL_BY_KIND, UpstashLongTermMemoryConfig
-from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.types import (
     Draft,
+    Filter,
     MemoryRecord,
     Mode,
     RememberResult,
