@@ -31,7 +31,7 @@ chat: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@sh integration_tests/install_programs.sh
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: $(VENV)/.dev
 	$(BIN)/pytest -q -n 2 tests --cov --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)

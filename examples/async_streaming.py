@@ -1,9 +1,9 @@
-"""Async, and streamed: chunks are passed on as they come; the turn is stored when the stream has ended.
+"""Stream a chain asynchronously: chunks come as they are made, and the exchange is stored at the end.
 
 Prints:
     I | have | heard | you.
     ['Hello!', 'I have heard you.']
-    stored by a stream that was left: [('Hello?', True)]
+    kept from a stream that was left: [('Hello?', True)]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from langchain_agentmem import AgentMemory, EmbeddedRedis
 
 
 async def words(inputs: AsyncIterator[dict[str, object]]) -> AsyncIterator[str]:
-    """Stands for a chat model that streams."""
+    """Stand in for a chat model that streams."""
     async for _ in inputs:
         for word in ("I", " have", " heard", " you."):
             await asyncio.sleep(0.01)
@@ -26,12 +26,12 @@ async def words(inputs: AsyncIterator[dict[str, object]]) -> AsyncIterator[str]:
 
 
 def config(thread: str) -> RunnableConfig:
-    """Says whose memory it is, and which conversation."""
+    """Return the ids of a call: the conversation, and the user."""
     return {"configurable": {"session_id": thread, "user_id": "alice"}}
 
 
 async def main(url: str) -> None:
-    """Run two turns."""
+    """Run two exchanges."""
     async with AgentMemory(url, embeddings=TinyEmbeddings()) as memory:
         chain = memory.wrap(RunnableGenerator(words))
 
@@ -40,10 +40,10 @@ async def main(url: str) -> None:
 
         stream = chain.astream({"input": "Hello?"}, config("t2"))
         await anext(stream)
-        await stream.aclose()  # nobody has read the answer, so what was said is kept without one
+        await stream.aclose()  # nobody read the answer, so what the user said is kept without one
         state = await memory.working.aload("t2")
         kept = [(turn.content, turn.unanswered) for turn in state.recent_turns]
-        print("stored by a stream that was left:", kept)
+        print("kept from a stream that was left:", kept)
 
 
 with EmbeddedRedis() as server:

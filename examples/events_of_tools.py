@@ -1,4 +1,4 @@
-"""The event log of a chain that calls a tool: what ran, in order, without secrets.
+"""Record the events of a chain that calls a tool: what ran, in order, without secrets.
 
 Prints:
     chain_start  assistant
@@ -19,18 +19,18 @@ from langchain_agentmem import AgentMemory, EmbeddedRedis
 
 @tool
 def weather(city: str, api_key: str) -> str:
-    """The weather in a city."""
+    """Return the weather in a city."""
     return f"sunny in {city}"
 
 
 def answer(question: str) -> str:
-    """Stands for an agent that decides to call a tool."""
+    """Stand in for an agent that decides to call a tool."""
     return f"It is {weather.invoke({'city': 'Porto', 'api_key': 'sk-1234567890'})}."
 
 
 chain = RunnableLambda(answer).with_config(run_name="assistant")
 
-# The event log needs no Search module, and no embeddings.
+# The event log needs no Search module and no embeddings.
 with EmbeddedRedis(search=False) as server, AgentMemory(server.url) as memory:
     chain.invoke("How is the weather?", {"callbacks": [memory.callback("t1", user="alice")]})
     memory.events.record("t1", "note", "shown to the user", user="alice")

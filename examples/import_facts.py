@@ -1,14 +1,14 @@
-"""Importing facts: embedded and stored in batches, each once, with progress.
+"""Import facts in batches, each once, and show progress.
 
 Prints:
     100 of 250
     200 of 250
     250 of 250
-    250 stored, 0 known already
+    250 stored, 0 duplicates
     100 of 250
     200 of 250
     250 of 250
-    0 stored, 250 known already
+    0 stored, 250 duplicates
     room 42 is painted colour42 {'source': 'facts.csv', 'line': 42}
 """
 
@@ -22,16 +22,16 @@ facts = [f"room {number} is painted colour{number}" for number in range(250)]
 
 
 def show(done: int, total: int) -> None:
-    """Called after every batch."""
+    """Print how far the import is; called after every batch."""
     print(done, "of", total)
 
 
 with (
     EmbeddedRedis() as server,
-    # Facts that differ in a few words only are near each other; a low threshold keeps them apart.
+    # Facts that differ in only a few words are close to each other; a low threshold keeps them apart.
     AgentMemory(server.url, embeddings=TinyEmbeddings(), dedup_threshold=0.01, storage="hash") as memory,
 ):
-    for _ in range(2):  # the second time, everything is known
+    for _ in range(2):  # the second time, every fact is a duplicate
         results = memory.long_term.remember_many(
             facts,
             user="hotel",
@@ -40,7 +40,7 @@ with (
             batch_size=100,
             on_progress=show,
         )
-        known = sum(result.deduped for result in results)
-        print(f"{len(results) - known} stored, {known} known already")
+        duplicates = sum(result.deduped for result in results)
+        print(f"{len(results) - duplicates} stored, {duplicates} duplicates")
     (found,) = memory.long_term.recall("painted room 42 colour42", user="hotel", k=1)
     print(found.text, found.metadata)

@@ -1,6 +1,6 @@
-"""Only the history, for a chain that is built with `RunnableWithMessageHistory`.
+"""Use only the history, in a chain that is built with `RunnableWithMessageHistory`.
 
-LangChain has deprecated that class; `memory.wrap` does the same and more. Chains that have it can keep it.
+LangChain has deprecated that class. For new chains, use `memory.wrap`, which does the same and more.
 
 Prints:
     Hello, 1 message so far.
@@ -25,17 +25,17 @@ prompt = ChatPromptTemplate.from_messages([MessagesPlaceholder("chat_history"), 
 
 
 @RunnableLambda
-def model(told):
-    """Stands for a chat model."""
-    count = len(told.to_messages())
+def model(value):
+    """Stand in for a chat model."""
+    count = len(value.to_messages())
     return f"Hello, {count} message{'s' * (count > 1)} so far."
 
 
-# Histories need no Search module, and no embeddings.
+# Histories need no Search module and no embeddings.
 with EmbeddedRedis(search=False) as server, AgentMemory(server.url, session_ttl_seconds=60) as memory:
     chain = RunnableWithMessageHistory(
         prompt | model,
-        memory.history,  # a function from a session id to its history
+        memory.history,  # takes a session id, and returns its history
         input_messages_key="input",
         history_messages_key="chat_history",
     )

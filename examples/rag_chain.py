@@ -1,4 +1,4 @@
-"""A user's memories as a retriever: in a RAG chain, and as a tool that a model may call.
+"""Use a user's memories as a retriever: in a RAG chain, and as a tool that a model can call.
 
 Prints:
     Known: Alice is allergic to peanuts. | Asked: allergic to?
@@ -17,11 +17,11 @@ from tiny_embeddings import TinyEmbeddings
 from langchain_agentmem import AgentMemory, EmbeddedRedis
 
 prompt = ChatPromptTemplate.from_template("Known: {memories} | Asked: {question}")
-model = RunnableLambda(lambda told: told.to_messages()[0].content)  # stands for a chat model
+model = RunnableLambda(lambda value: value.to_messages()[0].content)  # stands in for a chat model
 
 
 def joined(documents):
-    """Documents as one text."""
+    """Join documents to one text."""
     return " ".join(document.page_content for document in documents)
 
 

@@ -1,6 +1,6 @@
-"""Embeddings without a model, for examples that should run at once: words hashed into a vector.
+"""Embed texts without a model, so that examples run at once: hash words into a vector.
 
-Texts that share words are near each other; that is all it knows. Leave `embeddings=` out of
+Texts that share words are close to each other; these embeddings know nothing else. Leave `embeddings=` out of
 `AgentMemory` to get all-MiniLM-L6-v2, which knows what words mean.
 """
 
@@ -19,7 +19,7 @@ class TinyEmbeddings(Embeddings):
     ignored = frozenset("a am an and are do does i in is it my of the to what where which you".split())
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a text."""
+        """Return the vector of a text."""
         vector = [1e-3] * self.dimensions
         for word in set(re.findall(r"\w+", text.lower())) - self.ignored:
             bucket = int(hashlib.sha256(word.encode()).hexdigest(), 16) % self.dimensions
@@ -27,5 +27,5 @@ class TinyEmbeddings(Embeddings):
         return vector
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """The vectors of texts, in their order."""
+        """Return the vectors of texts, in the same order."""
         return [self.embed_query(text) for text in texts]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import redis
+from tenacity import stop_after_delay
 
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
@@ -14,6 +15,16 @@ from langchain_agentmem.core.operations import Batch, Effect, Op, T
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import RoundTrip, SharedConnection, Transport
+from langchain_agentmem.transport.drivers import PACE
+from tests.twins import BOTH as BOTH
+from tests.twins import Both as Both
+from tests.twins import Call as Call
+from tests.twins import both as both
+
+
+def pytest_configure() -> None:
+    # What runs in the background may begin with Ctrl-C ignored, and so would every process of a test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -100,22 +111,10 @@ async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[S
     await connection.aclose()
 
 
-Do = Callable[..., Awaitable[Any]]
-
-
-async def _sync(thing: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    return getattr(thing, method)(*args, **kwargs)
-
-
-async def _async(thing: Any, method: str, *args: Any, **kwargs: Any) -> Any:
-    return await getattr(thing, f"a{method}")(*args, **kwargs)
-
-
-@pytest.fixture(params=[_sync, _async], ids=["sync", "async"])
-def do(request: pytest.FixtureRequest) -> Do:
-    """Calls a method, or its async twin: `await do(memory, "append", …)`."""
-    function: Do = request.param
-    return function
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give up after 0.1 s, in tests that are not about how long."""
+    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))
 
 
 def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:

@@ -1,4 +1,16 @@
-"""Agent memory for LangChain on Redis: working memory, long-term memory and an event log."""
+"""Agent memory for LangChain on Redis: working memory, long-term memory and an event log.
+
+Begin with `AgentMemory`::
+
+    from langchain_agentmem import AgentMemory
+
+    with AgentMemory() as memory:
+        chain = memory.wrap(prompt | model)
+        chain.invoke({"input": "Hi!"}, {"configurable": {"session_id": "t1", "user_id": "alice"}})
+
+Its tiers are `memory.working`, `memory.long_term` and `memory.events`. You can also use the classes of each
+tier alone. Errors are in `langchain_agentmem.errors`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +22,10 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain.options import ExchangeReport
     from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.embedded.server import EmbeddedRedis
+    from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
-    from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
+    from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
     from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
@@ -33,18 +46,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Loaded when first used, so that importing the package costs next to nothing.
+# Each name loads on first use, so that importing the package costs next to nothing.
 _MODULES = {
     "AgentMemory": "agent_memory",
     "AgentMemorySettings": "settings",
-    "AsyncEventLogHandler": "events.handlers",
+    "AsyncEventLogHandler": "events.callbacks",
     "BaseLongTermMemory": "longterm.long_term_memory",
     "EmbeddedRedis": "embedded.server",
     "Event": "events.event",
     "EventLog": "events.event_log",
-    "EventLogHandler": "events.handlers",
+    "EventLogHandler": "events.callbacks",
     "ExchangeReport": "chain.options",
     "Forgotten": "user_data",
+    "ImportReport": "importing.report",
     "LongTermMemory": "longterm.redisearch.memory",
     "MemoryChain": "chain.runnable",
     "MemoryRecord": "longterm.types",
@@ -74,6 +88,7 @@ __all__ = [
     "EventLogHandler",
     "ExchangeReport",
     "Forgotten",
+    "ImportReport",
     "LongTermMemory",
     "MemoryChain",
     "MemoryRecord",

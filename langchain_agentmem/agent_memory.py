@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from langchain_agentmem import user_data
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.core.checks import positive, validate_id
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
     from langchain_core.embeddings import Embeddings
     from langchain_core.runnables.base import RunnableLike
-    from redisvl.query.filter import FilterExpression
 
     from langchain_agentmem.chain.options import ExchangeReport, OnAbandon, Remember
     from langchain_agentmem.chain.runnable import MemoryChain
+    from langchain_agentmem.core.operations import Op
+    from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event_log import EventLog
-    from langchain_agentmem.events.handlers import AsyncEventLogHandler, EventLogHandler
+    from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.types import Mode
+    from langchain_agentmem.longterm.types import Filter, Mode
     from langchain_agentmem.user_data import Tier
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -42,15 +43,15 @@ if TYPE_CHECKING:
 class AgentMemory(Connected):
     """An agent's memory on Redis: `working`, `long_term` and `events`.
 
-    The constructor does no network I/O. Everything shares one connection pool a URL and process.
+    The constructor does no network I/O. Everything shares one connection pool per URL and process.
 
     Args:
         url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `https://` for the REST API of
             Upstash (with `token=`), or `embedded://` for a private Redis. Without it: `AGENTMEM_URL`,
             `REDIS_URL`, `UPSTASH_REDIS_REST_URL`, else `embedded://`.
-        client: A sync client of yours instead of a URL, of `redis` or `upstash_redis`; it is neither
+        client: A caller-supplied sync client instead of a URL, of `redis` or `upstash_redis`; it is neither
             changed nor closed.
-        async_client: An async client of yours.
+        async_client: A caller-supplied async client.
         embeddings: Any LangChain embeddings; by default all-MiniLM-L6-v2, on this machine. Refused on
             Upstash, which has no vectors.
         settings: Ready settings, instead of keywords.
@@ -76,11 +77,11 @@ class AgentMemory(Connected):
         if settings is not None and options:
             raise ConfigurationError("Give settings= or single settings, not both.")
         checks.embeddings(embeddings)
-        handed = client if client is not None else async_client
-        if handed is not None and (url is not None or options.get("token") is not None):
+        supplied = client if client is not None else async_client
+        if supplied is not None and (url is not None or options.get("token") is not None):
             raise ConfigurationError("Give a URL or clients, not both.")
-        if handed is not None:  # settings that are not given depend on where it goes
-            url, token = address_of(handed) or ("redis://", None)
+        if supplied is not None:  # settings that are not given depend on where it goes
+            url, token = address_of(supplied) or ("redis://", None)
             options |= {} if token is None else {"token": token}
         if url is not None:
             options["url"] = url
@@ -94,7 +95,7 @@ class AgentMemory(Connected):
         self.settings = settings
         self.session_id: str | None = None
         seconds = settings.socket_timeout_seconds
-        if handed is not None:
+        if supplied is not None:
             self._connect(None, None, client, async_client, seconds)
         else:
             token = None if settings.token is None else settings.token.get_secret_value()
@@ -115,15 +116,15 @@ class AgentMemory(Connected):
         embeddings: Embeddings | None = None,
         **options: Any,
     ) -> Self:
-        """A memory from the parameters of a Flowise memory node (Upstash or Redis), under the node's names.
+        """Return a memory from the parameters of a Flowise memory node, for Upstash or for Redis.
 
         Its conversations are the node's own: lists under bare session ids. `session_id` is the node's,
         or a random one; `history()` and wrapped chains use it where no other is named. Numbers may be
-        texts, and what is blank is unset: no TTL keeps a session for ever.
+        texts, and what is blank is unset: without a TTL a session does not expire.
 
         Args:
-            inputs: `baseURL`, `sessionId`, `sessionTTL`, `memoryKey`; of the Redis node also
-                `windowSize`, which limits what is read and deletes nothing.
+            inputs: `baseURL`, `sessionId`, `sessionTTL`, `memoryKey`, as the node calls them; of the Redis
+                node also `windowSize`, which limits what is read and deletes nothing.
             credential: `upstashRestToken`; or `redisUrl`; or `redisCacheHost` and, as needed,
                 `redisCachePort`, `redisCacheUser`, `redisCachePwd`, `redisCacheSslEnabled`.
             embeddings: Any LangChain embeddings, for long-term memory on Redis.
@@ -137,7 +138,7 @@ class AgentMemory(Connected):
             "url": node.url,
             "session_storage": "list",
             "session_ttl_seconds": node.session_ttl,
-            "max_turns": node.window,
+            "max_turns": node.max_messages,
             "memory_key": node.memory_key,
         }
         if node.token is not None:
@@ -148,102 +149,67 @@ class AgentMemory(Connected):
 
     @cached_property
     def working(self) -> WorkingMemory:
-        """Tier 1: the conversations."""
+        """Return tier 1: the conversations."""
         from langchain_agentmem.working.working_memory import WorkingMemory
 
-        return WorkingMemory(
-            transport=self.transport,
-            ttl_seconds=self.settings.session_ttl_seconds,
-            max_turns=self.settings.max_turns,
-            key_prefix=self.settings.session_prefix,
-            storage=self.settings.session_storage,
-            list_prefix=self.settings.session_list_prefix,
-            threads_prefix=self.settings.threads_prefix,
-            threads_ttl_seconds=self.settings.events_ttl_seconds,
-            reserved_prefixes=(
-                *(self.settings.events_prefix, self.settings.memory_prefix),
-                f"{self.settings.index_name}:",
-            ),
-        )
+        return WorkingMemory(transport=self.transport, **vars(self.settings.working))
 
     @cached_property
     def long_term(self) -> BaseLongTermMemory:
-        """Tier 2: facts and episodes. On Upstash, found by their words instead of their meaning."""
+        """Return tier 2: facts and episodes. On Upstash, found by their words instead of their meaning."""
         if self.transport.rest:
             from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 
-            return UpstashLongTermMemory(
-                transport=self.transport,
-                index_name=self.settings.index_name,
-                key_prefix=self.settings.memory_prefix,
-                dedup_score=self.settings.dedup_score,
-                recency_per_day=self.settings.recency_per_day,
-                ttl_by_kind=self.settings.ttl_by_kind,
-                max_text_bytes=self.settings.max_text_bytes,
-            )
+            return UpstashLongTermMemory(transport=self.transport, **vars(self.settings.long_term))
         from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
         return LongTermMemory(
             transport=self.transport,
             embeddings=self._embeddings,
-            index_name=self.settings.index_name,
-            key_prefix=self.settings.memory_prefix,
-            storage=self.settings.storage,
-            algorithm=self.settings.algorithm,
-            vector_type=self.settings.vector_type,
-            dedup_threshold=self.settings.dedup_threshold,
-            recall_threshold=self.settings.recall_threshold,
-            ttl_by_kind=self.settings.ttl_by_kind,
-            max_text_bytes=self.settings.max_text_bytes,
             socket_timeout_seconds=self.settings.socket_timeout_seconds,
+            **vars(self.settings.long_term),
         )
 
     @cached_property
     def events(self) -> EventLog:
-        """Tier 3: what happened, by thread."""
+        """Return tier 3: what happened, by thread."""
         from langchain_agentmem.events.event_log import EventLog
 
-        return EventLog(
-            transport=self.transport,
-            max_len=self.settings.events_max_len,
-            ttl_seconds=self.settings.events_ttl_seconds,
-            key_prefix=self.settings.events_prefix,
-            threads_prefix=self.settings.threads_prefix,
-        )
+        return EventLog(transport=self.transport, **vars(self.settings.events))
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
-        """A LangChain chat history of one session; serves as a `get_session_history`.
+        """Return a LangChain chat history of one session; serves as a `get_session_history`.
 
         Args:
             session_id: The session; if not given, this memory's own or a random one.
-            user: Who reads and writes; whose session it is, if the history begins it in a Hash. If a user is
-                named, the session of another user is refused. A list knows no user.
+            user: Who reads and writes; whose session it is, if the history begins it in a Hash. The session
+                of another user is refused, except to `default`, who is nobody in particular. A list knows no
+                user.
+
+        Raises:
+            InvalidInputError: The session id or the user is not one.
         """
         from langchain_agentmem.working import histories
 
-        named = self.session_id if session_id is None else session_id
-        settings = self.settings
-        if settings.session_storage == "hash":
+        config = self.settings.working
+        options: dict[str, Any] = {
+            "session_id": self.session_id if session_id is None else session_id,
+            "session_ttl": config.ttl_seconds,
+            "memory_key": self.settings.memory_key,
+            "max_messages": config.max_turns,
+            "transport": self.transport,
+        }
+        if config.storage == "hash":
             return histories.RedisHashChatMessageHistory(
-                named,
-                session_ttl=settings.session_ttl_seconds,
-                memory_key=settings.memory_key,
-                max_messages=settings.max_turns,
-                key_prefix=settings.session_prefix,
-                threads_prefix=settings.threads_prefix,
-                threads_ttl_seconds=settings.events_ttl_seconds,
+                key_prefix=config.key_prefix,
+                threads_prefix=config.threads_prefix,
+                threads_ttl_seconds=config.threads_ttl_seconds,
                 user=user,
-                transport=self.transport,
+                **options,
             )
         upstash, redis = histories.UpstashChatMessageHistory, histories.RedisListChatMessageHistory
-        return (upstash if self.transport.rest else redis)(
-            named,
-            session_ttl=settings.session_ttl_seconds,
-            memory_key=settings.memory_key,
-            window=settings.max_turns,
-            key_prefix=settings.session_list_prefix,
-            transport=self.transport,
-        )
+        list_history = upstash if self.transport.rest else redis
+        return list_history(key_prefix=config.list_prefix, trim=False, **options)
 
     def retriever(
         self,
@@ -253,10 +219,21 @@ class AgentMemory(Connected):
         kind: str | None = None,
         namespace: str | None = "default",
         mode: Mode | None = None,
-        filter: FilterExpression | dict[str, Any] | None = None,
+        filter: Filter | None = None,
         distance_threshold: float | EllipsisType | None = ...,
     ) -> MemoryRetriever:
-        """A LangChain retriever of one user's memories; the parameters are those of `recall`.
+        """Return a LangChain retriever of one user's memories.
+
+        Args:
+            user: Whose memories.
+            k: How many at most.
+            kind: Of which kind; `None` for all.
+            namespace: In which namespace; `None` for all of this user's.
+            mode: How memories are ranked: by `vector` or by `text`; `None` for the backend's own way.
+            filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict in the
+                language of its search.
+            distance_threshold: Up to which cosine distance (0 to 2), instead of `recall_threshold`; `None`
+                for any. Only with vectors.
 
         Raises:
             InvalidInputError: One of them is not usable.
@@ -277,14 +254,22 @@ class AgentMemory(Connected):
         )
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
-        """A LangChain callback handler that records a thread's events in the background."""
-        from langchain_agentmem.events.handlers import EventLogHandler
+        """Return a LangChain callback handler that records a thread's events in the background.
+
+        Args:
+            thread_id: The thread.
+            user: Whose events they are; empty for nobody's.
+
+        Raises:
+            InvalidInputError: The thread or the user is not one.
+        """
+        from langchain_agentmem.events.callbacks import EventLogHandler
 
         return EventLogHandler(self.events, thread_id, user=user)
 
     def acallback(self, thread_id: str, *, user: str = "") -> AsyncEventLogHandler:
-        """`callback` for async chains."""
-        from langchain_agentmem.events.handlers import AsyncEventLogHandler
+        """Return what `callback` does, for async chains."""
+        from langchain_agentmem.events.callbacks import AsyncEventLogHandler
 
         return AsyncEventLogHandler(self.events, thread_id, user=user)
 
@@ -301,7 +286,7 @@ class AgentMemory(Connected):
         kind: str | None = None,
         mode: Mode | None = None,
         distance_threshold: float | EllipsisType | None = ...,
-        filter: FilterExpression | dict[str, Any] | None = None,
+        filter: Filter | None = None,
         on_exchange: Callable[[ExchangeReport], None] | None = None,
         on_abandon: OnAbandon = "keep_input",
         check_owner: bool = True,
@@ -311,7 +296,7 @@ class AgentMemory(Connected):
         An exchange (a question with its answer) costs two round trips besides the model: one that reads
         the session and recalls, one that appends the messages, remembers what the user said and records
         the events. The user's text is embedded once. Recall runs before the write, so an exchange never
-        recalls itself. A stream stays one.
+        recalls itself. Streaming stays streaming.
 
         If the chain raises, or its stream is left early, what the user said is kept, marked as
         unanswered, and the error is recorded as an event; said again right after, it stands once. If
@@ -323,7 +308,7 @@ class AgentMemory(Connected):
 
         Args:
             runnable: What answers: takes a dict, returns a message, a text, messages, or a dict of them.
-            input_key: Where the user's words stand in the input. An input that is no dict is put there.
+            input_key: Where the user's words stand in the input. An input that is not a dict is put there.
             history_key: Under which name the chain gets the messages so far; the setting `memory_key`
                 if not given.
             memories_key: Under which name the chain gets the recalled memories: a list of
@@ -332,19 +317,20 @@ class AgentMemory(Connected):
             remember: The kind the user's words are remembered as, `None` for not at all, or a callable
                 that is given them and returns one or the other. If it raises, nothing is remembered.
             k: How many memories are recalled at most.
-            kind: Only memories of this kind are recalled.
+            kind: Only memories of this kind are recalled; `None` for all.
             mode: How memories are ranked: `vector` on Redis, `text` on Upstash, each the backend's own way
                 and its default.
-            distance_threshold: The farthest that is recalled; the setting `recall_threshold` if not given.
+            distance_threshold: The farthest cosine distance (0 to 2) that is recalled; `None` for any. If not
+                given: the setting `recall_threshold`.
             filter: A redisvl `FilterExpression` that recalled memories must meet besides; on Upstash, a
                 dict in the language of its search.
             on_exchange: Called with an `ExchangeReport` after every exchange. What it raises is logged and
                 counted.
             on_abandon: What is stored of an exchange that ends without an answer: `keep_input`, what the user
                 said; `keep_partial`, also what had been streamed by then; `drop`, nothing.
-            check_owner: Whether a session that belongs to another user than the one that the call names
-                is refused with a `WrongOwnerError`, before the chain runs. One of the user `default` is
-                nobody's in particular.
+            check_owner: Whether the session of another user than the one that the call names is refused
+                with a `WrongOwnerError`, before the chain runs. One of the user `default` is nobody's in
+                particular.
 
         Raises:
             InvalidInputError: An option is not usable, two keys are the same, the runnable is an agent,
@@ -383,6 +369,9 @@ class AgentMemory(Connected):
             user: Whose sessions.
             limit: How many at most.
             cursor: The `cursor` of the page before; `None` for the first page.
+
+        Raises:
+            InvalidInputError: An argument is not usable.
         """
         return self.working.list_sessions(user=user, limit=limit, cursor=cursor)
 
@@ -411,6 +400,7 @@ class AgentMemory(Connected):
             What was removed, and in `unreached` what could not be.
 
         Raises:
+            InvalidInputError: The user is not one.
             StoreConnectionError: The server cannot be reached.
         """
         checked = validate_id("user", user)
@@ -437,8 +427,8 @@ class AgentMemory(Connected):
         A session comes as `{"thread", "user", "agent", "goal", "scratchpad"}`, followed by its messages:
         `{"thread", "user", "role", "content", "ts", …}`. A memory is `{"id", "text", "user", "namespace",
         "kind", "thread", "created_ts", "hit_count", "metadata", "ttl_seconds", …}`, without its embedding; an
-        event, which is for reading only, `{"thread", "id", "action", "detail", "ts", …}`. Reads a page of 500
-        in a round trip, as it is iterated over.
+        event, which is for reading only, `{"thread", "id", "action", "detail", "ts", …}`. Reads 500
+        per round trip, as it is iterated over.
 
         Args:
             user: Whose.
@@ -469,6 +459,84 @@ class AgentMemory(Connected):
         async for page in user_data.arun(steps, self.transport):
             for line in user_data.readable([page], on_unreadable):
                 yield line
+
+    def import_lines(
+        self,
+        lines: Iterable[bytes | str | dict[str, Any]],
+        *,
+        user: str | None = None,
+        namespace: str | None = None,
+        kind: str | None = None,
+        thread_id: str | None = None,
+        default_user: str = "default",
+        plain: bool = False,
+        batch_size: int = 64,
+        on_batch: Callable[[ImportReport], None] | None = None,
+    ) -> ImportReport:
+        """Store conversations and memories as `export_user` yields them, each once, however often it is run.
+
+        A line is a message `{"thread", "role", "content", "ts", …}`, a session's notes `{"thread", "goal",
+        …}`, a memory `{"text", "user", …}`, or a memory's text alone; events are refused. What an import
+        stored before, whatever ended it, is not stored again. A memory that is there already, or nearly the
+        same one, is left as it is. Up to five round trips per batch, and one embedding of its new memories.
+
+        Args:
+            lines: Dicts, texts, or JSON as bytes, such as the lines of an open file. Iterated over once.
+            user: Whose all of it is, whatever a line says; `namespace`, `kind` and `thread_id` likewise.
+            namespace: The memories' namespace.
+            kind: The memories' kind.
+            thread_id: The messages' thread, and where memories were learnt.
+            default_user: Whose a line is that names no user.
+            plain: Whether bytes are a memory's text as it stands, rather than JSON.
+            batch_size: How many lines are stored at once.
+            on_batch: Called after every batch with the report so far. What it raises ends the import.
+
+        Returns:
+            What was new, what was there, and in `refused` the lines that could not be stored, which do not
+            keep the others from being stored.
+
+        Raises:
+            InvalidInputError: An argument is not usable; nothing was stored.
+            StoreError: The server refused a batch; those before it are stored. Run it again.
+        """
+        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        return self.transport.run(op(lines, positive("batch_size", batch_size), on_batch))
+
+    async def aimport_lines(
+        self,
+        lines: Iterable[bytes | str | dict[str, Any]],
+        *,
+        user: str | None = None,
+        namespace: str | None = None,
+        kind: str | None = None,
+        thread_id: str | None = None,
+        default_user: str = "default",
+        plain: bool = False,
+        batch_size: int = 64,
+        on_batch: Callable[[ImportReport], None] | None = None,
+    ) -> ImportReport:
+        """Async version of `import_lines`."""
+        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        return await self.transport.arun(op(lines, positive("batch_size", batch_size), on_batch))
+
+    def _import(
+        self,
+        user: str | None,
+        namespace: str | None,
+        kind: str | None,
+        thread_id: str | None,
+        default_user: str,
+        plain: bool,
+    ) -> Callable[..., Op[ImportReport]]:
+        from langchain_agentmem.importing.importer import Importer
+        from langchain_agentmem.importing.lines import ImportOptions
+
+        given = {"user": user, "namespace": namespace, "kind": kind, "thread_id": thread_id}
+        for name, value in given.items():
+            if value is not None:
+                validate_id(name, value)
+        options = ImportOptions(**given, default_user=validate_id("default_user", default_user))
+        return Importer(self.working, self.long_term, options, plain=plain).run_op
 
     def _export(
         self, user: str | None, tiers: Iterable[Tier], thread_id: str | None, thorough: bool

@@ -1,30 +1,30 @@
-"""Every error this package raises on its own account.
+"""Every error that this package raises.
 
 ::
 
     AgentMemoryError
-    ├── ConfigurationError          (ValueError)       a setting, URL or parameter is wrong
-    │   └── MissingDependencyError  (ImportError)      an extra has to be installed first
-    ├── InvalidInputError           (ValueError)       refused before anything was sent
-    │   ├── EmbeddingError                             a vector of the wrong length, or not finite
-    │   └── MessageNotStorableError                    JSON cannot carry the message unchanged
-    ├── WrongOwnerError             (PermissionError)  the session is another user's
-    ├── ExchangeNotStoredError                         a chain has answered, and something else failed after
+    ├── ConfigurationError          (ValueError)       a setting, URL or client is wrong, or closed
+    │   └── MissingDependencyError  (ImportError)      an extra has to be installed
+    ├── InvalidInputError           (ValueError)       an argument cannot be used
+    │   ├── EmbeddingError                             a vector of the wrong length, all zeros, or not finite
+    │   └── MessageNotStorableError                    JSON cannot hold the message unchanged
+    ├── WrongOwnerError             (PermissionError)  the session belongs to another user
+    ├── ExchangeNotStoredError                         a chain has answered, and storing the exchange failed
     ├── StoreError                                     the server refused, or did not answer
     │   ├── StoreConnectionError    (ConnectionError)  not reachable, or the connection broke
     │   │   └── StoreTimeoutError   (TimeoutError)     no answer in time
     │   ├── StoreAuthenticationError                   wrong or missing credentials
     │   ├── StoreRateLimitError                        the service takes no more requests for now
-    │   ├── StoreLoadingError                          the server still reads its data from disk
-    │   ├── StoreFullError                             `maxmemory` is reached and nothing may be evicted
-    │   ├── WrongKeyTypeError                          the key holds something of another type
-    │   ├── SearchUnavailableError                     the server has no Search (or no JSON) module
-    │   ├── IndexMissingError                          the search index is not there
-    │   └── IndexMismatchError                         the search index has another shape
+    │   ├── StoreLoadingError                          the server is still reading its data from disk
+    │   ├── StoreFullError                             `maxmemory` is reached, and nothing may be evicted
+    │   ├── WrongKeyTypeError                          the key holds a value of another type
+    │   ├── SearchUnavailableError                     the server has no Search or no JSON module
+    │   ├── IndexMissingError                          the search index does not exist
+    │   └── IndexMismatchError                         the search index has another schema
     └── EmbeddedRedisError                             the private Redis could not be started
 
-`StoreError` itself is raised for any other answer that is an error. A lower-level exception is
-always the `__cause__`; no message carries a password or a token.
+An error of the server that has no class of its own is a plain `StoreError`. The exception of a lower level is
+always the `__cause__`. No message contains a password or a token.
 """
 
 from __future__ import annotations
@@ -56,25 +56,25 @@ __all__ = [
 
 
 class AgentMemoryError(Exception):
-    """The root of every error this package raises.
+    """The base class of every error of this package.
 
     Attributes:
-        output: What a wrapped chain had answered, if only writing the turn down failed; else `None`.
+        output: The answer of a wrapped chain, if only storing the exchange failed; else `None`.
     """
 
     output: Any = None
 
 
 class ConfigurationError(AgentMemoryError, ValueError):
-    """A setting, URL or parameter is wrong; the message names it."""
+    """A setting, URL or client is wrong, or a closed memory was used; the message names it."""
 
 
 class MissingDependencyError(ConfigurationError, ImportError):
-    """Something optional is not installed; the message says which extra brings it."""
+    """Something optional is not installed; the message names the extra to install."""
 
 
 class InvalidInputError(AgentMemoryError, ValueError):
-    """A value was refused before anything was sent."""
+    """An argument cannot be used; nothing was written."""
 
 
 class EmbeddingError(InvalidInputError):
@@ -82,17 +82,17 @@ class EmbeddingError(InvalidInputError):
 
 
 class MessageNotStorableError(InvalidInputError):
-    """A message holds a value that JSON cannot carry unchanged; the message says where."""
+    """A message contains a value that JSON cannot hold unchanged; the error says where."""
 
 
 class WrongOwnerError(AgentMemoryError, PermissionError):
-    """The session belongs to another user; nothing of it was handed out, and nothing was written."""
+    """The session belongs to another user; nothing of it was returned, and nothing was written."""
 
 
 class ExchangeNotStoredError(AgentMemoryError):
-    """A chain has answered, and its exchange could not be stored for a reason that is not this package's own.
+    """A chain has answered, and a foreign error kept its exchange from being stored.
 
-    The reason is the `__cause__`, the answer is `output`.
+    The foreign error is the `__cause__`, the answer is `output`.
     """
 
 
@@ -105,7 +105,7 @@ class StoreConnectionError(StoreError, ConnectionError):
 
 
 class StoreTimeoutError(StoreConnectionError, TimeoutError):
-    """The server did not answer in time; whether it acted is not known."""
+    """The server did not answer in time; nobody knows whether it acted."""
 
 
 class StoreAuthenticationError(StoreError):
@@ -113,15 +113,15 @@ class StoreAuthenticationError(StoreError):
 
 
 class StoreRateLimitError(StoreError):
-    """A hosted database takes no more requests for now, or for today; the command was not run."""
+    """A hosted database takes no more requests, for now or for today; the command did not run."""
 
 
 class StoreLoadingError(StoreError):
-    """The server is still reading its data from disk; the command was not run."""
+    """The server is still reading its data from disk; the command did not run."""
 
 
 class StoreFullError(StoreError):
-    """The server is at `maxmemory` and may not evict; the command was not run."""
+    """The server has reached `maxmemory` and may not evict; the command did not run."""
 
 
 class WrongKeyTypeError(StoreError):
@@ -137,8 +137,8 @@ class IndexMissingError(StoreError):
 
 
 class IndexMismatchError(StoreError):
-    """The search index on the server has another shape than the settings ask for."""
+    """The search index on the server has another schema than the settings and embeddings need."""
 
 
 class EmbeddedRedisError(AgentMemoryError):
-    """The private Redis could not be started; the message holds what each candidate said."""
+    """The private Redis could not be started or kept; the message quotes what each candidate said."""

@@ -184,7 +184,7 @@ async def arun(steps: Steps, transport: Transport) -> AsyncIterator[list[Line]]:
 def readable(
     pages: Iterable[list[Line]], on_unreadable: Callable[[AgentMemoryError], None] | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the lines of an export that could be read, and hand the errors on, or log them."""
+    """Yield the lines of an export that could be read; pass the errors on, or log them."""
     for page in pages:
         for line in page:
             if not isinstance(line, AgentMemoryError):
@@ -196,7 +196,7 @@ def readable(
 
 
 def checked_tiers(tiers: Iterable[str]) -> list[Tier]:
-    """The tiers, if that is what they are.
+    """Return the tiers, if that is what they are.
 
     Raises:
         InvalidInputError: One is not.
@@ -266,7 +266,7 @@ def _stream(log: EventLog, thread_id: str) -> Op[list[Event]]:
 
 
 def _of_user(stream: list[Event], user: str | None, owner: str | None) -> list[Event]:
-    """The events of a thread that are the user's; as in `forget_user`, those of nobody go with the thread."""
+    """Return the events of a thread that are the user's; as in `forget_user`, nobody's go with the thread."""
     if user is None:
         return stream
     owned = owner == user or (owner is None and not {event.user for event in stream} - {user, ""})
@@ -277,7 +277,7 @@ _EXPORTS = {"sessions": _export_sessions, "memories": _export_memories, "events"
 
 
 def _unreadable(error: Exception) -> AgentMemoryError:
-    """The error if it is about one stored thing; raise any other, which would be about all of them."""
+    """Return an error that is about one stored thing; raise any other, which would be about all of them."""
     if isinstance(error, WrongKeyTypeError | InvalidInputError) or type(error) is StoreError:
         return error
     raise error
@@ -326,7 +326,7 @@ def memory_line(record: MemoryRecord) -> dict[str, Any]:
 
 def event_line(thread_id: str, event: Event) -> dict[str, Any]:
     """Return an event with its thread."""
-    return {"thread": thread_id, **asdict(event)}
+    return {"thread": thread_id, **event.to_dict()}
 
 
 def _pages(ids: Iterable[str]) -> Iterator[list[str]]:

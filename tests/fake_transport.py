@@ -7,8 +7,7 @@ from typing import Any
 
 from langchain_agentmem.core.operations import Argument, Command, Op, T
 from langchain_agentmem.transport.connections import Transport
-from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.retries import InFlightBatch
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 
 
 class FakeTransport(Transport):
@@ -37,14 +36,14 @@ class FakeTransport(Transport):
         """Return what was sent, without what commands know of themselves."""
         return [[command.args for command in batch] for batch in self.sent]
 
-    def answer(self, sending: InFlightBatch) -> None:
+    def answer(self, in_flight: InFlightBatch) -> None:
         """Record a batch, and answer it."""
-        batch = list(sending.left.values())
+        batch = list(in_flight.left.values())
         self.sent.append(batch)
         assert self._replies, f"unexpected: {batch}"
         replies = self._replies.pop(0)
         assert len(replies) == len(batch), f"{len(replies)} replies for {batch}"
-        sending.settle(replies)
+        in_flight.settle(replies)
 
     def _run(self, op: Op[T]) -> T:
         return _FakeDriver(self).run(op)
@@ -65,8 +64,8 @@ class _FakeDriver(Driver):
     def __init__(self, transport: FakeTransport) -> None:
         self._transport = transport
 
-    def _attempt(self, sending: InFlightBatch) -> None:
-        self._transport.answer(sending)
+    def _attempt(self, in_flight: InFlightBatch) -> None:
+        self._transport.answer(in_flight)
 
     def close(self) -> None: ...
 
@@ -75,7 +74,7 @@ class _AsyncFakeDriver(AsyncDriver):
     def __init__(self, transport: FakeTransport) -> None:
         self._transport = transport
 
-    async def _attempt(self, sending: InFlightBatch) -> None:
-        self._transport.answer(sending)
+    async def _attempt(self, in_flight: InFlightBatch) -> None:
+        self._transport.answer(in_flight)
 
     async def aclose(self) -> None: ...

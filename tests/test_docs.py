@@ -124,5 +124,18 @@ def test_every_error_is_explained() -> None:
     assert {name.lower() for name in errors.__all__} - explained == {"agentmemoryerror"}
 
 
+def test_files_that_contributing_names_exist() -> None:
+    page = PROJECT / "CONTRIBUTING.md"
+    (layout,) = (t.content for t in tokens(page) if t.type == "fence" and t.info == "text")
+    named = {t.content for t in tokens(page) if t.type == "code_inline"}
+    files = {name for name in named if re.fullmatch(r"[\w.]+/[\w./]+\.(py|md)", name)}
+    assert len(files) > 20
+    for name in files:
+        assert (PROJECT / name).is_file() or (PROJECT / "langchain_agentmem" / name).is_file(), name
+    package = PROJECT / "langchain_agentmem"
+    folders = {path.name for path in package.rglob("*") if (path / "__init__.py").is_file()}
+    assert folders <= set(re.findall(r"(\w+)/", layout)), "a folder is missing in the layout"
+
+
 def test_the_readme_is_short() -> None:
     assert len((PROJECT / "README.md").read_text("utf-8").splitlines()) <= 200

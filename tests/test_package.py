@@ -25,7 +25,7 @@ LAYERS = [
     "transport",
     TIERS,
     "settings",
-    "user_data",
+    ("importing", "user_data"),
     "chain",
     "agent_memory",
     "demo",

@@ -15,7 +15,7 @@ import redis.asyncio
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both, Call
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, AgentMemorySettings
 from langchain_agentmem.embedded.server import EmbeddedRedis
@@ -88,7 +88,7 @@ def test_what_embeds_nothing_is_no_embeddings(given: Any, kind: str) -> None:
         AgentMemory(embeddings=given)
 
 
-async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis, do: Do) -> None:
+async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis, both: Both) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
         chain = memory.wrap(RunnableLambda(lambda _: "ok"))
         for user in ("alice", "bob", "alice,bob"):
@@ -105,7 +105,7 @@ async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis,
         memory.events.record("shared", "note", "a", user="alice")
         memory.events.record("shared", "note", "b", user="bob")
         before = bare.dbsize()
-        gone = await do(memory, "forget_user", "alice")
+        gone = await both(memory).aforget_user("alice")
         assert sorted(gone.threads) == ["alice-0", "alice-1"]
         assert gone.memories == 4
         assert gone.events > 4
@@ -116,26 +116,31 @@ async def test_forgetting_a_user_empties_every_tier(url: str, bare: redis.Redis,
         everything = b" ".join(bare.dump(key) or b"" for key in bare.keys("*"))
         assert b"alice-0" not in everything
         with pytest.raises(InvalidInputError, match="user"):
-            await do(memory, "forget_user", "")
-        again = await do(memory, "forget_user", "alice")
+            await both(memory).aforget_user("")
+        again = await both(memory).aforget_user("alice")
         assert (again.threads, again.memories, again.events) == ([], 0, 0)
 
 
-async def test_without_search_tiers_one_and_three_work(do: Do) -> None:
+async def test_without_search_tiers_one_and_three_work(both: Both) -> None:
     with EmbeddedRedis(search=False) as server:
         async with AgentMemory(server.url, embeddings=WordEmbeddings()) as memory:
-            await do(memory.working, "append", "t1", [HumanMessage("hi")])
-            await do(memory.events, "record", "t1", "note", "x")
-            assert len(await do(memory.working, "messages", "t1")) == 1
-            assert await do(memory.events, "length", "t1") == 1
-            for method, args in (("remember", ("x",)), ("recall", ("x",)), ("list_memories", ())):
+            await both(memory.working).aappend("t1", [HumanMessage("hi")])
+            await both(memory.events).arecord("t1", "note", "x")
+            assert len(await both(memory.working).amessages("t1")) == 1
+            assert await both(memory.events).alength("t1") == 1
+            calls: list[Call] = [
+                lambda: both(memory.long_term).aremember("x", user="alice"),
+                lambda: both(memory.long_term).arecall("x", user="alice"),
+                lambda: both(memory.long_term).alist_memories(user="alice"),
+            ]
+            for call in calls:
                 with pytest.raises(SearchUnavailableError, match="Redis 8 or newer"):
-                    await do(memory.long_term, method, *args, user="alice")
+                    await call()
             with pytest.raises(SearchUnavailableError):
                 memory.wrap(RunnableLambda(lambda _: "ok")).invoke("hi", CONFIG)
             chain = memory.wrap(RunnableLambda(lambda _: "ok"), memories_key=None, remember=None)
             assert chain.invoke("hi", CONFIG) == "ok"
-            assert (await do(memory, "forget_user", "alice")).memories == 0
+            assert (await both(memory).aforget_user("alice")).memories == 0
 
 
 def test_loops_one_after_the_other(url: str) -> None:
@@ -170,6 +175,7 @@ def test_a_closed_memory_says_so(url: str) -> None:
         memory.working.load("t1")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_no_secret_is_shown() -> None:
     with AgentMemory("redis://me:hunter2@127.0.0.1:1/0") as memory:
         shown = f"{memory!r} {memory.settings!r} {memory.settings} {memory.working!r} {memory.transport!r}"

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
 
 from integration_tests.chain.conftest import Run, config, contents
-from integration_tests.conftest import BACKENDS, Counting, Do, connection_to
+from integration_tests.conftest import BACKENDS, Both, Call, Counting, connection_to
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.errors import WrongOwnerError
@@ -103,17 +103,19 @@ async def test_nor_is_what_was_said_to_a_failing_chain_put_there(memory: AgentMe
 @pytest.mark.parametrize("storage", ["hash", "list"])
 @pytest.mark.parametrize("user", ["alice", "álice 😀", "default "])
 async def test_reading_can_ask_for_the_user(
-    request: pytest.FixtureRequest, url: str, do: Do, backend: str, storage: Any, user: str
+    request: pytest.FixtureRequest, url: str, both: Both, backend: str, storage: Any, user: str
 ) -> None:
     connection = connection_to(backend, request, url)
     working = WorkingMemory(transport=connection, storage=storage)
-    await do(working, "append", "t1", [HumanMessage("hi")], user=user)
-    assert await do(working, "messages", "t1", user=user) == [HumanMessage("hi")]
-    assert (await do(working, "load", "t1", user=user)).user == user
-    for method in ("messages", "load"):
-        with pytest.raises(WrongOwnerError):
-            await do(working, method, "t1", user="bob")
-        assert not await do(working, method, "t2", user="bob")
+    await both(working).aappend("t1", [HumanMessage("hi")], user=user)
+    assert await both(working).amessages("t1", user=user) == [HumanMessage("hi")]
+    assert (await both(working).aload("t1", user=user)).user == user
+    with pytest.raises(WrongOwnerError):
+        await both(working).amessages("t1", user="bob")
+    with pytest.raises(WrongOwnerError):
+        await both(working).aload("t1", user="bob")
+    assert await both(working).amessages("t2", user="bob") == []
+    assert await both(working).aload("t2", user="bob") is None
     await connection.aclose()
 
 
@@ -126,25 +128,26 @@ async def test_the_check_costs_no_round_trip(memory: AgentMemory, run: Run) -> N
     assert counting.round_trips == 2
 
 
-async def test_a_named_user_is_checked_wherever_it_is_named(url: str, bare: redis.Redis, do: Do) -> None:
+async def test_a_named_user_is_checked_wherever_it_is_named(url: str, bare: redis.Redis, both: Both) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
-        await do(memory.working, "append", "t1", [HumanMessage("private")], user=SECRET)
+        await both(memory.working).aappend("t1", [HumanMessage("private")], user=SECRET)
         before = bare.dump("agent:session:t1")
         history = memory.history("t1", user="bob")
-        for thing, method, *arguments in (
-            (memory.working, "append", "t1", [HumanMessage("x")]),
-            (memory.working, "append_turn", "t1", "user", "x"),
-            (memory.working, "start", "t1"),
-        ):
+        calls: list[Call] = [
+            lambda: both(memory.working).aappend("t1", [HumanMessage("x")], user="bob"),
+            lambda: both(memory.working).aappend_turn("t1", "user", "x", user="bob"),
+            lambda: both(memory.working).astart("t1", user="bob"),
+            lambda: both(history).aget_messages(),
+            lambda: both(history).aadd_messages([HumanMessage("x")]),
+            lambda: both(history).aclear(),
+        ]
+        for call in calls:
             with pytest.raises(WrongOwnerError) as caught:
-                await do(thing, method, *arguments, user="bob")
+                await call()
             assert SECRET not in str(caught.value)
-        for method, *arguments in (("get_messages",), ("add_messages", [HumanMessage("x")]), ("clear",)):
-            with pytest.raises(WrongOwnerError):
-                await do(history, method, *arguments)
         assert bare.dump("agent:session:t1") == before
-        await do(memory.working, "append", "t1", [HumanMessage("x")], user="bob", check_owner=False)
+        await both(memory.working).aappend("t1", [HumanMessage("x")], user="bob", check_owner=False)
         assert len(memory.history("t1", user=SECRET).messages) == len(memory.history("t1").messages) == 2
-        assert (await do(memory.working, "start", "t1", user="bob", check_owner=False)).user == "bob"
-        await do(history, "clear")
+        assert (await both(memory.working).astart("t1", user="bob", check_owner=False)).user == "bob"
+        await both(history).aclear()
         assert not bare.exists("agent:session:t1")

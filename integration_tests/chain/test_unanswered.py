@@ -444,7 +444,8 @@ async def test_every_backend_keeps_and_replaces(
     request: pytest.FixtureRequest, url: str, bare: redis.Redis, backend: str, storage: Any, run: Run
 ) -> None:
     connection = connection_to(backend, request, url)
-    memory = AgentMemory(url, session_storage=storage, session_ttl_seconds=None)
+    place = {"url": "https://unused.example", "token": "unused"} if connection.rest else {"url": url}
+    memory = AgentMemory(**place, session_storage=storage, session_ttl_seconds=None)
     await memory.transport.aclose()
     try:
         memory.transport = connection

@@ -374,12 +374,14 @@ class TestFailures:
         assert memory.events.dropped > 0
         assert bare.get("agent:events:t1") == b"mine"
 
+    @pytest.mark.usefixtures("impatient")
     @pytest.mark.parametrize("run", [invoke, ainvoke])
     async def test_a_server_that_is_gone_raises(self, run: Run) -> None:
         async with AgentMemory("redis://127.0.0.1:1", embeddings=WordEmbeddings()) as memory:
             with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1:1"):
                 await run(memory.wrap(ECHO_TEXT), "hi", config())
 
+    @pytest.mark.usefixtures("impatient")
     async def test_a_server_that_is_gone_is_passed_over_on_request(self) -> None:
         async with AgentMemory(
             "redis://127.0.0.1:1", embeddings=WordEmbeddings(), on_error="continue"

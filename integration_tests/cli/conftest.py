@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from integration_tests.processes import run_command
+
 STUBS = Path(__file__).with_name("stubs")
 NO_MODEL = {"PYTHONPATH": str(STUBS / "no_model")}
 """An environment in which the embedding model cannot be loaded."""
@@ -38,20 +40,19 @@ def environment(url: str, *, stubs: bool, **more: str) -> dict[str, str]:
 
 
 def run(*arguments: str, url: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    """`agentmem chat` in a pipe, to its end."""
+    """`agentmem chat` whose streams are files, to its end."""
     return agentmem("chat", *arguments, url=url, **more)
 
 
 def agentmem(
     *arguments: str, url: str, stdin: str | bytes = "", stubs: bool = True, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """A command in a pipe, to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "langchain_agentmem.cli", *arguments],
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        env=environment(url, stubs=stubs, **more),
-        timeout=90,
+    """A command whose streams are files, to its end."""
+    done = run_command(
+        list(arguments),
+        stdin=stdin.encode() if isinstance(stdin, str) else stdin,
+        environment=environment(url, stubs=stubs, **more),
+        timeout_seconds=90,
     )
     said = (done.stdout.decode(), done.stderr.decode())
     assert "Traceback" not in "".join(said), said[1]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import subprocess
-import sys
 import threading
 
 import httpx
 import pytest
 import redis
 
-from integration_tests.cli.conftest import environment
+from integration_tests.cli.conftest import agentmem
 from integration_tests.demo.conftest import StartDemo
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
@@ -26,14 +24,7 @@ CLAIM = claim_key("agent:mem:")
 
 
 def refused(url: str, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "langchain_agentmem.cli", "demo", "--redis", url, *arguments],
-        capture_output=True,
-        text=True,
-        env=environment(url, stubs=True),
-        timeout=60,
-    )
-    assert "Traceback" not in done.stderr
+    done = agentmem("demo", "--redis", url, *arguments, url=url)
     assert done.stdout == ""
     return done.returncode, done.stderr
 

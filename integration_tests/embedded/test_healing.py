@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both
 from integration_tests.embedded.conftest import is_running, state_of
 from integration_tests.waiting import wait_until
 from langchain_agentmem.embedded.protocol import read_state, server_info, supervisor_is_gone
@@ -74,30 +74,30 @@ async def memory(folder: Path) -> AsyncIterator[WorkingMemory]:
     await memory.aclose()
 
 
-async def texts(do: Do, memory: WorkingMemory) -> list[str]:
-    return [str(message.content) for message in await do(memory, "messages", "t1")]
+async def texts(both: Both, memory: WorkingMemory) -> list[str]:
+    return [str(message.content) for message in await both(memory).amessages("t1")]
 
 
 @linux_only
 @pytest.mark.parametrize("end", [kill_supervisor, end_in_good_order])
 async def test_an_operation_brings_back_a_server_whose_supervisor_died(
-    folder: Path, memory: WorkingMemory, do: Do, end: Callable[[Path], None]
+    folder: Path, memory: WorkingMemory, both: Both, end: Callable[[Path], None]
 ) -> None:
     for count in range(3):
-        await do(memory, "append_turn", "t1", "user", str(count))
+        await both(memory).aappend_turn("t1", "user", str(count))
         end(folder)
-    assert (await do(memory, "append_turn", "t1", "user", "3")).turn_count == 4
-    assert await texts(do, memory) == ["0", "1", "2", "3"]
+    assert (await both(memory).aappend_turn("t1", "user", "3")).turn_count == 4
+    assert await texts(both, memory) == ["0", "1", "2", "3"]
 
 
 @linux_only
-async def test_a_new_memory_of_the_url_works_too(folder: Path, memory: WorkingMemory, do: Do) -> None:
-    await do(memory, "append_turn", "t1", "user", "before")
+async def test_a_new_memory_of_the_url_works_too(folder: Path, memory: WorkingMemory, both: Both) -> None:
+    await both(memory).aappend_turn("t1", "user", "before")
     kill_supervisor(folder)
     other = WorkingMemory(f"embedded://{folder}", max_turns=None)
-    await do(other, "append_turn", "t1", "user", "after")
+    await both(other).aappend_turn("t1", "user", "after")
     await other.aclose()
-    assert await texts(do, memory) == ["before", "after"]
+    assert await texts(both, memory) == ["before", "after"]
 
 
 @linux_only
@@ -117,33 +117,35 @@ async def test_threads_and_tasks_at_once_start_one_server(folder: Path, memory: 
 
 @linux_only
 async def test_the_server_that_another_process_has_started_is_found(
-    folder: Path, memory: WorkingMemory, do: Do
+    folder: Path, memory: WorkingMemory, both: Both
 ) -> None:
-    await do(memory, "append_turn", "t1", "user", "before")
+    await both(memory).aappend_turn("t1", "user", "before")
     end_in_good_order(folder)
     with EmbeddedRedis(folder) as embedded:
         pid = embedded.pid
-        await do(memory, "append_turn", "t1", "user", "after")
-        assert await texts(do, memory) == ["before", "after"]
+        await both(memory).aappend_turn("t1", "user", "after")
+        assert await texts(both, memory) == ["before", "after"]
         assert embedded.pid == pid
 
 
-async def test_a_killed_server_is_left_to_its_supervisor(folder: Path, memory: WorkingMemory, do: Do) -> None:
-    await do(memory, "append_turn", "t1", "user", "before")
+async def test_a_killed_server_is_left_to_its_supervisor(
+    folder: Path, memory: WorkingMemory, both: Both
+) -> None:
+    await both(memory).aappend_turn("t1", "user", "before")
     supervisor, pid = state_of(folder)["supervisor_pid"], pid_of(folder)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: is_reaped(pid))
-    await do(memory, "append_turn", "t1", "user", "after")
-    assert await texts(do, memory) == ["before", "after"]
+    await both(memory).aappend_turn("t1", "user", "after")
+    assert await texts(both, memory) == ["before", "after"]
     assert state_of(folder)["supervisor_pid"] == supervisor
 
 
 @linux_only
 @pytest.mark.parametrize("fate", ["moved", "deleted", "exchanged"])
 async def test_a_folder_that_is_no_longer_there_is_an_error_and_no_empty_memory(
-    folder: Path, memory: WorkingMemory, do: Do, fate: str
+    folder: Path, memory: WorkingMemory, both: Both, fate: str
 ) -> None:
-    await do(memory, "append_turn", "t1", "user", "before")
+    await both(memory).aappend_turn("t1", "user", "before")
     kill_supervisor(folder)
     elsewhere = folder.with_name("elsewhere")
     if fate == "deleted":
@@ -153,15 +155,15 @@ async def test_a_folder_that_is_no_longer_there_is_an_error_and_no_empty_memory(
     if fate == "exchanged":
         EmbeddedRedis(folder).start().close()
     with pytest.raises(EmbeddedRedisError, match="was moved, deleted or exchanged"):
-        await do(memory, "append_turn", "t1", "user", "lost")
+        await both(memory).aappend_turn("t1", "user", "lost")
     other = WorkingMemory(f"embedded://{folder}")
     with pytest.raises(EmbeddedRedisError, match="was moved, deleted or exchanged"):
-        await do(other, "append_turn", "t1", "user", "lost")
+        await both(other).aappend_turn("t1", "user", "lost")
     await other.aclose()
     if fate == "moved":
         os.rename(elsewhere, folder)
-        await do(memory, "append_turn", "t1", "user", "after")
-        assert await texts(do, memory) == ["before", "after"]
+        await both(memory).aappend_turn("t1", "user", "after")
+        assert await texts(both, memory) == ["before", "after"]
 
 
 def lose(folder: Path, fate: str) -> None:
@@ -179,7 +181,7 @@ def lose(folder: Path, fate: str) -> None:
 
 @pytest.mark.parametrize("fate", ["moved", "deleted", "exchanged", "emptied"])
 async def test_operations_fail_soon_after_the_folder_of_a_running_server_is_gone(
-    folder: Path, memory: WorkingMemory, do: Do, fate: str
+    folder: Path, memory: WorkingMemory, both: Both, fate: str
 ) -> None:
     acknowledged: list[str] = []
 
@@ -188,7 +190,7 @@ async def test_operations_fail_soon_after_the_folder_of_a_running_server_is_gone
         while time.monotonic() < deadline:
             text = str(len(acknowledged))
             with suppress(StoreConnectionError):  # it was under way when the server ended
-                await do(memory, "append_turn", "t1", "user", text)
+                await both(memory).aappend_turn("t1", "user", text)
                 acknowledged.append(text)
 
     await append_for(0.05)
@@ -204,7 +206,7 @@ async def test_operations_fail_soon_after_the_folder_of_a_running_server_is_gone
         assert not list(elsewhere.glob("*.sock"))
         assert read_state(elsewhere) is None
         async with WorkingMemory(f"embedded://{elsewhere}", max_turns=None) as moved:
-            assert set(acknowledged) <= set(await texts(do, moved))
+            assert set(acknowledged) <= set(await texts(both, moved))
         wait_until(lambda: supervisor_is_gone(elsewhere))
 
 
@@ -262,17 +264,17 @@ def test_a_folder_in_use_under_another_name_is_said_to_be_in_use(folder: Path) -
 
 @linux_only
 async def test_a_server_that_cannot_be_started_is_an_error_at_once_and_tried_again_by_the_next(
-    folder: Path, memory: WorkingMemory, do: Do
+    folder: Path, memory: WorkingMemory, both: Both
 ) -> None:
-    await do(memory, "append_turn", "t1", "user", "before")
+    await both(memory).aappend_turn("t1", "user", "before")
     kill_supervisor(folder)
     os.chmod(folder, 0o777)
     with pytest.raises(AgentMemoryError, match="chmod 700") as refused:
-        await do(memory, "append_turn", "t1", "user", "lost")
+        await both(memory).aappend_turn("t1", "user", "lost")
     assert not isinstance(refused.value, StoreConnectionError)
     os.chmod(folder, 0o700)
-    await do(memory, "append_turn", "t1", "user", "after")
-    assert await texts(do, memory) == ["before", "after"]
+    await both(memory).aappend_turn("t1", "user", "after")
+    assert await texts(both, memory) == ["before", "after"]
 
 
 class TestAcknowledged:

@@ -18,10 +18,10 @@ from langchain_core.runnables import RunnableLambda
 from tenacity import stop_after_delay
 
 from integration_tests.waiting import wait_until
-from langchain_agentmem.events import writer
+from langchain_agentmem.events import background
+from langchain_agentmem.events.callbacks import EventLogHandler
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.events.handlers import EventLogHandler
-from langchain_agentmem.transport.retries import PACE
+from langchain_agentmem.transport.drivers import PACE
 
 CHAIN = RunnableLambda(lambda x: x)
 
@@ -44,7 +44,7 @@ def succeed(code: str, *arguments: str) -> None:
 def test_a_server_that_is_away_does_not_touch_the_chain(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "RUN_END_SECONDS", 0.2)
+    monkeypatch.setattr(background, "RUN_END_SECONDS", 0.2)
     monkeypatch.setitem(PACE, "stop", stop_after_delay(0.6))
     log = EventLog("unix:///nowhere/at/all.sock")
     handler = EventLogHandler(log, "t")
@@ -78,14 +78,14 @@ def test_a_full_queue_drops_without_waiting(url: str, bare: redis.Redis) -> None
     with EventLog(url) as log:
         bare.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
         began = time.perf_counter()
-        for i in range(writer.MAX_WAITING + 2000):
+        for i in range(background.MAX_WAITING + 2000):
             log.put("t", "a", str(i))
         assert time.perf_counter() - began < 10
-        assert log.dropped >= 2000 - writer.MAX_BATCH
+        assert log.dropped >= 2000 - background.MAX_BATCH
         bare.execute_command("CLIENT", "UNPAUSE")
         assert log.sink.flush(20)
         written = int(log.recent("t", 1)[0].detail)
-        assert written < writer.MAX_WAITING + 2000
+        assert written < background.MAX_WAITING + 2000
 
 
 def test_reading_sees_what_the_process_has_put(url: str) -> None:
@@ -111,7 +111,9 @@ def test_closing_writes_what_waits(url: str) -> None:
     assert log.dropped == 1
 
 
-def test_closing_counts_what_a_server_that_is_away_never_got() -> None:
+def test_closing_counts_what_a_server_that_is_away_never_got(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "EXIT_SECONDS", 0.5)
+    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.4))
     log = EventLog("redis://127.0.0.1:1")
     for number in range(3000):
         log.put("t1", "note", str(number))
@@ -122,7 +124,7 @@ def test_closing_counts_what_a_server_that_is_away_never_got() -> None:
 def test_a_process_that_ends_without_closing_loses_nothing(url: str, bare: redis.Redis) -> None:
     succeed(
         """
-        from langchain_agentmem.events.handlers import EventLogHandler
+        from langchain_agentmem.events.callbacks import EventLogHandler
         from langchain_core.runnables import RunnableLambda
         log = EventLog(url, max_len=10_000)
         chain = RunnableLambda(lambda x: x) | RunnableLambda(lambda x: x)
@@ -159,7 +161,7 @@ def last() -> None:
 
 from langchain_core.runnables import RunnableLambda
 from langchain_agentmem.events.event_log import EventLog
-from langchain_agentmem.events.handlers import EventLogHandler
+from langchain_agentmem.events.callbacks import EventLogHandler
 
 CHAIN = RunnableLambda(str.upper)
 log = EventLog(sys.argv[1])
@@ -192,8 +194,8 @@ def test_a_server_that_hangs_does_not_hang_the_exit(tmp_path: Path) -> None:
         began = time.perf_counter()
         succeed(
             """
-            from langchain_agentmem.events import writer
-            writer.EXIT_SECONDS = 0.5
+            from langchain_agentmem.events import background
+            background.EXIT_SECONDS = 0.5
             EventLog(url, socket_timeout_seconds=30).put("t", "a")
             """,
             f"unix://{path}",

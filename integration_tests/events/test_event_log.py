@@ -14,11 +14,11 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from tenacity import stop_after_delay
 
-from integration_tests.conftest import ON_EVERY_BACKEND, Counting, Do
+from integration_tests.conftest import ON_EVERY_BACKEND, Both, Call, Counting
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.transport.connections import SharedConnection
-from langchain_agentmem.transport.retries import PACE
+from langchain_agentmem.transport.drivers import PACE
 from tests.strategies import scopes
 
 
@@ -31,119 +31,133 @@ async def log(transport: SharedConnection) -> AsyncIterator[EventLog]:
 
 @ON_EVERY_BACKEND
 class TestContract:
-    async def test_events_come_back_newest_first(self, log: EventLog, do: Do) -> None:
+    async def test_events_come_back_newest_first(self, log: EventLog, both: Both) -> None:
         before = time.time()
-        first = await do(log, "record", "t", "tool_start", "a", name="search", run_id="r", user="bob")
-        second = await do(log, "record", "t", "tool_end", "b", parent_run_id="p", duration_seconds=0.25)
-        newest, oldest = await do(log, "recent", "t")
+        first = await both(log).arecord("t", "tool_start", "a", name="search", run_id="r", user="bob")
+        second = await both(log).arecord("t", "tool_end", "b", parent_run_id="p", duration_seconds=0.25)
+        newest, oldest = await both(log).arecent("t")
         assert (oldest.id, newest.id) == (first, second)
         assert (oldest.action, oldest.detail, oldest.name) == ("tool_start", "a", "search")
         assert (oldest.run_id, oldest.user, oldest.duration_seconds) == ("r", "bob", None)
         assert (newest.parent_run_id, newest.duration_seconds, newest.user) == ("p", 0.25, "")
         assert before - 0.001 <= oldest.ts <= newest.ts <= time.time() + 0.001
-        assert [event.id for event in await do(log, "recent", "t", 1)] == [second]
+        assert [event.id for event in await both(log).arecent("t", 1)] == [second]
 
     async def test_the_stream_holds_what_the_design_says(
-        self, log: EventLog, do: Do, bare: redis.Redis
+        self, log: EventLog, both: Both, bare: redis.Redis
     ) -> None:
-        await do(log, "record", "t", "note", "hello")
+        await both(log).arecord("t", "note", "hello")
         ((_, fields),) = bare.xrange("agent:events:t")
         assert list(fields) == [b"action", b"detail", b"ts"]
         assert (fields[b"action"], fields[b"detail"]) == (b"note", b"hello")
 
-    async def test_following_a_thread(self, log: EventLog, do: Do) -> None:
-        ids = await do(log, "record_many", [("t", {"action": str(i)}) for i in range(5)])
+    async def test_following_a_thread(self, log: EventLog, both: Both) -> None:
+        ids = await both(log).arecord_many([("t", {"action": str(i)}) for i in range(5)])
         seen: list[str] = []
         last = ""
-        while page := await do(log, "after", "t", last, 2):
+        while page := await both(log).aafter("t", last, 2):
             assert len(page) <= 2
             last = page[-1].id
             seen += [event.id for event in page]
         assert seen == ids
-        assert await do(log, "after", "t", last) == []
+        assert await both(log).aafter("t", last) == []
 
-    async def test_length_and_clear(self, log: EventLog, do: Do, bare: redis.Redis) -> None:
-        await do(log, "record_many", [("t", {"action": "a"}), ("t", {"action": "b"}), ("u", {"action": "c"})])
-        assert await do(log, "length", "t") == 2
-        assert await do(log, "clear", "t") == 2
-        assert (await do(log, "length", "t"), await do(log, "length", "u")) == (0, 1)
-        assert (await do(log, "clear", "t"), await do(log, "recent", "t")) == (0, [])
+    async def test_length_and_clear(self, log: EventLog, both: Both, bare: redis.Redis) -> None:
+        await both(log).arecord_many([("t", {"action": "a"}), ("t", {"action": "b"}), ("u", {"action": "c"})])
+        assert await both(log).alength("t") == 2
+        assert await both(log).aclear("t") == 2
+        assert (await both(log).alength("t"), await both(log).alength("u")) == (0, 1)
+        assert (await both(log).aclear("t"), await both(log).arecent("t")) == (0, [])
         assert bare.keys() == [b"agent:events:u"]
 
-    async def test_a_long_detail_is_cut(self, log: EventLog, do: Do) -> None:
-        await do(log, "record", "t", "a", "é" * 5000)
-        (event,) = await do(log, "recent", "t")
+    async def test_a_long_detail_is_cut(self, log: EventLog, both: Both) -> None:
+        await both(log).arecord("t", "a", "é" * 5000)
+        (event,) = await both(log).arecent("t")
         assert len(event.detail.encode()) <= 2000
         assert event.detail.endswith("é…")
 
-    async def test_a_lone_surrogate_does_not_lose_the_event(self, log: EventLog, do: Do) -> None:
-        await do(log, "record", "t", "a", "x\ud83dy", name="\udfff")
-        (event,) = await do(log, "recent", "t")
+    async def test_a_lone_surrogate_does_not_lose_the_event(self, log: EventLog, both: Both) -> None:
+        await both(log).arecord("t", "a", "x\ud83dy", name="\udfff")
+        (event,) = await both(log).arecent("t")
         assert (event.detail, event.name) == ("x\ufffdy", "\ufffd")
 
     @pytest.mark.parametrize("thread_id", ["", None, 5, "x" * 4097, "\ud800"])
     async def test_what_is_no_thread_is_refused(
-        self, log: EventLog, do: Do, bare: redis.Redis, thread_id: Any
+        self, log: EventLog, both: Both, bare: redis.Redis, thread_id: Any
     ) -> None:
-        for method, *arguments in [("record", "a"), ("recent",), ("after",), ("length",), ("clear",)]:
+        calls: list[Call] = [
+            lambda: both(log).arecord(thread_id, "a"),
+            lambda: both(log).arecent(thread_id),
+            lambda: both(log).aafter(thread_id),
+            lambda: both(log).alength(thread_id),
+            lambda: both(log).aclear(thread_id),
+        ]
+        for call in calls:
             with pytest.raises(InvalidInputError, match="thread_id"):
-                await do(log, method, thread_id, *arguments)
+                await call()
         with pytest.raises(InvalidInputError):
-            await do(log, "record_many", [("good", {"action": "a"}), (thread_id, {"action": "a"})])
+            await both(log).arecord_many([("good", {"action": "a"}), (thread_id, {"action": "a"})])
         assert bare.keys() == []
 
     @pytest.mark.parametrize("count", [0, -1, 1.5, None, True])
-    async def test_what_is_no_count_is_refused(self, log: EventLog, do: Do, count: Any) -> None:
+    async def test_what_is_no_count_is_refused(self, log: EventLog, both: Both, count: Any) -> None:
         with pytest.raises(InvalidInputError, match="count"):
-            await do(log, "recent", "t", count)
+            await both(log).arecent("t", count)
 
     async def test_a_key_of_another_type_is_left_alone(
-        self, log: EventLog, do: Do, bare: redis.Redis
+        self, log: EventLog, both: Both, bare: redis.Redis
     ) -> None:
         bare.set("agent:events:t", "mine")
-        for method, *arguments in [("record", "a"), ("recent",), ("after",), ("length",), ("clear",)]:
+        calls: list[Call] = [
+            lambda: both(log).arecord("t", "a"),
+            lambda: both(log).arecent("t"),
+            lambda: both(log).aafter("t"),
+            lambda: both(log).alength("t"),
+            lambda: both(log).aclear("t"),
+        ]
+        for call in calls:
             with pytest.raises(WrongKeyTypeError):
-                await do(log, method, "t", *arguments)
+                await call()
         with pytest.raises(WrongKeyTypeError):
-            await do(log, "record_many", [("t", {"action": "a"}), ("u", {"action": "b"})])
+            await both(log).arecord_many([("t", {"action": "a"}), ("u", {"action": "b"})])
         assert bare.get("agent:events:t") == b"mine"
-        assert [event.action for event in await do(log, "recent", "u")] == ["b"]
+        assert [event.action for event in await both(log).arecent("u")] == ["b"]
 
-    async def test_any_number_of_events_is_one_round_trip(self, counting: Counting, do: Do) -> None:
+    async def test_any_number_of_events_is_one_round_trip(self, counting: Counting, both: Both) -> None:
         log = EventLog(transport=counting.transport, max_len=5000)
         events = [(f"t{i % 3}", {"action": str(i)}) for i in range(100)]
-        ids = await do(log, "record_many", events)
+        ids = await both(log).arecord_many(events)
         assert counting.round_trips == 1
         assert len({(thread, ident) for (thread, _), ident in zip(events, ids, strict=True)}) == 100
-        assert [e.action for e in await do(log, "recent", "t0", 99)] == [str(i) for i in range(99, -1, -3)]
+        assert [e.action for e in await both(log).arecent("t0", 99)] == [str(i) for i in range(99, -1, -3)]
         assert counting.round_trips == 2
-        many = await do(log, "record_many", [("big", {"action": str(i)}) for i in range(1700)])
+        many = await both(log).arecord_many([("big", {"action": str(i)}) for i in range(1700)])
         assert counting.round_trips == 3
-        found = await do(log, "after", "big", "", 2000)
+        found = await both(log).aafter("big", "", 2000)
         assert [(event.id, event.action) for event in found] == [(id_, str(i)) for i, id_ in enumerate(many)]
         assert counting.round_trips == 4
-        assert await do(log, "record_many", []) == []
+        assert await both(log).arecord_many([]) == []
         assert counting.round_trips == 4
 
-    async def test_the_stream_is_bounded(self, transport: SharedConnection, do: Do) -> None:
+    async def test_the_stream_is_bounded(self, transport: SharedConnection, both: Both) -> None:
         log = EventLog(transport=transport, max_len=200)
         for _ in range(10):
-            await do(log, "record_many", [("t", {"action": str(i)}) for i in range(100)])
-        assert 200 <= await do(log, "length", "t") <= 300  # trimmed a node of 100 entries at a time
+            await both(log).arecord_many([("t", {"action": str(i)}) for i in range(100)])
+        assert 200 <= await both(log).alength("t") <= 300  # trimmed a node of 100 entries at a time
 
     async def test_every_write_renews_the_life(
-        self, transport: SharedConnection, do: Do, bare: redis.Redis
+        self, transport: SharedConnection, both: Both, bare: redis.Redis
     ) -> None:
         log = EventLog(transport=transport, ttl_seconds=100)
-        await do(log, "record", "t", "a")
+        await both(log).arecord("t", "a")
         assert bare.ttl("agent:events:t") == 100
         bare.expire("agent:events:t", 5)
-        await do(log, "record", "t", "b")
+        await both(log).arecord("t", "b")
         assert bare.ttl("agent:events:t") == 100
-        await do(EventLog(transport=transport), "record", "u", "a")
+        await both(EventLog(transport=transport)).arecord("u", "a")
         assert bare.ttl("agent:events:u") == -1
 
-    async def test_forgetting_a_user(self, log: EventLog, do: Do, bare: redis.Redis) -> None:
+    async def test_forgetting_a_user(self, log: EventLog, both: Both, bare: redis.Redis) -> None:
         events = [
             *[("mixed", {"action": "a", "user": user}) for user in ("bob", "Bob", "bob ", "bobby", "")],
             *[("only", {"action": "a", "user": "bob"})] * 2500,
@@ -151,45 +165,47 @@ class TestContract:
             *[("whole", {"action": "a", "user": "ann"})] * 3,
             ("named", {"action": "user", "detail": "bob", "name": "bob"}),
         ]
-        await do(EventLog(transport=log.transport, max_len=10_000), "record_many", events)
+        await both(EventLog(transport=log.transport, max_len=10_000)).arecord_many(events)
         bare.hset("agent:events:no-stream", "user", "bob")
-        assert await do(log, "forget_user", "bob", ["whole", "absent"]) == 1 + 2500 + 50 + 3
-        assert {event.user for event in await do(log, "recent", "mixed")} == {"Bob", "bob ", "bobby", ""}
+        assert await both(log).aforget_user("bob", ["whole", "absent"]) == 1 + 2500 + 50 + 3
+        assert {event.user for event in await both(log).arecent("mixed")} == {"Bob", "bob ", "bobby", ""}
         assert set(bare.keys("agent:events:*")) == {
             b"agent:events:mixed",
             b"agent:events:named",
             b"agent:events:no-stream",
         }
-        assert await do(log, "forget_user", "bob") == 0
+        assert await both(log).aforget_user("bob") == 0
         with pytest.raises(InvalidInputError, match="user"):
-            await do(log, "forget_user", "")
+            await both(log).aforget_user("")
 
     async def test_forgetting_stays_within_the_prefix(
-        self, transport: SharedConnection, do: Do, bare: redis.Redis
+        self, transport: SharedConnection, both: Both, bare: redis.Redis
     ) -> None:
         ours = EventLog(transport=transport, key_prefix="a[b]*:")
         others = EventLog(transport=transport, key_prefix="ab:x:")
         for log in (ours, others):
-            await do(log, "record", "t", "a", user="bob")
+            await both(log).arecord("t", "a", user="bob")
         bare.xadd("a[b]*:é" if transport.rest else b"a[b]*:\xff", {"user": "bob"})  # JSON carries UTF-8 only
-        assert await do(ours, "forget_user", "bob", thorough=True) == 2
+        assert await both(ours).aforget_user("bob", thorough=True) == 2
         assert bare.keys("a[^g]*") == [b"ab:x:t"]
 
     @pytest.mark.parametrize("ts", ["nan", "inf", "-1", "1e300", "soon", ""])
     async def test_an_odd_time_is_that_of_the_entry(
-        self, log: EventLog, do: Do, bare: redis.Redis, ts: str
+        self, log: EventLog, both: Both, bare: redis.Redis, ts: str
     ) -> None:
         bare.xadd(
             "agent:events:t", {"action": "x", "ts": ts, "duration_seconds": "inf"}, id="1715990400100-0"
         )
-        (event,) = await do(log, "recent", "t")
+        (event,) = await both(log).arecent("t")
         assert (event.ts, event.duration_seconds) == (1715990400.1, None)
 
-    async def test_events_of_another_writer_are_read(self, log: EventLog, do: Do, bare: redis.Redis) -> None:
+    async def test_events_of_another_writer_are_read(
+        self, log: EventLog, both: Both, bare: redis.Redis
+    ) -> None:
         bare.xadd(
             "agent:events:t", {"action": "tool_call", "detail": "x", "ts": "1715990400.1", "mood": "ok"}
         )
-        (event,) = await do(log, "recent", "t")
+        (event,) = await both(log).arecent("t")
         assert (event.action, event.ts, event.fields) == ("tool_call", 1715990400.1, {"mood": "ok"})
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both
 from integration_tests.longterm.conftest import LAYOUTS
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
@@ -38,25 +38,25 @@ async def clients(url: str, protocol: int, decode: bool) -> AsyncIterator[dict[s
 
 @pytest.mark.parametrize("layout", ["json", "hash16"])
 async def test_every_client_gives_the_same(
-    clients: dict[str, Any], decode: bool, do: Do, layout: str
+    clients: dict[str, Any], decode: bool, both: Both, layout: str
 ) -> None:
     memory = LongTermMemory(**clients, embeddings=WordEmbeddings(), **LAYOUTS[layout])
     metadata: dict[str, Any] = {"é": [1.5, None, {}]}
-    first = await do(memory, "remember", "grüner Tee 😀", user="a,b", source_thread="é", metadata=metadata)
-    again = await do(memory, "remember", "grüner Tee 😀", user="a,b")
+    first = await both(memory).aremember("grüner Tee 😀", user="a,b", source_thread="é", metadata=metadata)
+    again = await both(memory).aremember("grüner Tee 😀", user="a,b")
     assert (again.id, again.deduped) == (first.id, True)
-    memory.index.searches_in_scripts = False
-    assert (await do(memory, "remember", "grüner Tee 😀", user="a,b")).id == first.id
-    (found,) = await do(memory, "recall", "Tee", user="a,b", distance_threshold=0.8)
+    memory.index.knowledge.searches_in_scripts = False
+    assert (await both(memory).aremember("grüner Tee 😀", user="a,b")).id == first.id
+    (found,) = await both(memory).arecall("Tee", user="a,b", distance_threshold=0.8)
     assert (found.id, found.text, found.user, found.source_thread, found.metadata, found.hit_count) == (
         *(first.id, "grüner Tee 😀", "a,b", "é", metadata, 2),
     )
-    (listed,) = await do(memory, "list_memories", user="a,b")
+    (listed,) = await both(memory).alist_memories(user="a,b")
     assert listed.ttl_seconds > 600_000
-    assert (await do(memory, "index_info"))["documents"] == 1
-    assert (await do(memory, "get", first.id)).text == "grüner Tee 😀"
-    assert await do(memory, "forget_user", "a,b") == 1
-    await do(memory, "drop_index", delete_documents=True)
+    assert (await both(memory).aindex_info())["documents"] == 1
+    assert (await both(memory).aget(first.id)).text == "grüner Tee 😀"
+    assert await both(memory).aforget_user("a,b") == 1
+    await both(memory).adrop_index(delete_documents=True)
     memory.close()
     await memory.aclose()
     pong = "PONG" if decode else b"PONG"

@@ -10,7 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.documents import Document
 
-from integration_tests.conftest import Counting, Do, connection_to
+from integration_tests.conftest import Both, Counting, connection_to
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import LongTermMemory, MemoryRetriever, UpstashLongTermMemory
 from langchain_agentmem.errors import InvalidInputError
@@ -59,20 +59,18 @@ def settle(memory: Memory) -> None:
         memory.wait_indexing()
 
 
-async def test_what_was_remembered_is_recalled(memory: Memory, do: Do) -> None:
-    result = await do(
-        memory,
-        "remember",
+async def test_what_was_remembered_is_recalled(memory: Memory, both: Both) -> None:
+    result = await both(memory).aremember(
         "Alice likes green tea",
         user="alice",
         kind="semantic",
         source_thread="t1",
         metadata={"é": [1.1, 2**53 + 1, None, {"a": True}]},
     )
-    await do(memory, "remember", "The build is red", user="alice")
+    await both(memory).aremember("The build is red", user="alice")
     settle(memory)
     assert (result.deduped, result.id != "") == (False, True)
-    hit, *_ = await do(memory, "recall", "green tea", user="alice")
+    hit, *_ = await both(memory).arecall("green tea", user="alice")
     assert (hit.id, hit.text, hit.user, hit.namespace) == (
         result.id,
         "Alice likes green tea",
@@ -83,32 +81,32 @@ async def test_what_was_remembered_is_recalled(memory: Memory, do: Do) -> None:
     assert hit.metadata == {"é": [1.1, 2**53 + 1, None, {"a": True}]}
     assert hit.created_ts > 1_700_000_000
     assert hit.score is not None
-    read = await do(memory, "get", result.id)
+    read = await both(memory).aget(result.id)
     assert (read.text, read.metadata, read.ttl_seconds) == (hit.text, hit.metadata, None)
 
 
 async def test_the_same_fact_is_stored_once_and_lives_as_long_again(
-    memory: Memory, bare: redis.Redis, do: Do
+    memory: Memory, bare: redis.Redis, both: Both
 ) -> None:
-    first = await do(memory, "remember", "Alice likes tea", user="alice", ttl_seconds=100)
-    second = await do(memory, "remember", "Alice likes tea", user="alice")
+    first = await both(memory).aremember("Alice likes tea", user="alice", ttl_seconds=100)
+    second = await both(memory).aremember("Alice likes tea", user="alice")
     assert (second.deduped, second.id) == (True, first.id)
-    read = await do(memory, "get", first.id)
+    read = await both(memory).aget(first.id)
     assert (read.hit_count, read.ttl_seconds > WEEK - 10) == (1, True)
-    await do(memory, "remember", "Alice likes tea", user="alice", ttl_seconds=5)
-    assert (await do(memory, "get", first.id)).ttl_seconds > WEEK - 10  # a life is never shortened
+    await both(memory).aremember("Alice likes tea", user="alice", ttl_seconds=5)
+    assert (await both(memory).aget(first.id)).ttl_seconds > WEEK - 10  # a life is never shortened
 
 
-async def test_a_fact_is_another_one_for_another_user_or_kind(memory: Memory, do: Do) -> None:
+async def test_a_fact_is_another_one_for_another_user_or_kind(memory: Memory, both: Both) -> None:
     scoped = [{"user": "alice"}, {"user": "bob"}, {"user": "alice", "kind": "semantic"}]
-    results = [await do(memory, "remember", "Likes tea", **scope) for scope in scoped]
+    results = [await both(memory).aremember("Likes tea", **scope) for scope in scoped]
     assert not any(result.deduped for result in results)
     assert len({result.id for result in results}) == 3
     settle(memory)
-    assert len(await do(memory, "recall", "Likes tea", user="alice")) == 2
-    assert len(await do(memory, "recall", "Likes tea", user="alice", kind="semantic")) == 1
-    assert len(await do(memory, "recall", "Likes tea", user="bob", k=9)) == 1
-    assert await do(memory, "recall", "Likes tea", user="carol") == []
+    assert len(await both(memory).arecall("Likes tea", user="alice")) == 2
+    assert len(await both(memory).arecall("Likes tea", user="alice", kind="semantic")) == 1
+    assert len(await both(memory).arecall("Likes tea", user="bob", k=9)) == 1
+    assert await both(memory).arecall("Likes tea", user="carol") == []
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -139,21 +137,19 @@ def test_any_user_and_kind_match_themselves_alone(memory: Memory, user: str, oth
         ("episodic", None, None),
     ],
 )
-async def test_a_life_by_kind(memory: Memory, kind: str, ttl: Any, lives: int | None, do: Do) -> None:
-    result = await do(memory, "remember", "tea", user="alice", kind=kind, ttl_seconds=ttl)
-    left = (await do(memory, "get", result.id)).ttl_seconds
+async def test_a_life_by_kind(memory: Memory, kind: str, ttl: Any, lives: int | None, both: Both) -> None:
+    result = await both(memory).aremember("tea", user="alice", kind=kind, ttl_seconds=ttl)
+    left = (await both(memory).aget(result.id)).ttl_seconds
     assert left is None if lives is None else lives - 5 < left <= lives
 
 
-async def test_many_are_stored_in_batches_with_progress(make: Make, counting: Counting, do: Do) -> None:
+async def test_many_are_stored_in_batches_with_progress(make: Make, counting: Counting, both: Both) -> None:
     memory = make()
-    await do(memory, "remember", "warming up", user="nobody")  # makes the index
+    await both(memory).aremember("warming up", user="nobody")  # makes the index
     texts = [f"{word} and {number}" for number, word in enumerate("tea milk bread salt rice".split())]
     steps: list[tuple[int, int]] = []
     before = counting.round_trips
-    results = await do(
-        memory,
-        "remember_many",
+    results = await both(memory).aremember_many(
         [*texts, texts[0]],
         user="alice",
         batch_size=2,
@@ -165,42 +161,42 @@ async def test_many_are_stored_in_batches_with_progress(make: Make, counting: Co
 
 
 async def test_a_progress_that_fails_costs_nothing_that_is_stored(
-    memory: Memory, do: Do, caplog: pytest.LogCaptureFixture
+    memory: Memory, both: Both, caplog: pytest.LogCaptureFixture
 ) -> None:
     texts = ["green tea", "red car", "blue sky"]
-    results = await do(
-        memory, "remember_many", texts, user="alice", batch_size=1, on_progress=lambda done, total: 1 / 0
+    results = await both(memory).aremember_many(
+        texts, user="alice", batch_size=1, on_progress=lambda done, total: 1 / 0
     )
     assert len({result.id for result in results}) == 3
     assert caplog.text.count("on_progress failed") == 3
 
 
-async def test_listing_is_newest_first_and_scoped(memory: Memory, bare: redis.Redis, do: Do) -> None:
+async def test_listing_is_newest_first_and_scoped(memory: Memory, bare: redis.Redis, both: Both) -> None:
     for number in range(3):
-        await do(memory, "remember", f"{'abc'[number] * 5} thing", user="alice", kind="semantic")
+        await both(memory).aremember(f"{'abc'[number] * 5} thing", user="alice", kind="semantic")
         bare.wait(0, 2)  # two milliseconds: a clock goes on
-    await do(memory, "remember", "other", user="bob")
+    await both(memory).aremember("other", user="bob")
     settle(memory)
-    listed = await do(memory, "list_memories", user="alice")
+    listed = await both(memory).alist_memories(user="alice")
     assert [one.text[0] for one in listed] == ["c", "b", "a"]
-    assert [one.text[0] for one in await do(memory, "list_memories", user="alice", limit=1)] == ["c"]
-    assert await do(memory, "list_memories", user="alice", kind="episodic") == []
+    assert [one.text[0] for one in await both(memory).alist_memories(user="alice", limit=1)] == ["c"]
+    assert await both(memory).alist_memories(user="alice", kind="episodic") == []
 
 
-async def test_clearing_removes_what_it_names(memory: Memory, do: Do) -> None:
+async def test_clearing_removes_what_it_names(memory: Memory, both: Both) -> None:
     for user, kind in [
         ("alice", "semantic"),
         ("alice", "episodic"),
         ("bob", "semantic"),
         ("alice:b", "semantic"),
     ]:
-        await do(memory, "remember", "tea", user=user, kind=kind)
+        await both(memory).aremember("tea", user=user, kind=kind)
     settle(memory)
-    assert await do(memory, "clear", user="alice", kind="semantic") == 1
-    assert await do(memory, "forget_user", "alice") == 1
+    assert await both(memory).aclear(user="alice", kind="semantic") == 1
+    assert await both(memory).aforget_user("alice") == 1
     settle(memory)
-    assert len(await do(memory, "list_memories", user="alice:b")) == 1
-    assert await do(memory, "clear") == 2
+    assert len(await both(memory).alist_memories(user="alice:b")) == 1
+    assert await both(memory).aclear() == 2
 
 
 @pytest.mark.parametrize(
@@ -220,29 +216,29 @@ async def test_clearing_removes_what_it_names(memory: Memory, do: Do) -> None:
     ids=str,
 )
 async def test_bad_input_stores_nothing(
-    memory: Memory, bare: redis.Redis, wrong: dict[str, Any], do: Do
+    memory: Memory, bare: redis.Redis, wrong: dict[str, Any], both: Both
 ) -> None:
     given: dict[str, Any] = {"text": "tea", "user": "alice", **wrong}
     with pytest.raises(InvalidInputError):
-        await do(memory, "remember", given.pop("text"), **given)
+        await both(memory).aremember(given.pop("text"), **given)
     assert bare.dbsize() == 0
 
 
 @pytest.mark.parametrize(
     "query", ['") | *', "@userId:{bob}", '{"$must":{}}', "a" * 3000, "the of and", "🍵 茶"]
 )
-async def test_no_query_finds_what_is_another_user_s(memory: Memory, query: str, do: Do) -> None:
-    await do(memory, "remember", f"secret {query}", user="bob")
+async def test_no_query_finds_what_is_another_user_s(memory: Memory, query: str, both: Both) -> None:
+    await both(memory).aremember(f"secret {query}", user="bob")
     settle(memory)
-    assert await do(memory, "recall", query, user="alice") == []
+    assert await both(memory).arecall(query, user="alice") == []
 
 
-async def test_it_serves_as_a_retriever(memory: Memory, do: Do) -> None:
-    await do(memory, "remember", "Alice likes green tea", user="alice", metadata={"page": 3})
+async def test_it_serves_as_a_retriever(memory: Memory, both: Both) -> None:
+    await both(memory).aremember("Alice likes green tea", user="alice", metadata={"page": 3})
     settle(memory)
     retriever = MemoryRetriever(memory=memory, user="alice", k=2)
-    (found,) = await do(retriever, "invoke", "green tea")
+    (found,) = await both(retriever).ainvoke("green tea")
     assert isinstance(found, Document)
     assert (found.page_content, found.metadata["page"]) == ("Alice likes green tea", 3)
     assert found.metadata["user"] == "alice"
-    assert await do(MemoryRetriever(memory=memory, user="bob"), "invoke", "green tea") == []
+    assert await both(MemoryRetriever(memory=memory, user="bob")).ainvoke("green tea") == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
@@ -11,6 +10,7 @@ from multiprocessing.pool import Pool
 import pytest
 import redis
 
+from integration_tests.processes import FORKING
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
@@ -20,7 +20,7 @@ FACTS = [f"fact{n} about{n * 7} something{n * 13}" for n in range(15)]
 
 @pytest.fixture(scope="module")
 def writers() -> Iterator[Pool]:
-    with multiprocessing.get_context("spawn").Pool(WRITERS) as pool:
+    with FORKING.Pool(WRITERS) as pool:
         yield pool
         pool.close()
         pool.join()
@@ -39,7 +39,7 @@ def learn(url: str, storage: str, searches_in_scripts: bool, seed: int) -> list[
         redis.Redis.from_url(url, socket_timeout=60) as bare,
         LongTermMemory(url, embeddings=WordEmbeddings(512), storage=storage) as memory,  # type: ignore[arg-type]
     ):
-        memory.index.searches_in_scripts = searches_in_scripts
+        memory.index.knowledge.searches_in_scripts = searches_in_scripts
         bare.rpush("ready", seed)
         assert bare.blpop(["go"], 30), "nobody said go"
         if seed % 2:
@@ -50,7 +50,7 @@ def learn(url: str, storage: str, searches_in_scripts: bool, seed: int) -> list[
 
 
 @pytest.mark.parametrize("storage", ["json", "hash"])
-def test_every_fact_is_stored_once_and_every_other_time_is_a_hit(
+def test_every_fact_is_stored_once_and_every_other_time_is_a_duplicate(
     url: str, patient: redis.Redis, writers: Pool, storage: str, searches_in_scripts: bool
 ) -> None:
     arguments = [(url, storage, searches_in_scripts, seed) for seed in range(WRITERS)]
@@ -71,7 +71,7 @@ def test_every_fact_is_stored_once_and_every_other_time_is_a_hit(
 
 async def test_tasks_of_one_process_do_the_same(url: str, searches_in_scripts: bool) -> None:
     async with LongTermMemory(url, embeddings=WordEmbeddings(512)) as memory:
-        memory.index.searches_in_scripts = searches_in_scripts
+        memory.index.knowledge.searches_in_scripts = searches_in_scripts
         facts = FACTS[:5] * 6
         results = await asyncio.gather(*(memory.aremember(fact, user="alice") for fact in facts))
         assert sum(not result.deduped for result in results) == 5

@@ -6,13 +6,14 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import redis
 
-from integration_tests.conftest import Counting, Do
+from integration_tests.conftest import Both, Call, Counting
 from integration_tests.longterm.conftest import Make
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.embedded.server import EmbeddedRedis
@@ -28,10 +29,10 @@ from langchain_agentmem.errors import (
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
-async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(
-    make: Make, bare: redis.Redis, do: Do
+async def test_an_index_with_another_schema_is_an_error_and_nothing_is_written(
+    make: Make, bare: redis.Redis, both: Both
 ) -> None:
-    await do(make(), "create_index")
+    await both(make()).acreate_index()
     for options in (
         {"embeddings": WordEmbeddings(8)},
         {"storage": "hash"},
@@ -39,67 +40,69 @@ async def test_an_index_of_another_shape_is_an_error_and_nothing_is_written(
         {"key_prefix": "other:"},
     ):
         other = make(**options)
-        with pytest.raises(IndexMismatchError, match="another shape"):
-            await do(other, "remember", "tea", user="alice")
-        with pytest.raises(IndexMismatchError, match="another shape"):
-            await do(other, "recall", "tea", user="alice")
-        with pytest.raises(IndexMismatchError, match="another shape"):
-            await do(other, "create_index")
+        with pytest.raises(IndexMismatchError, match="another schema"):
+            await both(other).aremember("tea", user="alice")
+        with pytest.raises(IndexMismatchError, match="another schema"):
+            await both(other).arecall("tea", user="alice")
+        with pytest.raises(IndexMismatchError, match="another schema"):
+            await both(other).acreate_index()
     assert bare.keys("*") == []
     assert bare.execute_command("FT._LIST") == [b"agentmem:idx"], "and it was not dropped"
 
 
 async def test_a_vector_of_another_length_is_refused_and_nothing_is_written(
-    make: Make, bare: redis.Redis, do: Do
+    make: Make, bare: redis.Redis, both: Both
 ) -> None:
     memory = make()
-    await do(memory, "create_index")
+    await both(memory).acreate_index()
     with pytest.raises(EmbeddingError, match=r"has 2 numbers.*takes 256"):
-        await do(memory, "remember", "tea", user="alice", embedding=[1.0, 2.0])
+        await both(memory).aremember("tea", user="alice", embedding=[1.0, 2.0])
     with pytest.raises(EmbeddingError, match=r"has 2 numbers.*takes 256"):
-        await do(memory, "remember_many", ["a", "b"], user="alice", embeddings=[[1.0] * 256, [1.0, 2.0]])
+        await both(memory).aremember_many(["a", "b"], user="alice", embeddings=[[1.0] * 256, [1.0, 2.0]])
     assert bare.keys("*") == []
 
 
 @pytest.mark.parametrize("call", ["remember", "recall", "remember_many", "list_memories", "clear"])
-async def test_an_index_that_vanished_is_made_again(make: Make, bare: redis.Redis, do: Do, call: str) -> None:
+async def test_an_index_that_vanished_is_made_again(
+    make: Make, bare: redis.Redis, both: Both, call: str
+) -> None:
     memory = make()
-    await do(memory, "remember", "green tea", user="alice")
+    await both(memory).aremember("green tea", user="alice")
     bare.execute_command("FT.DROPINDEX", "agentmem:idx")
     if call == "remember":
-        assert (await do(memory, "remember", "green tea", user="alice")).deduped
+        assert (await both(memory).aremember("green tea", user="alice")).deduped
     elif call == "recall":
-        assert len(await do(memory, "recall", "tea", user="alice")) == 1
+        assert len(await both(memory).arecall("tea", user="alice")) == 1
     elif call == "remember_many":
-        results = await do(memory, "remember_many", ["green tea", "red car"], user="alice")
+        results = await both(memory).aremember_many(["green tea", "red car"], user="alice")
         assert [result.deduped for result in results] == [True, False]
     elif call == "list_memories":
-        assert len(await do(memory, "list_memories", user="alice")) == 1
+        assert len(await both(memory).alist_memories(user="alice")) == 1
     else:
-        assert await do(memory, "clear", user="alice") == 1
+        assert await both(memory).aclear(user="alice") == 1
 
 
 async def test_an_index_made_over_many_documents_holds_them_all(
-    make: Make, bare: redis.Redis, do: Do
+    make: Make, bare: redis.Redis, both: Both
 ) -> None:
     memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(4), dedup_threshold=0)
     vectors = [[1.0, n % 40, n // 40, 0.0] for n in range(1600)]
     texts = [f"n{n}" for n in range(1600)]
-    await do(memory, "remember_many", texts, user="alice", embeddings=vectors, batch_size=400)
-    count = len(await do(memory, "list_memories", user="alice", limit=10_000))
+    await both(memory).aremember_many(texts, user="alice", embeddings=vectors, batch_size=400)
+    count = len(await both(memory).alist_memories(user="alice", limit=10_000))
     bare.execute_command("FT.DROPINDEX", "agentmem:idx")
-    assert len(await do(memory, "list_memories", user="alice", limit=10_000)) == count > 500
+    assert len(await both(memory).alist_memories(user="alice", limit=10_000)) == count > 500
 
 
-async def test_reading_and_clearing_before_anything_was_stored(memory: LongTermMemory, do: Do) -> None:
+async def test_reading_and_clearing_before_anything_was_stored(memory: LongTermMemory, both: Both) -> None:
     with pytest.raises(IndexMissingError):
-        await do(memory, "index_info")
-    assert await do(memory, "list_memories", user="alice") == []
-    assert await do(memory, "forget_user", "alice") == 0
-    assert await do(memory, "clear") == 0
-    assert await do(memory, "get", "m1") is None
-    assert await do(memory, "delete_memory", "m1") is False
-    assert await do(memory, "recall", "tea", user="alice") == []
+        await both(memory).aindex_info()
+    assert await both(memory).alist_memories(user="alice") == []
+    assert await both(memory).aforget_user("alice") == 0
+    assert await both(memory).aclear() == 0
+    assert await both(memory).aget("m1") is None
+    assert await both(memory).adelete_memory("m1") is False
+    assert await both(memory).arecall("tea", user="alice") == []
 
 
 def expire_unnoticed(bare: redis.Redis, ids: list[str]) -> None:
@@ -124,43 +127,43 @@ def lazy(bare: redis.Redis) -> Iterator[None]:
 
 @pytest.mark.usefixtures("lazy")
 async def test_expired_memories_neither_show_nor_hide_others(
-    make: Make, bare: redis.Redis, counting: Counting, do: Do
+    make: Make, bare: redis.Redis, counting: Counting, both: Both
 ) -> None:
     memory = make(storage="hash")
-    memory.dedup_threshold = 0.0
-    old = [(await do(memory, "remember", f"tea x{n}", user="alice")).id for n in range(6)]
-    alive = await do(memory, "remember", "tea and much else besides", user="alice")
+    memory.config = replace(memory.config, dedup_threshold=0.0)
+    old = [(await both(memory).aremember(f"tea x{n}", user="alice")).id for n in range(6)]
+    alive = await both(memory).aremember("tea and much else besides", user="alice")
     expire_unnoticed(bare, old)
-    found = await do(memory, "recall", "tea", user="alice", k=2, distance_threshold=None)
+    found = await both(memory).arecall("tea", user="alice", k=2, distance_threshold=None)
     assert [one.id for one in found] == [alive.id]
-    assert [one.id for one in await do(memory, "list_memories", user="alice")] == [alive.id]
-    memory.dedup_threshold = 0.2
-    assert not (await do(memory, "remember", "tea x1", user="alice")).deduped
+    assert [one.id for one in await both(memory).alist_memories(user="alice")] == [alive.id]
+    memory.config = replace(memory.config, dedup_threshold=0.2)
+    assert not (await both(memory).aremember("tea x1", user="alice")).deduped
 
 
 @pytest.mark.usefixtures("lazy")
 @pytest.mark.parametrize("storage", ["json", "hash"])
 async def test_an_expired_memory_is_no_longer_known(
-    make: Make, bare: redis.Redis, do: Do, storage: str, searches_in_scripts: bool
+    make: Make, bare: redis.Redis, both: Both, storage: str, searches_in_scripts: bool
 ) -> None:
     memory = make(storage=storage)
-    memory.index.searches_in_scripts = searches_in_scripts
-    old = [(await do(memory, "remember", text, user="alice")).id for text in ("green tea", "red car")]
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
+    old = [(await both(memory).aremember(text, user="alice")).id for text in ("green tea", "red car")]
     expire_unnoticed(bare, old)
-    result = await do(memory, "remember", "green tea", user="alice")
+    result = await both(memory).aremember("green tea", user="alice")
     assert (result.deduped, result.existing_distance) == (False, None)
-    assert [one.id for one in await do(memory, "list_memories", user="alice")] == [result.id]
+    assert [one.id for one in await both(memory).alist_memories(user="alice")] == [result.id]
 
 
 @pytest.mark.usefixtures("lazy")
 async def test_expired_memories_do_not_save_others_from_being_cleared(
-    make: Make, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
+    make: Make, bare: redis.Redis, both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing._PAGE", 3)
     memory = make(dedup_threshold=0)
-    ids = [(await do(memory, "remember", f"tea x{n} y{n}", user="alice")).id for n in range(14)]
+    ids = [(await both(memory).aremember(f"tea x{n} y{n}", user="alice")).id for n in range(14)]
     expire_unnoticed(bare, ids[:2] + ids[5:6])
-    assert await do(memory, "forget_user", "alice") == 11
+    assert await both(memory).aforget_user("alice") == 11
     assert list(bare.scan_iter("agent:mem:*")) == []
 
 
@@ -173,41 +176,41 @@ def full(bare: redis.Redis) -> Iterator[None]:
 @pytest.mark.usefixtures("full")
 @pytest.mark.parametrize("searches", [True, False])
 async def test_a_full_server_stores_nothing_by_half(
-    make: Make, bare: redis.Redis, do: Do, layout: dict[str, Any], searches: bool
+    make: Make, bare: redis.Redis, both: Both, layout: dict[str, Any], searches: bool
 ) -> None:
     memory = make(**layout)
-    known = await do(memory, "remember", "green tea", user="alice", ttl_seconds=500)
-    memory.index.searches_in_scripts = searches
+    known = await both(memory).aremember("green tea", user="alice", ttl_seconds=500)
+    memory.index.knowledge.searches_in_scripts = searches
     keys = set(bare.keys("*"))
-    before = await do(memory, "get", known.id)
+    before = await both(memory).aget(known.id)
     bare.config_set("maxmemory", 1)
     with pytest.raises(StoreFullError):
-        await do(memory, "remember", "red car", user="alice")
+        await both(memory).aremember("red car", user="alice")
     hits = 0
     with suppress(StoreFullError):  # a hit may need no memory
-        hits += (await do(memory, "remember", "green tea", user="alice", ttl_seconds=5000)).deduped
+        hits += (await both(memory).aremember("green tea", user="alice", ttl_seconds=5000)).deduped
     assert set(bare.keys("*")) == keys
-    assert len(await do(memory, "recall", "tea", user="alice")) == 1, "reading still works"
+    assert len(await both(memory).arecall("tea", user="alice")) == 1, "reading still works"
     bare.config_set("maxmemory", 0)
-    after = await do(memory, "get", known.id)
+    after = await both(memory).aget(known.id)
     assert (after.hit_count, after.ttl_seconds > 1000) == (before.hit_count + hits, bool(hits))
-    assert not (await do(memory, "remember", "red car", user="alice")).deduped
+    assert not (await both(memory).aremember("red car", user="alice")).deduped
 
 
-async def test_a_script_flush_goes_unnoticed(memory: LongTermMemory, bare: redis.Redis, do: Do) -> None:
-    first = await do(memory, "remember", "green tea", user="alice")
+async def test_a_script_flush_goes_unnoticed(memory: LongTermMemory, bare: redis.Redis, both: Both) -> None:
+    first = await both(memory).aremember("green tea", user="alice")
     bare.script_flush()
-    assert (await do(memory, "remember", "green tea", user="alice")).deduped
+    assert (await both(memory).aremember("green tea", user="alice")).deduped
     bare.script_flush()
-    assert await do(memory, "delete_memory", first.id)
+    assert await both(memory).adelete_memory(first.id)
 
 
 @pytest.mark.parametrize("storage", ["json", "hash"])
 async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing(
-    make: Make, bare: redis.Redis, do: Do, storage: str, caplog: pytest.LogCaptureFixture
+    make: Make, bare: redis.Redis, both: Both, storage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory = make(storage=storage)
-    result = await do(memory, "remember", "green tea", user="alice")
+    result = await both(memory).aremember("green tea", user="alice")
     vector = [1.0] * 256
     good: dict[str, Any] = {"text": "tea", "user": "alice", "namespace": "default", "kind": "episodic"}
     good |= {"source_thread": "", "created_ts": 5, "hit_count": 0}
@@ -227,19 +230,19 @@ async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing
             bare.hset(f"agent:mem:{name}", mapping={**document, "embedding": embedding})
     bare.set("agent:mem:string", "x")
     with caplog.at_level(logging.WARNING):
-        found = await do(memory, "recall", "tea", user="alice", distance_threshold=None, k=10)
+        found = await both(memory).arecall("tea", user="alice", distance_threshold=None, k=10)
         assert [one.id for one in found] == [result.id]
         assert all(f"agent:mem:{name}" in caplog.text for name in bad)
         caplog.clear()
-        assert [one.id for one in await do(memory, "list_memories", user="alice")] == [result.id]
+        assert [one.id for one in await both(memory).alist_memories(user="alice")] == [result.id]
         assert all(f"agent:mem:{name}" in caplog.text for name in bad)
     for name in bad:
         with pytest.raises(StoreError, match=f"agent:mem:{name}"):
-            await do(memory, "get", name)
+            await both(memory).aget(name)
     with pytest.raises(WrongKeyTypeError):
-        await do(memory, "get", "string")
+        await both(memory).aget("string")
     with pytest.raises(WrongKeyTypeError):
-        await do(memory, "delete_memory", "string")
+        await both(memory).adelete_memory("string")
     assert bare.exists(*(f"agent:mem:{name}" for name in [*bad, "string"])) == len(bad) + 1
 
 
@@ -275,21 +278,21 @@ def plain_server() -> Iterator[EmbeddedRedis]:
 
 
 async def test_a_server_without_search_is_an_error_that_says_what_to_use(
-    plain_server: EmbeddedRedis, do: Do
+    plain_server: EmbeddedRedis, both: Both
 ) -> None:
     async with LongTermMemory(plain_server.url, embeddings=WordEmbeddings()) as memory:
-        for method, arguments in [
-            ("remember", ("tea",)),
-            ("recall", ("tea",)),
-            ("remember_many", (["tea"],)),
-            ("list_memories", ()),
-        ]:
+        calls: list[Call] = [
+            lambda: both(memory).aremember("tea", user="alice"),
+            lambda: both(memory).arecall("tea", user="alice"),
+            lambda: both(memory).aremember_many(["tea"], user="alice"),
+            lambda: both(memory).alist_memories(user="alice"),
+            lambda: both(memory).aget("m1"),
+            lambda: both(memory).adelete_memory("m1"),
+            lambda: both(memory).aforget_user("alice"),
+            lambda: both(memory).acreate_index(),
+        ]
+        for call in calls:
             with pytest.raises(SearchUnavailableError, match="Redis 8"):
-                await do(memory, method, *arguments, user="alice")
-        for method, argument in [("get", "m1"), ("delete_memory", "m1"), ("forget_user", "alice")]:
-            with pytest.raises(SearchUnavailableError, match="Redis 8"):
-                await do(memory, method, argument)
-        with pytest.raises(SearchUnavailableError, match="Redis 8"):
-            await do(memory, "create_index")
+                await call()
     with redis.Redis.from_url(plain_server.url) as bare:
         assert bare.keys("*") == []

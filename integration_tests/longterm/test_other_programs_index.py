@@ -13,7 +13,7 @@ import redis
 from redis.commands.search.field import NumericField, TagField, TextField, VectorField
 from redis.commands.search.index_definition import IndexDefinition, IndexType
 
-from integration_tests.conftest import Do, before_each_batch
+from integration_tests.conftest import Both, Call, before_each_batch
 from integration_tests.longterm.conftest import Make
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
@@ -92,14 +92,18 @@ def memory(make: Make, guide: Guide) -> LongTermMemory:
 
 @pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
 async def test_the_guides_index_is_refused_with_what_differs_and_what_to_do(
-    memory: LongTermMemory, guide: Guide, bare: redis.Redis, do: Do, algorithm: str
+    memory: LongTermMemory, guide: Guide, bare: redis.Redis, both: Both, algorithm: str
 ) -> None:
     guide.create_index(algorithm=algorithm)
     guide.remember("m1", "green tea", "alice")
     before = guide.documents()
-    for method, argument in [("recall", "tea"), ("remember", "red car")]:
+    calls: list[Call] = [
+        lambda: both(memory).arecall("tea", user="alice"),
+        lambda: both(memory).aremember("red car", user="alice"),
+    ]
+    for call in calls:
         with pytest.raises(IndexMismatchError) as raised:
-            await do(memory, method, argument, user="alice")
+            await call()
         said = str(raised.value)
         assert "stop words: is the server's own, wanted none" in said
         assert "CASESENSITIVE" in said
@@ -112,68 +116,68 @@ async def test_the_guides_index_is_refused_with_what_differs_and_what_to_do(
 
 @pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
 async def test_rebuilt_the_guides_memories_are_recalled_known_listed_and_forgotten(
-    memory: LongTermMemory, guide: Guide, do: Do, algorithm: str
+    memory: LongTermMemory, guide: Guide, both: Both, algorithm: str
 ) -> None:
     guide.create_index(algorithm=algorithm)
     guide.remember("m1", "green tea", "alice", source_thread="t1")
     guide.remember("m2", "red car", "bob", kind="semantic")
     before = guide.documents()
-    done = await do(memory, "rebuild_index")
+    done = await both(memory).arebuild_index()
     assert (done.documents, done.failures, done.unreadable, done.rewritten) == (2, 0, 0, 0)
     assert guide.documents() == before
-    (found,) = await do(memory, "recall", "tea", user="alice")
+    (found,) = await both(memory).arecall("tea", user="alice")
     assert (found.id, found.text, found.user, found.namespace, found.kind, found.source_thread) == (
         *("m1", "green tea", "alice", "default", "episodic", "t1"),
     )
     assert (found.hit_count, found.created_ts, found.metadata) == (3, 1715990400.12, {})
-    assert (await do(memory, "remember", "green tea", user="alice")).id == "m1"
-    assert (await do(memory, "get", "m1")).ttl_seconds > 5000
-    assert [one.id for one in await do(memory, "list_memories", user="bob")] == ["m2"]
-    assert await do(memory, "forget_user", "alice") == 1
-    assert await do(memory, "delete_memory", "m2", user="bob")
+    assert (await both(memory).aremember("green tea", user="alice")).id == "m1"
+    assert (await both(memory).aget("m1")).ttl_seconds > 5000
+    assert [one.id for one in await both(memory).alist_memories(user="bob")] == ["m2"]
+    assert await both(memory).aforget_user("alice") == 1
+    assert await both(memory).adelete_memory("m2", user="bob")
 
 
 async def test_memories_of_odd_users_are_found_once_they_are_rewritten(
-    memory: LongTermMemory, guide: Guide, bare: redis.Redis, do: Do
+    memory: LongTermMemory, guide: Guide, bare: redis.Redis, both: Both
 ) -> None:
     guide.create_index()
     for number, user in enumerate(["alice", *ODD]):
         guide.remember(f"m{number}", "green tea", user, namespace=user, source_thread=user, kind=user)
-    done = await do(memory, "rebuild_index")
+    done = await both(memory).arebuild_index()
     assert (done.documents, done.failures, done.unreadable) == (10, 0, 0)
     assert done.rewritten == 8, "ALICE stands as it is"
-    again = await do(memory, "rebuild_index")
+    again = await both(memory).arebuild_index()
     assert (again.documents, again.rewritten) == (10, 0)
     for number, user in enumerate(["alice", *ODD]):
         scope = {"user": user, "namespace": user, "kind": user}
-        (found,) = await do(memory, "recall", "tea", **scope)
+        (found,) = await both(memory).arecall("tea", **scope)
         assert (found.id, found.source_thread, found.hit_count) == (f"m{number}", user, 3)
         assert 4900 < bare.ttl(f"agent:mem:m{number}") <= 5000
-        assert (await do(memory, "remember", "green tea", **scope)).id == f"m{number}"
-        assert await do(memory, "forget_user", user) == 1
+        assert (await both(memory).aremember("green tea", **scope)).id == f"m{number}"
+        assert await both(memory).aforget_user(user) == 1
 
 
 async def test_what_is_ours_stays_as_it_is_beside_the_guides(
-    memory: LongTermMemory, guide: Guide, do: Do
+    memory: LongTermMemory, guide: Guide, both: Both
 ) -> None:
-    ours = await do(memory, "remember", "green tea", user="Alice Smith", source_thread="a b")
+    ours = await both(memory).aremember("green tea", user="Alice Smith", source_thread="a b")
     before = guide.documents()
     guide.remember("m1", "red car", "alice", namespace="at work")
-    done = await do(memory, "rebuild_index")
+    done = await both(memory).arebuild_index()
     assert (done.documents, done.rewritten) == (2, 1)
     assert guide.documents().items() >= before.items()
-    (found,) = await do(memory, "recall", "tea", user="Alice Smith")
+    (found,) = await both(memory).arecall("tea", user="Alice Smith")
     assert (found.id, found.source_thread) == (ours.id, "a b")
-    (found,) = await do(memory, "recall", "car", user="alice", namespace="at work")
+    (found,) = await both(memory).arecall("car", user="alice", namespace="at work")
     assert found.id == "m1"
 
 
 async def test_until_then_no_scope_meets_what_the_guide_wrote_for_another(
-    memory: LongTermMemory, guide: Guide, bare: redis.Redis, do: Do, searches_in_scripts: bool
+    memory: LongTermMemory, guide: Guide, bare: redis.Redis, both: Both, searches_in_scripts: bool
 ) -> None:
     """The index splits raw values at commas and trims them, so that they look like others' there."""
-    await do(memory, "create_index")
-    memory.index.searches_in_scripts = searches_in_scripts
+    await both(memory).acreate_index()
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     for number, user in enumerate(ODD):
         newest = {"created_ts": 4e9 + number}
         guide.remember(f"m{number}", "green tea", user, **newest)
@@ -181,20 +185,20 @@ async def test_until_then_no_scope_meets_what_the_guide_wrote_for_another(
         guide.remember(f"k{number}", "green tea", "alice", kind=f"episodic,{user}", **newest)
     before = guide.documents()
     scope = {"user": "alice", "kind": "episodic"}
-    assert await do(memory, "recall", "tea", **scope) == []
-    result = await do(memory, "remember", "green tea", **scope)
+    assert await both(memory).arecall("tea", **scope) == []
+    result = await both(memory).aremember("green tea", **scope)
     assert not result.deduped
-    assert [one.id for one in await do(memory, "recall", "tea", k=1, **scope)] == [result.id]
-    assert [one.id for one in await do(memory, "list_memories", limit=1, **scope)] == [result.id]
-    again = await do(memory, "remember", "green tea", **scope)
+    assert [one.id for one in await both(memory).arecall("tea", k=1, **scope)] == [result.id]
+    assert [one.id for one in await both(memory).alist_memories(limit=1, **scope)] == [result.id]
+    again = await both(memory).aremember("green tea", **scope)
     assert (again.id, again.deduped) == (result.id, True)
     assert guide.documents().items() >= before.items()
-    assert await do(memory, "forget_user", "alice") >= 1
+    assert await both(memory).aforget_user("alice") >= 1
     assert guide.documents().keys() >= {f"agent:mem:m{number}".encode() for number in range(len(ODD))}
 
 
 async def test_what_the_new_index_cannot_take_is_counted_named_and_left(
-    memory: LongTermMemory, guide: Guide, do: Do, caplog: pytest.LogCaptureFixture
+    memory: LongTermMemory, guide: Guide, both: Both, caplog: pytest.LogCaptureFixture
 ) -> None:
     guide.create_index()
     guide.remember("good", "green tea", "alice")
@@ -202,49 +206,49 @@ async def test_what_the_new_index_cannot_take_is_counted_named_and_left(
     guide.remember("countless", "green tea", "alice", hit_count="many")
     before = guide.documents()
     with caplog.at_level(logging.WARNING):
-        done = await do(memory, "rebuild_index")
+        done = await both(memory).arebuild_index()
     assert (done.documents, done.failures, done.unreadable) == (1, 2, 1)
     assert "agent:mem:countless" in caplog.text
     assert guide.documents() == before
-    assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["good"]
+    assert [one.id for one in await both(memory).arecall("tea", user="alice")] == ["good"]
 
 
 @pytest.mark.parametrize("other", ["prefix", "storage"])
 async def test_an_index_over_other_documents_is_never_rebuilt(
-    make: Make, guide: Guide, bare: redis.Redis, do: Do, other: str
+    make: Make, guide: Guide, bare: redis.Redis, both: Both, other: str
 ) -> None:
     guide.create_index(prefix="theirs:" if other == "prefix" else "agent:mem:")
     guide.remember("m1", "green tea", "Alice Smith")
     before = (guide.documents(), guide.fields())
     storage = guide.storage if other == "prefix" else {"json": "hash", "hash": "json"}[guide.storage]
     with pytest.raises(IndexMismatchError, match=f"{other}: is "):
-        await do(make(storage=storage), "rebuild_index")
+        await both(make(storage=storage)).arebuild_index()
     assert (guide.documents(), guide.fields()) == before
-    assert not bare.exists("agentmem:idx:filling")
+    assert not bare.exists("agentmem:idx:backfilling")
 
 
 @pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
 async def test_an_index_of_either_algorithm_and_with_further_fields_serves_as_it_is(
-    make: Make, guide: Guide, bare: redis.Redis, do: Do, algorithm: str
+    make: Make, guide: Guide, bare: redis.Redis, both: Both, algorithm: str
 ) -> None:
     guide.create_index(algorithm=algorithm, exact=True)
     guide.remember("m1", "green tea", "alice")
     for ours in ("hnsw", "flat"):
         memory = make(storage=guide.storage, algorithm=ours)
-        assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["m1"]
-        assert (await do(memory, "remember", "green tea", user="alice")).id == "m1"
-        assert algorithm in (await do(memory, "index_info"))["shape"]["embedding"]
+        assert [one.id for one in await both(memory).arecall("tea", user="alice")] == ["m1"]
+        assert (await both(memory).aremember("green tea", user="alice")).id == "m1"
+        assert algorithm in (await both(memory).aindex_info())["schema"]["embedding"]
     other = {"HNSW": "flat", "FLAT": "hnsw"}[algorithm]
-    await do(make(storage=guide.storage, algorithm=other), "rebuild_index")
-    assert other.upper() in (await do(memory, "index_info"))["shape"]["embedding"]
-    assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["m1"]
+    await both(make(storage=guide.storage, algorithm=other)).arebuild_index()
+    assert other.upper() in (await both(memory).aindex_info())["schema"]["embedding"]
+    assert [one.id for one in await both(memory).arecall("tea", user="alice")] == ["m1"]
 
 
-async def test_without_an_index_one_is_made(memory: LongTermMemory, guide: Guide, do: Do) -> None:
+async def test_without_an_index_one_is_made(memory: LongTermMemory, guide: Guide, both: Both) -> None:
     guide.remember("m1", "green tea", "Alice Smith")
-    done = await do(memory, "rebuild_index")
+    done = await both(memory).arebuild_index()
     assert (done.documents, done.rewritten) == (1, 1)
-    assert [one.id for one in await do(memory, "recall", "tea", user="Alice Smith")] == ["m1"]
+    assert [one.id for one in await both(memory).arecall("tea", user="Alice Smith")] == ["m1"]
 
 
 @pytest.mark.timeout(100)
@@ -266,11 +270,11 @@ def test_others_wait_while_the_index_is_rebuilt(url: str, bare: redis.Redis) -> 
     ):
         rebuilding = threading.Thread(target=first.rebuild_index)
         rebuilding.start()
-        wait_until(lambda: bare.exists("agentmem:idx:filling"))
+        wait_until(lambda: bare.exists("agentmem:idx:backfilling"))
         again = [second.remember("x", user="u", embedding=numbers[at].tolist()) for at in (9, 1999, 3999)]
         assert [result.id for result in again] == ["m9", "m1999", "m3999"]
         rebuilding.join()
-        assert not bare.exists("agentmem:idx:filling")
+        assert not bare.exists("agentmem:idx:backfilling")
         assert second.index_info()["documents"] == 4000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,13 +27,13 @@ def remember_op(memory: LongTermMemory, text: str, **about: Any) -> Op[Any]:
 
 def field(memory: LongTermMemory, bare: redis.Redis, id: str, name: str) -> str:
     """What stands in a document, as text."""
-    if memory.storage == "hash":
+    if memory.config.storage == "hash":
         return str(bare.hget(f"agent:mem:{id}", name).decode())
     return bare.execute_command("JSON.GET", f"agent:mem:{id}", f"$.{name}").decode().strip('[]"')
 
 
 def write(memory: LongTermMemory, bare: redis.Redis, id: str, name: str, value: str) -> None:
-    if memory.storage == "hash":
+    if memory.config.storage == "hash":
         bare.hset(f"agent:mem:{id}", name, value)
     else:
         as_json = value if value[0].isdigit() else f'"{value}"'
@@ -43,7 +44,7 @@ def write(memory: LongTermMemory, bare: redis.Redis, id: str, name: str, value: 
 def test_a_lock_that_ran_out_is_not_taken_from_its_next_holder(
     memory: LongTermMemory, bare: redis.Redis, what: str
 ) -> None:
-    memory.index.searches_in_scripts = False
+    memory.index.knowledge.searches_in_scripts = False
 
     def act(batch: Batch) -> None:
         for lock in bare.scan_iter("agentmem:idx:lock:*"):
@@ -58,7 +59,7 @@ def test_a_lock_that_ran_out_is_not_taken_from_its_next_holder(
 
 
 def test_a_lock_is_given_back_at_once(memory: LongTermMemory, bare: redis.Redis) -> None:
-    memory.index.searches_in_scripts = False
+    memory.index.knowledge.searches_in_scripts = False
     seen: list[bool] = []
     op = remember_op(memory, "green tea")
     memory.transport.run(before_each_batch(op, lambda _: seen.append(bool(bare.keys("agentmem:idx:lock:*")))))
@@ -69,7 +70,7 @@ def test_a_lock_is_given_back_at_once(memory: LongTermMemory, bare: redis.Redis)
 def test_a_memory_that_goes_while_it_is_found_to_be_known_is_stored(
     memory: LongTermMemory, bare: redis.Redis
 ) -> None:
-    memory.index.searches_in_scripts = False
+    memory.index.knowledge.searches_in_scripts = False
     known = memory.remember("green tea", user="alice")
 
     def act(batch: Batch) -> None:
@@ -88,7 +89,7 @@ def test_a_memory_that_goes_while_it_is_found_to_be_known_is_stored(
 def test_a_memory_that_turns_unreadable_while_it_is_found_is_not_counted(
     memory: LongTermMemory, bare: redis.Redis, name: str, value: str
 ) -> None:
-    memory.index.searches_in_scripts = False
+    memory.index.knowledge.searches_in_scripts = False
     memory.remember("green tea", user="alice", id="x")
 
     def act(batch: Batch) -> None:
@@ -104,7 +105,7 @@ def test_a_memory_that_moves_to_another_scope_while_it_is_found_is_not_counted_t
     memory: LongTermMemory, bare: redis.Redis, other: dict[str, str], searches_in_scripts: bool
 ) -> None:
     """Nor is one that the index finds in this scope although it is of another, as it splits at commas."""
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     ((name, value),) = other.items()
     memory.remember("green tea", user="alice", id="x")
     write(memory, bare, "x", name, f"{field(memory, bare, 'x', name)},{value}")
@@ -119,7 +120,7 @@ def test_a_memory_that_moves_to_another_scope_while_it_is_found_is_not_counted_t
 def test_what_cannot_be_read_is_not_counted(
     memory: LongTermMemory, bare: redis.Redis, name: str, value: str, searches_in_scripts: bool
 ) -> None:
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     memory.remember("green tea", user="alice", id="x", ttl_seconds=500)
     before = bare.dump("agent:mem:x")
     write(memory, bare, "x", name, value)
@@ -148,7 +149,7 @@ def test_a_memory_has_the_servers_time_to_the_microsecond(memory: LongTermMemory
 def test_the_nearest_that_is_known_is_told_with_its_distance(
     memory: LongTermMemory, searches_in_scripts: bool
 ) -> None:
-    memory.index.searches_in_scripts = searches_in_scripts
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     first = memory.remember("a", user="alice", embedding=[1.0, 0.0] + [0.0] * 254)
     near = memory.remember("b", user="alice", embedding=[1.0, 0.1] + [0.0] * 254)
     assert (near.id, near.deduped) == (first.id, True)
@@ -160,8 +161,8 @@ def test_the_nearest_that_is_known_is_told_with_its_distance(
 
 def test_a_distance_is_compared_as_a_number(memory: LongTermMemory, searches_in_scripts: bool) -> None:
     """As texts, 1e-05 would be more than 0.2."""
-    memory.index.searches_in_scripts = searches_in_scripts
-    memory.dedup_threshold = 0.2
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
+    memory.config = replace(memory.config, dedup_threshold=0.2)
     first = memory.remember("a", user="alice", embedding=[1.0, 0.0] + [0.0] * 254)
     near = memory.remember("b", user="alice", embedding=[1.0, 0.004] + [0.0] * 254)
     assert (near.id, near.deduped) == (first.id, True)
@@ -174,13 +175,13 @@ def test_an_id_keeps_the_life_it_is_given(memory: LongTermMemory, bare: redis.Re
         assert least <= bare.ttl("agent:mem:x") <= most
 
 
-def test_a_filling_index_is_waited_for_by_what_looks(
+def test_a_backfilling_index_is_waited_for_by_what_looks(
     make: Make, bare: redis.Redis, counting: Counting
 ) -> None:
     memory = make()
     memory.create_index()
-    bare.set("agentmem:idx:filling", 1, ex=60)
+    bare.set("agentmem:idx:backfilling", 1, ex=60)
     before = counting.round_trips
     memory.remember("green tea", user="alice")
     assert counting.round_trips - before >= 3, "refused, looked at the index, stored"
-    assert not bare.exists("agentmem:idx:filling")
+    assert not bare.exists("agentmem:idx:backfilling")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 import redis
 import redis.asyncio
 
-from integration_tests.conftest import Counting, Do
+from integration_tests.conftest import Both, Counting
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.errors import EmbeddingError, IndexMismatchError
@@ -27,27 +28,31 @@ def looks(bare: redis.Redis) -> int:
     return int(bare.info("commandstats").get("cmdstat_FT.INFO", {"calls": 0})["calls"])
 
 
-async def test_a_second_object_of_a_url_recalls_in_one_round_trip(url: str, do: Do) -> None:
+async def test_a_second_object_of_a_url_recalls_in_one_round_trip(url: str, both: Both) -> None:
     async with LongTermMemory(url, embeddings=WordEmbeddings()) as first:
-        await do(first, "remember", "green tea", user="alice")
-        for method, argument in [("recall", "tea"), ("remember", "red car"), ("remember_many", ["blue sky"])]:
+        await both(first).aremember("green tea", user="alice")
+        calls: list[Callable[[LongTermMemory], Awaitable[Any]]] = [
+            lambda second: both(second).arecall("tea", user="alice"),
+            lambda second: both(second).aremember("red car", user="alice"),
+            lambda second: both(second).aremember_many(["blue sky"], user="alice"),
+        ]
+        for call in calls:
             counting = Counting(SharedConnection(url))
-            second = LongTermMemory(transport=counting.transport, embeddings=WordEmbeddings())
-            await do(second, method, argument, user="alice")
+            await call(LongTermMemory(transport=counting.transport, embeddings=WordEmbeddings()))
             assert counting.round_trips == 1
             await counting.transport.aclose()
 
 
 async def test_a_memory_for_each_request_never_asks_about_the_index(
-    url: str, bare: redis.Redis, do: Do
+    url: str, bare: redis.Redis, both: Both
 ) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings()) as kept:
-        await do(kept.long_term, "remember", "green tea", user="alice")
+        await both(kept.long_term).aremember("green tea", user="alice")
         bare.config_resetstat()
         for _ in range(5):
             async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
-                assert len(await do(memory.long_term, "recall", "tea", user="alice")) == 1
-                assert len(await do(memory.long_term, "list_memories", user="alice")) == 1
+                assert len(await both(memory.long_term).arecall("tea", user="alice")) == 1
+                assert len(await both(memory.long_term).alist_memories(user="alice")) == 1
         assert looks(bare) == 0
 
 
@@ -84,63 +89,63 @@ def test_it_is_gone_with_the_connection(url: str, bare: redis.Redis) -> None:
 
 @pytest.mark.parametrize("how", ["flushed", "dropped by another program", "dropped by another object"])
 async def test_an_index_that_is_gone_is_noticed(
-    transport: SharedConnection, bare: redis.Redis, do: Do, how: str
+    transport: SharedConnection, bare: redis.Redis, both: Both, how: str
 ) -> None:
     first = memory_on(transport)
-    await do(first, "remember", "green tea", user="alice")
+    await both(first).aremember("green tea", user="alice")
     if how == "flushed":
         bare.flushall()
     elif how == "dropped by another program":
         bare.execute_command("FT.DROPINDEX", "agentmem:idx")
     else:
-        await do(memory_on(transport), "drop_index")
-    found = await do(memory_on(transport), "recall", "tea", user="alice")
+        await both(memory_on(transport)).adrop_index()
+    found = await both(memory_on(transport)).arecall("tea", user="alice")
     assert len(found) == (how != "flushed")
-    await do(first, "remember", "green tea", user="alice")
-    assert len(await do(memory_on(transport), "recall", "tea", user="alice")) == 1
+    await both(first).aremember("green tea", user="alice")
+    assert len(await both(memory_on(transport)).arecall("tea", user="alice")) == 1
 
 
 async def test_after_a_flush_another_model_is_welcome(
-    transport: SharedConnection, bare: redis.Redis, do: Do
+    transport: SharedConnection, bare: redis.Redis, both: Both
 ) -> None:
-    await do(memory_on(transport), "remember", "green tea", user="alice")
+    await both(memory_on(transport)).aremember("green tea", user="alice")
     bare.flushall()
     other = memory_on(transport, size=8)
-    assert not (await do(other, "remember", "green tea", user="alice")).deduped
-    assert (await do(other, "index_info"))["dimensions"] == 8
+    assert not (await both(other).aremember("green tea", user="alice")).deduped
+    assert (await both(other).aindex_info())["dimensions"] == 8
     with pytest.raises(EmbeddingError, match="takes 8"):
-        await do(other, "remember", "tea", user="alice", embedding=[1.0])
+        await both(other).aremember("tea", user="alice", embedding=[1.0])
 
 
 async def test_another_model_and_other_settings_are_checked_all_the_same(
-    transport: SharedConnection, do: Do
+    transport: SharedConnection, both: Both
 ) -> None:
     first = memory_on(transport)
-    await do(first, "remember", "green tea", user="alice")
+    await both(first).aremember("green tea", user="alice")
     for options in ({"size": 8}, {"storage": "hash"}, {"key_prefix": "x:"}, {"vector_type": "float16"}):
         with pytest.raises(IndexMismatchError):
-            await do(memory_on(transport, **options), "recall", "tea", user="alice")
-    assert await do(first, "recall", "tea", user="alice")
-    assert await do(memory_on(transport, index_name="y:idx", key_prefix="y:"), "recall", "a", user="b") == []
+            await both(memory_on(transport, **options)).arecall("tea", user="alice")
+    assert await both(first).arecall("tea", user="alice")
+    assert await both(memory_on(transport, index_name="y:idx", key_prefix="y:")).arecall("a", user="b") == []
 
 
 @pytest.mark.parametrize("dropped_here", [True, False])
 @pytest.mark.parametrize("made_here", [True, False])
 async def test_an_index_that_was_made_anew_is_looked_at_again(
-    transport: SharedConnection, url: str, bare: redis.Redis, do: Do, dropped_here: bool, made_here: bool
+    transport: SharedConnection, url: str, bare: redis.Redis, both: Both, dropped_here: bool, made_here: bool
 ) -> None:
-    await do(memory_on(transport), "remember", "green tea", user="alice")
+    await both(memory_on(transport)).aremember("green tea", user="alice")
     other = memory_on(transport, storage="hash")
     if dropped_here:
-        await do(other, "drop_index")
+        await both(other).adrop_index()
     else:
         bare.execute_command("FT.DROPINDEX", "agentmem:idx")
     if made_here:
-        await do(other, "remember", "red car", user="alice")
+        await both(other).aremember("red car", user="alice")
     elif dropped_here:
         with redis.Redis.from_url(url) as elsewhere:
             memory_on(CallerSuppliedClients(elsewhere), storage="hash").create_index()
     else:
         return  # nobody of this process can know
     with pytest.raises(IndexMismatchError, match="is HASH, wanted JSON"):
-        await do(memory_on(transport), "remember", "green tea", user="alice")
+        await both(memory_on(transport)).aremember("green tea", user="alice")

@@ -69,8 +69,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 @pytest.mark.timeout(600)
 def test_it_works_without_extras_against_a_url(wheel: Path, url: str, tmp_path: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
-    venv.create(tmp_path / "venv", with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True, capture_output=True)
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-compile"]
+    venv.create(tmp_path / "venv", with_pip=False)
+    subprocess.run([*install, wheel], check=True, capture_output=True)
     done = subprocess.run(
         [python, "-W", "error", "-c", USE, url],
         check=False,
@@ -84,9 +85,7 @@ def test_it_works_without_extras_against_a_url(wheel: Path, url: str, tmp_path: 
     shown = subprocess.run([tmp_path / "venv/bin/agentmem"], capture_output=True, text=True, check=False)
     assert (shown.returncode, shown.stdout) == (1, "")
     assert shown.stderr == 'agentmem needs typer and rich: pip install "langchain-agentmem[cli]"\n'
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", f"{wheel}[cli]"], check=True, capture_output=True
-    )
+    subprocess.run([*install, f"{wheel}[cli]"], check=True, capture_output=True)
     shown = subprocess.run(
         [tmp_path / "venv/bin/agentmem", "--version"], capture_output=True, text=True, check=True
     )

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import redis
-from tenacity import stop_after_delay
 
 from integration_tests.listening import Proxy
 from integration_tests.waiting import wait_until
@@ -22,7 +21,6 @@ from langchain_agentmem.core.operations import Op
 from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport.connections import SharedConnection, Transport
-from langchain_agentmem.transport.retries import PACE
 
 
 async def loop_until(predicate: Callable[[], object], seconds: float = 10.0) -> None:
@@ -150,12 +148,6 @@ def run(request: pytest.FixtureRequest) -> Run:
     """Runs an operation on a transport, synchronously or asynchronously."""
     function: Run = request.param
     return function
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gives up after 0.3 s, for tests that are not about how long."""
-    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.3))
 
 
 Open = Callable[..., SharedConnection]

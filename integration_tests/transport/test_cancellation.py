@@ -33,14 +33,14 @@ async def blocked(plain: Server, count: int) -> None:
 
 async def test_a_cancelled_task_leaves_no_reply_behind(client: Client, plain: Server) -> None:
     async with client.asynchronous(plain.url) as made:
-        handed = CallerSuppliedClients(async_client=made)
+        supplied = CallerSuppliedClients(async_client=made)
         for number in range(3):
             batch: list[Command] = [
                 writes("ECHO", "first"),
                 writes("BLPOP", "queue", 0),
                 writes("ECHO", "last"),
             ]
-            task = asyncio.create_task(handed.arun(commands(*batch)))
+            task = asyncio.create_task(supplied.arun(commands(*batch)))
             await blocked(plain, 1)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -49,7 +49,7 @@ async def test_a_cancelled_task_leaves_no_reply_behind(client: Client, plain: Se
             with plain.client() as other:
                 other.rpush("queue", "late")
                 other.delete("queue")
-            assert await handed.arun(call(writes("ECHO", f"mine {number}"))) == f"mine {number}".encode()
+            assert await supplied.arun(call(writes("ECHO", f"mine {number}"))) == f"mine {number}".encode()
         assert not made.connection_pool._in_use_connections
 
 
@@ -73,8 +73,8 @@ def test_an_interrupt_while_reading_leaves_no_reply_behind(
     client: Client, plain: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with client.sync(plain.url) as made:
-        handed = CallerSuppliedClients(made)
-        handed.run(call(asks("PING")))
+        supplied = CallerSuppliedClients(made)
+        supplied.run(call(asks("PING")))
         connection = made.connection_pool._available_connections[0]
         read, reads = connection.read_response, []
 
@@ -86,9 +86,9 @@ def test_an_interrupt_while_reading_leaves_no_reply_behind(
 
         monkeypatch.setattr(connection, "read_response", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            handed.run(commands(writes("ECHO", "a"), writes("ECHO", "b"), writes("ECHO", "c")))
+            supplied.run(commands(writes("ECHO", "a"), writes("ECHO", "b"), writes("ECHO", "c")))
         assert not made.connection_pool._in_use_connections
-        assert handed.run(call(writes("ECHO", "mine"))) == b"mine"
+        assert supplied.run(call(writes("ECHO", "mine"))) == b"mine"
 
 
 async def test_operations_are_closed_whatever_happens(plain: Server, connected: Open) -> None:

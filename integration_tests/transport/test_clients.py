@@ -1,4 +1,4 @@
-"""Any redis-py client gives the same results, and is left as it was handed in."""
+"""Any redis-py client gives the same results, and is left as the caller supplied it."""
 
 from __future__ import annotations
 
@@ -101,23 +101,21 @@ async def test_working_memory_reads_and_writes_the_same(
     client: Client, asynchronous: bool, url: str, bare: redis.Redis
 ) -> None:
     thread = f"t-{TEXT}"
-    handed: dict[str, Any] = (
+    supplied: dict[str, Any] = (
         {"async_client": client.asynchronous(url)} if asynchronous else {"client": client.sync(url)}
     )
-    working = WorkingMemory(**handed)
+    working = WorkingMemory(**supplied)
 
-    async def do(method: str, *args: Any) -> Any:
-        return await getattr(working, f"a{method}")(*args)  # runs a sync client in a thread
-
-    assert await do("append", thread, MESSAGES) == 2
-    state = await do("load", thread)
+    # A sync client runs in a thread.
+    assert await working.aappend(thread, MESSAGES) == 2
+    state = await working.aload(thread)
     assert state.messages == MESSAGES
-    assert await do("messages", thread) == MESSAGES
-    assert (await do("set_goal", thread, TEXT)).goal == TEXT
-    assert await do("list_threads") == [thread]
+    assert await working.amessages(thread) == MESSAGES
+    assert (await working.aset_goal(thread, TEXT)).goal == TEXT
+    assert await working.alist_threads() == [thread]
     assert bare.hget(f"agent:session:{thread}".encode(), "goal") == TEXT.encode()
-    assert await do("delete", thread)
-    await (handed["async_client"].aclose() if asynchronous else asyncio.to_thread(handed["client"].close))
+    assert await working.adelete(thread)
+    await (supplied["async_client"].aclose() if asynchronous else asyncio.to_thread(supplied["client"].close))
 
 
 async def test_replies_are_undecoded_and_complete(client: Client, asynchronous: bool, url: str) -> None:
@@ -216,7 +214,7 @@ def settings_of(client: Any) -> tuple[Any, ...]:
     return copy.copy(kwargs), dict(client.response_callbacks), client.get_encoder().decode_responses
 
 
-async def test_a_handed_client_is_neither_changed_nor_closed(url: str) -> None:
+async def test_a_caller_supplied_client_is_neither_changed_nor_closed(url: str) -> None:
     with redis.Redis.from_url(url, decode_responses=True, encoding="latin-1") as client:
         async with redis.asyncio.Redis.from_url(url, decode_responses=True) as async_client:
             client.set("k", "v")
@@ -265,8 +263,8 @@ async def test_sync_calls_need_a_sync_client(url: str) -> None:
 
 async def test_a_sync_client_serves_async_calls_without_blocking_the_loop(plain: Server) -> None:
     with plain.client() as client, plain.client() as other:
-        handed = CallerSuppliedClients(client)
-        waiting = asyncio.create_task(handed.arun(call(writes("BLPOP", "queue", 20))))
+        supplied = CallerSuppliedClients(client)
+        waiting = asyncio.create_task(supplied.arun(call(writes("BLPOP", "queue", 20))))
         # The loop goes on while the call waits; if it did not, nobody would push.
         await loop_until(lambda: other.info("clients")["blocked_clients"])
         other.rpush("queue", "x")

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 import redis
 from langchain_core.messages import HumanMessage
+from tenacity import stop_after_delay
 
 from integration_tests.listening import Proxy
 from integration_tests.transport.conftest import Open, Run, Server, StartServer, free_port
@@ -30,6 +31,7 @@ from langchain_agentmem.errors import (
     WrongKeyTypeError,
 )
 from langchain_agentmem.transport.connections import CallerSuppliedClients, SharedConnection
+from langchain_agentmem.transport.drivers import PACE
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 SECRET = "s3cr3t@:/?#é"
@@ -59,6 +61,7 @@ def raises(kind: type[AgentMemoryError], *, within: float = 3.5, match: str | No
     assert QUOTED not in shown
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_nobody_listens(connected: Open, run: Run) -> None:
     transport = connected(f"redis://user:{QUOTED}@127.0.0.1:{free_port()}/0")
     with raises(StoreConnectionError, match="127.0.0.1"):
@@ -168,13 +171,16 @@ async def test_a_key_of_another_type(plain: Server, connected: Open, run: Run) -
         assert client.get("agent:session:t1") == b"mine"
 
 
-async def test_a_server_that_takes_no_more_clients(plain: Server, connected: Open, run: Run) -> None:
+async def test_a_server_that_takes_no_more_clients(
+    plain: Server, connected: Open, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with plain.client() as client, plain.client() as idle:
         idle.ping()
         client.config_set("maxclients", 2)
         try:
             transport = connected(plain.url)
-            with raises(StoreConnectionError, match="127.0.0.1"):
+            with monkeypatch.context() as impatient, raises(StoreConnectionError, match="127.0.0.1"):
+                impatient.setitem(PACE, "stop", stop_after_delay(0.1))
                 await run(transport, append(transport))
             release = threading.Timer(0.2, idle.close)
             release.start()
@@ -188,14 +194,14 @@ async def test_a_server_that_takes_no_more_clients(plain: Server, connected: Ope
 async def test_a_pool_without_a_connection_left(plain: Server, run: Run) -> None:
     with plain.client(max_connections=1) as client:
         async with redis.asyncio.Redis(port=plain.port, max_connections=1) as async_client:
-            handed = CallerSuppliedClients(client, async_client)
+            supplied = CallerSuppliedClients(client, async_client)
             taken = client.connection_pool.get_connection()
             async_taken = await async_client.connection_pool.get_connection()
             with raises(StoreConnectionError, match="in use"):
-                await run(handed, call(asks("PING")))
+                await run(supplied, call(asks("PING")))
             client.connection_pool.release(taken)
             await async_client.connection_pool.release(async_taken)
-            assert await run(handed, call(asks("PING"))) == b"PONG"
+            assert await run(supplied, call(asks("PING"))) == b"PONG"
 
 
 async def test_a_connection_that_breaks_off_inside_a_reply(

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both, Call
 from integration_tests.listening import Listener
 from integration_tests.transport.conftest import Open, Run
 from integration_tests.transport.test_clients import HIREDIS, PYTHON
@@ -31,7 +31,7 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.transport.connections import CallerSuppliedClients, Transport
 
-SECONDS = 0.5
+SECONDS = 0.3
 SECRET = "s3cr3tPassw0rd"
 HELLO = b"%2\r\n$5\r\nproto\r\n:3\r\n$7\r\nversion\r\n$5\r\n8.0.0\r\n"
 
@@ -279,32 +279,31 @@ WRONG = (
 
 @pytest.mark.parametrize("answer", WRONG, ids=repr)
 async def test_replies_of_the_wrong_type_are_an_error_of_the_packages_own(
-    fake: FakeRedis, connected: Open, do: Do, answer: bytes
+    fake: FakeRedis, connected: Open, both: Both, answer: bytes
 ) -> None:
     fake.honest()
     transport = connected(f"redis://127.0.0.1:{fake.port}?protocol=3", 1.0)
     working, events = WorkingMemory(transport=transport), EventLog(transport=transport)
     memories = LongTermMemory(transport=transport, embeddings=WordEmbeddings(4))
-    calls: list[tuple[Any, ...]] = [
-        (working, "append_turn", "t", "user", "x"),
-        (working, "load", "t"),
-        (working, "messages", "t"),
-        (working, "set_goal", "t", "x"),
-        (working, "list_threads"),
-        (working, "forget_user", "alice"),
-        (events, "record", "t", "note"),
-        (events, "recent", "t"),
-        (memories, "get", "x"),
-        (memories, "index_info"),
-        (memories, "recall", "tea"),
+    calls: list[Call] = [
+        lambda: both(working).aappend_turn("t", "user", "x"),
+        lambda: both(working).aload("t"),
+        lambda: both(working).amessages("t"),
+        lambda: both(working).aset_goal("t", "x"),
+        lambda: both(working).alist_threads(),
+        lambda: both(working).aforget_user("alice"),
+        lambda: both(events).arecord("t", "note"),
+        lambda: both(events).arecent("t"),
+        lambda: both(memories).aget("x"),
+        lambda: both(memories).aindex_info(),
+        lambda: both(memories).arecall("tea", user="alice"),
     ]
-    for thing, method, *args in calls:
+    for make in calls:
         fake.answer = answer
-        kwargs = {"user": "alice"} if method == "recall" else {}
         with suppress(AgentMemoryError):
-            await do(thing, method, *args, **kwargs)
+            await make()
     fake.honest()
-    assert await do(transport, "run", call(reads("HGET", "mine", "f"))) == b"mine"
+    assert await both(transport).arun(call(reads("HGET", "mine", "f"))) == b"mine"
 
 
 async def test_an_argument_that_cannot_be_sent(

@@ -13,6 +13,7 @@ import redis
 import upstash_redis
 import upstash_redis.asyncio
 
+from integration_tests.conftest import Both
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem import EventLog, UpstashChatMessageHistory, WorkingMemory
 from langchain_agentmem.core.operations import Op, asks, call, reads, writes
@@ -73,12 +74,12 @@ def test_bytes_that_are_no_utf8_are_read_as_they_are(
 
 
 def test_a_script_that_the_server_does_not_know_is_sent_once_more(
-    emulator: Emulator, run: Run, do: Any
+    emulator: Emulator, run: Run, both: Both
 ) -> None:
     with WorkingMemory(emulator.url, token=emulator.token) as working:
-        asyncio.run(do(working, "append_turn", "t", "user", "one"))
+        asyncio.run(both(working).aappend_turn("t", "user", "one"))
         first = len(emulator.requests)
-        asyncio.run(do(working, "append_turn", "t", "user", "two"))
+        asyncio.run(both(working).aappend_turn("t", "user", "two"))
         assert (first, len(emulator.requests)) == (2, 3)
         assert [turn.content for turn in working.load("t").recent_turns] == ["one", "two"]  # type: ignore[union-attr]
 
@@ -99,6 +100,7 @@ def test_requests_over_the_limit_are_sent_again_for_a_while(
     assert bare.get("n") == b"1"
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_limit_that_stays_is_an_error(connection: SharedConnection, emulator: Emulator, run: Run) -> None:
     for _ in range(200):
         emulator.answer_next(429, b'{"error":"ERR too many requests"}')
@@ -161,7 +163,7 @@ def test_a_token_that_a_proxy_repeats_is_not_shown(
 def test_a_driver_that_is_closed_meanwhile_says_so(emulator: Emulator) -> None:
     connection = SharedConnection(emulator.url, 1.0, emulator.token)
     connection.run(call(asks("PING")))
-    driver = connection._open().driver()
+    driver = connection._open().make_for_threads()
     connection.close()
     with pytest.raises(ConfigurationError, match="closed"):
         driver.run(call(asks("PING")))

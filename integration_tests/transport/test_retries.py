@@ -181,7 +181,7 @@ async def test_scripts_that_were_flushed(plain: Server, connected: Open, run: Ru
         for number in range(3):
             assert await run(transport, append(connected(plain.url), str(number))) == number + 1
             other.script_flush()
-        state = await run(transport, working._set("goal", "t1", "g"))
+        state = await run(transport, working.set_op("goal", "t1", "g"))
     assert (state.goal, state.turn_count) == ("g", 3)  # it read its own write
     assert contents(plain) == list("012")
 

@@ -22,7 +22,7 @@ from langchain_agentmem.core.operations import asks, call, writes
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection
-from langchain_agentmem.transport.retries import PACE
+from langchain_agentmem.transport.drivers import PACE
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 PING = asks("PING")

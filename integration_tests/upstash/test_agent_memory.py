@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import Runnable, RunnableLambda
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import (
@@ -65,14 +65,14 @@ def warm(memory: AgentMemory, emulator: Emulator) -> AgentMemory:
     return memory
 
 
-async def test_a_turn_is_two_requests(warm: AgentMemory, emulator: Emulator, do: Do) -> None:
+async def test_a_turn_is_two_requests(warm: AgentMemory, emulator: Emulator, both: Both) -> None:
     reports: list[ExchangeReport] = []
     chain = warm.wrap(CHAIN, on_exchange=reports.append)
-    await do(chain, "invoke", {"input": "I am allergic to peanuts."}, ids())
+    await both(chain).ainvoke({"input": "I am allergic to peanuts."}, ids())
     assert len(emulator.requests) == 2
     warm.long_term.wait_indexing()  # type: ignore[union-attr]
     emulator.requests.clear()
-    answer = await do(chain, "invoke", {"input": "Am I allergic to something?"}, ids())
+    answer = await both(chain).ainvoke({"input": "Am I allergic to something?"}, ids())
     assert len(emulator.requests) == 2
     assert answer.content == "4 messages: Known:\n- I am allergic to peanuts."
     assert [hit.text for hit in reports[1].recalled] == ["I am allergic to peanuts."]
@@ -80,13 +80,13 @@ async def test_a_turn_is_two_requests(warm: AgentMemory, emulator: Emulator, do:
     assert (reports[1].turn_count, reports[1].failures) == (4, [])
 
 
-async def test_the_three_tiers_hold_the_turn(warm: AgentMemory, bare: redis.Redis, do: Do) -> None:
-    await do(warm.wrap(CHAIN), "invoke", {"input": "I live in Porto."}, ids())
+async def test_the_three_tiers_hold_the_turn(warm: AgentMemory, bare: redis.Redis, both: Both) -> None:
+    await both(warm.wrap(CHAIN)).ainvoke({"input": "I live in Porto."}, ids())
     assert bare.type("t1") == b"list"
     assert isinstance(warm.history("t1"), UpstashChatMessageHistory)
     assert warm.history("t1").messages[0] == HumanMessage("I live in Porto.")
     assert isinstance(warm.long_term, UpstashLongTermMemory)
-    (stored,) = await do(_settled(warm), "list_memories", user="alice")
+    (stored,) = await both(_settled(warm)).alist_memories(user="alice")
     assert (stored.text, stored.kind, stored.source_thread) == ("I live in Porto.", "episodic", "t1")
     assert 604_000 < stored.ttl_seconds <= 604_800
     actions = [event.action for event in warm.events.recent("t1")]
@@ -98,19 +98,19 @@ def _settled(memory: AgentMemory) -> Any:
     return memory.long_term
 
 
-async def test_users_see_only_their_own(warm: AgentMemory, do: Do) -> None:
+async def test_users_see_only_their_own(warm: AgentMemory, both: Both) -> None:
     chain = warm.wrap(CHAIN)
-    await do(chain, "invoke", {"input": "My favourite colour is teal."}, ids(user="alice"))
+    await both(chain).ainvoke({"input": "My favourite colour is teal."}, ids(user="alice"))
     _settled(warm)
-    answer = await do(chain, "invoke", {"input": "What is my favourite colour?"}, ids("t2", "bob"))
+    answer = await both(chain).ainvoke({"input": "What is my favourite colour?"}, ids("t2", "bob"))
     assert "teal" not in answer.content
 
 
-async def test_a_user_is_forgotten_in_every_tier(warm: AgentMemory, bare: redis.Redis, do: Do) -> None:
+async def test_a_user_is_forgotten_in_every_tier(warm: AgentMemory, bare: redis.Redis, both: Both) -> None:
     chain = warm.wrap(CHAIN)
-    await do(chain, "invoke", {"input": "I live in Porto."}, ids("t1", "alice"))
-    await do(chain, "invoke", {"input": "I live in Lyon."}, ids("t2", "bob"))
-    gone = await do(warm, "forget_user", "alice")  # at once: what is not indexed yet is forgotten too
+    await both(chain).ainvoke({"input": "I live in Porto."}, ids("t1", "alice"))
+    await both(chain).ainvoke({"input": "I live in Lyon."}, ids("t2", "bob"))
+    gone = await both(warm).aforget_user("alice")  # at once: what is not indexed yet is forgotten too
     assert (gone.threads, gone.memories) == (["t1"], 1)
     assert gone.events > 0
     assert not [key for key in bare.scan_iter() if b"t1" in key or b"alice" in key]
@@ -118,25 +118,25 @@ async def test_a_user_is_forgotten_in_every_tier(warm: AgentMemory, bare: redis.
 
 
 async def test_a_namespace_is_refused_where_the_data_has_none(
-    warm: AgentMemory, bare: redis.Redis, do: Do
+    warm: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     with pytest.raises(InvalidInputError, match="namespace"):
-        await do(warm.wrap(CHAIN), "invoke", {"input": "x"}, ids(namespace="work"))
+        await both(warm.wrap(CHAIN)).ainvoke({"input": "x"}, ids(namespace="work"))
     assert not bare.exists("t1")
 
 
 async def test_a_chain_goes_on_without_a_memory_that_fails(
-    emulator: Emulator, bare: redis.Redis, do: Do
+    emulator: Emulator, bare: redis.Redis, both: Both
 ) -> None:
     with AgentMemory(emulator.url, token="wrong", on_error="continue") as memory:
-        answer = await do(memory.wrap(CHAIN), "invoke", {"input": "x"}, ids())
+        answer = await both(memory.wrap(CHAIN)).ainvoke({"input": "x"}, ids())
         assert answer.content.startswith("2 messages")
         assert memory.failures > 0
     with (
         AgentMemory(emulator.url, token="wrong") as memory,
         pytest.raises(StoreAuthenticationError, match="refused the token"),
     ):
-        await do(memory.wrap(CHAIN), "invoke", {"input": "x"}, ids())
+        await both(memory.wrap(CHAIN)).ainvoke({"input": "x"}, ids())
 
 
 async def test_the_token_is_nowhere(
@@ -188,10 +188,10 @@ def test_a_token_is_not_sent_to_another_host(emulator: Emulator, monkeypatch: py
         assert memory.working.messages("nobody") == []
 
 
-async def test_an_official_client_is_enough(emulator: Emulator, do: Do) -> None:
+async def test_an_official_client_is_enough(emulator: Emulator, both: Both) -> None:
     client = upstash_redis.Redis(emulator.url, emulator.token)
     with AgentMemory(client=client) as memory:
-        await do(memory.wrap(CHAIN), "invoke", {"input": "hi"}, ids())
+        await both(memory.wrap(CHAIN)).ainvoke({"input": "hi"}, ids())
         assert isinstance(memory.long_term, UpstashLongTermMemory)
     assert client.llen("t1") == 2
     with pytest.raises(ConfigurationError, match="not both"):

@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both
 from langchain_agentmem import AgentMemory, UpstashLongTermMemory
 from langchain_agentmem.core.operations import call, reads
 
@@ -60,48 +60,48 @@ def long_term(memory: AgentMemory) -> UpstashLongTermMemory:
     return memory.long_term
 
 
-async def test_a_conversation(memory: AgentMemory, do: Do) -> None:
+async def test_a_conversation(memory: AgentMemory, both: Both) -> None:
     history = memory.history("t1")
-    await do(history, "add_messages", CONVERSATION)
-    assert await do(history, "get_messages") == CONVERSATION
+    await both(history).aadd_messages(CONVERSATION)
+    assert await both(history).aget_messages() == CONVERSATION
     key = f"{memory.settings.session_list_prefix}t1"
     assert 500 < memory.transport.run(call(reads("TTL", key))) <= 600
-    await do(memory.working, "append", "t1", [HumanMessage("more")], user="alice")
-    state = await do(memory.working, "set_goal", "t1", "be on time")
+    await both(memory.working).aappend("t1", [HumanMessage("more")], user="alice")
+    state = await both(memory.working).aset_goal("t1", "be on time")
     assert (state.goal, state.messages) == ("be on time", [*CONVERSATION, HumanMessage("more")])
-    await do(history, "clear")
-    assert await do(history, "get_messages") == []
+    await both(history).aclear()
+    assert await both(history).aget_messages() == []
 
 
-async def test_what_is_known_about_a_user(memory: AgentMemory, do: Do) -> None:
+async def test_what_is_known_about_a_user(memory: AgentMemory, both: Both) -> None:
     facts = long_term(memory)
-    await do(facts, "create_index")
-    learnt = await do(facts, "remember", "I am allergic to peanuts.", user="alice", kind="semantic")
-    again = await do(facts, "remember", "i am  ALLERGIC to peanuts", user="alice", kind="semantic")
+    await both(facts).acreate_index()
+    learnt = await both(facts).aremember("I am allergic to peanuts.", user="alice", kind="semantic")
+    again = await both(facts).aremember("i am  ALLERGIC to peanuts", user="alice", kind="semantic")
     assert (learnt.deduped, again.deduped, again.id) == (False, True, learnt.id)
-    await do(facts, "remember", "I am allergic to cats.", user="bob", ttl_seconds=600)
+    await both(facts).aremember("I am allergic to cats.", user="bob", ttl_seconds=600)
     assert facts.wait_indexing()
-    (found,) = await do(facts, "recall", "Which allergies to peanuts?", user="alice")
+    (found,) = await both(facts).arecall("Which allergies to peanuts?", user="alice")
     assert (found.text, found.user, found.kind) == ("I am allergic to peanuts.", "alice", "semantic")
-    assert [hit.hit_count for hit in await do(facts, "list_memories", user="alice")] == [1]
-    assert await do(facts, "forget_user", "alice") == 1
-    assert await do(facts, "get", learnt.id) is None
-    assert [hit.user for hit in await do(facts, "list_memories", user="bob")] == ["bob"]
+    assert [hit.hit_count for hit in await both(facts).alist_memories(user="alice")] == [1]
+    assert await both(facts).aforget_user("alice") == 1
+    assert await both(facts).aget(learnt.id) is None
+    assert [hit.user for hit in await both(facts).alist_memories(user="bob")] == ["bob"]
 
 
-async def test_an_event_log(memory: AgentMemory, do: Do) -> None:
-    ids = await do(memory.events, "record_many", [("t1", {"action": str(number)}) for number in range(3)])
-    assert [event.id for event in await do(memory.events, "recent", "t1")] == ids[::-1]
-    assert [event.id for event in await do(memory.events, "after", "t1", ids[0])] == ids[1:]
+async def test_an_event_log(memory: AgentMemory, both: Both) -> None:
+    ids = await both(memory.events).arecord_many([("t1", {"action": str(number)}) for number in range(3)])
+    assert [event.id for event in await both(memory.events).arecent("t1")] == ids[::-1]
+    assert [event.id for event in await both(memory.events).aafter("t1", ids[0])] == ids[1:]
 
 
-async def test_a_chain_that_remembers(memory: AgentMemory, do: Do) -> None:
+async def test_a_chain_that_remembers(memory: AgentMemory, both: Both) -> None:
     chain = memory.wrap(RunnableLambda(lambda inputs: f"known: {inputs['memories']}"))
-    await do(chain, "invoke", {"input": "I live in Porto."}, _ids("t1"))
+    await both(chain).ainvoke({"input": "I live in Porto."}, _ids("t1"))
     assert long_term(memory).wait_indexing()
-    answer = await do(chain, "invoke", {"input": "Do I live in Porto?"}, _ids("t2"))
+    answer = await both(chain).ainvoke({"input": "Do I live in Porto?"}, _ids("t2"))
     assert answer == "known: - I live in Porto."
-    gone = await do(memory, "forget_user", "alice")
+    gone = await both(memory).aforget_user("alice")
     assert (sorted(gone.threads), gone.memories >= 1) == (["t1", "t2"], True)
 
 

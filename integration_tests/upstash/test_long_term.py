@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from integration_tests.conftest import Do, before_each_batch
+from integration_tests.conftest import Both, before_each_batch
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.core.operations import Batch, Command, text
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError, WrongKeyTypeError
@@ -41,7 +41,7 @@ def memory(request: pytest.FixtureRequest, make: Make) -> UpstashLongTermMemory:
     """Where the server allows searches in scripts, and where it does not."""
     memory = make()
     memory.create_index()
-    memory.store.index.searches_in_scripts = request.param
+    memory.store.index.knowledge.searches_in_scripts = request.param
     return memory
 
 
@@ -53,17 +53,17 @@ def stored_by_others(bare: redis.Redis, name: str, **members: Any) -> None:
 
 class TestEveryServer:
     async def test_a_memory_is_stored_recalled_read_and_deleted(
-        self, memory: UpstashLongTermMemory, bare: redis.Redis, do: Do
+        self, memory: UpstashLongTermMemory, bare: redis.Redis, both: Both
     ) -> None:
         before = time.time()
         metadata = {"importance": 0.1, "tags": [], "big": 2**80}
-        result = await do(
-            memory, "remember", "Alice likes green tea", user="alice", source_thread="t 1", metadata=metadata
+        result = await both(memory).aremember(
+            "Alice likes green tea", user="alice", source_thread="t 1", metadata=metadata
         )
         assert (result.deduped, result.existing_distance) == (False, None)
-        await do(memory, "remember", "Alice drives a red car", user="alice", kind="semantic")
-        assert await do(memory, "wait_indexing") is True
-        (found,) = await do(memory, "recall", "who likes tea", user="alice")
+        await both(memory).aremember("Alice drives a red car", user="alice", kind="semantic")
+        assert await both(memory).await_indexing() is True
+        (found,) = await both(memory).arecall("who likes tea", user="alice")
         assert (found.id, found.text, found.user, found.namespace, found.kind, found.source_thread) == (
             *(result.id, "Alice likes green tea", "alice", "default", "episodic", "t 1"),
         )
@@ -71,56 +71,56 @@ class TestEveryServer:
         assert found.distance is None
         assert 0 < found.score < 100
         assert before - 1 < found.created_ts < time.time() + 1
-        read = await do(memory, "get", result.id)
+        read = await both(memory).aget(result.id)
         assert (read.text, read.metadata, read.created_ts) == (found.text, metadata, found.created_ts)
         assert WEEK - 10 < read.ttl_seconds <= WEEK
         assert bare.exists(f"memory:{result.id}")
-        assert await do(memory, "delete_memory", result.id) is True
-        assert await do(memory, "delete_memory", result.id) is False
-        assert await do(memory, "get", result.id) is None
-        assert await do(memory, "recall", "who likes tea", user="alice") == []
+        assert await both(memory).adelete_memory(result.id) is True
+        assert await both(memory).adelete_memory(result.id) is False
+        assert await both(memory).aget(result.id) is None
+        assert await both(memory).arecall("who likes tea", user="alice") == []
 
     async def test_a_plain_memory_has_the_tutorials_members_alone(
-        self, memory: UpstashLongTermMemory, bare: redis.Redis, do: Do
+        self, memory: UpstashLongTermMemory, bare: redis.Redis, both: Both
     ) -> None:
-        result = await do(memory, "remember", "Likes tea", user="alice", kind="fact")
+        result = await both(memory).aremember("Likes tea", user="alice", kind="fact")
         document = bare.json().get(f"memory:{result.id}")
         assert isinstance(document.pop("createdAt"), int)
         assert document == {"text": "Likes tea", "userId": "alice", "kind": "fact"}
-        await do(memory, "remember", "likes  TEA.", user="alice", kind="fact")
-        await do(memory, "remember", "Likes tea...", user="alice", kind="fact")
+        await both(memory).aremember("likes  TEA.", user="alice", kind="fact")
+        await both(memory).aremember("Likes tea...", user="alice", kind="fact")
         assert bare.json().get(f"memory:{result.id}")["hitCount"] == 2
 
     async def test_the_same_text_is_known_at_once_in_its_own_scope_only(
-        self, memory: UpstashLongTermMemory, emulator: Emulator, do: Do
+        self, memory: UpstashLongTermMemory, emulator: Emulator, both: Both
     ) -> None:
         emulator.indexing_delay_seconds = 60
-        first = await do(memory, "remember", "Likes tea", user="alice")
-        again = await do(memory, "remember", "likes tea.", user="alice")
+        first = await both(memory).aremember("Likes tea", user="alice")
+        again = await both(memory).aremember("likes tea.", user="alice")
         assert (again.id, again.deduped) == (first.id, True)
         for scope in ({"user": "Alice"}, {"user": "alice", "kind": "fact"}, {"user": "bob"}):
-            assert not (await do(memory, "remember", "Likes tea", **scope)).deduped
+            assert not (await both(memory).aremember("Likes tea", **scope)).deduped
 
     async def test_a_known_memory_lives_as_long_again_and_never_shorter(
-        self, memory: UpstashLongTermMemory, bare: redis.Redis, do: Do
+        self, memory: UpstashLongTermMemory, bare: redis.Redis, both: Both
     ) -> None:
-        result = await do(memory, "remember", "tea", user="alice", ttl_seconds=100)
+        result = await both(memory).aremember("tea", user="alice", ttl_seconds=100)
         key = f"memory:{result.id}"
         assert 90 < bare.ttl(key) <= 100
-        await do(memory, "remember", "tea", user="alice", ttl_seconds=50)
+        await both(memory).aremember("tea", user="alice", ttl_seconds=50)
         assert 90 < bare.ttl(key) <= 100
-        await do(memory, "remember", "tea", user="alice")
+        await both(memory).aremember("tea", user="alice")
         assert WEEK - 10 < bare.ttl(key) <= WEEK
-        await do(memory, "remember", "tea", user="alice", ttl_seconds=None)
+        await both(memory).aremember("tea", user="alice", ttl_seconds=None)
         assert bare.ttl(key) == -1
-        await do(memory, "remember", "tea", user="alice")
+        await both(memory).aremember("tea", user="alice")
         assert bare.ttl(key) == -1
 
     async def test_kinds_live_by_their_rules(
-        self, memory: UpstashLongTermMemory, bare: redis.Redis, do: Do
+        self, memory: UpstashLongTermMemory, bare: redis.Redis, both: Both
     ) -> None:
         async def life(**about: Any) -> int:
-            result = await do(memory, "remember", "tea", user="alice", **about)
+            result = await both(memory).aremember("tea", user="alice", **about)
             return int(bare.ttl(f"memory:{result.id}"))
 
         assert await life(kind="semantic") == -1
@@ -129,16 +129,16 @@ class TestEveryServer:
         assert 90 < await life(kind="procedural", ttl_seconds=100) <= 100
 
     async def test_many_memories_are_each_stored_once(
-        self, memory: UpstashLongTermMemory, emulator: Emulator, do: Do
+        self, memory: UpstashLongTermMemory, emulator: Emulator, both: Both
     ) -> None:
         texts = ["green tea", "red car", "Green tea.", "blue sky"]
-        results = await do(
-            memory, "remember_many", texts, user="alice", batch_size=3, metadatas=[{"n": n} for n in range(4)]
+        results = await both(memory).aremember_many(
+            texts, user="alice", batch_size=3, metadatas=[{"n": n} for n in range(4)]
         )
         assert [result.deduped for result in results] == [False, False, True, False]
         assert results[2].id == results[0].id
         memory.wait_indexing()
-        listed = await do(memory, "list_memories", user="alice")
+        listed = await both(memory).alist_memories(user="alice")
         assert {(one.text, one.metadata["n"], one.hit_count) for one in listed} == {
             *(("blue sky", 3, 0), ("red car", 1, 0), ("green tea", 0, 1)),
         }
@@ -161,7 +161,7 @@ class TestEveryServer:
         assert [one.hit_count for one in memory.list_memories(user="alice")] == [writers - 1] * len(facts)
 
     async def test_a_text_that_scores_above_the_limit_is_known(
-        self, make: Make, memory: UpstashLongTermMemory, do: Do
+        self, make: Make, memory: UpstashLongTermMemory, both: Both
     ) -> None:
         first = memory.remember("Alice likes green tea in the morning", user="alice", ttl_seconds=100)
         memory.remember("Alice drives a red car to work", user="alice")
@@ -171,8 +171,10 @@ class TestEveryServer:
         assert hit.id == first.id
         for change, known in ((0.01, False), (-0.01, True)):
             judging = make(dedup_score=hit.score + change)
-            judging.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
-            result = await do(judging, "remember", again, user="alice")
+            judging.store.index.knowledge.searches_in_scripts = (
+                memory.store.index.knowledge.searches_in_scripts
+            )
+            result = await both(judging).aremember(again, user="alice")
             assert (result.deduped, result.id == first.id) == (known, known)
             memory.delete_memory(result.id if not known else "alice:none")
             memory.wait_indexing()
@@ -192,24 +194,24 @@ class TestEveryServer:
         ],
     )
     async def test_a_score_counts_only_with_half_of_the_words_in_common(
-        self, make: Make, memory: UpstashLongTermMemory, do: Do, stored: str, other: str, known: bool
+        self, make: Make, memory: UpstashLongTermMemory, both: Both, stored: str, other: str, known: bool
     ) -> None:
         memory.remember(stored, user="alice")
         memory.wait_indexing()
         eager = make(dedup_score=0)
-        eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
-        assert (await do(eager, "remember", other, user="alice")).deduped is known
+        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
+        assert (await both(eager).aremember(other, user="alice")).deduped is known
 
     async def test_what_the_index_names_but_is_gone_is_not_known(
-        self, make: Make, memory: UpstashLongTermMemory, bare: redis.Redis, emulator: Emulator, do: Do
+        self, make: Make, memory: UpstashLongTermMemory, bare: redis.Redis, emulator: Emulator, both: Both
     ) -> None:
         first = memory.remember("Alice likes green tea", user="alice")
         memory.wait_indexing()
         emulator.indexing_delay_seconds = 60
         bare.delete(f"memory:{first.id}")
         eager = make(dedup_score=0)
-        eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
-        assert not (await do(eager, "remember", "likes green tea", user="alice")).deduped
+        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
+        assert not (await both(eager).aremember("likes green tea", user="alice")).deduped
 
     @pytest.mark.parametrize("becomes", ["gone", "unreadable"])
     def test_what_goes_while_it_is_found_is_not_known(
@@ -218,7 +220,7 @@ class TestEveryServer:
         memory = make(dedup_score=0)
         first = memory.remember("Alice likes green tea", user="alice")
         memory.wait_indexing()
-        memory.store.index.searches_in_scripts = False
+        memory.store.index.knowledge.searches_in_scripts = False
 
         def act(batch: Batch) -> None:
             if any(f"memory:{first.id}" in map(text, command.args) for command in batch):
@@ -233,17 +235,17 @@ class TestEveryServer:
         assert (bare.json().get(f"memory:{first.id}") or {"text": 5})["text"] == 5
 
     async def test_without_a_score_only_the_same_text_is_known(
-        self, make: Make, memory: UpstashLongTermMemory, do: Do
+        self, make: Make, memory: UpstashLongTermMemory, both: Both
     ) -> None:
         exact = make(dedup_score=None)
-        exact.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
-        first = await do(exact, "remember", "Alice likes green tea", user="alice")
+        exact.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
+        first = await both(exact).aremember("Alice likes green tea", user="alice")
         exact.wait_indexing()
-        assert not (await do(exact, "remember", "likes green tea", user="alice")).deduped
-        assert (await do(exact, "remember", "alice likes green tea.", user="alice")).id == first.id
+        assert not (await both(exact).aremember("likes green tea", user="alice")).deduped
+        assert (await both(exact).aremember("alice likes green tea.", user="alice")).id == first.id
 
     async def test_scores_are_compared_as_numbers(
-        self, make: Make, memory: UpstashLongTermMemory, do: Do
+        self, make: Make, memory: UpstashLongTermMemory, both: Both
     ) -> None:
         words = [f"word{number}" for number in range(40)]
         memory.remember(" ".join(words), user="alice")
@@ -253,59 +255,59 @@ class TestEveryServer:
         assert found.score > 2
         assert str(found.score) < "2", "as a text it would be less"
         eager = make(dedup_score=2)
-        eager.store.index.searches_in_scripts = memory.store.index.searches_in_scripts
-        assert (await do(eager, "remember", " ".join(words[1:]), user="alice")).deduped
+        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
+        assert (await both(eager).aremember(" ".join(words[1:]), user="alice")).deduped
 
     async def test_a_memory_is_read_and_deleted_by_its_owner_alone(
-        self, memory: UpstashLongTermMemory, do: Do
+        self, memory: UpstashLongTermMemory, both: Both
     ) -> None:
-        result = await do(memory, "remember", "tea", user='al"ice:é')
+        result = await both(memory).aremember("tea", user='al"ice:é')
         for user in ("al", 'al"ice', 'AL"ICE:é', "bob"):
-            assert await do(memory, "get", result.id, user=user) is None
-            assert await do(memory, "delete_memory", result.id, user=user) is False
-        assert (await do(memory, "get", result.id, user='al"ice:é')).text == "tea"
-        assert await do(memory, "delete_memory", result.id, user='al"ice:é') is True
+            assert await both(memory).aget(result.id, user=user) is None
+            assert await both(memory).adelete_memory(result.id, user=user) is False
+        assert (await both(memory).aget(result.id, user='al"ice:é')).text == "tea"
+        assert await both(memory).adelete_memory(result.id, user='al"ice:é') is True
 
 
 class TestIndex:
     async def test_a_missing_index_is_no_memories_and_is_made(
-        self, make: Make, bare: redis.Redis, do: Do
+        self, make: Make, bare: redis.Redis, both: Both
     ) -> None:
         memory = make()
         stored_by_others(bare, "alice:1")
         with pytest.raises(IndexMissingError, match="create_index"):
-            await do(memory, "index_info")
-        assert await do(memory, "wait_indexing") is False
-        assert await do(memory, "recall", "tea", user="alice") == []
-        await do(memory, "wait_indexing")
-        assert [one.id for one in await do(memory, "recall", "tea", user="alice")] == ["alice:1"]
-        assert (await do(memory, "index_info"))["documents"] == 1
+            await both(memory).aindex_info()
+        assert await both(memory).await_indexing() is False
+        assert await both(memory).arecall("tea", user="alice") == []
+        await both(memory).await_indexing()
+        assert [one.id for one in await both(memory).arecall("tea", user="alice")] == ["alice:1"]
+        assert (await both(memory).aindex_info())["documents"] == 1
 
     @pytest.mark.parametrize("in_scripts", [True, False])
     async def test_storing_makes_the_index_so_that_the_first_recall_finds(
-        self, make: Make, in_scripts: bool, do: Do
+        self, make: Make, in_scripts: bool, both: Both
     ) -> None:
         memory = make(dedup_score=None)
-        memory.store.index.searches_in_scripts = in_scripts
-        await do(memory, "remember", "Likes tea", user="alice")
-        assert await do(memory, "wait_indexing") is True
-        assert len(await do(memory, "recall", "tea", user="alice")) == 1
+        memory.store.index.knowledge.searches_in_scripts = in_scripts
+        await both(memory).aremember("Likes tea", user="alice")
+        assert await both(memory).await_indexing() is True
+        assert len(await both(memory).arecall("tea", user="alice")) == 1
 
     async def test_it_is_made_twice_without_harm_and_dropped_with_or_without_its_documents(
-        self, make: Make, bare: redis.Redis, do: Do
+        self, make: Make, bare: redis.Redis, both: Both
     ) -> None:
         memory = make()
-        await do(memory, "create_index")
-        await do(memory, "create_index")
-        await do(memory, "remember", "tea", user="alice")
+        await both(memory).acreate_index()
+        await both(memory).acreate_index()
+        await both(memory).aremember("tea", user="alice")
         bare.set("memory:alice:text", "not a document")
-        await do(memory, "drop_index")
+        await both(memory).adrop_index()
         assert len(bare.keys("memory:*")) == 2
-        await do(memory, "drop_index", delete_documents=True)
+        await both(memory).adrop_index(delete_documents=True)
         assert bare.keys("memory:*") == [b"memory:alice:text"]
 
     async def test_the_tutorials_index_without_fast_is_said_to_be_so(
-        self, make: Make, bare: redis.Redis, transport: SharedConnection, do: Do
+        self, make: Make, bare: redis.Redis, transport: SharedConnection, both: Both
     ) -> None:
         def create() -> Any:
             (reply,) = yield [Command(TUTORIAL_INDEX)]
@@ -317,50 +319,54 @@ class TestIndex:
         memory, plain = make(), make(recency_per_day=0)
         memory.wait_indexing()
         for call in (
-            do(memory, "recall", "tea", user="alice"),
-            do(memory, "list_memories", user="alice"),
-            do(memory, "create_index"),
+            both(memory).arecall("tea", user="alice"),
+            both(memory).alist_memories(user="alice"),
+            both(memory).acreate_index(),
         ):
             with pytest.raises(IndexMismatchError, match=r"createdAt: is F64, wanted F64 FAST"):
                 await call
-        await do(plain, "create_index")
-        assert len(await do(plain, "recall", "tea", user="alice")) == 2
-        assert [one.id for one in await do(plain, "list_memories", user="alice", limit=1)] == ["alice:2"]
-        await do(memory, "drop_index")
-        await do(memory, "create_index")
-        await do(memory, "wait_indexing")
-        assert [one.id for one in await do(memory, "list_memories", user="alice")] == ["alice:2", "alice:1"]
-        assert len(await do(memory, "recall", "tea", user="alice")) == 2
+        await both(plain).acreate_index()
+        assert len(await both(plain).arecall("tea", user="alice")) == 2
+        assert [one.id for one in await both(plain).alist_memories(user="alice", limit=1)] == ["alice:2"]
+        await both(memory).adrop_index()
+        await both(memory).acreate_index()
+        await both(memory).await_indexing()
+        assert [one.id for one in await both(memory).alist_memories(user="alice")] == ["alice:2", "alice:1"]
+        assert len(await both(memory).arecall("tea", user="alice")) == 2
 
-    async def test_a_memory_is_found_once_it_is_indexed(self, make: Make, emulator: Emulator, do: Do) -> None:
+    async def test_a_memory_is_found_once_it_is_indexed(
+        self, make: Make, emulator: Emulator, both: Both
+    ) -> None:
         memory = make()
         memory.create_index()
         emulator.indexing_delay_seconds = 60
-        await do(memory, "remember", "tea", user="alice")
-        assert await do(memory, "recall", "tea", user="alice") == []
-        await do(memory, "wait_indexing")
-        assert len(await do(memory, "recall", "tea", user="alice")) == 1
+        await both(memory).aremember("tea", user="alice")
+        assert await both(memory).arecall("tea", user="alice") == []
+        await both(memory).await_indexing()
+        assert len(await both(memory).arecall("tea", user="alice")) == 1
 
 
 class TestOthersDocuments:
-    async def test_the_tutorials_memories_are_memories(self, make: Make, bare: redis.Redis, do: Do) -> None:
+    async def test_the_tutorials_memories_are_memories(
+        self, make: Make, bare: redis.Redis, both: Both
+    ) -> None:
         memory = make()
         memory.create_index()
         stored_by_others(bare, "alice:0b5f", text="I like spicy food", createdAt=1763700000123)
         memory.wait_indexing()
-        (found,) = await do(memory, "recall", "spicy", user="alice", kind="fact")
+        (found,) = await both(memory).arecall("spicy", user="alice", kind="fact")
         assert (found.id, found.created_ts, found.hit_count) == ("alice:0b5f", 1763700000.123, 0)
-        assert (await do(memory, "get", "alice:0b5f", user="alice")).text == "I like spicy food"
-        assert len(await do(memory, "list_memories", user="alice")) == 1
+        assert (await both(memory).aget("alice:0b5f", user="alice")).text == "I like spicy food"
+        assert len(await both(memory).alist_memories(user="alice")) == 1
         eager = make(dedup_score=0)
-        result = await do(eager, "remember", "spicy food", user="alice", kind="fact")
+        result = await both(eager).aremember("spicy food", user="alice", kind="fact")
         assert (result.id, result.deduped) == ("alice:0b5f", True)
         assert bare.json().get("memory:alice:0b5f")["hitCount"] == 1
         assert bare.ttl("memory:alice:0b5f") == -1
-        assert await do(memory, "delete_memory", "alice:0b5f", user="alice") is True
+        assert await both(memory).adelete_memory("alice:0b5f", user="alice") is True
 
     async def test_documents_that_are_no_memories_do_no_harm(
-        self, make: Make, bare: redis.Redis, caplog: pytest.LogCaptureFixture, do: Do
+        self, make: Make, bare: redis.Redis, caplog: pytest.LogCaptureFixture, both: Both
     ) -> None:
         memory = make(dedup_score=0)
         memory.create_index()
@@ -369,26 +375,26 @@ class TestOthersDocuments:
         stored_by_others(bare, "alice:undated", createdAt="yesterday")
         stored_by_others(bare, "alice:odd", hitCount="many", createdAt=DAY_MS)
         memory.wait_indexing()
-        assert await do(memory, "recall", "tea", user="alice") == []
-        assert await do(memory, "list_memories", user="alice") == []
+        assert await both(memory).arecall("tea", user="alice") == []
+        assert await both(memory).alist_memories(user="alice") == []
         assert "no memory" in caplog.text
-        assert not (await do(memory, "remember", "Likes tea", user="alice", kind="fact")).deduped
+        assert not (await both(memory).aremember("Likes tea", user="alice", kind="fact")).deduped
         with pytest.raises(StoreError, match="no memory"):
-            await do(memory, "get", "alice:odd")
+            await both(memory).aget("alice:odd")
         with pytest.raises(WrongKeyTypeError):
-            await do(memory, "get", "alice:text")
-        assert await do(memory, "delete_memory", "alice:text") is False
-        assert await do(memory, "forget_user", "alice") == 3
+            await both(memory).aget("alice:text")
+        assert await both(memory).adelete_memory("alice:text") is False
+        assert await both(memory).aforget_user("alice") == 3
         assert sorted(bare.keys("memory:*")) == [b"memory:alice:list", b"memory:alice:text"]
 
     async def test_a_key_that_is_taken_by_something_else_is_left(
-        self, make: Make, bare: redis.Redis, do: Do
+        self, make: Make, bare: redis.Redis, both: Both
     ) -> None:
         memory = make()
         key = f"memory:{memory.remember('tea', user='alice').id}"
         bare.json().set(key, "$", {"text": "tea"})
         with pytest.raises(StoreError, match="key_prefix"):
-            await do(memory, "remember", "tea", user="alice")
+            await both(memory).aremember("tea", user="alice")
         assert bare.json().get(key) == {"text": "tea"}
 
     @pytest.mark.parametrize(
@@ -400,7 +406,7 @@ class TestOthersDocuments:
         ids=str,
     )  # fmt: skip
     async def test_what_cannot_be_read_is_neither_counted_nor_replaced(
-        self, make: Make, bare: redis.Redis, do: Do, members: dict[str, Any]
+        self, make: Make, bare: redis.Redis, both: Both, members: dict[str, Any]
     ) -> None:
         memory = make()
         key = memory.remember("Likes tea", user="alice", kind="fact").id
@@ -408,21 +414,21 @@ class TestOthersDocuments:
         bare.expire(f"memory:{key}", 100)
         before = bare.json().get(f"memory:{key}")
         with pytest.raises(StoreError, match="key_prefix"):
-            await do(memory, "remember", "Likes tea", user="alice", kind="fact", ttl_seconds=None)
+            await both(memory).aremember("Likes tea", user="alice", kind="fact", ttl_seconds=None)
         assert bare.json().get(f"memory:{key}") == before
         assert 90 < bare.ttl(f"memory:{key}") <= 100
 
     async def test_a_memory_from_before_1970_is_known_too(
-        self, make: Make, bare: redis.Redis, do: Do
+        self, make: Make, bare: redis.Redis, both: Both
     ) -> None:
         memory = make()
         key = memory.remember("Likes tea", user="alice", kind="fact").id
         stored_by_others(bare, key, createdAt=-5)
-        assert (await do(memory, "remember", "Likes tea", user="alice", kind="fact")).deduped
+        assert (await both(memory).aremember("Likes tea", user="alice", kind="fact")).deduped
 
 
 async def test_newer_memories_come_before_older_ones_that_match_as_well(
-    make: Make, bare: redis.Redis, do: Do
+    make: Make, bare: redis.Redis, both: Both
 ) -> None:
     memory = make(recency_per_day=0.5)
     memory.create_index()
@@ -430,16 +436,16 @@ async def test_newer_memories_come_before_older_ones_that_match_as_well(
     for name, days in (("month", 30), ("today", 0), ("week", 7)):
         stored_by_others(bare, f"alice:{name}", createdAt=now - days * DAY_MS)
     memory.wait_indexing()
-    found = await do(memory, "recall", "tea", user="alice")
+    found = await both(memory).arecall("tea", user="alice")
     assert [one.id for one in found] == ["alice:today", "alice:week", "alice:month"]
-    plain = await do(make(recency_per_day=0), "recall", "tea", user="alice")
+    plain = await both(make(recency_per_day=0)).arecall("tea", user="alice")
     relevance = plain[0].score
     costs = [relevance - one.score for one in found]
     assert costs == [pytest.approx(days * 0.5, abs=0.02) for days in (0, 7, 30)]
 
 
 async def test_memories_of_others_and_other_kinds_take_no_place_and_are_not_known(
-    make: Make, bare: redis.Redis, do: Do
+    make: Make, bare: redis.Redis, both: Both
 ) -> None:
     memory = make(dedup_score=0)
     memory.create_index()
@@ -448,31 +454,31 @@ async def test_memories_of_others_and_other_kinds_take_no_place_and_are_not_know
         stored_by_others(bare, f"alice:{n}", kind="event", text="green tea", createdAt=2)
     stored_by_others(bare, "alice:mine", text="she told that she once had a tea", createdAt=1)
     memory.wait_indexing()
-    (found,) = await do(memory, "recall", "green tea", user="alice", kind="fact", k=1)
+    (found,) = await both(memory).arecall("green tea", user="alice", kind="fact", k=1)
     assert found.id == "alice:mine"
-    (newest,) = await do(memory, "list_memories", user="alice", kind="fact", limit=1)
+    (newest,) = await both(memory).alist_memories(user="alice", kind="fact", limit=1)
     assert newest.id == "alice:mine"
-    assert len(await do(memory, "recall", "green tea", user="alice", k=4)) == 4
-    assert not (await do(memory, "remember", "green tea", user="carol", kind="fact")).deduped
-    assert not (await do(memory, "remember", "green tea", user="alice", kind="goal")).deduped
+    assert len(await both(memory).arecall("green tea", user="alice", k=4)) == 4
+    assert not (await both(memory).aremember("green tea", user="carol", kind="fact")).deduped
+    assert not (await both(memory).aremember("green tea", user="alice", kind="goal")).deduped
 
 
-async def test_the_newest_are_listed_first_with_their_life(make: Make, bare: redis.Redis, do: Do) -> None:
+async def test_the_newest_are_listed_first_with_their_life(make: Make, bare: redis.Redis, both: Both) -> None:
     memory = make()
     memory.create_index()
     for n in range(5):
         stored_by_others(bare, f"alice:{n}", createdAt=1000 + n, kind="fact" if n % 2 else "event")
     bare.expire("memory:alice:4", 50)
     memory.wait_indexing()
-    listed = await do(memory, "list_memories", user="alice", limit=3)
+    listed = await both(memory).alist_memories(user="alice", limit=3)
     assert [one.id for one in listed] == ["alice:4", "alice:3", "alice:2"]
     assert listed[0].ttl_seconds in range(45, 51)
     assert [one.ttl_seconds for one in listed[1:]] == [None, None]
-    facts = await do(memory, "list_memories", user="alice", kind="fact", namespace=None)
+    facts = await both(memory).alist_memories(user="alice", kind="fact", namespace=None)
     assert [one.id for one in facts] == ["alice:3", "alice:1"]
 
 
-async def test_a_filter_in_upstashs_language_narrows(make: Make, bare: redis.Redis, do: Do) -> None:
+async def test_a_filter_in_upstashs_language_narrows(make: Make, bare: redis.Redis, both: Both) -> None:
     memory = make()
     memory.create_index()
     for n in range(4):
@@ -484,37 +490,37 @@ async def test_a_filter_in_upstashs_language_narrows(make: Make, bare: redis.Red
         ({"userId": {"$eq": "bob"}}, set()),
         ({"kind": {"$in": ["fact", "event"]}}, {f"alice:{n}" for n in range(4)}),
     ]:
-        found = await do(memory, "recall", "tea", user="alice", filter=filter)
+        found = await both(memory).arecall("tea", user="alice", filter=filter)
         assert {one.id for one in found} == expected
     with pytest.raises(StoreError):
-        await do(memory, "recall", "tea", user="alice", filter={"text": {"$sounds_like": "tee"}})
+        await both(memory).arecall("tea", user="alice", filter={"text": {"$sounds_like": "tee"}})
 
 
-async def test_every_operation_is_one_request(make: Make, emulator: Emulator, do: Do) -> None:
+async def test_every_operation_is_one_request(make: Make, emulator: Emulator, both: Both) -> None:
     memory = make()
     memory.create_index()
     memory.delete_memory(memory.remember("warm", user="alice").id)  # the scripts are loaded
     memory.remember_many([f"fact {n}" for n in range(3)], user="alice")
     memory.wait_indexing()
 
-    async def requests(method: str, *args: Any, **kwargs: Any) -> int:
+    async def requests(call: Awaitable[Any]) -> int:
         emulator.requests.clear()
-        await do(memory, method, *args, **kwargs)
+        await call
         return len(emulator.requests)
 
-    assert await requests("remember", "Likes tea", user="alice") == 1
-    assert await requests("remember", "Likes tea", user="alice") == 1
-    assert await requests("remember_many", ["a", "b", "c"], user="alice") == 1
-    assert await requests("recall", "tea", user="alice") == 1
-    assert await requests("get", "alice:x") == 1
-    assert await requests("delete_memory", "alice:x", user="alice") == 1
-    assert await requests("index_info") == 1
-    assert await requests("list_memories", user="alice") == 2
-    assert await requests("forget_user", "alice") == 2
+    assert await requests(both(memory).aremember("Likes tea", user="alice")) == 1
+    assert await requests(both(memory).aremember("Likes tea", user="alice")) == 1
+    assert await requests(both(memory).aremember_many(["a", "b", "c"], user="alice")) == 1
+    assert await requests(both(memory).arecall("tea", user="alice")) == 1
+    assert await requests(both(memory).aget("alice:x")) == 1
+    assert await requests(both(memory).adelete_memory("alice:x", user="alice")) == 1
+    assert await requests(both(memory).aindex_info()) == 1
+    assert await requests(both(memory).alist_memories(user="alice")) == 2
+    assert await requests(both(memory).aforget_user("alice")) == 2
 
 
 async def test_where_a_server_refuses_searches_in_scripts_it_is_asked_otherwise_from_then_on(
-    make: Make, emulator: Emulator, do: Do
+    make: Make, emulator: Emulator, both: Both
 ) -> None:
     memory = make(dedup_score=0)
     memory.create_index()
@@ -522,14 +528,14 @@ async def test_where_a_server_refuses_searches_in_scripts_it_is_asked_otherwise_
     memory.wait_indexing()
     emulator.requests.clear()
     emulator.answer_next(200, [{"error": "ERR SEARCH.QUERY is not allowed from a script"}])
-    assert (await do(memory, "remember", "likes green tea", user="alice")).deduped
-    assert memory.store.index.searches_in_scripts is False
+    assert (await both(memory).aremember("likes green tea", user="alice")).deduped
+    assert memory.store.index.knowledge.searches_in_scripts is False
     emulator.requests.clear()
-    assert not (await do(memory, "remember", "a red car", user="alice")).deduped
+    assert not (await both(memory).aremember("a red car", user="alice")).deduped
     assert emulator.requests[0].commands[0][0] == "SEARCH.QUERY"
 
 
-async def test_a_retriever_serves_it_too(make: Make, do: Do) -> None:
+async def test_a_retriever_serves_it_too(make: Make, both: Both) -> None:
     memory = make()
     memory.create_index()
     result = memory.remember("Likes tea", user="alice", kind="fact", metadata={"importance": 3})

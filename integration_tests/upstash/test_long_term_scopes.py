@@ -10,7 +10,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 from langchain_agentmem.transport.connections import SharedConnection
@@ -75,27 +75,29 @@ def test_no_scope_sees_anothers_memories(
 
 
 async def test_a_user_is_forgotten_exactly_and_wholly_though_nothing_is_indexed_yet(
-    memory: UpstashLongTermMemory, emulator: Emulator, bare: redis.Redis, do: Do
+    memory: UpstashLongTermMemory, emulator: Emulator, bare: redis.Redis, both: Both
 ) -> None:
     emulator.indexing_delay_seconds = 60
     for user in USERS:
         memory.remember_many(["one", "two"], user=user)
     left = 2 * len(USERS)
     for user in USERS:
-        assert await do(memory, "forget_user", user) == 2
+        assert await both(memory).aforget_user(user) == 2
         left -= 2
         assert len(bare.keys("memory:*")) == left
 
 
-async def test_many_are_forgotten_in_pages(memory: UpstashLongTermMemory, bare: redis.Redis, do: Do) -> None:
+async def test_many_are_forgotten_in_pages(
+    memory: UpstashLongTermMemory, bare: redis.Redis, both: Both
+) -> None:
     document: dict[str, Any] = {"text": "tea", "userId": "a", "kind": "fact", "createdAt": 1}
     with bare.pipeline(transaction=False) as pipe:
         for n in range(2500):
             pipe.json().set(f"memory:a:{n}", "$", document | {"kind": "event" if n % 5 else "fact"})
             pipe.json().set(f"memory:a:b:{n}", "$", document | {"userId": "a:b"})
         pipe.execute()
-    assert await do(memory, "clear", user="a", kind="fact") == 500
-    assert await do(memory, "forget_user", "a") == 2000
+    assert await both(memory).aclear(user="a", kind="fact") == 500
+    assert await both(memory).aforget_user("a") == 2000
     assert len(bare.keys("memory:*")) == 2500
-    assert await do(memory, "clear", kind="event", namespace="default") == 0
-    assert await do(memory, "clear") == 2500
+    assert await both(memory).aclear(kind="event", namespace="default") == 0
+    assert await both(memory).aclear() == 2500

@@ -12,7 +12,7 @@ import redis
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 
-from integration_tests.conftest import Do, _async
+from integration_tests.conftest import Both
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
@@ -31,13 +31,11 @@ async def memory(url: str) -> AsyncIterator[AgentMemory]:
         yield memory
 
 
-async def exported(memory: AgentMemory, do: Do, user: str, **arguments: Any) -> list[dict[str, Any]]:
-    if do is _async:
-        return [line async for line in memory.aexport_user(user, **arguments)]
-    return list(memory.export_user(user, **arguments))
+async def exported(memory: AgentMemory, both: Both, user: str, **arguments: Any) -> list[dict[str, Any]]:
+    return [line async for line in both(memory).aexport_user(user, **arguments)]
 
 
-async def test_every_tier_of_the_user_and_of_nobody_else(memory: AgentMemory, do: Do) -> None:
+async def test_every_tier_of_the_user_and_of_nobody_else(memory: AgentMemory, both: Both) -> None:
     chain = memory.wrap(RunnableLambda(lambda _: "ok"))
     for user in ("alice", "bob", "alice,bob"):
         ids = {"session_id": f"of {user}", "user_id": user, "namespace": "work"}
@@ -47,7 +45,7 @@ async def test_every_tier_of_the_user_and_of_nobody_else(memory: AgentMemory, do
     memory.long_term.remember("a fact", user="alice", kind="semantic", metadata={"n": 1}, source_thread="x")
     memory.events.record("of bob", "note", "she was here", user="alice")
     memory.events.record("of bob", "note", "nobody said so")
-    lines = await exported(memory, do, "alice")
+    lines = await exported(memory, both, "alice")
     assert json.loads(json.dumps(lines)) == lines
     notes, *messages = [line for line in lines if "text" not in line and "action" not in line]
     whose = {"thread": "of alice", "user": "alice"}
@@ -70,45 +68,47 @@ async def test_every_tier_of_the_user_and_of_nobody_else(memory: AgentMemory, do
     assert all(line["user"] in ("alice", "") for line in events)
 
 
-async def test_tiers_and_a_thread_are_chosen(memory: AgentMemory, do: Do) -> None:
+async def test_tiers_and_a_thread_are_chosen(memory: AgentMemory, both: Both) -> None:
     for thread in ("t1", "t2"):
         memory.working.append(thread, CALLS, user="alice")
         memory.events.record(thread, "note", user="alice")
         memory.long_term.remember(f"fact of {thread}", user="alice", source_thread=thread)
-    lines = await exported(memory, do, "alice", tiers=["events", "memories"], thread_id="t1")
+    lines = await exported(memory, both, "alice", tiers=["events", "memories"], thread_id="t1")
     assert [line.get("action") or line["text"] for line in lines] == ["note", "fact of t1"]
     with pytest.raises(InvalidInputError, match="sessions, memories, events"):
-        await exported(memory, do, "alice", tiers=["sessions", "all"])
+        await exported(memory, both, "alice", tiers=["sessions", "all"])
     with pytest.raises(InvalidInputError, match="user"):
-        await exported(memory, do, "")
+        await exported(memory, both, "")
 
 
-async def test_pages_hold_everything(memory: AgentMemory, do: Do, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_hold_everything(
+    memory: AgentMemory, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("langchain_agentmem.user_data._PAGE", 3)
     for number in range(7):
         memory.working.append(f"t{number}", [HumanMessage(str(number))], user="alice")
         memory.long_term.remember(f"x{number} y{number}", user="alice")
         for _ in range(7):
             memory.events.record(f"t{number}", "note", user="alice")
-    lines = await exported(memory, do, "alice")
+    lines = await exported(memory, both, "alice")
     assert sorted(line["content"] for line in lines if "content" in line) == list("0123456")
     assert len([line for line in lines if "text" in line]) == 7
     assert len({(line["thread"], line["id"]) for line in lines if "action" in line}) == 49
 
 
 async def test_events_of_nobody_go_with_an_expired_thread_of_the_user_alone(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     for thread in ("hers", "shared"):
         memory.working.append(thread, CALLS, user="alice")
         memory.events.record(thread, "note", "of nobody")
         bare.delete(f"agent:session:{thread}")
     memory.events.record("shared", "note", "his", user="bob")
-    assert [line["thread"] for line in await exported(memory, do, "alice")] == ["hers"]
+    assert [line["thread"] for line in await exported(memory, both, "alice")] == ["hers"]
 
 
 async def test_what_cannot_be_read_is_reported_and_hides_nothing(
-    memory: AgentMemory, bare: redis.Redis, do: Do, caplog: pytest.LogCaptureFixture
+    memory: AgentMemory, bare: redis.Redis, both: Both, caplog: pytest.LogCaptureFixture
 ) -> None:
     memory.working.append("t1", CALLS, user="alice")
     turns = bare.hget("agent:session:t1", "recent_turns").replace(b'"role":"tool"', b'"role":"?"')
@@ -120,35 +120,35 @@ async def test_what_cannot_be_read_is_reported_and_hides_nothing(
     bare.delete("agent:events:t3")
     bare.set("agent:events:t3", "another program's")
     found: list[AgentMemoryError] = []
-    lines = await exported(memory, do, "alice", on_unreadable=found.append)
+    lines = await exported(memory, both, "alice", on_unreadable=found.append)
     assert len(lines) == 3
     assert sorted(str(error).split()[1] for error in found) == ["message", "server", "server"]
     with caplog.at_level(logging.WARNING, "langchain_agentmem"):
-        assert await exported(memory, do, "alice") == lines
+        assert await exported(memory, both, "alice") == lines
     assert caplog.text.count("Left out of an export") == 3
 
 
 async def test_a_thorough_export_finds_what_other_programs_wrote(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     turns = '[{"role": "user", "content": "hi", "ts": 1}]'
     bare.hset("agent:session:old", mapping={"user": "alice", "turn_count": 1, "recent_turns": turns})
     bare.xadd("agent:events:other", {"action": "a", "user": "alice"})
-    assert await exported(memory, do, "alice") == []
-    lines = await exported(memory, do, "alice", thorough=True)
+    assert await exported(memory, both, "alice") == []
+    lines = await exported(memory, both, "alice", thorough=True)
     assert [line["thread"] for line in lines] == ["old", "old", "other"]
 
 
-async def test_over_rest_too(emulator: Emulator, do: Do) -> None:
+async def test_over_rest_too(emulator: Emulator, both: Both) -> None:
     async with AgentMemory(emulator.url, token=emulator.token) as memory:
         for user in ("alice", "alice:x"):
-            await do(memory.working, "append", f"of {user}", CALLS, user=user)
-            await do(memory.events, "record", f"of {user}", "note", user=user)
-            await do(memory.long_term, "remember", f"{user} likes tea", user=user)
-        lines = await exported(memory, do, "alice")  # at once: what is not indexed yet is exported too
+            await both(memory.working).aappend(f"of {user}", CALLS, user=user)
+            await both(memory.events).arecord(f"of {user}", "note", user=user)
+            await both(memory.long_term).aremember(f"{user} likes tea", user=user)
+        lines = await exported(memory, both, "alice")  # at once: what is not indexed yet is exported too
         assert [line["text"] for line in lines if "text" in line] == ["alice likes tea"]
         assert {line["thread"] for line in lines if "text" not in line} == {"of alice"}
-        gone = await do(memory, "forget_user", "alice")
+        gone = await both(memory).aforget_user("alice")
         assert (gone.threads, gone.memories, gone.events, gone.unreached) == (["of alice"], 1, 1, [])
-        assert await exported(memory, do, "alice") == []
-        assert len(await exported(memory, do, "alice:x")) == 6
+        assert await exported(memory, both, "alice") == []
+        assert len(await exported(memory, both, "alice:x")) == 6

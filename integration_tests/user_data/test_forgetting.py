@@ -11,7 +11,7 @@ import redis
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 
-from integration_tests.conftest import Counting, Do
+from integration_tests.conftest import Both, Counting
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, EmbeddedRedis, LongTermMemory, WorkingMemory
@@ -52,8 +52,8 @@ def create_index(bare: redis.Redis, dimensions: int) -> None:
     bare.execute_command(*settings.create(dimensions).args)
 
 
-async def test_memories_are_forgotten_while_the_index_is_being_filled(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+async def test_memories_are_forgotten_while_the_index_is_being_backfilled(
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     memory.long_term.remember("it has used the index", user="alice")
     memory.long_term.drop_index()
@@ -62,13 +62,13 @@ async def test_memories_are_forgotten_while_the_index_is_being_filled(
     memory.long_term.recall("fact", user="bob")  # makes it again, and knows it from then on
     bare.execute_command("FT.DROPINDEX", "agentmem:idx")
     create_index(bare, 64)  # by somebody else
-    assert (await do(memory, "forget_user", "alice")).memories == 6001
+    assert (await both(memory).aforget_user("alice")).memories == 6001
     assert len(left_of(bare, "agent:mem:")) == 5
 
 
-@pytest.mark.parametrize("method", ["forget_user", "clear"])
+@pytest.mark.parametrize("how", ["forget_user", "clear"])
 async def test_memories_that_the_index_refused_are_forgotten(
-    memory: AgentMemory, bare: redis.Redis, do: Do, method: str
+    memory: AgentMemory, bare: redis.Redis, both: Both, how: str
 ) -> None:
     store_raw(bare, "alice", 5, 64)
     store_raw(bare, "bob", 5, 64)
@@ -76,8 +76,10 @@ async def test_memories_that_the_index_refused_are_forgotten(
     store_raw(bare, "alice", 1, 32)
     wait_until(lambda: b"hash_indexing_failures" in b" ".join(map(bytes, _flat(bare))))
     long_term = LongTermMemory(transport=memory.transport, embeddings=WordEmbeddings(32))
-    arguments: dict[str, Any] = {"user": "alice"}
-    assert await do(long_term, method, **arguments) == 6
+    if how == "clear":
+        assert await both(long_term).aclear(user="alice") == 6
+    else:
+        assert await both(long_term).aforget_user("alice") == 6
     assert len(left_of(bare, "agent:mem:")) == 5
 
 
@@ -88,43 +90,43 @@ def _flat(bare: redis.Redis) -> list[bytes]:
 
 
 async def test_memories_are_forgotten_without_an_index(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     store_raw(bare, "alice", 3, 64)
-    assert (await do(memory, "forget_user", "alice")).memories == 3
+    assert (await both(memory).aforget_user("alice")).memories == 3
     assert left_of(bare) == []
 
 
 async def test_what_does_not_say_whose_it_is_is_reported(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     bare.execute_command("JSON.SET", "agent:mem:x", "$", '{"text": "whose?", "user": 5}')
     bare.hset("agent:mem:y", "text", "whose?")
     bare.set("agent:mem:z", "no memory")
-    gone = await do(memory, "forget_user", "alice")
+    gone = await both(memory).aforget_user("alice")
     assert gone.unreached == ["2 documents under 'agent:mem:' do not say whose they are"]
     assert len(left_of(bare, "agent:mem:")) == 3
 
 
 @pytest.mark.parametrize("expired", [False, True])
 async def test_events_are_reached_though_the_session_has_expired(
-    memory: AgentMemory, bare: redis.Redis, do: Do, expired: bool
+    memory: AgentMemory, bare: redis.Redis, both: Both, expired: bool
 ) -> None:
-    await do(memory.working, "append", "t1", HELLO, user="alice")
-    await do(memory.events, "record", "t1", "note", "it names nobody")
-    await do(memory.events, "record", "t1", "note", "it names her", user="alice")
+    await both(memory.working).aappend("t1", HELLO, user="alice")
+    await both(memory.events).arecord("t1", "note", "it names nobody")
+    await both(memory.events).arecord("t1", "note", "it names her", user="alice")
     if expired:
         bare.delete("agent:session:t1")
-    gone = await do(memory, "forget_user", "alice")
+    gone = await both(memory).aforget_user("alice")
     assert (gone.threads, gone.events, gone.unreached) == ([] if expired else ["t1"], 2, [])
     assert left_of(bare) == []
 
 
 async def test_a_second_call_finishes_what_a_first_began(
-    memory: AgentMemory, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
+    memory: AgentMemory, bare: redis.Redis, both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await do(memory.working, "append", "t1", HELLO, user="alice")
-    await do(memory.events, "record", "t1", "note", "it names nobody")
+    await both(memory.working).aappend("t1", HELLO, user="alice")
+    await both(memory.events).arecord("t1", "note", "it names nobody")
 
     def broken(*_: Any, **__: Any) -> Op[None]:
         yield from ()
@@ -132,89 +134,89 @@ async def test_a_second_call_finishes_what_a_first_began(
 
     with monkeypatch.context() as patched:
         patched.setattr(memory.events, "forget_op", broken)
-        gone = await do(memory, "forget_user", "alice")
+        gone = await both(memory).aforget_user("alice")
         assert gone.unreached == ["cut"]
         assert left_of(bare, "agent:threads:") == [b"agent:threads:alice"]
-    assert (await do(memory, "forget_user", "alice")).events == 1
+    assert (await both(memory).aforget_user("alice")).events == 1
     assert left_of(bare) == []
 
 
 async def test_a_key_of_another_type_hides_nothing_else(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     for thread in ("a", "b", "c", "d"):
-        await do(memory.working, "append", thread, HELLO, user="alice")
-        await do(memory.events, "record", thread, "note", user="alice")
+        await both(memory.working).aappend(thread, HELLO, user="alice")
+        await both(memory.events).arecord(thread, "note", user="alice")
     for key in ("agent:session:b", "agent:events:c"):
         bare.delete(key)
         bare.set(key, "another program's")
-    gone = await do(memory, "forget_user", "alice")
+    gone = await both(memory).aforget_user("alice")
     assert (sorted(gone.threads), gone.events, len(gone.unreached)) == (["a", "c", "d"], 3, 2)
     assert all("WRONGTYPE" in sentence for sentence in gone.unreached)
     bare.delete("agent:session:b", "agent:events:c")
     bare.xadd("agent:events:c", {"action": "note"})  # as it was, past the record
-    again = await do(memory, "forget_user", "alice")
+    again = await both(memory).aforget_user("alice")
     assert (again.events, again.unreached) == (1, [])
     assert left_of(bare) == []
 
 
-async def test_what_others_own_stays(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
-    await do(memory.working, "append", "bobs", HELLO, user="bob")
-    await do(memory.working, "append", "bobs", HELLO, user="alice", check_owner=False)
+async def test_what_others_own_stays(memory: AgentMemory, bare: redis.Redis, both: Both) -> None:
+    await both(memory.working).aappend("bobs", HELLO, user="bob")
+    await both(memory.working).aappend("bobs", HELLO, user="alice", check_owner=False)
     for user in ("alice", "bob", ""):
-        await do(memory.events, "record", "bobs", "note", user=user)
-        await do(memory.events, "record", "nobodys", "note", user=user)
-    gone = await do(memory, "forget_user", "alice")
+        await both(memory.events).arecord("bobs", "note", user=user)
+        await both(memory.events).arecord("nobodys", "note", user=user)
+    gone = await both(memory).aforget_user("alice")
     assert (gone.threads, gone.events) == ([], 2)
-    assert len(await do(memory.working, "messages", "bobs")) == 2
+    assert len(await both(memory.working).amessages("bobs")) == 2
     for thread in ("bobs", "nobodys"):
-        assert {event.user for event in await do(memory.events, "recent", thread)} == {"bob", ""}
+        assert {event.user for event in await both(memory.events).arecent(thread)} == {"bob", ""}
     assert left_of(bare, "agent:threads:") == [b"agent:threads:bob"]
 
 
 async def test_what_the_record_does_not_name_is_found_by_a_thorough_search(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     bare.hset("agent:session:old", mapping={"user": "alice", "turn_count": 1, "recent_turns": "[]"})
     bare.hset("agent:session:bobs", mapping={"user": "bob", "turn_count": 1, "recent_turns": "[]"})
     for thread in ("old", "bobs", "other"):
         bare.xadd(f"agent:events:{thread}", {"action": "a", "user": "alice"})
         bare.xadd(f"agent:events:{thread}", {"action": "a"})
-    assert (await do(memory, "forget_user", "alice")).threads == []
-    gone = await do(memory, "forget_user", "alice", thorough=True)
+    assert (await both(memory).aforget_user("alice")).threads == []
+    gone = await both(memory).aforget_user("alice", thorough=True)
     assert (gone.threads, gone.events, gone.unreached) == (["old"], 4, [])
     assert left_of(bare) == [b"agent:events:bobs", b"agent:events:other", b"agent:session:bobs"]
 
 
 async def test_a_thread_leaves_the_record_of_those_without_a_name_too(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
-    await do(memory.working, "append", "t1", HELLO, user="alice")
-    await do(memory.working, "append", "t1", HELLO)
-    await do(memory.working, "append", "t2", HELLO)
-    await do(memory, "forget_user", "alice")
+    await both(memory.working).aappend("t1", HELLO, user="alice")
+    await both(memory.working).aappend("t1", HELLO)
+    await both(memory.working).aappend("t2", HELLO)
+    await both(memory).aforget_user("alice")
     assert left_of(bare) == [b"agent:session:t2", b"agent:threads:default"]
     assert bare.zrangebyscore("agent:threads:default", 0, "+inf") == [b"t2"]
 
 
 async def test_nothing_is_scanned_where_the_index_is_sound(
-    memory: AgentMemory, bare: redis.Redis, do: Do
+    memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     chain = memory.wrap(RunnableLambda(lambda _: "ok"))
     for number in range(3):
         ids = {"session_id": f"t{number}", "user_id": "alice"}
         chain.invoke(f"fact {number}", {"configurable": ids})
     before = bare.info("commandstats").get("cmdstat_scan", {}).get("calls", 0)
-    gone = await do(memory, "forget_user", "alice")
+    gone = await both(memory).aforget_user("alice")
     assert (len(gone.threads), gone.memories) == (3, 3)
     assert bare.info("commandstats").get("cmdstat_scan", {}).get("calls", 0) == before
     assert left_of(bare) == []
 
 
 async def test_a_thread_that_is_written_to_meanwhile_stays_in_the_record(
-    memory: AgentMemory, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch
+    memory: AgentMemory, bare: redis.Redis, both: Both, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await do(memory.working, "append", "t1", HELLO, user="alice")
+    await both(memory.working).aappend("t1", HELLO, user="alice")
     forget = memory.working.forget_op
 
     def slowly(user: str, threads: Any, removed: Removed) -> Op[list[str]]:
@@ -223,63 +225,81 @@ async def test_a_thread_that_is_written_to_meanwhile_stays_in_the_record(
         return gone
 
     monkeypatch.setattr(memory.working, "forget_op", slowly)
-    await do(memory, "forget_user", "alice")
-    assert [one.thread_id for one in (await do(memory, "list_sessions", user="alice")).sessions] == ["t1"]
+    await both(memory).aforget_user("alice")
+    assert [one.thread_id for one in (await both(memory).alist_sessions(user="alice")).sessions] == ["t1"]
 
 
-async def test_a_tier_says_what_it_could_not_reach(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
+async def test_a_tier_says_what_it_could_not_reach(
+    memory: AgentMemory, bare: redis.Redis, both: Both
+) -> None:
     for thread in ("a", "b"):
-        await do(memory.working, "append", thread, HELLO, user="alice")
-        await do(memory.events, "record", thread, "note", user="alice")
+        await both(memory.working).aappend(thread, HELLO, user="alice")
+        await both(memory.events).arecord(thread, "note", user="alice")
     for tier in ("session", "events"):
         bare.delete(f"agent:{tier}:a")
         bare.set(f"agent:{tier}:a", "another program's")
     for tier in (memory.working, memory.events):
         with pytest.raises(StoreError, match="1 deleted, but 1 not reached"):
-            await do(tier, "forget_user", "alice")
+            await both(tier).aforget_user("alice")
     assert len(left_of(bare, "agent:session:", "agent:events:")) == 2
 
 
 async def test_a_session_kept_as_a_list_is_forgotten_by_a_client_of_either_storage(
-    url: str, memory: AgentMemory, bare: redis.Redis, do: Do
+    url: str, memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings(), session_storage="list") as lists:
         for thread in ("t1", "t2"):
-            await do(lists.working, "append", thread, HELLO, user="alice")
-        assert sorted((await do(memory, "forget_user", "alice")).threads) == ["t1", "t2"]
+            await both(lists.working).aappend(thread, HELLO, user="alice")
+        assert sorted((await both(memory).aforget_user("alice")).threads) == ["t1", "t2"]
     assert bare.keys() == []
 
 
 async def test_a_list_that_has_lost_its_hash_is_reported_until_it_is_gone(
-    url: str, bare: redis.Redis, do: Do
+    url: str, bare: redis.Redis, both: Both
 ) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings(), session_storage="list") as lists:
-        await do(lists.working, "append", "t1", HELLO, user="alice")
+        await both(lists.working).aappend("t1", HELLO, user="alice")
         bare.delete("agent:session:t1")
         for _ in range(2):
-            gone = await do(lists, "forget_user", "alice")
+            gone = await both(lists).aforget_user("alice")
             assert gone.unreached == ["'t1': a list of messages that does not say whose it is"]
         bare.delete("t1")
-        assert (await do(lists, "forget_user", "alice")).unreached == []
+        assert (await both(lists).aforget_user("alice")).unreached == []
     assert bare.keys() == []
 
 
 async def test_what_names_nobody_is_forgotten_after_a_real_expiry(
-    url: str, bare: redis.Redis, do: Do
+    url: str, bare: redis.Redis, both: Both
 ) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings(), session_ttl_seconds=1) as memory:
-        await do(memory.working, "append", "t1", HELLO, user="alice")
-        await do(memory.events, "record", "t1", "note", "it names nobody")
+        await both(memory.working).aappend("t1", HELLO, user="alice")
+        await both(memory.events).arecord("t1", "note", "it names nobody")
         wait_until(lambda: not bare.exists("agent:session:t1"))
-        assert (await do(memory, "forget_user", "alice")).events == 1
+        assert (await both(memory).aforget_user("alice")).events == 1
+    assert left_of(bare) == []
+
+
+@pytest.mark.parametrize("events_ttl_seconds", [None, 3600])
+async def test_the_events_of_an_exchange_are_forgotten_after_a_real_expiry(
+    url: str, bare: redis.Redis, both: Both, events_ttl_seconds: int | None
+) -> None:
+    options: dict[str, Any] = {"session_ttl_seconds": 1, "events_ttl_seconds": events_ttl_seconds}
+    async with AgentMemory(url, embeddings=WordEmbeddings(), **options) as memory:
+        chain = memory.wrap(RunnableLambda(lambda _: "ok"), remember=None)
+        await both(chain).ainvoke("hello", {"configurable": {"session_id": "t1", "user_id": "alice"}})
+        # Only what the exchange itself noted can name the thread then.
+        wait_until(lambda: not bare.exists("agent:session:t1"))
+        assert bare.ttl("agent:threads:alice") == pytest.approx(bare.ttl("agent:events:t1"), abs=1)
+        gone = await both(memory).aforget_user("alice")
+        assert (gone.threads, gone.events) == ([], 4)
     assert left_of(bare) == []
 
 
 @pytest.mark.parametrize("user", ["alice", "default"])
 async def test_what_is_written_meanwhile_is_found_by_the_next_call_whatever_the_clocks_say(
-    memory: AgentMemory, bare: redis.Redis, do: Do, monkeypatch: pytest.MonkeyPatch, user: str
+    memory: AgentMemory, bare: redis.Redis, both: Both, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    await do(memory.working, "append", "t1", HELLO, user=user)
+    await both(memory.working).aappend("t1", HELLO, user=user)
     forget = memory.working.forget_op
 
     def slowly(*arguments: Any) -> Op[list[str]]:
@@ -289,72 +309,74 @@ async def test_what_is_written_meanwhile_is_found_by_the_next_call_whatever_the_
 
     with monkeypatch.context() as patched:
         patched.setattr(memory.working, "forget_op", slowly)
-        await do(memory, "forget_user", user)
-    assert (await do(memory, "forget_user", user)).events == 1
+        await both(memory).aforget_user(user)
+    assert (await both(memory).aforget_user(user)).events == 1
     assert left_of(bare) == []
 
 
-async def test_events_from_before_1970_are_found(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
-    await do(memory.events, "record_many", [("t1", {"action": "note", "user": "alice", "ts": -3600.0})])
-    assert (await do(memory, "forget_user", "alice")).events == 1
+async def test_events_from_before_1970_are_found(memory: AgentMemory, bare: redis.Redis, both: Both) -> None:
+    await both(memory.events).arecord_many([("t1", {"action": "note", "user": "alice", "ts": -3600.0})])
+    assert (await both(memory).aforget_user("alice")).events == 1
     assert left_of(bare) == []
 
 
-async def test_odd_members_and_keys_hide_nothing_else(memory: AgentMemory, bare: redis.Redis, do: Do) -> None:
-    await do(memory.working, "append", "t1", HELLO, user="alice")
+async def test_odd_members_and_keys_hide_nothing_else(
+    memory: AgentMemory, bare: redis.Redis, both: Both
+) -> None:
+    await both(memory.working).aappend("t1", HELLO, user="alice")
     bare.zadd("agent:threads:alice", {"x" * 5000: 5, b"\xff": 6, "": 7})
     for key in (b"agent:session:", b"agent:session:\xff", b"agent:session:" + b"y" * 5000):
         bare.hset(key, mapping={"user": "alice", "turn_count": 1})
     bare.hset(b"agent:session:\xfe", mapping={"user": "bob", "turn_count": 1})
-    assert len((await do(memory, "list_sessions", user="alice")).sessions) == 1
+    assert len((await both(memory).alist_sessions(user="alice")).sessions) == 1
     assert list(memory.export_user("alice"))
-    gone = await do(memory, "forget_user", "alice", thorough=True)
+    gone = await both(memory).aforget_user("alice", thorough=True)
     assert (gone.threads, gone.unreached) == (["t1"], [])
     assert left_of(bare, "agent:session:") == [b"agent:session:\xfe"]
 
 
 async def test_a_life_that_no_key_can_have_is_for_ever(
-    memory: AgentMemory, bare: redis.Redis, do: Do, caplog: pytest.LogCaptureFixture
+    memory: AgentMemory, bare: redis.Redis, both: Both, caplog: pytest.LogCaptureFixture
 ) -> None:
     bare.zadd("agent:threads:alice", {"": -1e30})
-    await do(WorkingMemory(transport=memory.transport), "append", "t1", HELLO, user="alice")
+    await both(WorkingMemory(transport=memory.transport)).aappend("t1", HELLO, user="alice")
     assert bare.ttl("agent:threads:alice") == -1
     assert caplog.text == ""
 
 
 async def test_a_record_of_another_type_costs_no_message_and_is_reported(
-    memory: AgentMemory, bare: redis.Redis, do: Do, caplog: pytest.LogCaptureFixture
+    memory: AgentMemory, bare: redis.Redis, both: Both, caplog: pytest.LogCaptureFixture
 ) -> None:
     bare.set("agent:threads:alice", "another program's")
     chain = memory.wrap(RunnableLambda(lambda _: "ok")).with_retry(stop_after_attempt=3)
     assert chain.invoke("hello", {"configurable": {"session_id": "t1", "user_id": "alice"}}) == "ok"
-    assert (await do(memory.working, "append_turn", "t1", "user", "again", user="alice")).turn_count == 3
+    assert (await both(memory.working).aappend_turn("t1", "user", "again", user="alice")).turn_count == 3
     assert caplog.text.count("Thread 't1' could not be noted") >= 2
-    gone = await do(memory, "forget_user", "alice", thorough=True)
+    gone = await both(memory).aforget_user("alice", thorough=True)
     assert (gone.threads, len(gone.unreached)) == (["t1"], 1)
     assert left_of(bare) == [b"agent:threads:alice"]
 
 
-async def test_without_search_hashes_are_found_by_a_thorough_search(do: Do) -> None:
+async def test_without_search_hashes_are_found_by_a_thorough_search(both: Both) -> None:
     with EmbeddedRedis(search=False) as server:
         async with AgentMemory(server.url, embeddings=WordEmbeddings(), storage="hash") as memory:
             with redis.Redis.from_url(server.url) as client:
                 client.hset(
                     "agent:mem:1", mapping={"user": "alice", "namespace": "default", "kind": "semantic"}
                 )
-                gone = await do(memory, "forget_user", "alice")
+                gone = await both(memory).aforget_user("alice")
                 assert (gone.memories, gone.unreached) == (0, [])
-                assert (await do(memory, "forget_user", "alice", thorough=True)).memories == 1
+                assert (await both(memory).aforget_user("alice", thorough=True)).memories == 1
                 assert client.keys() == []
 
 
-async def test_round_trips_do_not_grow_with_the_threads(url: str, do: Do) -> None:
+async def test_round_trips_do_not_grow_with_the_threads(url: str, both: Both) -> None:
     async with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
         for number in range(200):
             memory.working.append(f"t{number}", HELLO, user="alice")
             memory.events.record(f"t{number}", "note", user="alice")
         memory.long_term.remember("a fact", user="alice")
         counting = Counting(memory.transport)
-        gone = await do(memory, "forget_user", "alice")
+        gone = await both(memory).aforget_user("alice")
     assert (len(gone.threads), gone.memories, gone.events) == (200, 1, 200)
     assert counting.round_trips <= 5

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from itertools import groupby
 
 import redis
 from langchain_core.messages import HumanMessage
 
+from integration_tests.processes import FORKING
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.working.histories import RedisListChatMessageHistory, UpstashChatMessageHistory
 from langchain_agentmem.working.working_memory import WorkingMemory
@@ -53,8 +53,7 @@ def assert_last_of_all(contents: list[str]) -> None:
 
 
 def run_processes(target: object, url: str) -> None:
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=target, args=(url, n)) for n in range(WRITERS)]  # type: ignore[arg-type]
+    processes = [FORKING.Process(target=target, args=(url, n)) for n in range(WRITERS)]  # type: ignore[arg-type]
     for process in processes:
         process.start()
     for process in processes:

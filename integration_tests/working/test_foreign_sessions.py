@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage
 
-from integration_tests.conftest import Do
+from integration_tests.conftest import Both
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.working_memory import WorkingMemory
 
@@ -114,69 +114,69 @@ def test_an_append_keeps_every_turn_of_any_layout_and_adds_its_own(
     ["1.5", "-1", "-60", "nan", "inf", "1e3", "0x10", "soon", "", "2147483648", "9" * 30, " 60", "6 0"],
 )
 async def test_an_odd_time_to_live_is_the_default(
-    working: WorkingMemory, bare: redis.Redis, do: Do, number: str
+    working: WorkingMemory, bare: redis.Redis, both: Both, number: str
 ) -> None:
     bare.hset(KEY, mapping={"ttl_seconds": number, "thread_id": "t1"})
-    assert await do(working, "append", "t1", [NEW]) == 1
+    assert await both(working).aappend("t1", [NEW]) == 1
     assert 3590 < bare.ttl(KEY) <= 3600
     assert bare.hget(KEY, "ttl_seconds") == number.encode()
-    assert await do(working, "messages", "t1") == [NEW]
-    assert (await do(working, "set_goal", "t1", "g")).ttl_seconds > 3590
+    assert await both(working).amessages("t1") == [NEW]
+    assert (await both(working).aset_goal("t1", "g")).ttl_seconds > 3590
 
 
 @pytest.mark.parametrize(
     ("number", "seconds"), [("60", 60), ("60.0", 60), ("2147483647", 2147483647), ("0", -1)]
 )
 async def test_a_whole_time_to_live_is_the_sessions_own(
-    working: WorkingMemory, bare: redis.Redis, do: Do, number: str, seconds: int
+    working: WorkingMemory, bare: redis.Redis, both: Both, number: str, seconds: int
 ) -> None:
     bare.hset(KEY, mapping={"ttl_seconds": number, "thread_id": "t1"})
-    await do(working, "append", "t1", [NEW])
+    await both(working).aappend("t1", [NEW])
     assert seconds - 5 <= bare.ttl(KEY) <= seconds
 
 
 async def test_an_odd_time_to_live_goes_for_a_list_too(
-    transport: SharedConnection, bare: redis.Redis, do: Do
+    transport: SharedConnection, bare: redis.Redis, both: Both
 ) -> None:
-    working = WorkingMemory(transport=transport, storage="list")
+    working = WorkingMemory(transport=transport, storage="list", ttl_seconds=3600)
     bare.hset(KEY, mapping={"ttl_seconds": "1.5", "thread_id": "t1"})
-    await do(working, "append", "t1", [NEW])
+    await both(working).aappend("t1", [NEW])
     assert 3590 < bare.ttl("t1") <= 3600
     assert 3590 < bare.ttl(KEY) <= 3600
 
 
 @pytest.mark.parametrize("number", ["many", "", "1.5", "-3", "9223372036854775807", "1e3", "nan", "9" * 40])
 async def test_a_turn_count_that_is_none_begins_anew_with_what_is_there(
-    working: WorkingMemory, bare: redis.Redis, do: Do, number: str
+    working: WorkingMemory, bare: redis.Redis, both: Both, number: str
 ) -> None:
-    await do(working, "append", "t1", [NEW, AIMessage("yo")])
+    await both(working).aappend("t1", [NEW, AIMessage("yo")])
     bare.hset(KEY, "turn_count", number)
-    assert (await do(working, "load", "t1")).turn_count == 0
-    assert await do(working, "append", "t1", [NEW]) == 3
-    assert (await do(working, "load", "t1")).turn_count == 3
+    assert (await both(working).aload("t1")).turn_count == 0
+    assert await both(working).aappend("t1", [NEW]) == 3
+    assert (await both(working).aload("t1")).turn_count == 3
 
 
 async def test_a_listed_session_is_counted_anew_too(
-    transport: SharedConnection, bare: redis.Redis, do: Do
+    transport: SharedConnection, bare: redis.Redis, both: Both
 ) -> None:
     working = WorkingMemory(transport=transport, storage="list")
-    await do(working, "append", "t1", [NEW, AIMessage("yo")])
+    await both(working).aappend("t1", [NEW, AIMessage("yo")])
     bare.hset(KEY, "turn_count", "many")
-    assert await do(working, "append", "t1", [NEW]) == 3
+    assert await both(working).aappend("t1", [NEW]) == 3
 
 
-async def test_a_large_count_goes_on(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
+async def test_a_large_count_goes_on(working: WorkingMemory, bare: redis.Redis, both: Both) -> None:
     bare.hset(KEY, mapping={"turn_count": 2**52, "thread_id": "t1"})
-    assert await do(working, "append", "t1", [NEW]) == 2**52 + 1
+    assert await both(working).aappend("t1", [NEW]) == 2**52 + 1
     assert bare.hget(KEY, "turn_count") == str(2**52 + 1).encode()
 
 
 @pytest.mark.parametrize("ts", ["soon", None, [], "nan", 1e300, 10**400, True, "5.5", -1])
 async def test_a_time_that_is_none_does_not_hide_a_turn(
-    working: WorkingMemory, bare: redis.Redis, do: Do, ts: Any
+    working: WorkingMemory, bare: redis.Redis, both: Both, ts: Any
 ) -> None:
     bare.hset(KEY, "recent_turns", json.dumps([{"role": "user", "content": "hi", "ts": ts}]))
-    state = await do(working, "load", "t1")
+    state = await both(working).aload("t1")
     assert [turn.content for turn in state.recent_turns] == ["hi"]
     assert state.unreadable == []
     assert state.recent_turns[0].ts in (0.0, 1.0, 5.5, -1.0)

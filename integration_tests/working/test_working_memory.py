@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import Counting, Do
+from integration_tests.conftest import Both, Call, Counting
 from langchain_agentmem.errors import (
-    ConfigurationError,
-    InvalidInputError,
-    MessageNotStorableError,
     WrongKeyTypeError,
 )
 from langchain_agentmem.transport.connections import SharedConnection
@@ -27,18 +23,20 @@ def working(transport: SharedConnection) -> WorkingMemory:
     return WorkingMemory(transport=transport)
 
 
-async def test_a_session_begins_and_is_loaded(working: WorkingMemory, do: Do) -> None:
-    assert await do(working, "load", "t1") is None
-    state = await do(working, "start", "t1", user="alice", agent="helper", goal="book a trip")
+async def test_a_session_begins_and_is_loaded(working: WorkingMemory, both: Both) -> None:
+    assert await both(working).aload("t1") is None
+    state = await both(working).astart("t1", user="alice", agent="helper", goal="book a trip")
     assert (state.thread_id, state.user, state.agent, state.goal) == ("t1", "alice", "helper", "book a trip")
     assert (state.scratchpad, state.turn_count, state.recent_turns, state.unreadable) == ("", 0, [], [])
     assert state.created_ts == state.last_active_ts > 1_700_000_000
-    assert await do(working, "load", "t1") == state
+    assert await both(working).aload("t1") == state
 
 
-async def test_the_hash_is_what_the_design_says(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
-    await do(working, "append_turn", "t1", "user", "hi", ts=1715990400.1)
-    await do(working, "append_turn", "t1", "assistant", "yo", ts=1715990401.5)
+async def test_the_hash_is_what_the_design_says(
+    working: WorkingMemory, bare: redis.Redis, both: Both
+) -> None:
+    await both(working).aappend_turn("t1", "user", "hi", ts=1715990400.1)
+    await both(working).aappend_turn("t1", "assistant", "yo", ts=1715990401.5)
     fields = bare.hgetall("agent:session:t1")
     assert {name.decode() for name in fields} == {
         "thread_id",
@@ -59,30 +57,30 @@ async def test_the_hash_is_what_the_design_says(working: WorkingMemory, bare: re
     assert 3590 < bare.ttl("agent:session:t1") <= 3600
 
 
-async def test_taking_a_session_up_again_keeps_its_turns(working: WorkingMemory, do: Do) -> None:
-    await do(working, "append", "t1", [HumanMessage("hi")])
-    state = await do(working, "start", "t1", user="alice")
+async def test_taking_a_session_up_again_keeps_its_turns(working: WorkingMemory, both: Both) -> None:
+    await both(working).aappend("t1", [HumanMessage("hi")])
+    state = await both(working).astart("t1", user="alice")
     assert [turn.content for turn in state.recent_turns] == ["hi"]
     assert state.user == "alice"
-    again = await do(working, "start", "t1", goal="g")
+    again = await both(working).astart("t1", goal="g")
     assert (again.user, again.goal, again.turn_count) == ("alice", "g", 1)
 
 
-async def test_the_window_keeps_the_newest(transport: SharedConnection, do: Do) -> None:
+async def test_the_window_keeps_the_newest(transport: SharedConnection, both: Both) -> None:
     working = WorkingMemory(transport=transport, max_turns=3)
     for number in range(5):
-        count = await do(working, "append", "t1", [HumanMessage(str(number))])
+        count = await both(working).aappend("t1", [HumanMessage(str(number))])
         assert count == number + 1
-    assert [m.content for m in await do(working, "messages", "t1")] == ["2", "3", "4"]
-    assert await do(working, "append", "t1", [HumanMessage(str(n)) for n in range(5, 12)]) == 12
-    assert [m.content for m in await do(working, "messages", "t1")] == ["9", "10", "11"]
+    assert [m.content for m in await both(working).amessages("t1")] == ["2", "3", "4"]
+    assert await both(working).aappend("t1", [HumanMessage(str(n)) for n in range(5, 12)]) == 12
+    assert [m.content for m in await both(working).amessages("t1")] == ["9", "10", "11"]
 
 
-async def test_an_unbounded_window_keeps_all(transport: SharedConnection, do: Do) -> None:
+async def test_an_unbounded_window_keeps_all(transport: SharedConnection, both: Both) -> None:
     working = WorkingMemory(transport=transport, max_turns=None)
     for start in range(0, 600, 100):
-        await do(working, "append", "t1", [HumanMessage(str(n)) for n in range(start, start + 100)])
-    assert [m.content for m in await do(working, "messages", "t1")] == [str(n) for n in range(600)]
+        await both(working).aappend("t1", [HumanMessage(str(n)) for n in range(start, start + 100)])
+    assert [m.content for m in await both(working).amessages("t1")] == [str(n) for n in range(600)]
 
 
 def call(*ids: str) -> AIMessage:
@@ -91,7 +89,7 @@ def call(*ids: str) -> AIMessage:
 
 @pytest.mark.parametrize("window", range(1, 6))
 async def test_a_window_never_begins_with_a_result_whose_call_was_cut_off(
-    transport: SharedConnection, do: Do, window: int
+    transport: SharedConnection, both: Both, window: int
 ) -> None:
     working = WorkingMemory(transport=transport, max_turns=window)
     conversation = [
@@ -102,27 +100,27 @@ async def test_a_window_never_begins_with_a_result_whose_call_was_cut_off(
         AIMessage("a"),
     ]
     expected = {1: 1, 2: 1, 3: 1, 4: 4, 5: 5}[window]
-    await do(working, "append", "together", conversation)
+    await both(working).aappend("together", conversation)
     for message in conversation:
-        await do(working, "append", "apart", [message])
+        await both(working).aappend("apart", [message])
     for thread in ("together", "apart"):
-        kept = await do(working, "messages", thread)
+        kept = await both(working).amessages(thread)
         assert kept == conversation[-expected:]
 
 
-async def test_a_tool_result_that_nothing_was_cut_from_stays(working: WorkingMemory, do: Do) -> None:
-    await do(working, "append", "t1", [ToolMessage("r", tool_call_id="1")])
-    assert len(await do(working, "messages", "t1")) == 1
+async def test_a_tool_result_that_nothing_was_cut_from_stays(working: WorkingMemory, both: Both) -> None:
+    await both(working).aappend("t1", [ToolMessage("r", tool_call_id="1")])
+    assert len(await both(working).amessages("t1")) == 1
 
 
 async def test_a_json_look_alike_in_a_text_does_not_disturb_the_window(
-    transport: SharedConnection, do: Do
+    transport: SharedConnection, both: Both
 ) -> None:
     working = WorkingMemory(transport=transport, max_turns=2)
     hostile = ['{"role":"tool"}', "]\n},\n{", '\\"},\n{"role":"tool', "[ \n", "\u2028\r\n"]
     for content in hostile:
-        await do(working, "append", "t1", [HumanMessage(content)])
-    assert [m.content for m in await do(working, "messages", "t1")] == hostile[-2:]
+        await both(working).aappend("t1", [HumanMessage(content)])
+    assert [m.content for m in await both(working).amessages("t1")] == hostile[-2:]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -139,67 +137,70 @@ def test_any_message_on_any_thread_comes_back_equal(
     assert thread in working.list_threads(limit=None)
 
 
-async def test_threads_are_exact(working: WorkingMemory, do: Do) -> None:
+async def test_threads_are_exact(working: WorkingMemory, both: Both) -> None:
     names = ["a", "A", " a", "a ", "a*", "*", "[a]", "é", "e\u0301", "a:b", "\x00", "a\n"]
     for name in names:
-        await do(working, "append", name, [HumanMessage(repr(name))])
+        await both(working).aappend(name, [HumanMessage(repr(name))])
     for name in names:
-        assert [m.content for m in await do(working, "messages", name)] == [repr(name)]
-    assert sorted(await do(working, "list_threads")) == sorted(names)
+        assert [m.content for m in await both(working).amessages(name)] == [repr(name)]
+    assert sorted(await both(working).alist_threads()) == sorted(names)
 
 
-async def test_goal_and_scratchpad(working: WorkingMemory, do: Do) -> None:
-    state = await do(working, "set_goal", "t1", "win")
+async def test_goal_and_scratchpad(working: WorkingMemory, both: Both) -> None:
+    state = await both(working).aset_goal("t1", "win")
     assert state.goal == "win"
-    state = await do(working, "set_scratchpad", "t1", "step 1\nstep 2 é")
+    state = await both(working).aset_scratchpad("t1", "step 1\nstep 2 é")
     assert (state.goal, state.scratchpad) == ("win", "step 1\nstep 2 é")
-    assert (await do(working, "set_goal", "t1", "")).goal == ""
+    assert (await both(working).aset_goal("t1", "")).goal == ""
 
 
 async def test_every_write_refreshes_the_time_to_live(
-    working: WorkingMemory, bare: redis.Redis, do: Do
+    working: WorkingMemory, bare: redis.Redis, both: Both
 ) -> None:
-    await do(working, "start", "t1")
-    for method, *args in (
-        ("append", [HumanMessage("x")]),
-        ("append_turn", "user", "x"),
-        ("set_goal", "g"),
-        ("set_scratchpad", "s"),
-        ("start",),
-    ):
+    await both(working).astart("t1")
+    writes: list[Call] = [
+        lambda: both(working).aappend("t1", [HumanMessage("x")]),
+        lambda: both(working).aappend_turn("t1", "user", "x"),
+        lambda: both(working).aset_goal("t1", "g"),
+        lambda: both(working).aset_scratchpad("t1", "s"),
+        lambda: both(working).astart("t1"),
+    ]
+    for write in writes:
         bare.expire("agent:session:t1", 10)
-        await do(working, method, "t1", *args)
-        assert bare.ttl("agent:session:t1") > 3590, method
+        await write()
+        assert bare.ttl("agent:session:t1") > 3590
     bare.expire("agent:session:t1", 10)
-    assert (await do(working, "load", "t1")).ttl_seconds == 10
+    assert (await both(working).aload("t1")).ttl_seconds == 10
 
 
-async def test_a_session_keeps_a_life_of_its_own(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
-    assert (await do(working, "start", "short", ttl_seconds=60)).ttl_seconds == 60
-    assert (await do(working, "append_turn", "short", "user", "x")).ttl_seconds == 60
-    assert (await do(working, "start", "long", ttl_seconds=None)).ttl_seconds is None
-    assert (await do(working, "append_turn", "long", "user", "x")).ttl_seconds is None
+async def test_a_session_keeps_a_life_of_its_own(
+    working: WorkingMemory, bare: redis.Redis, both: Both
+) -> None:
+    assert (await both(working).astart("short", ttl_seconds=60)).ttl_seconds == 60
+    assert (await both(working).aappend_turn("short", "user", "x")).ttl_seconds == 60
+    assert (await both(working).astart("long", ttl_seconds=None)).ttl_seconds is None
+    assert (await both(working).aappend_turn("long", "user", "x")).ttl_seconds is None
     assert bare.ttl("agent:session:long") == -1
 
 
-async def test_no_time_to_live_on_request(transport: SharedConnection, bare: redis.Redis, do: Do) -> None:
+async def test_no_time_to_live_on_request(transport: SharedConnection, bare: redis.Redis, both: Both) -> None:
     bare.hset("agent:session:t1", "goal", "g")
     bare.expire("agent:session:t1", 60)
     working = WorkingMemory(transport=transport, ttl_seconds=None)
-    await do(working, "append", "t1", [HumanMessage("x")])
+    await both(working).aappend("t1", [HumanMessage("x")])
     assert bare.ttl("agent:session:t1") == -1
 
 
-async def test_a_session_is_deleted(working: WorkingMemory, do: Do) -> None:
-    await do(working, "start", "t1")
-    assert await do(working, "delete", "t1") is True
-    assert await do(working, "delete", "t1") is False
-    assert await do(working, "load", "t1") is None
-    assert await do(working, "messages", "t1") == []
+async def test_a_session_is_deleted(working: WorkingMemory, both: Both) -> None:
+    await both(working).astart("t1")
+    assert await both(working).adelete("t1") is True
+    assert await both(working).adelete("t1") is False
+    assert await both(working).aload("t1") is None
+    assert await both(working).amessages("t1") == []
 
 
 async def test_threads_are_listed_without_blocking_the_server(
-    working: WorkingMemory, bare: redis.Redis, do: Do
+    working: WorkingMemory, bare: redis.Redis, both: Both
 ) -> None:
     with bare.pipeline() as pipeline:
         for number in range(2500):
@@ -208,132 +209,69 @@ async def test_threads_are_listed_without_blocking_the_server(
         pipeline.set("agent:session:a-string", 1)
         pipeline.execute()
     bare.config_resetstat()
-    assert len(set(await do(working, "list_threads", limit=None))) == 2500
-    assert len(await do(working, "list_threads")) == 100
+    assert len(set(await both(working).alist_threads(limit=None))) == 2500
+    assert len(await both(working).alist_threads()) == 100
     assert "cmdstat_keys" not in bare.info("commandstats")
 
 
-async def test_a_user_is_forgotten_and_nobody_else(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
+async def test_a_user_is_forgotten_and_nobody_else(
+    working: WorkingMemory, bare: redis.Redis, both: Both
+) -> None:
     for number in range(30):
-        await do(working, "start", f"t{number}", user=["alice", "Alice", "bob"][number % 3])
-    gone = await do(working, "forget_user", "alice")
+        await both(working).astart(f"t{number}", user=["alice", "Alice", "bob"][number % 3])
+    gone = await both(working).aforget_user("alice")
     assert sorted(gone) == sorted(f"t{n}" for n in range(0, 30, 3))
-    assert len(await do(working, "list_threads")) == 20
+    assert len(await both(working).alist_threads()) == 20
 
 
-async def test_each_operation_is_one_round_trip(counting: Counting, do: Do) -> None:
+async def test_each_operation_is_one_round_trip(counting: Counting, both: Both) -> None:
     working = WorkingMemory(transport=counting.transport)
-    for method, *args in (
-        ("start",),
-        ("append", [HumanMessage(str(n)) for n in range(50)]),
-        ("append_turn", "user", "x"),
-        ("messages",),
-        ("load",),
-        ("set_goal", "g"),
-        ("delete",),
-    ):
+    calls: list[Call] = [
+        lambda: both(working).astart("t1"),
+        lambda: both(working).aappend("t1", [HumanMessage(str(n)) for n in range(50)]),
+        lambda: both(working).aappend_turn("t1", "user", "x"),
+        lambda: both(working).amessages("t1"),
+        lambda: both(working).aload("t1"),
+        lambda: both(working).aset_goal("t1", "g"),
+        lambda: both(working).adelete("t1"),
+    ]
+    for call in calls:
         before = counting.round_trips
-        await do(working, method, "t1", *args)
-        assert counting.round_trips - before == 1, method
+        await call()
+        assert counting.round_trips - before == 1
 
 
-@pytest.mark.parametrize("thread", ["", None, "x" * 5000, "\ud800", 3])
-async def test_a_bad_thread_id_is_refused(
-    working: WorkingMemory, bare: redis.Redis, do: Do, thread: Any
+async def test_a_key_of_another_type_is_left_alone(
+    working: WorkingMemory, bare: redis.Redis, both: Both
 ) -> None:
-    for method, *args in (
-        ("append", [HumanMessage("x")]),
-        ("load",),
-        ("set_goal", "g"),
-        ("delete",),
-        ("start",),
-    ):
-        with pytest.raises(InvalidInputError, match="thread_id"):
-            await do(working, method, thread, *args)
-    assert bare.dbsize() == 0
-
-
-async def test_bad_input_writes_nothing(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
-    with pytest.raises(InvalidInputError, match="user"):
-        await do(working, "start", "t1", user="")
-    with pytest.raises(InvalidInputError, match="ttl_seconds"):
-        await do(working, "start", "t1", ttl_seconds=-1)
-    with pytest.raises(InvalidInputError, match="role"):
-        await do(working, "append_turn", "t1", "boss", "x")
-    with pytest.raises(MessageNotStorableError):
-        await do(
-            working, "append", "t1", [HumanMessage("ok"), HumanMessage("x", additional_kwargs={"a": {1}})]
-        )
-    with pytest.raises(InvalidInputError, match="limit"):
-        await do(working, "list_threads", limit=0)
-    assert bare.dbsize() == 0
-
-
-@pytest.mark.parametrize("ts", [float("nan"), float("inf"), "a", True])
-async def test_a_time_that_is_none_is_refused(
-    working: WorkingMemory, bare: redis.Redis, do: Do, ts: Any
-) -> None:
-    with pytest.raises(InvalidInputError, match="ts"):
-        await do(working, "append_turn", "t1", "user", "x", ts=ts)
-    assert bare.dbsize() == 0
-
-
-@pytest.mark.parametrize(
-    "role_and_content", [("user", None), ("user", 7), (["a"], "x"), (None, "x")], ids=str
-)
-async def test_a_turn_that_is_none_is_refused(
-    working: WorkingMemory, bare: redis.Redis, do: Do, role_and_content: Any
-) -> None:
-    with pytest.raises(InvalidInputError, match=r"role|content"):
-        await do(working, "append_turn", "t1", *role_and_content)
-    assert bare.dbsize() == 0
-
-
-@pytest.mark.parametrize("messages", [None, [1], ["x"], [("user", "x")], HumanMessage("x"), "text"], ids=str)
-async def test_what_are_no_messages_is_refused(
-    working: WorkingMemory, bare: redis.Redis, do: Do, messages: Any
-) -> None:
-    with pytest.raises(InvalidInputError, match=r"[Mm]essage"):
-        await do(working, "append", "t1", messages)
-    assert bare.dbsize() == 0
-
-
-def test_bad_settings_are_refused() -> None:
-    for options in ({"ttl_seconds": -1}, {"ttl_seconds": 0}, {"max_turns": 0}, {"max_turns": "20"}):
-        with pytest.raises(InvalidInputError):
-            WorkingMemory("redis://localhost", **options)  # type: ignore[arg-type]
-    with pytest.raises(ConfigurationError):
-        WorkingMemory("http://localhost")
-    with pytest.raises(ConfigurationError):
-        WorkingMemory()
-
-
-async def test_a_key_of_another_type_is_left_alone(working: WorkingMemory, bare: redis.Redis, do: Do) -> None:
     bare.set("agent:session:t1", "mine")
-    for method, *args in (
-        ("append", [HumanMessage("x")]),
-        ("load",),
-        ("messages",),
-        ("set_goal", "g"),
-        ("delete",),
-    ):
+    calls: list[Call] = [
+        lambda: both(working).aappend("t1", [HumanMessage("x")]),
+        lambda: both(working).aload("t1"),
+        lambda: both(working).amessages("t1"),
+        lambda: both(working).aset_goal("t1", "g"),
+        lambda: both(working).adelete("t1"),
+    ]
+    for call in calls:
         with pytest.raises(WrongKeyTypeError, match="another prefix"):
-            await do(working, method, "t1", *args)
+            await call()
     assert bare.get("agent:session:t1") == b"mine"
 
 
 @pytest.mark.parametrize("number", ["inf", "nan", "1e300", "soon"])
-async def test_odd_numbers_are_none(working: WorkingMemory, bare: redis.Redis, do: Do, number: str) -> None:
-    await do(working, "append_turn", "t1", "user", "hi")
+async def test_odd_numbers_are_none(
+    working: WorkingMemory, bare: redis.Redis, both: Both, number: str
+) -> None:
+    await both(working).aappend_turn("t1", "user", "hi")
     odd = {"turn_count": number, "created_ts": number, "last_active_ts": number}
     bare.hset("agent:session:t1", mapping=odd)
-    state = await do(working, "load", "t1")
+    state = await both(working).aload("t1")
     assert (state.turn_count, state.created_ts, state.last_active_ts) == (0, 0.0, 0.0)
     assert [turn.content for turn in state.recent_turns] == ["hi"]
 
 
 async def test_a_session_another_program_wrote_is_taken_up(
-    working: WorkingMemory, bare: redis.Redis, do: Do
+    working: WorkingMemory, bare: redis.Redis, both: Both
 ) -> None:
     turns = [
         {"role": "user", "content": 'a "quoted", [x]\n', "ts": 1.0},
@@ -342,8 +280,8 @@ async def test_a_session_another_program_wrote_is_taken_up(
     for layout in ({}, {"indent": 2}, {"separators": (",", ":")}, {"indent": 0}):
         bare.delete("agent:session:t1")
         bare.hset("agent:session:t1", mapping={"recent_turns": json.dumps(turns, **layout), "turn_count": 7})  # type: ignore[arg-type]
-        await do(working, "append", "t1", [HumanMessage("new")])
-        state = await do(working, "load", "t1")
+        await both(working).aappend("t1", [HumanMessage("new")])
+        state = await both(working).aload("t1")
         assert [turn.content for turn in state.recent_turns] == ['a "quoted", [x]\n', "b\\", "new"]
         assert (state.turn_count, state.unreadable) == (8, [])
         assert json.loads(bare.hget("agent:session:t1", "recent_turns") or "")[:2] == turns
@@ -369,7 +307,7 @@ async def test_a_session_another_program_wrote_is_taken_up(
 async def test_an_entry_that_cannot_be_read_is_reported_and_left(
     working: WorkingMemory,
     bare: redis.Redis,
-    do: Do,
+    both: Both,
     caplog: pytest.LogCaptureFixture,
     stored: str,
     readable: list[str],
@@ -377,13 +315,13 @@ async def test_an_entry_that_cannot_be_read_is_reported_and_left(
 ) -> None:
     raw = stored.encode("utf-8", "surrogateescape")
     bare.hset("agent:session:t1", "recent_turns", raw)
-    state = await do(working, "load", "t1")
+    state = await both(working).aload("t1")
     assert [turn.content for turn in state.recent_turns] == readable
     assert [(entry.key, entry.position) for entry in state.unreadable] == [("agent:session:t1", position)]
     assert f"'agent:session:t1' at position {position}" in caplog.text
     assert bare.hget("agent:session:t1", "recent_turns") == raw
 
-    await do(working, "append", "t1", [HumanMessage("new")])
-    state = await do(working, "load", "t1")
+    await both(working).aappend("t1", [HumanMessage("new")])
+    state = await both(working).aload("t1")
     assert [turn.content for turn in state.recent_turns] == [*readable, "new"]
     assert len(state.unreadable) == 1

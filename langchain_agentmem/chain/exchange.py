@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
@@ -17,7 +16,7 @@ from langchain_agentmem.chain.failures import Failures, said
 from langchain_agentmem.chain.memories import ExchangeMemories, Ids
 from langchain_agentmem.chain.messages import answer_messages, input_messages, is_interrupted, text_of
 from langchain_agentmem.chain.options import ChainMemory, ExchangeReport, RecalledMemories, WrapOptions
-from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.core.checks import Ttl, validate_id
 from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.errors import (
@@ -29,11 +28,12 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
     WrongOwnerError,
 )
-from langchain_agentmem.events.handlers import EventLogHandler
+from langchain_agentmem.events.callbacks import EventLogHandler
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
 
 if TYPE_CHECKING:
-    from langchain_agentmem.events.sinks import EventBuffer
+    from langchain_agentmem.events.background import EventBuffer
+    from langchain_agentmem.events.event import Entry
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -187,10 +187,7 @@ class Exchange:
         """
         answered = not self._interrupted and self._unstorable is None
         messages = self._kept() if not answered else [*(self._question or ()), *self._answer]
-        operations: dict[str, Op[Any]] = {}
-        if messages and self._question is not None:
-            operations["append"] = late(partial(self._append, messages))
-        operations["events"] = self.memory.events.record_op(self._drain())
+        operations = self._writes(messages if self._question is not None else [], self._drain())
         if answered and self._memories.remembers:
             operations["remember"] = self._memories.remember()
         results = dict(zip(operations, (yield from gather(operations.values())), strict=True))
@@ -243,13 +240,27 @@ class Exchange:
         events, kept = self._drain(), self._kept()
         if kept and not self._was_read:
             yield from self._window()
-        operations: list[Op[Any]] = [self.memory.events.record_op(events)]
-        if kept:
-            operations.append(late(partial(self._append, kept)))
-        recorded, *appended = yield from gather(operations)
-        self._lost_events(recorded)
-        for result in appended:
-            ok(result)
+        operations = self._writes(kept, events)
+        results = dict(zip(operations, (yield from gather(operations.values())), strict=True))
+        self._lost_events(results["events"])
+        ok(results.get("append"))
+
+    def _writes(self, messages: list[bytes], events: list[Entry]) -> dict[str, Op[Any]]:
+        """Return the operations that append messages, if there are any, and record events, to be gathered.
+
+        The thread is noted once in its user's record. The append does it, and stands first; the events do
+        it if the append cannot be made, and so surely sends nothing.
+        """
+        operations: dict[str, Op[Any]] = {}
+        noted: Ttl = ...
+        if messages:
+            try:
+                operations["append"] = self._append(messages)
+                noted = self.memory.working.noted_ttl_seconds
+            except Exception as error:  # noqa: BLE001 - the append's result, raised by who uses it
+                operations["append"] = _failing(error)
+        operations["events"] = self.memory.events.record_op(events, noted_ttl_seconds=noted)
+        return operations
 
     def _kept(self) -> list[bytes]:
         """Return what is stored of an exchange without an answer, as it is stored."""
@@ -275,15 +286,13 @@ class Exchange:
         self, messages: list[bytes], *, replaces: list[bytes] | None = None, only_replacing: bool = False
     ) -> Op[int | None]:
         self._sent = messages
-        return (
-            yield from self.memory.working.write_turns_op(
-                self.thread_id,
-                messages,
-                user=self.user,
-                replaces=self._replaces if replaces is None else replaces,
-                only_replacing=only_replacing,
-                check_owner=self._checks_owner,
-            )
+        return self.memory.working.write_turns_op(
+            self.thread_id,
+            messages,
+            user=self.user,
+            replaces=self._replaces if replaces is None else replaces,
+            only_replacing=only_replacing,
+            check_owner=self._checks_owner,
         )
 
     def report(self) -> None:
@@ -335,7 +344,7 @@ class Exchange:
             self._lost_events(error)
             logger.warning("What was said in thread %r may not be kept: %s", self.thread_id, said(error))
 
-    def _drain(self) -> list[Any]:
+    def _drain(self) -> list[Entry]:
         events = self._events.drain()
         self._unwritten = len(events)
         return events
@@ -348,6 +357,11 @@ class Exchange:
 
     def _note(self, action: str, detail: str) -> None:
         self.memory.events.put(self.thread_id, action, detail, user=self.user, sink=self._events)
+
+
+def _failing(error: Exception) -> Op[Any]:
+    yield from ()
+    raise error
 
 
 def same_store(one: ChainMemory, other: ChainMemory) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 from langchain_agentmem.chain.refusals import refuse_callback, refuse_equal_keys
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
+from langchain_agentmem.longterm.types import MemoryRecord, RecallOptions, RememberResult
 
 if TYPE_CHECKING:
     from langchain_agentmem.events.event_log import EventLog
@@ -92,7 +92,7 @@ class WrapOptions:
     """How a chain is wrapped; `AgentMemory.wrap` describes each.
 
     Attributes:
-        recall: Further parameters of `recall_op`.
+        recall: What is recalled, besides for whom.
 
     Raises:
         InvalidInputError: An option is not usable, or two keys are the same.
@@ -103,7 +103,7 @@ class WrapOptions:
     memories_key: str | None
     output_key: str | None
     remember: Remember
-    recall: dict[str, Any]
+    recall: RecallOptions
     on_exchange: Callable[[ExchangeReport], None] | None
     on_abandon: OnAbandon
     check_owner: bool

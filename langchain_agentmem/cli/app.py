@@ -5,7 +5,10 @@ Importing this loads typer and rich, and nothing that takes longer: `--help` ans
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +17,41 @@ from typer.core import TyperGroup
 from langchain_agentmem import __version__
 from langchain_agentmem.cli import demo, doctor, events, forget, memories, redis_server, sessions
 from langchain_agentmem.cli.chat import app as chat
-from langchain_agentmem.cli.failures import reported
+from langchain_agentmem.cli.console import INTERRUPTED, message, printable
 from langchain_agentmem.cli.transfer import export, import_
+from langchain_agentmem.errors import AgentMemoryError
+
+OUTPUT_CLOSED = 141  # 128 + SIGPIPE: what a shell reports of a program that it ends
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what a command may fail with into a line on stderr and an exit code; bugs keep their traceback."""
+    try:
+        yield
+    except AgentMemoryError as error:
+        typer.echo(message(error), err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:  # `agentmem … | head -1`: the reader has enough
+        _discard_output()
+        raise typer.Exit(OUTPUT_CLOSED) from None
+    except OSError as error:
+        _discard_output()
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        typer.echo(printable(f"error: {place}{error.strerror or error}"), err=True)
+        raise typer.Exit(1) from error
+
+
+def _discard_output() -> None:
+    """Discard what is still to be written: Python flushes stdout as it ends, and would complain again."""
+    if sys.stdout is None:  # closed by whoever runs this
+        return
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 class _Commands(TyperGroup):
@@ -51,20 +87,10 @@ def agentmem(
         typer.echo(ctx.get_help())
 
 
-def _add(name: str, run: Callable[..., None], short: str, help: str) -> None:
-    app.command(name, short_help=short, help=help)(run)
-
-
-_add("demo", demo.demo, "Watch the memory work, in a browser.", demo.HELP)
-_add("chat", chat.chat, "Talk to a memory, and see what it does.", chat.HELP)
-_add("recall", memories.recall, "Find what is remembered about something.", memories.RECALL_HELP)
-_add("remember", memories.remember, "Remember a text.", memories.REMEMBER_HELP)
-_add("memories", memories.memories, "List a user's memories, or delete one.", memories.MEMORIES_HELP)
-_add("sessions", sessions.sessions, "List the latest conversations.", sessions.SESSIONS_HELP)
-_add("session", sessions.session, "Show a conversation, or delete it.", sessions.SESSION_HELP)
-_add("events", events.events, "Show what happened in a conversation.", events.HELP)
-_add("import", import_.import_, "Import conversations and memories.", import_.HELP)
-_add("export", export.export, "Write what is stored as JSON lines.", export.HELP)
-_add("forget", forget.forget, "Remove everything of a user.", forget.HELP)
-_add("doctor", doctor.doctor, "Look at the server: is it fit for a memory?", doctor.HELP)
-_add("redis", redis_server.redis, "Run the private Redis, and print its URL.", redis_server.HELP)
+for _run in (
+    *(demo.demo, chat.chat),
+    *(memories.recall, memories.remember, memories.memories),
+    *(sessions.sessions, sessions.session, events.events),
+    *(import_.import_, export.export, forget.forget, doctor.doctor, redis_server.redis),
+):
+    app.command(_run.__name__.rstrip("_"))(_run)

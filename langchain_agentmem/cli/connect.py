@@ -3,104 +3,75 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.failures import message
-from langchain_agentmem.cli.text import place
+from langchain_agentmem.cli.console import Screen, message, place
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
 
 
-class Steps:
-    """The steps of a start: the current one beside a spinner on a terminal, else a line each."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-        self._took: list[str] = []
-
-    @contextmanager
-    def step(self, name: str, doing: str) -> Iterator[None]:
-        """One step; how long it took is said in the end."""
-        began = time.perf_counter()
-        with self._screen.busy(doing):
-            yield
-        self._took.append(f"{name} {time.perf_counter() - began:.1f} s")
-
-    def __str__(self) -> str:
-        return "ready: " + ", ".join(self._took)
-
-
+@contextmanager
 def open_memory(
     url: str | None,
-    steps: Steps,
+    screen: Screen,
     *,
-    check: Callable[[AgentMemory], None] | None = None,
+    check: Callable[[AgentMemory], object] | None = None,
     **settings: Any,
-) -> AgentMemory:
-    """A memory whose server answers, has the index, and whose model is loaded.
+) -> Iterator[AgentMemory]:
+    """Open a memory whose server answers, has the index, and whose model is loaded.
 
     One after the other: the server takes a fifth of a second, and one that cannot be reached should
     be told at once, not when the model has come. The same goes for whatever `check` raises.
     """
-    # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    memory = _made(url, **settings)
-    try:
-        with steps.step("Redis", f"{_reaching(memory)} …"):
+    with _made(url, **settings) as memory:
+        with screen.busy(f"{_reaching(memory)} …", step="Redis"):
             memory.long_term.create_index()
         if check is not None:
             check(memory)
         embeddings = memory.long_term.embeddings
-        if embeddings is None:  # words are searched for
-            return memory
-        with steps.step("model", "loading the embedding model (a few seconds) …"):
-            embeddings.embed_query("The first text takes longer than the others.")
-    except BaseException:
-        memory.close()
-        raise
-    return memory
+        if embeddings is not None:  # else words are searched for
+            with screen.busy("loading the embedding model (a few seconds) …", step="model"):
+                embeddings.embed_query("The first text takes longer than the others.")
+        yield memory
 
 
-def open_store(url: str | None, screen: Screen) -> AgentMemory:
-    """A memory whose server answers; neither an index nor the embedding model is needed for it."""
+@contextmanager
+def open_store(url: str | None, screen: Screen) -> Iterator[AgentMemory]:
+    """Open a memory whose server answers; neither an index nor the embedding model is needed for it."""
     from langchain_agentmem.core.operations import asks, call
 
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    memory = _made(url)
-    try:
+    with _made(url) as memory:
         with screen.busy(f"{_reaching(memory)} …"):
             memory.transport.run(call(asks("PING")))
-    except BaseException:
-        memory.close()
-        raise
-    return memory
+        yield memory
 
 
 def _made(url: str | None, **settings: Any) -> AgentMemory:
     """Return the memory; a URL that was given and is not understood is wrong usage: exit code 2."""
     from langchain_agentmem.agent_memory import AgentMemory
 
+    given = {name: value for name, value in settings.items() if value is not None}
+    # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        return AgentMemory(url, **settings)
+        return AgentMemory(url, **given)
     except MissingDependencyError:
         raise
     except ConfigurationError as error:
         if url is None:
             raise
-        AgentMemory("redis://localhost", **settings).close()  # raises too if a setting is to blame
+        AgentMemory("redis://localhost", **given).close()  # raises too if a setting is to blame
         raise typer.BadParameter(message(error).removeprefix("error: "), param_hint="--redis") from error
 
 
 def whereabouts(memory: AgentMemory) -> str:
-    """Where the memory is, for a person; without secrets."""
+    """Return where the memory is, for a person; without secrets."""
     from langchain_agentmem.embedded.server import EmbeddedRedis
 
     url = memory.settings.url.get_secret_value()

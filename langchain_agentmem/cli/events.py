@@ -4,56 +4,48 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_agentmem.cli import text
-from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.options import AsJson, Redis
-from langchain_agentmem.cli.output import show_json
+from langchain_agentmem.cli import options
+from langchain_agentmem.cli.connect import open_store
+from langchain_agentmem.cli.console import Screen, clock, milliseconds, show_json
 
 if TYPE_CHECKING:
     from langchain_agentmem.events.event import Event
 
-HELP = """Show the last events of a conversation, oldest first.
-
-\b
-  agentmem events 4f0c9a --count 100
-  agentmem events 4f0c9a --follow          new ones as they come, until Ctrl-C
-  agentmem events 4f0c9a --follow --json   a JSON object a line, for other programs
-
---json without --follow is one JSON list. Ctrl-C ends with exit code 130."""
-
-_COLUMNS = ("time", "action", "name", "took", "detail")
 _PAGE = 500
 _POLL_SECONDS = 0.25
 
 
 def events(
-    thread: Annotated[str, typer.Argument(metavar="ID", help="The conversation; see agentmem sessions.")],
-    redis: Redis = None,
+    thread: options.ThreadId,
+    redis: options.Redis = None,
     count: Annotated[int, typer.Option("--count", min=1, help="How many of the last.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with new ones, until Ctrl-C.")] = False,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem events`."""
-    from langchain_agentmem.cli.connect import open_store
+    """Show the last events of a conversation, oldest first.
 
+    \b
+      agentmem events 4f0c9a --count 100
+      agentmem events 4f0c9a --follow          new ones as they come, until Ctrl-C
+      agentmem events 4f0c9a --follow --json   a JSON object a line, for other programs
+
+    --json without --follow is one JSON list. Ctrl-C ends with exit code 130.
+    """
     screen = Screen()
     with open_store(redis, screen) as memory:
         found = memory.events.recent(thread, count)[::-1]
         if as_json and not follow:
-            return show_json([asdict(event) for event in found])
-        _show(screen, found, as_json)
-        if not found and not follow:
-            screen.facts([("events", "none in this thread")])
+            return show_json([event.to_dict() for event in found])
+        if found or not follow:
+            show_events(screen, found, as_json=as_json)
         last, pause = found[-1].id if found else "", threading.Event()
         while follow:
-            new = memory.events.after(thread, last, _PAGE)
-            _show(screen, new, as_json)
-            if new:
+            if new := memory.events.after(thread, last, _PAGE):
+                show_events(screen, new, as_json=as_json)
                 last = new[-1].id
             else:
                 # Asked again and again rather than with a blocking read: that would keep the shared
@@ -62,20 +54,14 @@ def events(
     return None
 
 
-def _show(screen: Screen, found: Sequence[Event], as_json: bool) -> None:
+def show_events(screen: Screen, found: Sequence[Event], *, as_json: bool = False) -> None:
+    """Print events, each in a row, or as a JSON object per line."""
     if as_json:
         for event in found:
-            show_json(asdict(event))
-    elif found:
-        screen.table("event", _COLUMNS, [row(event) for event in found], cut=True)
-
-
-def row(event: Event) -> tuple[str, ...]:
-    """An event in columns."""
-    return (
-        text.clock(event.ts),
-        text.one_line(event.action, 20),
-        text.one_line(event.name, 24),
-        "" if event.duration_seconds is None else text.milliseconds(event.duration_seconds),
-        text.one_line(event.detail, 120),
-    )
+            show_json(event.to_dict())
+        return None
+    if not found:
+        return screen.facts([("events", "none in this thread")])
+    columns = {"time": 10, "action": 20, "name": 24, "took": 20, "detail": 120}
+    rows = [(clock(e.ts), e.action, e.name, milliseconds(e.duration_seconds), e.detail) for e in found]
+    return screen.table("event", columns, rows)

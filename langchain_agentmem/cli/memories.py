@@ -2,144 +2,139 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from langchain_agentmem.cli import text
-from langchain_agentmem.cli.console import Listing, Screen
-from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.options import (
-    AllNamespaces,
-    AnyKind,
-    AsJson,
-    Namespace,
-    Redis,
-    User,
-    Yes,
-    login_name,
-    scope_option,
+from langchain_agentmem.cli import options
+from langchain_agentmem.cli.connect import open_memory, open_store
+from langchain_agentmem.cli.console import (
+    CommandError,
+    Screen,
+    bar,
+    moment,
+    one_line,
+    show_json,
+    span,
+    standard,
 )
-from langchain_agentmem.cli.output import confirmed, json_object, moment, show_json, standard_input
 
 if TYPE_CHECKING:
     from langchain_agentmem.longterm.types import MemoryRecord
 
-RECALL_HELP = """Find what is remembered about something, nearest first.
-
-\b
-  agentmem recall "Where do I live?" --user alice
-  agentmem recall food --k 20 --threshold 0.8 --json"""
-
-REMEMBER_HELP = """Remember a text, unless the user knows nearly the same one already.
-
-\b
-  agentmem remember "I live in Lisbon." --user alice --kind semantic
-  echo "Met Ana at the station." | agentmem remember -
-  agentmem remember "Prefers tea." --metadata '{"source": "mail"}'"""
-
-MEMORIES_HELP = """List a user's memories, newest first, or delete one.
-
-\b
-  agentmem memories --user alice --kind semantic
-  agentmem memories --user alice --delete 0f343b0931126a20f133d67c2b018a3b"""
-
 
 def recall(
     query: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for.")],
-    redis: Redis = None,
-    user: User = None,
-    namespace: Namespace = "default",
-    all_namespaces: AllNamespaces = False,
-    kind: AnyKind = None,
+    redis: options.Redis = None,
+    user: options.User = None,
+    namespace: options.Namespace = "default",
+    all_namespaces: options.AllNamespaces = False,
+    kind: options.AnyKind = None,
     k: Annotated[int, typer.Option("--k", min=1, help="How many at most.")] = 5,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--threshold",
-            metavar="DISTANCE",
-            min=0,
-            max=2,
-            help="The farthest that is recalled. Without it: AGENTMEM_RECALL_THRESHOLD, else 0.55.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
+    threshold: Annotated[float | None, options.threshold_option("--threshold")] = None,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem recall`."""
-    from langchain_agentmem.cli.connect import Steps, open_memory
+    """Find what is remembered about something, nearest first.
 
+    \b
+      agentmem recall "Where do I live?" --user alice
+      agentmem recall food --k 20 --threshold 0.8 --json
+    """
     if not query.strip():  # told at once, not when the model has come
         raise CommandError("query is empty.")
     screen = Screen()
-    more: dict[str, Any] = {} if threshold is None else {"distance_threshold": threshold}
-    with open_memory(redis, Steps(screen)) as memory:
+    with open_memory(redis, screen) as memory:
+        within = memory.settings.recall_threshold if threshold is None else threshold
         found = memory.long_term.recall(
             query,
-            user=user or login_name(),
+            user=user or options.login_name(),
             namespace=None if all_namespaces else namespace,
             kind=kind,
             k=k,
-            **more,
+            distance_threshold=... if threshold is None else threshold,
         )
         by_words = not memory.long_term.supports_vectors
-        within = memory.settings.recall_threshold if threshold is None else threshold
     if as_json:
-        return show_json([_searched(record) for record in found])
+        return show_json([_without(record, "ttl_seconds") for record in found])
+    return screen.facts(recalled(screen, found, within, by_words=by_words))
+
+
+def recalled(
+    screen: Screen, found: Sequence[MemoryRecord], within: float, *, by_words: bool = False
+) -> list[tuple[str, str]]:
+    """Return the facts of a search: how many are near enough, and each with its distance and its kind."""
     how = "by words" if by_words else f"within {within:g}"
-    if not found:
-        return screen.facts([("recalled", f"nothing {how}")])
-    rows = [_row(record, within) for record in found]
-    return screen.facts([("recalled", Listing(f"{len(rows)} {how}", rows))])
+    facts = [f"{len(found) or 'nothing'} {how}"]
+    for record in found:
+        near = record.score or 0 if record.distance is None else record.distance
+        drawn = screen.is_terminal and record.distance is not None
+        parts = (f"{near:.3f}", bar(near, within) if drawn else "", one_line(record.kind, 20))
+        facts.append("  ".join([*filter(None, parts), one_line(record.text)]))
+    return [("recalled", fact) for fact in facts]
 
 
-def _searched(record: MemoryRecord) -> dict[str, Any]:
-    """What a search knows of a memory, which is not how long it will live."""
-    return {name: value for name, value in asdict(record).items() if name != "ttl_seconds"}
+def _without(record: MemoryRecord, *hidden: str) -> dict[str, Any]:
+    """Return a memory without what the request did not ask: a search tells no TTL, a listing no distance."""
+    return {name: value for name, value in asdict(record).items() if name not in hidden}
 
 
-def _row(record: MemoryRecord, within: float) -> tuple[str, str, str, str]:
-    said = text.one_line(record.text)
-    if record.distance is None:  # found by its words
-        return f"{record.score or 0:.3f}", "", record.kind, said
-    return f"{record.distance:.3f}", text.bar(record.distance, within), text.one_line(record.kind, 20), said
+def _json_object(value: str) -> dict[str, Any]:
+    """Return the value of an option that takes a JSON object; anything else is wrong usage."""
+    from langchain_agentmem.core import json
+
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"--metadata is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise typer.BadParameter('--metadata takes a JSON object, such as {"source": "mail"}.')
+    return found
 
 
 def remember(
     words: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember; - reads standard input.")],
-    redis: Redis = None,
-    user: User = None,
-    namespace: Namespace = "default",
+    redis: options.Redis = None,
+    user: options.User = None,
+    namespace: options.Namespace = "default",
     kind: Annotated[
-        str, scope_option("kind", "episodic (for a week, the default), semantic (for ever), or your own.")
+        str,
+        options.id_option("kind", "episodic (for a week, the default), semantic (for ever), or your own."),
     ] = "episodic",
     ttl: Annotated[
         int | None,
         typer.Option("--ttl", metavar="SECONDS", min=1, help="How long it lives, instead of its kind's."),
     ] = None,
-    thread: Annotated[str | None, scope_option("thread", "The conversation it was learnt in.")] = None,
+    thread: Annotated[str | None, options.id_option("thread", "The conversation it was learnt in.")] = None,
     metadata: Annotated[
-        str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object to keep with it.")
+        dict[str, Any] | None,
+        typer.Option(
+            "--metadata", metavar="JSON", parser=_json_object, help="A JSON object to keep with it."
+        ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem remember`."""
-    from langchain_agentmem.cli.connect import Steps, open_memory
+    """Remember a text, unless the user knows nearly the same already.
 
-    about = json_object("metadata", metadata)
-    said = _standard_input() if words == "-" else words
+    \b
+      agentmem remember "I live in Lisbon." --user alice --kind semantic
+      echo "Met Ana at the station." | agentmem remember -
+      agentmem remember "Prefers tea." --metadata '{"source": "mail"}'
+    """
+    said = _from_standard_input() if words == "-" else words
     if not said.strip():  # told at once, not when the model has come
         raise CommandError("text is empty.")
     screen = Screen()
-    with open_memory(redis, Steps(screen)) as memory:
+    with open_memory(redis, screen) as memory:
         result = memory.long_term.remember(
             said,
-            user=user or login_name(),
+            user=user or options.login_name(),
             namespace=namespace,
             kind=kind,
             source_thread=thread or "",
             ttl_seconds=... if ttl is None else ttl,
-            metadata=about,
+            metadata=metadata,
         )
     if as_json:
         return show_json(asdict(result))
@@ -148,62 +143,59 @@ def remember(
     return screen.facts([("memory", f"{fate} ({result.id}{near})")])
 
 
-def _standard_input() -> str:
+def _from_standard_input() -> str:
     try:
-        return standard_input().read().decode("utf-8-sig").rstrip("\r\n")
+        return standard("input").read().decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise CommandError(f"The input is not UTF-8 (at byte {error.start + 1}).") from error
 
 
 def memories(
-    redis: Redis = None,
-    user: User = None,
+    redis: options.Redis = None,
+    user: options.User = None,
     namespace: Annotated[
-        str | None, scope_option("namespace", "Only this namespace. Without it: every one.")
+        str | None, options.id_option("namespace", "Only this namespace. Without it: every one.")
     ] = None,
-    kind: AnyKind = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    kind: options.AnyKind = None,
+    limit: options.Limit = 50,
     delete: Annotated[
         str | None, typer.Option("--delete", metavar="ID", help="Delete this memory of the user.")
     ] = None,
-    yes: Yes = False,
-    as_json: AsJson = False,
+    yes: options.Yes = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem memories`."""
-    from langchain_agentmem.cli.connect import open_store
+    """List a user's memories, newest first, or delete one.
 
-    screen, owner = Screen(), user or login_name()
+    \b
+      agentmem memories --user alice --kind semantic
+      agentmem memories --user alice --delete 0f343b0931126a20f133d67c2b018a3b
+    """
+    screen, owner = Screen(), user or options.login_name()
     if delete is not None:
         return _delete(screen, redis, owner, delete, yes, as_json)
     with open_store(redis, screen) as memory:
         records = memory.long_term.list_memories(user=owner, namespace=namespace, kind=kind, limit=limit)
     if as_json:
-        # A listing has searched for nothing.
-        hidden = ("distance", "score")
-        return show_json([{k: v for k, v in asdict(one).items() if k not in hidden} for one in records])
+        return show_json([_without(record, "distance", "score") for record in records])
+    return show_memories(screen, owner, records)
+
+
+def show_memories(screen: Screen, owner: str, records: Sequence[MemoryRecord], label: str = "memory") -> None:
+    """Print memories of a user as a table."""
     if not records:
-        return screen.facts([("memories", f"none of {text.one_line(owner)}")])
+        return screen.facts([("memories", f"none of {one_line(owner)}")])
+    columns = {"id": 40, "namespace": 20, "kind": 20, "hits": 10, "learnt": 30, "lives for": 20, "text": 300}
     rows = [
-        (
-            text.one_line(record.id, 40),
-            text.one_line(record.namespace, 20),
-            text.one_line(record.kind, 20),
-            str(record.hit_count),
-            moment(record.created_ts),
-            "for ever" if record.ttl_seconds is None else text.span(record.ttl_seconds),
-            text.one_line(record.text),
-        )
-        for record in records
+        (m.id, m.namespace, m.kind, m.hit_count, moment(m.created_ts), span(m.ttl_seconds), m.text)
+        for m in records
     ]
-    columns = ("id", "namespace", "kind", "hits", "learnt", "lives for", "text")
-    return screen.table("memory", columns, rows)
+    return screen.table(label, columns, rows)
 
 
 def _delete(screen: Screen, redis: str | None, user: str, memory_id: str, yes: bool, as_json: bool) -> None:
-    from langchain_agentmem.cli.connect import open_store
-
-    if not confirmed(screen, f"Delete the memory {text.one_line(memory_id, 60)}?", yes):
-        return screen.facts([("kept", f"the memory {text.one_line(memory_id, 60)}")])
+    name = one_line(memory_id, 60)
+    if not screen.confirmed(f"Delete the memory {name}?", yes):
+        return screen.facts([("kept", f"the memory {name}")])
     with open_store(redis, screen) as memory:
         deleted = memory.long_term.delete_memory(memory_id, user=user)
     if not deleted:

@@ -12,7 +12,7 @@ from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.errors import InvalidInputError
 
 
-def _scope(param: typer.CallbackParam, value: str | None) -> str | None:
+def _checked_id(param: typer.CallbackParam, value: str | None) -> str | None:
     from langchain_agentmem.core.checks import validate_id
 
     try:
@@ -22,11 +22,7 @@ def _scope(param: typer.CallbackParam, value: str | None) -> str | None:
 
 
 def warned_of(variable: str) -> Callable[[typer.Context, typer.CallbackParam, str | None], str | None]:
-    """What warns of a secret on the command line, which other users of the machine can read.
-
-    Args:
-        variable: The environment variable that the secret may stand in instead.
-    """
+    """Return what warns of a secret on the command line, which may stand in the `variable` instead."""
 
     def warn(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
         source = ctx.get_parameter_source(param.name or "")
@@ -42,8 +38,8 @@ def warned_of(variable: str) -> Callable[[typer.Context, typer.CallbackParam, st
 
 
 def _is_secret(name: str | None, value: str) -> bool:
-    """Whether an option holds a secret: a token, or a URL with a password."""
-    from langchain_agentmem.events.redaction import is_secret_name
+    """Return whether an option holds a secret: a token, or a URL with a password."""
+    from langchain_agentmem.core.redaction import is_secret_name
 
     if is_secret_name(name or ""):
         return True
@@ -55,9 +51,11 @@ def _is_secret(name: str | None, value: str) -> bool:
     return bool(parts.password) or any(is_secret_name(option) for option, _ in named)
 
 
-def scope_option(name: str, help: str) -> Any:
-    """An option that names a user, a namespace, a thread or a kind: any text but an empty one."""
-    return typer.Option(f"--{name}", help=help, callback=_scope, show_default=False, metavar=name.upper())
+def id_option(name: str, help: str) -> Any:
+    """Declare an option that names a user, a namespace, a thread or a kind: any text except an empty one."""
+    return typer.Option(
+        f"--{name}", help=help, callback=_checked_id, show_default=False, metavar=name.upper()
+    )
 
 
 Redis = Annotated[
@@ -72,11 +70,16 @@ Redis = Annotated[
         "them for a URL with a password: other users of the machine can read a command line.",
     ),
 ]
-User = Annotated[str | None, scope_option("user", "Whose memories. Without it: your login name.")]
-Owner = Annotated[str | None, scope_option("user", "Only this user's. Without it: everybody's.")]
-Namespace = Annotated[str, scope_option("namespace", "Which of the user's memories. Without it: default.")]
+ThreadId = Annotated[str, typer.Argument(metavar="ID", help="The conversation; see agentmem sessions.")]
+User = Annotated[str | None, id_option("user", "Whose memories. Without it: your login name.")]
+Owner = Annotated[str | None, id_option("user", "Only this user's. Without it: everybody's.")]
+Namespace = Annotated[str, id_option("namespace", "Which of the user's memories. Without it: default.")]
 
-AnyKind = Annotated[str | None, scope_option("kind", "Only memories of this kind.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="PROVIDER:NAME", help="The model that answers.")
+]
+AnyKind = Annotated[str | None, id_option("kind", "Only memories of this kind.")]
 AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Every namespace of the user.")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output; times are epoch seconds.")]
 Thorough = Annotated[
@@ -86,8 +89,14 @@ Thorough = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
+def threshold_option(name: str = "--recall-threshold", most: float = 2, help: str = "") -> Any:
+    """Declare an option that takes a distance."""
+    recalled = "The farthest that is recalled. Without it: AGENTMEM_RECALL_THRESHOLD, else 0.55."
+    return typer.Option(name, metavar="DISTANCE", min=0, max=most, help=help or recalled)
+
+
 def login_name() -> str:
-    """The name of who runs this; `me`, if the system has none."""
+    """Return the name of who runs this; `me`, if the system has none."""
     import getpass
 
     try:

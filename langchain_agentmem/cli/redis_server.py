@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, unquote, urlsplit
 
 import typer
 
-from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.failures import CommandError
+from langchain_agentmem.cli.console import CommandError, Screen, show_json
 from langchain_agentmem.cli.options import AsJson
-from langchain_agentmem.cli.output import show_json
 
 if TYPE_CHECKING:
     from langchain_agentmem.embedded.server import EmbeddedRedis
-
-HELP = """Run the private Redis until Ctrl-C, and print its URL, with its password.
-
-It is the server that embedded:// means, with Search and JSON; everybody who names its folder shares it.
-
-\b
-  agentmem redis                         this user's own memory
-  agentmem redis --data-dir ./memory     another folder
-  agentmem redis --port 6390             on 127.0.0.1 besides the unix socket
-  agentmem redis --json                  {"url": …} for other programs
-
-Ctrl-C ends with exit code 0."""
 
 _LOOK_SECONDS = 1.0
 
@@ -41,19 +27,31 @@ def redis(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run `agentmem redis`."""
+    """Run the private Redis until Ctrl-C, and print its URL.
+
+    The URL has its password. It is the server that embedded:// means, with Search and JSON; everybody who
+    names its folder shares it.
+
+    \b
+      agentmem redis                         this user's own memory
+      agentmem redis --data-dir ./memory     another folder
+      agentmem redis --port 6390             on 127.0.0.1 besides the unix socket
+      agentmem redis --json                  {"url": …} for other programs
+
+    Ctrl-C ends with exit code 0.
+    """
     from langchain_agentmem.embedded.server import EmbeddedRedis
 
     screen = Screen()
     folder = EmbeddedRedis.default_data_dir() if data_dir is None else data_dir
     with EmbeddedRedis(folder, on_progress=screen.aside) as server:
-        url = server.url if port is None else _listening(server, port)
-        if as_json:
-            show_json({"url": url})
-        else:
-            screen.line(url)
-            screen.aside("Ctrl-C ends it, unless other programs use it too.")
-        try:
+        try:  # from before the URL is shown: whoever reads it may press Ctrl-C at once
+            url = server.url if port is None else _listening(server, port)
+            if as_json:
+                show_json({"url": url})
+            else:
+                screen.line(url)
+                screen.aside("Ctrl-C ends it, unless other programs use it too.")
             _stay(server, port)
         except KeyboardInterrupt:
             if port is not None:
@@ -61,7 +59,7 @@ def redis(
 
 
 def _stay(server: EmbeddedRedis, port: int | None) -> None:
-    """Until Ctrl-C. A server that died comes back with a new process, and without the port."""
+    """Wait for Ctrl-C. A server that died comes back with a new process, and without the port."""
     pid, pause = server.pid, threading.Event()
     while True:
         pause.wait(_LOOK_SECONDS)
@@ -84,9 +82,8 @@ def _set_port(server: EmbeddedRedis, port: int) -> None:
     from redis.exceptions import ResponseError
 
     with Redis.from_url(server.url) as client:
-        settings: dict[str, Any] = {"bind": "127.0.0.1", "port": port}
         try:
-            for name, value in settings.items():
-                client.config_set(name, value)
+            client.config_set("bind", "127.0.0.1")
+            client.config_set("port", port)
         except ResponseError as error:
             raise CommandError(f"The private Redis cannot listen on port {port}: {error}") from error

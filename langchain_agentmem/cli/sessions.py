@@ -3,102 +3,83 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_agentmem.cli import text
-from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.failures import CommandError
-from langchain_agentmem.cli.options import AsJson, Owner, Redis, Thorough, Yes
-from langchain_agentmem.cli.output import confirmed, moment, show_json
+from langchain_agentmem.cli import options
+from langchain_agentmem.cli.connect import open_store
+from langchain_agentmem.cli.console import CommandError, Screen, counted, moment, one_line, show_json, span
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.working.listing import SessionSummary
     from langchain_agentmem.working.session import SessionState, Turn
-
-SESSIONS_HELP = """List the conversations that were active last.
-
-\b
-  agentmem sessions
-  agentmem sessions --user alice --limit 5 --json"""
-
-SESSION_HELP = """Show a conversation: its goal, its notes, its last messages and how long it will live.
-
-\b
-  agentmem session 4f0c9a
-  agentmem session 4f0c9a --json
-  agentmem session 4f0c9a --delete --yes"""
-
-_PAGE = 200  # how many sessions are read in a round trip
-
-
-def each(memory: AgentMemory, threads: list[str] | None = None) -> Iterator[SessionState]:
-    """The sessions, all or those of some threads, in no order; one that cannot be read raises."""
-    from langchain_agentmem.core.operations import gather, ok
-
-    ids = iter(memory.working.list_threads(limit=None) if threads is None else threads)
-    while page := list(islice(ids, _PAGE)):
-        for state in memory.transport.run(gather(memory.working.load_op(one) for one in page)):
-            if ok(state) is not None:
-                yield state
 
 
 def sessions(
-    redis: Redis = None,
-    user: Owner = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 20,
-    thorough: Thorough = False,
-    as_json: AsJson = False,
+    redis: options.Redis = None,
+    user: options.Owner = None,
+    limit: options.Limit = 20,
+    thorough: options.Thorough = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem sessions`."""
-    from langchain_agentmem.cli.connect import open_store
+    """List the conversations that were active last.
 
+    \b
+      agentmem sessions
+      agentmem sessions --user alice --limit 5 --json
+    """
     screen = Screen()
     with open_store(redis, screen) as memory:
-        threads = None if user is None or thorough else _recorded(memory, user, limit)
-        states = sorted(
-            (state for state in each(memory, threads) if user in (None, state.user)),
-            key=lambda state: -state.last_active_ts,
-        )[:limit]
+        states = memory.working.recent_sessions(limit, user=user, thorough=thorough)
     if as_json:
         return show_json([state.to_dict() for state in states])
     if not states:
-        return screen.facts([("sessions", "none" if user is None else f"none of {text.one_line(user)}")])
-    now = time.time()
-    rows = [
-        (
-            text.one_line(state.thread_id, 60),
-            text.one_line(state.user, 20),
-            str(state.turn_count),
-            f"{text.span(now - state.last_active_ts)} ago",
-            _life(state),
-            text.one_line(state.title, 60),
-        )
-        for state in states
+        return screen.facts([("sessions", "none" if user is None else f"none of {one_line(user)}")])
+    return show_sessions(screen, states)
+
+
+def show_sessions(
+    screen: Screen, states: Sequence[SessionState | SessionSummary], *, current: str | None = None
+) -> None:
+    """Print sessions as a table; the `current` thread has a mark, and need not be stored yet."""
+    columns = {"thread": 60, "user": 20, "messages": 20, "active": 30, "lives for": 20, "title": 60}
+    rows: list[tuple[object, ...]] = [
+        (s.thread_id, s.user, s.turn_count, _ago(s.last_active_ts), span(s.ttl_seconds), s.title)
+        for s in states
     ]
-    return screen.table("session", ("thread", "user", "messages", "active", "lives for", "title"), rows)
+    if current is None:
+        return screen.table("session", columns, rows)
+    if all(state.thread_id != current for state in states):
+        rows.insert(0, (current, *[""] * 5))
+    marked = [("*" if row[0] == current else " ", *row) for row in rows]
+    return screen.table("thread", {"": 1, **columns}, marked)
 
 
-def _recorded(memory: AgentMemory, user: str, limit: int) -> list[str]:
-    return [found.thread_id for found in memory.list_sessions(user=user, limit=limit).sessions]
+def _ago(ts: float) -> str:
+    return f"{span(time.time() - ts)} ago"
 
 
 def session(
-    thread: Annotated[str, typer.Argument(metavar="ID", help="The conversation; see agentmem sessions.")],
-    redis: Redis = None,
+    thread: options.ThreadId,
+    redis: options.Redis = None,
     delete: Annotated[bool, typer.Option("--delete", help="Delete the session; events stay.")] = False,
-    yes: Yes = False,
-    as_json: AsJson = False,
+    yes: options.Yes = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Run `agentmem session`."""
-    from langchain_agentmem.cli.connect import open_store
+    """Show a conversation, or delete it.
 
-    screen = Screen()
-    if delete and not confirmed(screen, f"Delete the session {text.one_line(thread, 60)}?", yes):
-        return screen.facts([("kept", f"the session {text.one_line(thread, 60)}")])
+    Shown are its goal, its notes, its last messages and how long it will live.
+
+    \b
+      agentmem session 4f0c9a
+      agentmem session 4f0c9a --json
+      agentmem session 4f0c9a --delete --yes
+    """
+    screen, name = Screen(), one_line(thread, 60)
+    if delete and not screen.confirmed(f"Delete the session {name}?", yes):
+        return screen.facts([("kept", f"the session {name}")])
     with open_store(redis, screen) as memory:
         state = memory.working.load(thread)
         if state is None:
@@ -115,37 +96,28 @@ def session(
 
 
 def _show(screen: Screen, state: SessionState) -> None:
-    facts = [
-        ("thread", text.one_line(state.thread_id)),
-        ("user", text.one_line(state.user) or "none"),
-        ("agent", text.one_line(state.agent) or "none"),
-        ("goal", text.one_line(state.goal, 2000) or "none"),
-        ("scratchpad", text.one_line(state.scratchpad, 2000) or "none"),
+    named = ("thread_id", "user", "agent", "goal", "scratchpad")
+    facts = [(name.removesuffix("_id"), one_line(getattr(state, name), 2000) or "none") for name in named]
+    window = f"{state.turn_count:,}, of which the window holds {len(state.recent_turns):,}"
+    facts += [
         ("begun", moment(state.created_ts)),
         ("active", moment(state.last_active_ts)),
-        ("lives for", _life(state)),
-        ("messages", f"{state.turn_count:,}, of which the window holds {len(state.recent_turns):,}"),
+        ("lives for", span(state.ttl_seconds)),
+        ("messages", window),
     ]
     if state.unreadable:
-        facts.append(("unreadable", text.count(len(state.unreadable), "entry")))
+        facts.append(("unreadable", counted(len(state.unreadable), "entry")))
     screen.facts(facts)
+    columns = {"time": 30, "role": 40, "content": 2000}
     rows = [
-        (moment(turn.ts), _role(turn), text.one_line(_content(turn), 2000)) for turn in state.recent_turns
+        (moment(turn.ts), turn.role + (" (unanswered)" if turn.unanswered else ""), _content(turn))
+        for turn in state.recent_turns
     ]
     if rows:
-        screen.table("message", ("time", "role", "content"), rows)
-
-
-def _role(turn: Turn) -> str:
-    return text.one_line(turn.role, 20) + (" (unanswered)" if turn.unanswered else "")
+        screen.table("message", columns, rows)
 
 
 def _content(turn: Turn) -> str:
     if turn.content:
         return str(turn.message.text)
-    calls = getattr(turn.message, "tool_calls", [])
-    return ", ".join(f"calls {call['name']}" for call in calls)
-
-
-def _life(state: SessionState) -> str:
-    return "for ever" if state.ttl_seconds is None else text.span(state.ttl_seconds)
+    return ", ".join(f"calls {call['name']}" for call in getattr(turn.message, "tool_calls", []))

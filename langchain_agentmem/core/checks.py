@@ -1,26 +1,36 @@
-"""Checks of what a caller hands in, made before anything is sent."""
+"""Checks of what a caller passes, made before anything is sent."""
 
 from __future__ import annotations
 
 from math import isfinite
 from types import EllipsisType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
 MAX_SCOPE_BYTES = 4096
-YEAR_10000 = 253_402_300_800  # epoch seconds; what is beyond is no date to most programs
-MAX_TTL_SECONDS = 2**31 - 1  # 68 years; what a server refuses, it must not refuse half-way through a write
+YEAR_10000 = 253_402_300_800  # epoch seconds; to most programs, what is beyond is no date
+MAX_TTL_SECONDS = 2**31 - 1  # 68 years; Redis rejects longer ones, and EXPIRE would fail after the write
 _EMBEDDING_METHODS = ("embed_query", "embed_documents")
 
 Ttl: TypeAlias = int | EllipsisType | None
-"""Seconds to live: `None` is for ever, `...` is the default that applies."""
+"""A TTL in seconds: `None` is none, `...` is the default that applies."""
+
+DEFAULT: Any = ...
+"""Stands for a default that depends on other options, until they are known. Of any type: nobody reads it."""
+
+NOBODY = ("", "default")
+"""Whom stored sessions and events name that are nobody's in particular; callers say `default`."""
 
 T = TypeVar("T")
 
 
 def utf8(name: str, value: Any) -> bytes:
-    """The value's UTF-8 bytes; `InvalidInputError` if it is not a string that has any."""
+    """Return the value's UTF-8 bytes.
+
+    Raises:
+        InvalidInputError: It is no string, or has a lone surrogate.
+    """
     if not isinstance(value, str):
         raise InvalidInputError(f"{name} must be a string, not {type(value).__name__}.")
     try:
@@ -32,7 +42,11 @@ def utf8(name: str, value: Any) -> bytes:
 
 
 def validate_id(name: str, value: Any) -> str:
-    """A user, namespace, kind, thread or session id: any non-empty string up to 4 KiB of UTF-8."""
+    """Return a user, namespace, kind, thread or session id: any non-empty string up to 4 KiB of UTF-8.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
     size = len(utf8(name, value))
     if size == 0:
         raise InvalidInputError(f"{name} is empty; every {name} must be a non-empty string.")
@@ -42,7 +56,11 @@ def validate_id(name: str, value: Any) -> str:
 
 
 def bounded_text(name: str, value: Any, max_bytes: int) -> str:
-    """A text that is not blank and has at most `max_bytes` bytes of UTF-8."""
+    """Return a text that is not blank and has at most `max_bytes` bytes of UTF-8.
+
+    Raises:
+        InvalidInputError: It is none; the error calls it `name`.
+    """
     size = len(utf8(name, value))
     if not value.strip():
         raise InvalidInputError(f"{name} is empty.")
@@ -54,32 +72,69 @@ def bounded_text(name: str, value: Any, max_bytes: int) -> str:
 
 
 def positive(name: str, value: Any) -> int:
-    """A whole number above zero."""
+    """Return a whole number above zero, or raise `InvalidInputError`."""
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidInputError(f"{name} must be a whole number above 0, not {value!r}.")
     return value
 
 
 def epoch_seconds(name: str, value: Any) -> float:
-    """A time in seconds since 1970: a finite number."""
+    """Return a time in epoch seconds, a finite number, or raise `InvalidInputError`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         raise InvalidInputError(f"{name} must be a time in epoch seconds, not {value!r}.")
     return float(value)
 
 
 def ttl(name: str, value: Any) -> int | None:
-    """Seconds to live: a whole number above zero (68 years at most), or `None` for ever."""
+    """Return a TTL in seconds, a whole number above zero (68 years at most), or `None` for none.
+
+    Raises:
+        InvalidInputError: It is neither.
+    """
     if value is None:
         return None
     if positive(name, value) > MAX_TTL_SECONDS:
         raise InvalidInputError(
-            f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is for ever."
+            f"{name} is {value} seconds; the limit is {MAX_TTL_SECONDS}. None is no expiry."
         )
     return int(value)
 
 
+def distance(name: str, value: Any) -> float:
+    """Return a cosine distance, a number from 0 to 2, or raise `InvalidInputError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise InvalidInputError(f"{name} must be a number from 0 to 2, not {value!r}.")
+    if not 0 <= value <= 2:
+        raise InvalidInputError(f"{name} must be from 0 to 2, not {value!r}.")
+    return float(value)
+
+
+def points(name: str, value: Any) -> float:
+    """Return a score of full-text search, a number of at least 0, or raise `InvalidInputError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        raise InvalidInputError(f"{name} must be a number of at least 0, not {value!r}.")
+    return float(value)
+
+
+def choice(name: str, value: T, choices: Any) -> T:
+    """Return a value that a `Literal` type allows.
+
+    Raises:
+        ConfigurationError: It does not allow it.
+    """
+    if value not in get_args(choices):
+        raise ConfigurationError(
+            f"{name} must be {' or '.join(map(repr, get_args(choices)))}, not {value!r}."
+        )
+    return value
+
+
 def embeddings(value: Any) -> None:
-    """Refuse, with a `ConfigurationError`, what is given as LangChain embeddings and embeds nothing."""
+    """Refuse what is given as LangChain embeddings and embeds nothing.
+
+    Raises:
+        ConfigurationError: It is not `None`, and has not the methods of embeddings.
+    """
     is_class = isinstance(value, type)
     if value is None or (
         not is_class and all(callable(getattr(value, name, None)) for name in _EMBEDDING_METHODS)
@@ -92,5 +147,11 @@ def embeddings(value: Any) -> None:
 
 
 def given(value: T | EllipsisType, default: T) -> T:
-    """The value, or the default where the caller wrote nothing (`...`)."""
+    """Return the value, or the default where the caller wrote nothing (`...`)."""
     return default if value is ... else value
+
+
+def fill(config: Any, **values: Any) -> None:
+    """Set fields of a frozen dataclass that is being made."""
+    for name, value in values.items():
+        object.__setattr__(config, name, value)

@@ -18,7 +18,7 @@ _TAG = "__agentmem__"
 
 
 def dumps(value: Any) -> bytes:
-    """Compact JSON on one line, without checking that it reads back equal.
+    """Return compact JSON on one line, without checking that it reads back equal.
 
     Raises:
         TypeError, ValueError: JSON cannot carry the value.
@@ -31,7 +31,7 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(text: bytes | str) -> Any:
-    """What `dumps` wrote, or any other JSON.
+    """Return the value of what `dumps` wrote, or of any other JSON.
 
     Raises:
         ValueError: The text is no JSON, or no UTF-8.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from langchain_agentmem.core.checks import validate_id
@@ -15,77 +14,101 @@ _PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Keys:
-    """The key names of the three tiers. Ids stand in a key byte for byte, unescaped."""
+    """The key names of the three tiers. Ids stand in a key byte for byte, unescaped.
+
+    Attributes:
+        session_prefix: What the key of a session begins with.
+        memory_prefix: What the key of a memory begins with.
+        events_prefix: What the key of a thread's stream begins with.
+        threads_prefix: What the key of a user's record of threads begins with.
+        list_prefix: What the key of a list of messages begins with: nothing, as in LangChain.js.
+        reserved: What other keys begin with that no list may have.
+    """
 
     session_prefix: str = "agent:session:"
     memory_prefix: str = "agent:mem:"
     events_prefix: str = "agent:events:"
     threads_prefix: str = "agent:threads:"
-
-    @property
-    def prefixes(self) -> tuple[str, ...]:
-        """What keys of this package begin with."""
-        return (self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix)
+    list_prefix: str = ""
+    reserved: tuple[str, ...] = ()
 
     def session(self, thread_id: str) -> str:
-        """The Hash of a thread's working memory."""
+        """Return the key of a thread's working memory, a Hash."""
         return self.session_prefix + validate_id("thread_id", thread_id)
 
+    def messages(self, thread_id: str, name: str = "thread_id") -> str:
+        """Return the key of a thread's messages, a list.
+
+        Raises:
+            InvalidInputError: It begins as keys of other things do; the error calls the id by `name`.
+        """
+        key = self.list_prefix + validate_id(name, thread_id)
+        others = (self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix)
+        for prefix in (*others, *self.reserved):
+            if key.startswith(prefix):
+                raise InvalidInputError(
+                    f"{name} begins with {prefix!r}, where the memory keeps other things; choose another."
+                )
+        return key
+
     def memory(self, memory_id: str) -> str:
-        """The JSON document or Hash of one memory."""
+        """Return the key of one memory, a JSON document or a Hash."""
         return self.memory_prefix + validate_id("id", memory_id)
 
+    def upstash_memory(self, memory_id: str) -> str:
+        """Return the key of one memory on Upstash, whose id begins with its user and may be longer."""
+        return self.memory_prefix + memory_id
+
+    def upstash_memories(self, user: str) -> str:
+        """Return what the keys of a user's memories on Upstash begin with.
+
+        Those of a user with a longer name may begin with it too.
+        """
+        return self.upstash_memory(f"{user}:")
+
     def events(self, thread_id: str) -> str:
-        """The Stream of a thread's events."""
+        """Return the key of a thread's events, a stream."""
         return self.events_prefix + validate_id("thread_id", thread_id)
 
     def threads(self, user: str) -> str:
-        """The sorted set of a user's threads."""
+        """Return the key of a user's threads, a sorted set."""
         return self.threads_prefix + validate_id("user", user)
 
 
 def threads_prefix(session_prefix: str) -> str:
-    """The prefix of records of threads where none is named: those of other sessions have another."""
-    return "agent:threads:" if session_prefix == "agent:session:" else f"threads:{session_prefix}"
+    """Return the prefix of records of threads where none is given: those of other sessions have another."""
+    return Keys.threads_prefix if session_prefix == Keys.session_prefix else f"threads:{session_prefix}"
 
 
-def refuse_taken(name: str, key: str, prefixes: Iterable[str]) -> None:
-    """Refuse a list's key, of an id of this name, that begins as this package's other keys do.
-
-    Raises:
-        InvalidInputError: It does.
-    """
-    for prefix in prefixes:
-        if key.startswith(prefix):
-            raise InvalidInputError(
-                f"{name} begins with {prefix!r}, where the memory keeps other things; choose another."
-            )
+def index_keys(index_name: str) -> str:
+    """Return what the keys begin with that belong to a search index."""
+    return f"{index_name}:"
 
 
 def scope_lock(index_name: str, *tags: str) -> str:
-    """The lock that writers to one scope of long-term memory take where a script cannot serve them."""
-    return f"{index_name}:lock:{hashlib.sha256(' '.join(tags).encode()).hexdigest()}"
+    """Return the lock that writers to one scope of long-term memory take where a script cannot serve them."""
+    return f"{index_keys(index_name)}lock:{hashlib.sha256(' '.join(tags).encode()).hexdigest()}"
 
 
 def never_written(index_name: str) -> str:
-    """A key nobody writes: an operation waits by blocking on it."""
-    return f"{index_name}:never"
+    """Return a key nobody writes: an operation waits by blocking on it."""
+    return f"{index_keys(index_name)}never"
 
 
-def filling(index_name: str) -> str:
-    """A key that is there while an index does not hold every memory yet."""
-    return f"{index_name}:filling"
+def backfilling(index_name: str) -> str:
+    """Return the key that is there while an index does not hold every memory yet."""
+    return f"{index_name}:backfilling"
 
 
 def glob(prefix: str) -> str:
-    """A SCAN pattern for the keys that begin with exactly this prefix."""
+    """Return a SCAN pattern for the keys that begin with exactly this prefix."""
     return _GLOB.sub(r"\\\1", prefix) + "*"
 
 
 def tag(value: str) -> str:
-    """A scope's value as the search index holds it: equal for equal values only.
+    """Return a scope's value as the search index holds it: equal for equal values only.
 
     A TAG splits at commas, trims blanks and cannot escape every character. So plain values (up to
     128 ASCII letters, digits and `_.@:-`, not only signs) are indexed as they are, and any other as

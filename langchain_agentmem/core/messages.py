@@ -1,6 +1,6 @@
 """LangChain messages as JSON objects, and back, equal.
 
-Two layouts share the rules: `turn` objects of the session Hash (`role`, `content`, `ts`, and whatever
+Two layouts share the rules: "turn" objects of the session Hash (`role`, `content`, `ts`, and whatever
 else the message carries) and `{type, data}` entries of a list (the layout of LangChain.js). Members
 equal to a class's defaults are left out of turns, since the constructor restores them; a message
 that is more than role and text is decoded again before it is accepted, so that one that would come
@@ -64,7 +64,7 @@ _ROLE = {
 }
 _TYPE = {"user": "human", "assistant": "ai", "system": "system", "tool": "tool", "function": "function"}
 _TYPE |= {"remove": "remove", "human": "human", "ai": "ai"}  # the last two as other programs write them
-ROLES = ("user", "assistant", "system")  # what a plain turn can be, from a role and a text alone
+ROLES = ("user", "assistant", "system")  # what a plain message can be, from a role and a text alone
 _PLAIN: dict[type[BaseMessage], tuple[str, dict[str, Any]]] = {  # the role, and what else a plain one has
     HumanMessage: ("user", vars(HumanMessage(content=""))),
     AIMessage: ("assistant", vars(AIMessage(content=""))),
@@ -89,7 +89,11 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def message_of(role: str, content: str) -> BaseMessage:
-    """A message from a role and a text; LangChain's names for the roles are understood too."""
+    """Return a message of a role and a text; LangChain's names for the roles are understood too.
+
+    Raises:
+        InvalidInputError: There is no such role of a plain message, or the content is no text.
+    """
     if not isinstance(content, str):
         raise InvalidInputError(f"content must be a string, not {type(content).__name__}.")
     if not isinstance(role, str) or role not in _TYPE or _TYPE[role] not in ("human", "ai", "system"):
@@ -101,12 +105,12 @@ def message_of(role: str, content: str) -> BaseMessage:
 
 
 def role_of(message: BaseMessage) -> str:
-    """The role in a turn of a message."""
+    """Return the role that a message is stored with."""
     return message.role if isinstance(message, ChatMessage) else _ROLE[message.type]
 
 
 def checked_messages(messages: Any) -> list[BaseMessage]:
-    """The messages, if that is what they are.
+    """Return messages, if that is what they are.
 
     Raises:
         InvalidInputError: It is no sequence of LangChain messages.
@@ -120,7 +124,7 @@ def checked_messages(messages: Any) -> list[BaseMessage]:
 
 
 def encode_turn(message: BaseMessage, ts: float) -> bytes:
-    """The turn object of a message: one line of JSON that begins with its role.
+    """Return the turn object of a message: one line of JSON that begins with its role.
 
     Raises:
         MessageNotStorableError: It would not come back equal.
@@ -150,7 +154,7 @@ def encode_turn(message: BaseMessage, ts: float) -> bytes:
 
 
 def decode_turn(turn: dict[str, Any]) -> BaseMessage:
-    """The message of a turn object.
+    """Return the message of a turn object.
 
     Raises:
         ValueError, TypeError, KeyError: It is not one.
@@ -166,7 +170,7 @@ def decode_turn(turn: dict[str, Any]) -> BaseMessage:
 
 
 def encode_entry(message: BaseMessage) -> bytes:
-    """The list entry of a message, byte for byte as LangChain.js writes it where it can hold no more.
+    """Return the list entry of a message, byte for byte as LangChain.js writes it where it can hold no more.
 
     JavaScript cannot read chunks, and knows a `chat` message as `generic`: a chunk is stored as the
     whole message, and `generic` comes back as `chat`.
@@ -192,7 +196,7 @@ def encode_entry(message: BaseMessage) -> bytes:
 
 
 def decode_entry(entry: dict[str, Any]) -> BaseMessage:
-    """The message of a list entry.
+    """Return the message of a list entry.
 
     Raises:
         ValueError, TypeError, KeyError: It is not one.
@@ -202,17 +206,17 @@ def decode_entry(entry: dict[str, Any]) -> BaseMessage:
 
 
 def mark_unanswered(stored: bytes) -> bytes:
-    """The stored form of a message, of either layout, as that of a turn that nobody got an answer to."""
+    """Return a stored message, of either layout, as one of an exchange without an answer."""
     return stored if stored.endswith(_MARK) else stored[:-1] + _MARK
 
 
 def is_unanswered(stored: dict[str, Any]) -> bool:
-    """Whether a turn object or a list entry has that mark."""
+    """Return whether a turn object or a list entry is of an exchange without an answer."""
     return stored.get("unanswered") is True
 
 
 def _checked(message: BaseMessage, encoded: dict[str, Any], decode: Any) -> bytes:
-    """The JSON of an encoded message, if it decodes to an equal one."""
+    """Return the JSON of an encoded message, if it decodes to an equal one."""
     name = type(message).__name__
     if CLASSES.get(message.type) is not type(message):
         raise MessageNotStorableError(

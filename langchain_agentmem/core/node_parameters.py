@@ -9,8 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from langchain_agentmem.core.checks import ttl, validate_id
+from langchain_agentmem.core.redaction import Clean, clean
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
+MEMORY_KEY = "chat_history"  # where a chain has its history, if it does not say
 INPUTS = ("baseURL", "sessionId", "sessionTTL", "memoryKey", "windowSize")
 _HOST = ("redisCacheHost", "redisCachePort", "redisCacheUser", "redisCachePwd", "redisCacheSslEnabled")
 CREDENTIAL = ("upstashRestToken", "redisUrl", *_HOST)
@@ -24,21 +26,26 @@ class NodeParameters:
         url: Where the sessions are: `https://` of the Upstash node, `redis://` of the Redis node.
         token: The token of the Upstash node.
         session_id: The session; `None` asks for a new one.
-        session_ttl: Seconds a session lives after a write; `None` for ever.
+        session_ttl: The TTL of a session in seconds, extended by every write; `None` for none.
         memory_key: The chain's variable for the history.
-        window: How many of the newest messages are read; `None` for all.
+        max_messages: How many of the newest messages are read; `None` for all.
     """
 
     url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     session_id: str | None = None
     session_ttl: int | None = None
-    memory_key: str = "chat_history"
-    window: int | None = None
+    memory_key: str = MEMORY_KEY
+    max_messages: int | None = None
 
     @classmethod
     def read(cls, inputs: Mapping[str, Any], credential: Mapping[str, Any] | None = None) -> NodeParameters:
-        """The parameters as a node has them: numbers may be texts, and what is blank is unset.
+        """Return the parameters as a node has them: numbers may be texts, and what is blank is unset.
+
+        Args:
+            inputs: What the node was given, under the node's own names (`INPUTS`).
+            credential: Its credential, under the node's own names (`CREDENTIAL`).
+
 
         Raises:
             ConfigurationError: A name is unknown, a value is not usable, or it is not said where the
@@ -55,9 +62,9 @@ class NodeParameters:
             url=url,
             token=token,
             session_id=session_id,
-            session_ttl=_number("sessionTTL", given, "how many seconds an idle session lives"),
-            memory_key=_text("memoryKey", given, "chat_history"),
-            window=_number("windowSize", given, "how many messages are read"),
+            session_ttl=_number("sessionTTL", given, "the TTL of an idle session, in seconds"),
+            memory_key=_text("memoryKey", given, MEMORY_KEY),
+            max_messages=_number("windowSize", given, "how many messages are read"),
         )
 
 
@@ -102,7 +109,7 @@ def _address(given: Mapping[str, Any], secrets: Mapping[str, Any]) -> tuple[str,
         if "baseURL" not in given or "upstashRestToken" not in secrets:
             missing = "upstashRestToken in the credential" if "baseURL" in given else "baseURL"
             raise ConfigurationError(
-                f"The Upstash node needs baseURL and upstashRestToken: {missing} is missing."
+                clean("The Upstash node needs baseURL and upstashRestToken: {} is missing.", Clean(missing))
             )
         url = _text("baseURL", given)
         if not url.lower().startswith(("https://", "http://")):

@@ -1,6 +1,6 @@
-"""An operation: what to send and how to read the answer, as a generator without I/O.
+"""Defines an operation: what to send and how to read the answer, as a generator without I/O.
 
-One `yield` hands a batch of commands to whoever runs the operation and receives their replies, so
+One `yield` passes a batch of commands to whoever runs the operation and receives their replies, so
 one `yield` is one round trip. Drivers (`langchain_agentmem.transport`) run the same operation
 synchronously and asynchronously, which is why no tier is written twice.
 
@@ -33,7 +33,7 @@ Argument: TypeAlias = bytes | str | int | float
 
 
 class Command(NamedTuple):
-    """A command, and what has to be known to route it and to send it again.
+    """Holds a command, and what has to be known to route it and to send it again.
 
     Attributes:
         args: The command's name and arguments, as they are sent.
@@ -47,7 +47,7 @@ class Command(NamedTuple):
 
 
 class Effect(ABC):
-    """Something an operation needs besides the server, done synchronously or asynchronously.
+    """Describes something an operation needs besides the server, done synchronously or asynchronously.
 
     Drivers call `run` or `arun`; operations only describe it. Effects of the same group that operations side
     by side wait for are merged, and done as one.
@@ -181,5 +181,5 @@ def _merged(effects: dict[int, Effect]) -> Iterator[tuple[list[int], Effect, Cal
 
 
 def late(make: Callable[[], Op[T]]) -> Op[T]:
-    """Build an operation lazily, so that `gather` reports what building it raises as its own failure."""
+    """Build an operation lazily, so that `gather` reports build errors as its own."""
     return (yield from make())

@@ -12,8 +12,13 @@ from langchain_agentmem.core.operations import Op, asks, call
 def scan(prefix: str, kind: str | None, visit: Callable[[list[bytes]], Op[bool]]) -> Op[None]:
     """Visit the keys of a Redis type (or of any) under a prefix, a page at a time, until a visit is true.
 
-    A key is visited once, however often SCAN names it. A round trip a page of about 1,000 keys of
-    the whole database, besides what the visits cost.
+    A key is visited once, however often SCAN names it. One round trip per page of about 1,000 keys of the
+    whole database, besides what the visits cost.
+
+    Args:
+        prefix: What the keys begin with.
+        kind: Their Redis type; `None` for any.
+        visit: Called with the keys of a page; returns whether no more are wanted.
     """
     cursor: Any = 0
     seen: set[bytes] = set()
@@ -27,7 +32,7 @@ def scan(prefix: str, kind: str | None, visit: Callable[[list[bytes]], Op[bool]]
 
 
 def keys_under(prefix: str, kind: str | None) -> Op[list[bytes]]:
-    """Return all keys of a Redis type (or of any) under a prefix. A round trip per page, as `scan`."""
+    """Return all keys of a Redis type (or of any) under a prefix. One round trip per page, as `scan`."""
     found: list[bytes] = []
 
     def visit(page: list[bytes]) -> Op[bool]:

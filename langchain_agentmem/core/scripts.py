@@ -1,4 +1,4 @@
-"""Lua scripts: one `.lua` file each, loaded once, called by digest.
+"""Loads Lua scripts: one `.lua` file each, read once, called by digest.
 
 A script's file opens with a header that names its KEYS, ARGV and result. Calls are `EVALSHA`; a
 driver that is answered `NOSCRIPT` repeats the call with the source (`with_source`), which is
@@ -18,7 +18,7 @@ _sources: dict[str, str] = {}
 
 
 class Script:
-    """A server-side script.
+    """Makes calls of a server-side script.
 
     Args:
         source: The Lua text.
@@ -38,7 +38,13 @@ class Script:
 
 @cache
 def load(package: str, name: str, *, read_only: bool = False) -> Script:
-    """Return the script in `name`.lua beside the modules of `package`."""
+    """Return the script in a file beside the modules of a package; read once.
+
+    Args:
+        package: The package's full name.
+        name: The file's name, without `.lua`.
+        read_only: Whether the script only reads.
+    """
     return Script(_source(package, name), read_only=read_only)
 
 
@@ -51,8 +57,12 @@ def _source(package: str, name: str) -> str:
     return files(package).joinpath(f"{name}.lua").read_text("utf-8")
 
 
+def is_by_digest(command: Command) -> bool:
+    """Return whether a command calls a script that the server has to know already."""
+    return command.args[0] in ("EVALSHA", "EVALSHA_RO")
+
+
 def with_source(command: Command) -> Command:
     """Return the same script call with its whole source in place of the digest."""
     verb, digest, *rest = command.args
-    args = (str(verb).replace("EVALSHA", "EVAL"), _sources[str(digest)], *rest)
-    return command._replace(args=args)
+    return command._replace(args=(str(verb).replace("SHA", ""), _sources[str(digest)], *rest))

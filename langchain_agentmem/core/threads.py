@@ -1,7 +1,7 @@
-"""The record of each user's threads, so that they can be listed, exported and forgotten without a scan.
+"""The record of each user's threads, by which they are listed, exported and forgotten without a scan.
 
-Working memory and the event log note a thread in the same round trip as, and before, whatever they write in
-it for a user. A thread stays in the record when its session has expired, because its events may not have.
+Working memory and the event log note a thread before they write to it for a user, in the same round trip. A
+thread stays in the record when its session has expired, because its events may not have.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _PAGE = 1000
 
 
 class NotedThread(NamedTuple):
-    """A thread of a user and when it was last written to.
+    """Holds a thread of a user, and when it was last written to.
 
     Attributes:
-        last_ts: Epoch seconds, as the server writes them: no digit is lost.
+        thread_id: The thread.
+        last_ts: Epoch seconds, as the server's text, so that no digit is lost.
     """
 
     thread_id: str
@@ -34,12 +35,21 @@ class NotedThread(NamedTuple):
 
 
 def note(keys: Keys, user: str, thread_id: str, *, now: float, ttl_seconds: int | None) -> Command:
-    """Return the command that notes a thread; `ttl_seconds` is how long what follows it lives."""
+    """Return the command that notes a thread; send it before what is written to the thread.
+
+    Args:
+        keys: The key names.
+        user: The user.
+        thread_id: The thread.
+        now: Epoch seconds, by the writer's clock.
+        ttl_seconds: The TTL of what is written next, which the record must outlive; `None` if it does not
+            expire.
+    """
     return _note.call([keys.threads(user)], repr(now), thread_id, "" if ttl_seconds is None else ttl_seconds)
 
 
 def noted(reply: Any, thread_id: str) -> None:
-    """Say that a thread could not be noted: what followed the note may be stored all the same."""
+    """Log a warning if the reply to a note is an error: what was written next may be stored all the same."""
     if isinstance(reply, Exception):
         logger.warning(
             "Thread %r could not be noted in its user's record: only thorough=True finds it when the user is "
@@ -50,9 +60,15 @@ def noted(reply: Any, thread_id: str) -> None:
 
 
 def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) -> Op[list[NotedThread]]:
-    """Return a user's threads, those written to last first; with `after`, the ones behind that thread.
+    """Return a user's threads, the last written first.
 
     One round trip, and one more per `count` threads that share the time of `after`.
+
+    Args:
+        keys: The key names.
+        user: The user.
+        count: How many threads to return at most.
+        after: The last thread of the previous page; `None` to begin with the newest thread.
     """
     found: list[NotedThread] = []
     offset, most = 0, "+inf" if after is None else after.last_ts
@@ -70,7 +86,7 @@ def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) 
 
 
 def every(keys: Keys, user: str) -> Op[list[NotedThread]]:
-    """Return all threads of a user, those written to last first. One round trip per thousand."""
+    """Return all threads of a user, the last written first. One round trip per 1,000 threads."""
     found: list[NotedThread] = []
     while page := (yield from newest(keys, user, _PAGE, found[-1] if found else None)):
         found += page
@@ -78,7 +94,7 @@ def every(keys: Keys, user: str) -> Op[list[NotedThread]]:
 
 
 def as_noted(keys: Keys, user: str, thread_ids: Sequence[str]) -> Op[list[NotedThread]]:
-    """Return those of the threads that are in a user's record. One round trip."""
+    """Return those of the given threads that are in a user's record, in the given order. One round trip."""
     if not thread_ids:
         return []
     scores = yield from call(reads("ZMSCORE", keys.threads(user), *thread_ids))
@@ -87,7 +103,7 @@ def as_noted(keys: Keys, user: str, thread_ids: Sequence[str]) -> Op[list[NotedT
 
 
 def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
-    """Take threads out of the record, except those that were written to meanwhile. One round trip."""
+    """Remove threads from a user's record, except those written to since they were read. One round trip."""
     rest = list(noted)
     commands = [
         _drop.call([keys.threads(user)], *(part for one in rest[at : at + _PAGE] for part in one[::-1]))
@@ -98,7 +114,7 @@ def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
 
 
 def _members(reply: Any) -> Iterator[NotedThread | None]:
-    """The members with their scores; `None` for one that cannot be a thread's id."""
+    """Yield the members with their scores; `None` for one that cannot be a thread's id."""
     pairs = (
         reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
     )

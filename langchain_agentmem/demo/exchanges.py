@@ -12,16 +12,17 @@ from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.chain.options import ExchangeReport
+from langchain_agentmem.core.checks import NOBODY
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.core.redaction import redact
 from langchain_agentmem.demo.meter import Meter, measure
 from langchain_agentmem.demo.models import NEAREST, SKIP, ExchangeRequest, RecallRequest, nearest_answer
 from langchain_agentmem.demo.store import DemoStore, redis_memories
 from langchain_agentmem.errors import AgentMemoryError
 from langchain_agentmem.events.event import Event
-from langchain_agentmem.events.redaction import redact
 from langchain_agentmem.longterm.types import MemoryRecord
-from langchain_agentmem.working.session import NOBODY, SessionState
+from langchain_agentmem.working.session import SessionState
 
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
 """Returns what answers, given whether the exchange will be remembered."""

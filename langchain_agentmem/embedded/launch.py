@@ -64,6 +64,14 @@ def launch(
 
     The caller holds start.lock, and users.lock as a user: else the supervisor would end the server at once.
 
+    Args:
+        folder: Where the data, the locks and the log are.
+        search: Whether the modules Search and JSON are needed.
+        durable: Whether data is kept; else the folder is removed with the server.
+        options: More directives of redis.conf.
+        on_progress: Gets a short sentence at each step.
+        timeout_seconds: How long to wait for a sign of life.
+
     Raises:
         EmbeddedRedisError: No candidate starts; the message holds what each one said.
         ConfigurationError: The server refuses one of the options.
@@ -240,7 +248,16 @@ def render_config(
     modules: Sequence[Path],
     options: Mapping[str, str],
 ) -> str:
-    """Return a whole configuration, in ASCII; any first part asks for the password, or does not listen."""
+    """Return a whole configuration, in ASCII; any first part asks for the password, or does not listen.
+
+    Args:
+        folder: Where the server keeps its data.
+        socket_path: The unix socket it listens on.
+        password: What it asks of its clients.
+        durable: Whether it keeps an append-only file.
+        modules: The modules it loads, in this order.
+        options: More directives; one that stands above is overridden.
+    """
     lines = [
         f"requirepass {_quote(password)}",
         "port 0",

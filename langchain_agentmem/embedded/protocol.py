@@ -98,6 +98,12 @@ class ServerInfo(NamedTuple):
 def ask(socket_path: str, password: str, command: str, *, timeout_seconds: float = 1.0) -> str:
     """Return the server's answer to one command that answers with a string.
 
+    Args:
+        socket_path: The server's unix socket.
+        password: The server's password.
+        command: The command, in one line.
+        timeout_seconds: How long each wait may take.
+
     Raises:
         OSError: Nobody listens, or does not answer within `timeout_seconds`.
     """
@@ -200,7 +206,13 @@ def supervisor_is_gone(folder: str | os.PathLike[str]) -> bool:
 
 
 def end_of_log(folder: str | os.PathLike[str], *, since: int = 0, hide: str = "") -> str:
-    """Return the last lines that server and supervisor wrote from a position on, without the password."""
+    """Return the last lines that server and supervisor wrote from a position on, without the password.
+
+    Args:
+        folder: The server's folder.
+        since: The position in the log, in bytes.
+        hide: The password, if it is known.
+    """
     try:
         with open(os.open(os.path.join(folder, LOG), os.O_RDONLY | os.O_NOFOLLOW), "rb") as log:
             log.seek(max(since, os.path.getsize(log.fileno()) - 65_536))

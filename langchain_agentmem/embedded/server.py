@@ -128,7 +128,7 @@ class EmbeddedRedis:
             raise EmbeddedRedisError("the private Redis has just ended; start it again")
         return url
 
-    def _url_after_failure(self, failed_url: str) -> str | None:
+    def url_after_failure(self, failed_url: str) -> str | None:
         """Start the server if a connection failed because it has no supervisor; its URL, if that helps.
 
         None means that it has one, at the same URL: then that brings it back, or it is not gone at all.

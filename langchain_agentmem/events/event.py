@@ -1,4 +1,4 @@
-"""What one event is, and the stream fields it is stored as."""
+"""`Event`: one thing that happened in a thread, and the stream fields that it is stored as."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ Entry: TypeAlias = tuple[str, Fields]
 """A thread id and an event of that thread, on its way to the stream."""
 
 MAX_DETAIL_BYTES = 2000
-_MAX_NAME_BYTES = 200
+MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened in a thread.
+    """Says what happened in a thread, and when.
 
     Attributes:
-        id: The stream's id, which orders events: `<milliseconds>-<sequence>`.
-        action: What kind of thing, such as `tool_start`.
-        detail: What matters about it, in a bounded text.
-        ts: When it happened, epoch seconds by the recorder's clock.
-        run_id: The LangChain run it belongs to.
-        parent_run_id: The run that started that run; empty for a root.
-        name: Of the runnable, tool, model or custom event.
-        duration_seconds: How long the run took; on ends and errors.
-        user: Whose it is.
-        fields: What else the entry holds, from another writer.
+        id: The stream's id, `<milliseconds>-<sequence>`; events are ordered by it.
+        action: What kind of thing happened, such as `tool_start`.
+        detail: What matters about it, as a text of limited length.
+        ts: When it happened, in epoch seconds by the recorder's clock.
+        run_id: The LangChain run it belongs to; empty for none.
+        parent_run_id: The run that started that run; empty for a root run.
+        name: The name of the runnable, tool, model or custom event.
+        duration_seconds: How long the run took; only on ends and errors.
+        user: The user it belongs to; empty for none.
+        fields: Further fields of the entry, written by another program.
     """
 
     id: str
@@ -49,6 +49,21 @@ class Event:
     duration_seconds: float | None = None
     user: str = ""
     fields: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event's JSON form: every attribute under its name, `fields` as an object."""
+        return {
+            "id": self.id,
+            "action": self.action,
+            "detail": self.detail,
+            "ts": self.ts,
+            "run_id": self.run_id,
+            "parent_run_id": self.parent_run_id,
+            "name": self.name,
+            "duration_seconds": self.duration_seconds,
+            "user": self.user,
+            "fields": dict(self.fields),
+        }
 
 
 def event_fields(
@@ -63,27 +78,73 @@ def event_fields(
     user: str = "",
     max_detail_bytes: int = MAX_DETAIL_BYTES,
 ) -> Fields:
-    """The stream fields of an event: `action detail ts`, and the others that are not empty.
+    """Return the stream fields of an event: `action detail ts`, and the others that are not empty.
+
+    Args:
+        action: What kind of thing happened, such as `tool_start`.
+        detail: What matters about it; cut to `max_detail_bytes` bytes of UTF-8.
+        ts: When it happened, in epoch seconds; `None` for now.
+        name: The name of the runnable, tool, model or custom event; cut, like the run ids, to 200 bytes.
+        run_id: The LangChain run it belongs to; anything with a `str()`.
+        parent_run_id: The run that started that run.
+        duration_seconds: How long the run took; `None` if that is not known.
+        user: The user it belongs to; empty for none.
+        max_detail_bytes: How long the detail may be.
 
     Raises:
-        InvalidInputError: The action is empty, or something is not of its type.
+        InvalidInputError: The action is empty, or an argument is not of its type.
     """
-    fields = {
-        "action": validate_id("action", action),
-        "detail": cut(_string("detail", detail), max_detail_bytes),
-        "ts": f"{time.time() if ts is None else _number('ts', ts):.6f}",
-        "run_id": cut(str(run_id or ""), _MAX_NAME_BYTES),
-        "parent_run_id": cut(str(parent_run_id or ""), _MAX_NAME_BYTES),
-        "name": cut(_string("name", name), _MAX_NAME_BYTES),
-        "user": validate_id("user", user) if user else "",
-    }
+    return stream_fields(
+        validate_id("action", action),
+        cut(_string("detail", detail), max_detail_bytes),
+        time.time() if ts is None else _number("ts", ts),
+        run_id=cut(str(run_id or ""), MAX_NAME_BYTES),
+        parent_run_id=cut(str(parent_run_id or ""), MAX_NAME_BYTES),
+        name=cut(_string("name", name), MAX_NAME_BYTES),
+        user=validate_id("user", user) if user else "",
+        duration_seconds=None if duration_seconds is None else _number("duration_seconds", duration_seconds),
+    )
+
+
+def stream_fields(
+    action: str,
+    detail: str,
+    ts: float,
+    *,
+    run_id: str,
+    parent_run_id: str,
+    name: str,
+    user: str,
+    duration_seconds: float | None,
+) -> Fields:
+    """Return the fields as `event_fields` does, without checking or cutting anything.
+
+    Args:
+        action: What kind of thing happened.
+        detail: What matters about it; well-formed and short enough.
+        ts: When it happened, in epoch seconds.
+        run_id: The LangChain run it belongs to, short enough; empty for none.
+        parent_run_id: The run that started that run, likewise.
+        name: The name of the runnable, tool, model or custom event, likewise.
+        user: The user it belongs to, a valid id; empty for none.
+        duration_seconds: How long the run took; `None` if that is not known.
+    """
+    fields = {"action": action, "detail": detail, "ts": f"{ts:.6f}"}
+    if run_id:
+        fields["run_id"] = run_id
+    if parent_run_id:
+        fields["parent_run_id"] = parent_run_id
+    if name:
+        fields["name"] = name
+    if user:
+        fields["user"] = user
     if duration_seconds is not None:
-        fields["duration_seconds"] = f"{_number('duration_seconds', duration_seconds):.6f}"
-    return {name: value for name, value in fields.items() if value or name == "detail"}
+        fields["duration_seconds"] = f"{duration_seconds:.6f}"
+    return fields
 
 
 def read_event(entry: Sequence[Any]) -> Event:
-    """The event in an entry of an XRANGE reply; a field that is missing or odd is empty."""
+    """Return the event of an entry of an XRANGE reply; fields that are missing or not valid are empty."""
     entry_id, flat = text(entry[0]), [text(item) for item in entry[1] or ()]
     fields = dict(zip(flat[::2], flat[1::2], strict=False))
     ts = _float(fields.pop("ts", ""))
@@ -104,7 +165,9 @@ def read_event(entry: Sequence[Any]) -> Event:
 
 
 def cut(value: str, max_bytes: int) -> str:
-    """The text in at most `max_bytes` bytes of UTF-8, well-formed; what is cut ends with `…`."""
+    """Return the text in at most `max_bytes` bytes of UTF-8, well-formed; what is cut ends with `…`."""
+    if 4 * len(value) <= max_bytes:  # a character takes four bytes at most
+        return well_formed(value)
     value = well_formed(value)
     data = value.encode()
     if len(data) <= max_bytes:
@@ -114,7 +177,7 @@ def cut(value: str, max_bytes: int) -> str:
 
 
 def well_formed(value: str) -> str:
-    """The text with U+FFFD for each lone surrogate, which UTF-8 does not have."""
+    """Return the text with U+FFFD for each lone surrogate, which UTF-8 does not have."""
     if value.isascii():
         return value
     try:

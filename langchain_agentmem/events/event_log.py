@@ -1,4 +1,4 @@
-"""`EventLog`: what happened in each thread, as a Redis stream of bounded length a thread."""
+"""`EventLog`: what happened in each thread, in a Redis stream of bounded length per thread."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core import threads
-from langchain_agentmem.core.checks import positive, ttl, utf8, validate_id
-from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.checks import Ttl, validate_id
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.events import operations
-from langchain_agentmem.events.event import MAX_DETAIL_BYTES, Entry, Event, event_fields
-from langchain_agentmem.events.losses import Losses
-from langchain_agentmem.events.sinks import EventBuffer, LoopBuffer, Sink
-from langchain_agentmem.events.writer import BackgroundWriter
+from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer, Losses, Sink
+from langchain_agentmem.events.config import EventLogConfig
+from langchain_agentmem.events.event import Entry, Event, event_fields
 from langchain_agentmem.transport.connected import Connected
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 if TYPE_CHECKING:
     import redis
@@ -25,24 +23,25 @@ if TYPE_CHECKING:
 
 
 class EventLog(Connected):
-    """The event log of one key prefix, a bounded stream a thread.
+    """Records and reads what happened in threads: a bounded stream per thread, under one key prefix.
 
-    `record` writes at once and raises what goes wrong. Handlers write through `sink`, in the
-    background, where nothing raises and what fails is counted in `dropped`; reading waits (a second
-    at most) for what is on its way, so that a process reads its own events. The constructor does no I/O.
+    `record` writes at once and raises if that fails. Handlers write through `sink`, in the background:
+    nothing raises there, and events that cannot be written are counted in `dropped`. Before reading, the
+    log waits, for at most one second, for the events that are still queued, so that a process reads its
+    own events. The constructor does no I/O.
 
     Args:
-        url: A Redis URL, or `embedded://`; or hand in clients.
-        client: A sync client of yours; it is neither changed nor closed.
-        async_client: An async client of yours.
-        transport: What another object of this package already connects with.
+        url: A Redis URL, or `embedded://`; or pass clients.
+        client: A caller-supplied sync client; it is neither changed nor closed.
+        async_client: A caller-supplied async client.
+        transport: The connection of another object of this package, to share it.
         max_len: About how many events a thread keeps; the server drops the oldest, in blocks.
-        ttl_seconds: How long a thread's events live after the last one; `None` for ever.
-        max_detail_bytes: Longer details are cut.
-        key_prefix: What stands before the thread id in a key.
+        ttl_seconds: The TTL of a thread's stream, extended by each write; `None` if it does not expire.
+        max_detail_bytes: How long a detail may be, in bytes of UTF-8; longer ones are cut.
+        key_prefix: What stands before the thread id in a stream's key.
         threads_prefix: What stands before the user in the key of a user's record of threads.
-        token: The token of a REST database, for a URL of `https://`.
-        socket_timeout_seconds: After this, a silent server is an error.
+        token: The token of a REST database, for an `https://` URL.
+        socket_timeout_seconds: How long to wait for the server before raising.
 
     Raises:
         ConfigurationError: The URL or a client is not usable.
@@ -56,35 +55,39 @@ class EventLog(Connected):
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
-        max_len: int = 1000,
-        ttl_seconds: int | None = None,
-        max_detail_bytes: int = MAX_DETAIL_BYTES,
-        key_prefix: str = "agent:events:",
-        threads_prefix: str = "agent:threads:",
+        max_len: int = EventLogConfig.max_len,
+        ttl_seconds: int | None = EventLogConfig.ttl_seconds,
+        max_detail_bytes: int = EventLogConfig.max_detail_bytes,
+        key_prefix: str = EventLogConfig.key_prefix,
+        threads_prefix: str = EventLogConfig.threads_prefix,
         token: str | None = None,
-        socket_timeout_seconds: float = 5.0,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        self.max_len = positive("max_len", max_len)
-        self.ttl_seconds = ttl("ttl_seconds", ttl_seconds)
-        self.max_detail_bytes = positive("max_detail_bytes", max_detail_bytes)
-        utf8("key_prefix", key_prefix)
-        utf8("threads_prefix", threads_prefix)
-        self.key_prefix = key_prefix
-        self._keys = Keys(events_prefix=key_prefix, threads_prefix=threads_prefix)
+        self.config = EventLogConfig(
+            max_len=max_len,
+            ttl_seconds=ttl_seconds,
+            max_detail_bytes=max_detail_bytes,
+            key_prefix=key_prefix,
+            threads_prefix=threads_prefix,
+        )
+        self._keys = self.config.keys
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         self._losses = Losses()
         recording = partial(
-            operations.record_each, self._keys, max_len=self.max_len, ttl_seconds=self.ttl_seconds
+            operations.record_each,
+            self._keys,
+            max_len=self.config.max_len,
+            ttl_seconds=self.config.ttl_seconds,
         )
         self.sink = _sink(self.transport, recording, self._losses)
 
     @property
     def dropped(self) -> int:
-        """How many events of handlers were not written, since this object was made."""
+        """Return how many events of handlers could not be written since this object was made."""
         return self._losses.events
 
     def key(self, thread_id: str) -> str:
-        """The key of a thread's stream."""
+        """Return the key of a thread's stream."""
         return self._keys.events(thread_id)
 
     def record(
@@ -99,7 +102,25 @@ class EventLog(Connected):
         duration_seconds: float | None = None,
         user: str = "",
     ) -> str:
-        """Append an event, as it is but for a detail that is too long; its id. One round trip."""
+        """Append an event. One round trip.
+
+        Args:
+            thread_id: The thread.
+            action: What kind of thing happened, such as `order_placed`.
+            detail: What matters about it. It is stored without redaction; if it is too long, it is cut.
+            name: The name of the runnable, tool, model or custom event.
+            run_id: The LangChain run it belongs to.
+            parent_run_id: The run that started that run.
+            duration_seconds: How long the run took.
+            user: The user it belongs to; empty for none.
+
+        Returns:
+            The event's id in the stream.
+
+        Raises:
+            InvalidInputError: An argument is not valid; nothing was sent.
+            StoreError: The stream could not be written.
+        """
         event = {
             "action": action,
             "detail": detail,
@@ -136,14 +157,15 @@ class EventLog(Connected):
         return (await self.arecord_many([(thread_id, event)]))[0]
 
     def record_many(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
-        """Append any number of events of any threads in one round trip; their ids, in order.
+        """Append any number of events of any threads in one round trip; return their ids, in order.
 
         Args:
-            events: Thread ids, each with the arguments of `record` (and `ts`, if it is not now).
+            events: Thread ids, each with the other arguments of `record`, and `ts` (epoch seconds) unless
+                it is now.
 
         Raises:
-            InvalidInputError: One of them is not valid; none was written.
-            StoreError: A thread's stream could not be written; those of other threads were.
+            InvalidInputError: One of them is not valid; nothing was sent.
+            StoreError: A thread's stream could not be written; those of the other threads were.
         """
         return self.transport.run(self.record_op(self._entries(events)))
 
@@ -152,7 +174,7 @@ class EventLog(Connected):
         return await self.transport.arun(self.record_op(self._entries(events)))
 
     def recent(self, thread_id: str, count: int = 20) -> list[Event]:
-        """The last events of a thread, newest first."""
+        """Return the last `count` events of a thread, newest first. One round trip."""
         self.sink.settle()
         return self.transport.run(operations.recent(self._keys, thread_id, count))
 
@@ -162,7 +184,16 @@ class EventLog(Connected):
         return await self.transport.arun(operations.recent(self._keys, thread_id, count))
 
     def after(self, thread_id: str, last_id: str = "", count: int = 100) -> list[Event]:
-        """The next events behind an id, oldest first; to follow a thread, hand in the last id you saw."""
+        """Return the next events after an id, oldest first, to follow a thread. One round trip.
+
+        Args:
+            thread_id: The thread.
+            last_id: The last id you have seen; empty to begin with the oldest event.
+            count: How many events to return at most.
+
+        Raises:
+            InvalidInputError: `last_id` is not an event's id.
+        """
         self.sink.settle()
         return self.transport.run(operations.after(self._keys, thread_id, last_id, count))
 
@@ -172,7 +203,7 @@ class EventLog(Connected):
         return await self.transport.arun(operations.after(self._keys, thread_id, last_id, count))
 
     def length(self, thread_id: str) -> int:
-        """How many events a thread has."""
+        """Return how many events a thread has. One round trip."""
         self.sink.settle()
         return self.transport.run(operations.length(self._keys, thread_id))
 
@@ -182,7 +213,7 @@ class EventLog(Connected):
         return await self.transport.arun(operations.length(self._keys, thread_id))
 
     def clear(self, thread_id: str) -> int:
-        """Delete a thread's events; how many there were."""
+        """Delete a thread's events; return how many there were. One round trip."""
         self.sink.settle()
         return self.transport.run(operations.clear(self._keys, thread_id))
 
@@ -194,19 +225,20 @@ class EventLog(Connected):
     def forget_user(self, user: str, thread_ids: Iterable[str] = (), *, thorough: bool = False) -> int:
         """Delete a user's events.
 
-        Those that name the user go from every thread in the user's record; all events go from the streams
-        of `thread_ids`.
+        These are all events of the threads in `thread_ids`, and the events that name the user in every
+        other thread of the user's record.
 
         Args:
             user: The user.
-            thread_ids: Threads that are the user's own.
+            thread_ids: The threads that are the user's own.
             thorough: Also look through every other stream under the prefix. SCANs the database.
 
         Returns:
             How many events were deleted.
 
         Raises:
-            StoreError: A stream could not be dealt with; the others were. Call it again.
+            InvalidInputError: The user is not a valid id; nothing was sent.
+            StoreError: A stream could not be reached; the others were. Call it again.
         """
         self.sink.settle()
         return self.transport.run(self._forget(user, thread_ids, thorough))
@@ -216,9 +248,24 @@ class EventLog(Connected):
         await self.sink.asettle()
         return await self.transport.arun(self._forget(user, thread_ids, thorough))
 
-    def record_op(self, entries: Sequence[Entry]) -> Op[list[str]]:
-        """The operation that appends events a buffer kept, to be run beside others."""
-        return operations.record(self._keys, entries, max_len=self.max_len, ttl_seconds=self.ttl_seconds)
+    def record_op(self, entries: Sequence[Entry], *, noted_ttl_seconds: Ttl = ...) -> Op[list[str]]:
+        """Append the events of a buffer, to be gathered with other operations; see `operations.record`.
+
+        Args:
+            entries: What `drain` of the buffer returned.
+            noted_ttl_seconds: The TTL for which the caller notes the entries' threads in their users'
+                records, earlier in the same round trip and in any case; `...` if it does not.
+
+        Raises:
+            StoreError: A stream could not be written; those of the other threads were.
+        """
+        return operations.record(
+            self._keys,
+            entries,
+            max_len=self.config.max_len,
+            ttl_seconds=self.config.ttl_seconds,
+            noted_ttl_seconds=noted_ttl_seconds,
+        )
 
     def forget_op(
         self,
@@ -230,7 +277,20 @@ class EventLog(Connected):
         others: Iterable[str] = (),
         thorough: bool = False,
     ) -> Op[None]:
-        """Delete a user's events from threads that are known; see `operations.forget`."""
+        """Delete a user's events from the given threads, to be gathered; see `operations.forget`.
+
+        Args:
+            user: The user.
+            removed: Where deleted events, and what could not be reached, are counted.
+            own: The user's own threads: all their events are deleted.
+            unowned: Threads whose owner is not known any more: the user's events are deleted, and, if no
+                other user has events there, those that name nobody.
+            others: Other threads: the user's events are deleted.
+            thorough: Also look through every other stream under the prefix. SCANs the database.
+
+        Raises:
+            InvalidInputError: The user is not a valid id.
+        """
         return operations.forget(
             self._keys,
             validate_id("user", user),
@@ -242,11 +302,11 @@ class EventLog(Connected):
         )
 
     def after_op(self, thread_id: str, last_id: str, count: int) -> Op[list[Event]]:
-        """The operation of `after`."""
+        """Return the next events after an id, to be gathered; the arguments are those of `after`."""
         return operations.after(self._keys, thread_id, last_id, count)
 
     def list_threads_op(self) -> Op[list[str]]:
-        """The threads that have events, in no order. SCANs the database."""
+        """Return the threads that have events, in no order. SCANs the database."""
         return operations.list_threads(self._keys)
 
     def _forget(self, user: str, thread_ids: Iterable[str], thorough: bool) -> Op[int]:
@@ -259,29 +319,42 @@ class EventLog(Connected):
     def put(
         self, thread_id: str, action: str, detail: object = "", *, user: str = "", sink: Sink | None = None
     ) -> None:
-        """Record an event as handlers do: in the background, without secrets, raising nothing.
+        """Record an event as handlers do: in the background, without secrets; failures are only counted.
 
         Args:
             thread_id: The thread.
             action: What kind of thing happened.
-            detail: What matters about it: anything, of which a short text is made.
-            user: Whose it is.
-            sink: Something else that takes the event.
-        """
-        from langchain_agentmem.events.recorder import Recorder
+            detail: What matters about it: any value, of which a short text is made. A text that is
+                `core.redaction.Clean` holds no secret and is not redacted.
+            user: The user it belongs to; empty for none.
+            sink: What takes the event in place of the log's own sink.
 
-        Recorder(sink or self.sink, thread_id, user, self.max_detail_bytes).note(action, "", detail, {})
+        Raises:
+            InvalidInputError: The thread or the user is not a valid id.
+        """
+        validate_id("thread_id", thread_id)
+        user = validate_id("user", user) if user else ""
+        sink = sink or self.sink
+        try:
+            # Imported here: it loads LangChain's messages, which reading a log does not need.
+            from langchain_agentmem.events.sanitize import describe
+
+            text = describe(detail, self.config.max_detail_bytes)
+            fields = event_fields(action, text, user=user, max_detail_bytes=self.config.max_detail_bytes)
+            sink.put(thread_id, fields)
+        except Exception as error:  # noqa: BLE001 - the log must not break what it records
+            sink.losses.add(1, f"An event could not be made ({type(error).__name__}).")
 
     def buffer(self) -> EventBuffer:
-        """A sink whose events you write yourself (`record_op`); what it drops counts in `dropped`."""
+        """Return a sink whose events you write yourself (`record_op`); its drops count in `dropped`."""
         return EventBuffer(self._losses)
 
     def count_dropped(self, events: int, reason: object) -> None:
-        """Count events of a buffer that could not be written."""
+        """Count events of a buffer as dropped, for a reason that is logged once per outage."""
         self._losses.add(events, reason)
 
     def close(self) -> None:
-        """Write what waits, within seconds, and close the connection, if this object opened it."""
+        """Write what is queued, within seconds, and close the connection if this object opened it."""
         self.sink.close()
         super().close()
 
@@ -291,7 +364,7 @@ class EventLog(Connected):
         await super().aclose()
 
     def _entries(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
-        limit = self.max_detail_bytes
+        limit = self.config.max_detail_bytes
         return [
             (validate_id("thread_id", thread_id), event_fields(**event, max_detail_bytes=limit))
             for thread_id, event in events

@@ -1,4 +1,4 @@
-"""The event log's operations: what is sent, and how the answer reads. One round trip each but `forget`."""
+"""The event log's operations: what is sent, and how replies are read. One round trip each, or as they say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from langchain_agentmem.core import scripts, threads
-from langchain_agentmem.core.checks import positive
+from langchain_agentmem.core.checks import Ttl, positive
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, reads, text
 from langchain_agentmem.core.removal import K, Removed
@@ -19,31 +19,66 @@ _record = scripts.load(__package__, "record_events")
 _clear = scripts.load(__package__, "clear_events")
 _forget = scripts.load(__package__, "forget_events")
 
-EVENTS_A_CALL = 500  # some milliseconds of the server's time
+EVENTS_PER_CALL = 500  # takes the server some milliseconds
 _PAGE = 1000
 _ENTRY_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
 
 
-def record(keys: Keys, entries: Sequence[Entry], *, max_len: int, ttl_seconds: int | None) -> Op[list[str]]:
-    """Append events of any number of threads; their ids, in order.
+def record(
+    keys: Keys,
+    entries: Sequence[Entry],
+    *,
+    max_len: int,
+    ttl_seconds: int | None,
+    noted_ttl_seconds: Ttl = ...,
+) -> Op[list[str]]:
+    """Append events of any number of threads; return their ids, in order.
+
+    Args:
+        keys: The key names.
+        entries: The events, each with its thread.
+        max_len: About how many events a thread keeps.
+        ttl_seconds: The TTL of the streams; `None` if they do not expire.
+        noted_ttl_seconds: The TTL for which the caller notes the entries' threads in their users' records,
+            earlier in the same round trip and in any case; `...` if it does not. If the events have a longer
+            TTL, their threads are noted here as well: a record must not expire before them.
 
     Raises:
         StoreError: A stream could not be written; those of the other threads were.
     """
-    results = yield from record_each(keys, entries, max_len=max_len, ttl_seconds=ttl_seconds)
+    results = yield from record_each(
+        keys, entries, max_len=max_len, ttl_seconds=ttl_seconds, noted_ttl_seconds=noted_ttl_seconds
+    )
     return [ok(result) for result in results]
 
 
 def record_each(
-    keys: Keys, entries: Sequence[Entry], *, max_len: int, ttl_seconds: int | None
+    keys: Keys,
+    entries: Sequence[Entry],
+    *,
+    max_len: int,
+    ttl_seconds: int | None,
+    noted_ttl_seconds: Ttl = ...,
 ) -> Op[list[Any]]:
-    """As `record`, but an event that was refused has its `StoreError` in place of its id."""
+    """Append events as `record` does, and raise nothing for those that the server refuses.
+
+    Args:
+        keys: The key names.
+        entries: The events, each with its thread.
+        max_len: About how many events a thread keeps.
+        ttl_seconds: The TTL of the streams; `None` if they do not expire.
+        noted_ttl_seconds: As for `record`.
+
+    Returns:
+        One result per event, in order: its id, or the `StoreError` with which it was refused.
+    """
+    must_note = noted_ttl_seconds is ... or _longer(ttl_seconds, noted_ttl_seconds)
     results: list[Any] = [None] * len(entries)
     by_thread: dict[str, list[int]] = {}
     noted: dict[tuple[str, str], float] = {}
     for place, (thread_id, fields) in enumerate(entries):
         by_thread.setdefault(thread_id, []).append(place)
-        if "user" in fields:
+        if must_note and "user" in fields:
             one = (thread_id, fields["user"])
             noted[one] = max(noted.get(one, 0.0), float(fields["ts"]))
     commands: list[Command] = [
@@ -52,12 +87,13 @@ def record_each(
     ]
     asked: list[list[int]] = []
     for thread_id, places in by_thread.items():
-        for start in range(0, len(places), EVENTS_A_CALL):
-            asked.append(places[start : start + EVENTS_A_CALL])
-            arguments = _arguments(entries[place][1] for place in asked[-1])
+        for start in range(0, len(places), EVENTS_PER_CALL):
+            asked.append(places[start : start + EVENTS_PER_CALL])
+            arguments = _arguments([entries[place][1] for place in asked[-1]])
             command = _record.call([keys.events(thread_id)], max_len, ttl_seconds or 0, *arguments)
-            # Of two calls on one stream, neither may be sent again later for want of its source.
-            commands.append(command if len(places) <= EVENTS_A_CALL else scripts.with_source(command))
+            # Two calls on one stream carry the script's source: if one of them were answered NOSCRIPT and
+            # sent again, their order would change.
+            commands.append(command if len(places) <= EVENTS_PER_CALL else scripts.with_source(command))
     replies = (yield commands) if commands else []
     for places, reply in zip(asked, replies[len(noted) :], strict=True):
         refused = isinstance(reply, Exception)
@@ -68,23 +104,47 @@ def record_each(
     return results
 
 
-def _arguments(events: Iterable[Fields]) -> Iterable[Argument]:
+def _longer(ttl_seconds: int | None, other: int | None) -> bool:
+    return other is not None and (ttl_seconds is None or ttl_seconds > other)
+
+
+def _arguments(events: Iterable[Fields]) -> list[Argument]:
+    arguments: list[Argument] = []
     for fields in events:
-        yield 2 * len(fields)
-        for name, value in fields.items():
-            yield name
-            yield value
+        arguments.append(2 * len(fields))
+        for member in fields.items():
+            arguments += member
+    return arguments
 
 
 def recent(keys: Keys, thread_id: str, count: int) -> Op[list[Event]]:
-    """The last events of a thread, newest first."""
+    """Return the last events of a thread, newest first.
+
+    Args:
+        keys: The key names.
+        thread_id: The thread.
+        count: How many events to return at most.
+
+    Raises:
+        InvalidInputError: `count` is not above zero.
+    """
     key = keys.events(thread_id)
     reply = yield from call(reads("XREVRANGE", key, "+", "-", "COUNT", positive("count", count)))
     return [read_event(entry) for entry in reply]
 
 
 def after(keys: Keys, thread_id: str, last_id: str, count: int) -> Op[list[Event]]:
-    """The first events of a thread behind an id (or from the beginning: `""`), oldest first."""
+    """Return the next events of a thread after an id, oldest first.
+
+    Args:
+        keys: The key names.
+        thread_id: The thread.
+        last_id: The id; empty to begin with the oldest event.
+        count: How many events to return at most.
+
+    Raises:
+        InvalidInputError: `last_id` is not an event's id, or `count` is not above zero.
+    """
     key = keys.events(thread_id)
     if last_id and not (isinstance(last_id, str) and _ENTRY_ID.fullmatch(last_id)):
         raise InvalidInputError(f"last_id must be an event's id, such as 1715990400123-0, not {last_id!r}.")
@@ -94,18 +154,18 @@ def after(keys: Keys, thread_id: str, last_id: str, count: int) -> Op[list[Event
 
 
 def list_threads(keys: Keys) -> Op[list[str]]:
-    """The threads that have a stream, in no order. A round trip per page of about 1,000 keys."""
+    """Return the threads that have a stream, in no order. One round trip per page of about 1,000 keys."""
     found = yield from keys_under(keys.events_prefix, "stream")
     return [text(key)[len(keys.events_prefix) :] for key in found]
 
 
 def length(keys: Keys, thread_id: str) -> Op[int]:
-    """How many events the thread's stream holds."""
+    """Return how many events a thread's stream holds."""
     return int((yield from call(reads("XLEN", keys.events(thread_id)))))
 
 
 def clear(keys: Keys, thread_id: str) -> Op[int]:
-    """Delete the thread's stream; how many events it had."""
+    """Delete a thread's stream; return how many events it had."""
     return int((yield from call(_clear.call([keys.events(thread_id)]))))
 
 
@@ -119,17 +179,20 @@ def forget(
     others: Iterable[str] = (),
     thorough: bool = False,
 ) -> Op[None]:
-    """Delete a user's events. One round trip, and further ones for streams of more than 1,000 entries.
+    """Delete a user's events.
+
+    One round trip, and one more for each further 1,000 entries of the longest stream; if there are events
+    that name nobody to be deleted, the same again for these.
 
     Args:
         keys: The key names.
         user: The user.
-        removed: Where to count.
-        own: The user's threads: their streams go as a whole.
-        unowned: Threads of which nobody knows any more whose they were: the user's events go, and if no
-            event names anybody else, those that name nobody.
-        others: Other threads: the user's events go.
-        thorough: Also look at every other stream under the prefix. Two round trips per page of about
+        removed: Where deleted events, and what could not be reached, are counted.
+        own: The user's own threads: their streams are deleted.
+        unowned: Threads whose owner is not known any more: the user's events are deleted, and, if no other
+            user has events there, those that name nobody.
+        others: Other threads: the user's events are deleted.
+        thorough: Also look through every other stream under the prefix. Two round trips per page of about
             1,000 keys of the database.
     """
     unowned = list(unowned)
@@ -156,7 +219,7 @@ def _clear_streams(streams: list[str], removed: Removed) -> Op[None]:
 
 
 def _forget_entries(streams: list[K], user: str, removed: Removed) -> Op[dict[K, int]]:
-    """Delete a user's entries (`""`: nobody's); how many other entries of a stream name somebody."""
+    """Delete the entries of a user (`""`: of nobody); return how many others of each stream name a user."""
     others = dict.fromkeys(streams, 0)
     waiting: dict[K, Any] = dict.fromkeys(streams, "-")
     while waiting:

@@ -1,4 +1,4 @@
--- record_events: append events to a thread's stream and renew its life, in one atomic step.
+-- record_events: append events to a thread's stream and extend its TTL, in one atomic step.
 --
 --   KEYS[1]   the stream
 --   ARGV[1]   about how many entries are kept (MAXLEN ~)

@@ -1,1 +1,1 @@
-"""Tier 2: what is known about a user, found by meaning."""
+"""Tier 2: memories of users, found by meaning or by words."""

@@ -1,19 +1,22 @@
-"""What is to be stored, checked as a whole before any of it is."""
+"""Check what is to be stored as a whole, before any of it is."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+from typing_extensions import Required, Unpack
 
 from langchain_agentmem.core import checks, json
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
 from langchain_agentmem.longterm.types import Draft, WriteBatch
 
 
 def encode_metadata(metadata: Any) -> bytes | None:
-    """Metadata as JSON text; `None` if there is none.
+    """Return metadata as JSON text; `None` if there is none.
 
     Raises:
         InvalidInputError: It is not a dict, or JSON cannot bring it back equal.
@@ -35,7 +38,14 @@ def encode_metadata(metadata: Any) -> bytes | None:
     return encoded if metadata else None
 
 
-TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
+class About(TypedDict, total=False):
+    """What memories that are stored together have in common: what `remember` takes besides a text."""
+
+    user: Required[str]
+    namespace: str
+    kind: str
+    source_thread: str
+    ttl_seconds: Ttl
 
 
 class Drafting:
@@ -45,43 +55,50 @@ class Drafting:
         new_id: What names a memory for which no id was given.
     """
 
-    def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
+    def __init__(self, config: BaseLongTermMemoryConfig) -> None:
         self.new_id: Callable[[], str] = lambda: uuid.uuid4().hex
-        self.max_text_bytes = checks.positive("max_text_bytes", max_text_bytes)
-        self.ttl_by_kind = {
-            checks.validate_id("kind", kind): checks.ttl(f"ttl_by_kind[{kind!r}]", ttl)
-            for kind, ttl in ttl_by_kind.items()
-        }
+        self._config = config
 
     def draft(
         self,
         text: str,
         *,
         user: str,
-        namespace: str,
-        kind: str,
-        source_thread: str,
-        ttl_seconds: Ttl,
-        metadata: dict[str, Any] | None,
+        namespace: str = "default",
+        kind: str = "episodic",
+        source_thread: str = "",
+        ttl_seconds: Ttl = ...,
+        metadata: dict[str, Any] | None = None,
         id: str | None = None,
         document_id: str | None = None,
     ) -> Draft:
-        """Return a memory to be stored, checked; one with an id replaces what has that id.
+        """Return a memory to be stored, checked.
+
+        Args:
+            text: The memory.
+            user: Whose it is.
+            namespace: The part of the user's memories it belongs to.
+            kind: Its kind.
+            source_thread: The thread it was learnt in; empty for none.
+            ttl_seconds: Its TTL in seconds; `...` for the kind's default, `None` for no expiry.
+            metadata: Whatever JSON can bring back equal.
+            id: Its id, if it replaces what has that id; otherwise it gets a new one.
+            document_id: The id a vector store gave it.
 
         Raises:
             InvalidInputError: Something about it cannot be stored.
         """
-        checks.validate_id("kind", kind)
+        default_ttl = self._config.ttl_by_kind.get(checks.validate_id("kind", kind))
         return Draft(
             id=self.new_id() if id is None else checks.validate_id("id", id),
-            text=checks.bounded_text("text", text, self.max_text_bytes),
+            text=checks.bounded_text("text", text, self._config.max_text_bytes),
             user=checks.validate_id("user", user),
             namespace=checks.validate_id("namespace", namespace),
             kind=kind,
             source_thread=source_thread
             if source_thread == ""
             else checks.validate_id("source_thread", source_thread),
-            ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, self.ttl_by_kind.get(kind))),
+            ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, default_ttl)),
             metadata=encode_metadata(metadata),
             document_id=document_id,
             replaces=id is not None,
@@ -96,9 +113,18 @@ class Drafting:
         ids: Sequence[str | None] | None,
         document_ids: Sequence[str | None] | None = None,
         batch_size: int,
-        **about: Any,
+        **about: Unpack[About],
     ) -> list[WriteBatch]:
-        """Many memories to be stored, all checked, in batches of one round trip each.
+        """Return many memories to be stored, all checked, in batches of one round trip each.
+
+        Args:
+            texts: The memories.
+            embeddings: One vector per text, if they are there.
+            metadatas: One dict, or `None`, per text.
+            ids: One id, or `None`, per text.
+            document_ids: One id of a vector store, or `None`, per text.
+            batch_size: How many memories a batch has.
+            **about: What the memories have in common.
 
         Raises:
             InvalidInputError: Something about one cannot be stored, or the lists differ in length.

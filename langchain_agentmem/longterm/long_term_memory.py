@@ -1,4 +1,4 @@
-"""`BaseLongTermMemory`: what is known about users, however it is searched. Every public method stands here.
+"""`BaseLongTermMemory`: memories of users, however they are searched. Every public method stands here.
 
 A backend implements the operations (`…_op`), which are checked when they are made and do no I/O; this class
 runs them.
@@ -9,26 +9,38 @@ from __future__ import annotations
 import logging
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from typing_extensions import Unpack
+
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
-from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.core.removal import Removed
-from langchain_agentmem.longterm.drafts import Drafting
-from langchain_agentmem.longterm.types import MemoryRecord, Mode, RememberResult, Search, WriteBatch
+from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
+from langchain_agentmem.longterm.drafts import About, Drafting
+from langchain_agentmem.longterm.search_index import SearchIndex
+from langchain_agentmem.longterm.types import (
+    Draft,
+    Filter,
+    MemoryRecord,
+    Mode,
+    RememberResult,
+    Search,
+    WriteBatch,
+)
 from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
-    from redisvl.query.filter import FilterExpression
+
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 logger = logging.getLogger("langchain_agentmem.longterm")
 
 Progress: TypeAlias = Callable[[int, int], None]
-Filter: TypeAlias = "FilterExpression | dict[str, Any]"
 
 
 class BaseLongTermMemory(Connected):
@@ -41,16 +53,20 @@ class BaseLongTermMemory(Connected):
         supports_namespaces: Whether there are other namespaces than `default`.
         supports_chosen_ids: Whether `id=` may name a memory.
         modes: How `recall` can rank; the first is its own way.
+        config: The options it was made with.
         drafting: The rules for what is stored.
+        index: The search index.
     """
 
     supports_vectors: ClassVar[bool]
     supports_namespaces: ClassVar[bool]
     supports_chosen_ids: ClassVar[bool]
     modes: ClassVar[tuple[Mode, ...]]
+    config: BaseLongTermMemoryConfig
+    index: SearchIndex
 
-    def __init__(self, max_text_bytes: int, ttl_by_kind: Mapping[str, int | None]) -> None:
-        self.drafting = Drafting(max_text_bytes, ttl_by_kind)
+    def __init__(self, config: BaseLongTermMemoryConfig) -> None:
+        self.drafting = Drafting(config)
 
     @property
     @abstractmethod
@@ -70,21 +86,22 @@ class BaseLongTermMemory(Connected):
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
     ) -> RememberResult:
-        """Store a memory, unless the user has nearly the same one in this namespace and kind already.
+        """Store a memory, unless it duplicates one of the user's in this namespace and kind.
 
         One round trip and one atomic step: the search for a duplicate, the write and its expiry.
-        A duplicate counts one more hit, and its TTL starts anew; a TTL is never shortened.
+        A duplicate adds 1 to the `hit_count` of the memory that is there and extends its TTL, which is
+        never shortened.
 
         Args:
             text: The memory.
             user: Whose it is.
             namespace: The part of the user's memories it belongs to. `default` where a backend has none
                 (`supports_namespaces`).
-            kind: Its kind; `ttl_by_kind` says how long a kind lives.
+            kind: Its kind; `ttl_by_kind` has the TTL of each.
             source_thread: The thread it was learnt in.
             ttl_seconds: Its TTL in seconds instead; `None` for no expiry.
-            embedding: The text's vector, if you have it; the model is not asked then. `None` where a backend
-                has no vectors (`supports_vectors`).
+            embedding: The text's vector, if you have it, in the index's dimensions; the model is not asked
+                then. `None` where a backend has no vectors (`supports_vectors`).
             metadata: Whatever JSON can bring back equal.
             id: An id of your choice (`supports_chosen_ids`). The memory is stored under it in any case, in
                 place of what the same user, namespace and kind has there; no duplicate is looked for.
@@ -304,6 +321,7 @@ class BaseLongTermMemory(Connected):
         """Return a memory by its id, or `None`; with `user`, only if it is that user's. One round trip.
 
         Raises:
+            InvalidInputError: The id or the user is not usable.
             StoreError: What is stored there is no memory.
         """
         return self.transport.run(self.get_op(id, user))
@@ -341,6 +359,9 @@ class BaseLongTermMemory(Connected):
 
         Returns:
             Whether it was there.
+
+        Raises:
+            InvalidInputError: The id or the user is not usable.
         """
         return self.transport.run(self.delete_op(id, user))
 
@@ -412,6 +433,8 @@ class BaseLongTermMemory(Connected):
     def index_info(self) -> dict[str, Any]:
         """Return what the server says about the index: its name, documents and schema. One round trip.
 
+        With vectors, `mismatch` says how the schema differs from what is wanted; `None` if it does not.
+
         Raises:
             IndexMissingError: There is none.
         """
@@ -422,12 +445,34 @@ class BaseLongTermMemory(Connected):
         return await self.transport.arun(self.info_op())
 
     def drop_index(self, delete_documents: bool = False) -> None:
-        """Remove the search index, and with `delete_documents` every memory under the prefix."""
+        """Remove the search index, if it is there, and with `delete_documents` every memory under the prefix.
+
+        One round trip for the index; for the documents, two per page of about 1,000 keys of the database.
+        """
         self.transport.run(self.drop_op(delete_documents))
 
     async def adrop_index(self, delete_documents: bool = False) -> None:
         """Async version of `drop_index`."""
         await self.transport.arun(self.drop_op(delete_documents))
+
+    def rebuild_index(self) -> RebuiltIndex:
+        """Make the search index anew, over the memories that are there; none is deleted.
+
+        For an index that another program made (such as the one of the Redis documentation's guide to agent
+        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
+        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
+        written as this package does, so that their memories are found: each memory in one atomic step.
+
+        Raises:
+            InvalidInputError: The backend has nothing to rebuild: `drop_index` and `create_index` do it.
+            IndexMismatchError: The index is over another prefix, or another storage; nothing was changed.
+            StoreTimeoutError: The server takes more than ten minutes; it goes on.
+        """
+        return self.transport.run(self.rebuild_op())
+
+    async def arebuild_index(self) -> RebuiltIndex:
+        """Async version of `rebuild_index`."""
+        return await self.transport.arun(self.rebuild_op())
 
     # The operations, for a chain to run beside others'. Arguments are checked when they are made.
 
@@ -456,7 +501,7 @@ class BaseLongTermMemory(Connected):
             metadata=metadata,
             id=id,
         )
-        return _only(self.store_op(WriteBatch([draft], None if embedding is None else [embedding])))
+        return only(self.store_op(WriteBatch([draft], None if embedding is None else [embedding])))
 
     def recall_op(
         self,
@@ -481,23 +526,28 @@ class BaseLongTermMemory(Connected):
         self,
         texts: Sequence[str],
         *,
-        user: str,
-        namespace: str = "default",
-        kind: str = "episodic",
-        source_thread: str = "",
-        ttl_seconds: Ttl = ...,
         embeddings: Sequence[Sequence[float]] | None = None,
         metadatas: Sequence[dict[str, Any] | None] | None = None,
         ids: Sequence[str | None] | None = None,
         document_ids: Sequence[str | None] | None = None,
         batch_size: int = 64,
+        **about: Unpack[About],
     ) -> list[WriteBatch]:
         """Return many memories to be stored, all checked, in batches of one round trip each.
+
+        Args:
+            texts: The memories.
+            embeddings: One vector per text, if they are there.
+            metadatas: One dict, or `None`, per text.
+            ids: One id, or `None`, per text.
+            document_ids: One id of a vector store, or `None`, per text.
+            batch_size: How many memories a batch has.
+            **about: What the memories have in common.
 
         Raises:
             InvalidInputError: Something about one cannot be stored, or the lists differ in length.
         """
-        self.check_supported(namespace=namespace, embeddings=embeddings, ids=ids)
+        self.check_supported(namespace=about.get("namespace"), embeddings=embeddings, ids=ids)
         for embedding in embeddings if embeddings is not None else ():
             self.check_embedding(embedding)
         return self.drafting.batches(
@@ -507,11 +557,7 @@ class BaseLongTermMemory(Connected):
             ids=ids,
             document_ids=document_ids,
             batch_size=batch_size,
-            user=user,
-            namespace=namespace,
-            kind=kind,
-            source_thread=source_thread,
-            ttl_seconds=ttl_seconds,
+            **about,
         )
 
     def store_all_op(
@@ -521,7 +567,16 @@ class BaseLongTermMemory(Connected):
         deduplicate: bool = True,
         on_progress: Progress | None = None,
     ) -> Op[list[RememberResult]]:
-        """Store batches one after the other, and tell after each how many are done."""
+        """Store batches one after the other. One round trip per batch.
+
+        Args:
+            batches: The memories.
+            deduplicate: Whether duplicates are looked for; otherwise each replaces what has its id.
+            on_progress: Called after every batch with how many are done, and how many there are.
+
+        Returns:
+            One result per memory, in their order.
+        """
         total = sum(len(batch.drafts) for batch in batches)
         results: list[RememberResult] = []
         for batch in batches:
@@ -529,7 +584,6 @@ class BaseLongTermMemory(Connected):
             _tell(on_progress, len(results), total)
         return results
 
-    @abstractmethod
     def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
         """Refuse a namespace, and arguments that are given, where the backend has no use for them.
 
@@ -558,6 +612,15 @@ class BaseLongTermMemory(Connected):
     ) -> Search:
         """Return a recall, checked.
 
+        Args:
+            user: Whose memories.
+            namespace: In which namespace; `None` for all.
+            kind: Of which kind; `None` for all.
+            k: How many at most.
+            mode: How memories are ranked; `None` for the backend's own way.
+            distance_threshold: Up to which cosine distance (0 to 2); `None` for any.
+            filter: What narrows the search further.
+
         Raises:
             InvalidInputError: Something about it is not usable.
         """
@@ -566,9 +629,12 @@ class BaseLongTermMemory(Connected):
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
     ) -> Op[list[MemoryRecord]]:
-        """Run a search, best first, for a vector or else for a text. One round trip, and an embedding.
+        """Return the memories that match best, best first. One round trip, and an embedding.
 
-        A vector is checked when the operation is made.
+        Args:
+            search: What to recall.
+            query: The text to look for.
+            embedding: The vector to look for instead; checked when the operation is made.
         """
 
     @abstractmethod
@@ -578,6 +644,16 @@ class BaseLongTermMemory(Connected):
         Args:
             batch: The memories; without vectors they are embedded, and given ones are checked at once.
             deduplicate: Whether duplicates are looked for; otherwise each replaces what has its id.
+        """
+
+    @abstractmethod
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, except those of which nearly the same is there, which is left as it is.
+
+        One whose id was chosen is stored in any case, in place of what has its id.
+
+        Returns:
+            How many were stored.
         """
 
     @abstractmethod
@@ -610,22 +686,29 @@ class BaseLongTermMemory(Connected):
     def create_index_op(self) -> Op[None]:
         """Return the operation of `create_index`."""
 
-    @abstractmethod
     def info_op(self) -> Op[dict[str, Any]]:
         """Return the operation of `index_info`."""
+        return self.index.describe()
 
     @abstractmethod
+    def rebuild_op(self) -> Op[RebuiltIndex]:
+        """Return the operation of `rebuild_index`."""
+
     def drop_op(self, delete_documents: bool) -> Op[None]:
         """Return the operation of `drop_index`."""
+        yield from self.index.drop()
+        if delete_documents:
+            yield from self.clear_op(None, None, None)
 
 
-def _only(op: Op[list[RememberResult]]) -> Op[RememberResult]:
+def only(op: Op[list[T]]) -> Op[T]:
+    """Return the one result of an operation."""
     (result,) = yield from op
     return result
 
 
 def _tell(on_progress: Progress | None, done: int, total: int) -> None:
-    """Tell how far storing has come. What that raises is logged: it must not cost what is stored."""
+    """Report how far storing has come. What that raises is logged: it must not cost what is stored."""
     if on_progress is None:
         return
     try:

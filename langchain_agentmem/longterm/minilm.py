@@ -50,11 +50,11 @@ class MiniLMEmbeddings(Embeddings):
     dimensions = 384
 
     def load(self) -> None:
-        """Load the model now. Without effect if it is loaded."""
+        """Load the model now, if it is not loaded yet."""
         _loaded()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """The vectors of texts, in their order."""
+        """Return the vectors of texts, in their order."""
         if not texts:
             return []
         with _encoding.held(), _used() as model:
@@ -63,7 +63,7 @@ class MiniLMEmbeddings(Embeddings):
         return numbers
 
     def embed_query(self, text: str) -> list[float]:
-        """The vector of a text: the same for a query and a memory."""
+        """Return the vector of a text: the same for a query and a memory."""
         return self.embed_documents([text])[0]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -80,7 +80,7 @@ def _loaded() -> SentenceTransformer:
     if _forked:
         import torch
 
-        # The threads that compute stayed with the parent: a child that counts on them would wait forever.
+        # The threads that compute stayed with the parent: a child that counts on them would never wake.
         torch.set_num_threads(1)
         _forked = False
     if _model is None:
@@ -92,7 +92,7 @@ def _loaded() -> SentenceTransformer:
 
 @contextmanager
 def _used() -> Iterator[SentenceTransformer]:
-    """The model, marked as in use."""
+    """Return the model, marked as in use."""
     global _in_use
     model = _loaded()
     _in_use = True
@@ -139,7 +139,7 @@ def _no_progress_bar(logging: object) -> Iterator[None]:
 
 
 def verified_folder() -> Path:
-    """The first folder with the model whose weights are the published ones, by SHA-256.
+    """Return the first folder with the model whose weights are the published ones, by SHA-256.
 
     Raises:
         MissingDependencyError: There is no copy of the model.

@@ -24,12 +24,12 @@ class MemoryRetriever(BaseRetriever):
     Attributes:
         memory: Where to recall from.
         user: Whose memories.
-        namespace: In which namespace; `None` is every one of this user's.
-        kind: Of which kind; `None` is every one.
+        namespace: In which namespace; `None` for all of this user's.
+        kind: Of which kind; `None` for all.
         k: How many at most.
-        distance_threshold: Up to which cosine distance; `...` is the memory's own threshold, `None` any.
+        distance_threshold: Up to which cosine distance; `...` for the memory's own threshold, `None` for any.
         filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict.
-        mode: How memories are ranked; `None` is the memory's own way.
+        mode: How memories are ranked; `None` for the memory's own way.
     """
 
     memory: BaseLongTermMemory
@@ -64,7 +64,7 @@ class MemoryRetriever(BaseRetriever):
 
 
 def document(record: MemoryRecord) -> Document:
-    """A recalled memory as a document that says where it comes from."""
+    """Return a recalled memory as a document that says where it comes from."""
     return Document(
         id=record.id,
         page_content=record.text,

@@ -1,20 +1,38 @@
-"""What long-term memory takes and hands out: memories, scopes, drafts, and what became of them."""
+"""The types that long-term memory takes and returns: memories, scopes, drafts, and what became of them."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from functools import lru_cache
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import text
 
+if TYPE_CHECKING:
+    from redisvl.query.filter import FilterExpression
+
 logger = logging.getLogger("langchain_agentmem.longterm")
 
 Storage: TypeAlias = Literal["json", "hash"]
+Algorithm: TypeAlias = Literal["hnsw", "flat"]
+VectorType: TypeAlias = Literal["float32", "float16"]
 Mode: TypeAlias = Literal["vector", "text"]
+Filter: TypeAlias = "FilterExpression | dict[str, Any]"
+
+
+class RecallOptions(TypedDict, total=False):
+    """What `recall` takes besides a query, a user and a namespace."""
+
+    kind: str | None
+    k: int
+    mode: Mode | None
+    distance_threshold: float | EllipsisType | None
+    filter: Filter | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +48,14 @@ class MemoryRecord:
         source_thread: The thread it was learnt in; empty if none was given.
         created_ts: When it was stored by the server's clock, in epoch seconds, to 10 ms; on Upstash, by
             the writer's clock, to a millisecond.
-        hit_count: How often it was learnt again.
+        hit_count: How many duplicates of it were remembered.
         metadata: What the caller stored with it.
         distance: The cosine distance from the query, from 0 (same direction) to 2; `None` if nothing
             was searched for, and on Upstash.
         score: The same as a similarity: `1 - distance / 2`, from 0 to 1 (the same); on Upstash, the
             relevance less what age costs, without an upper end.
-        ttl_seconds: How long it will live; `None` for ever. Only `get` and `list_memories` know it, in
-            the results of a search it is always `None`.
+        ttl_seconds: The TTL it has left; `None` if it does not expire. Only `get` and `list_memories` know
+            it, in the results of a search it is always `None`.
         document_id: The id a vector store gave it; `None` for other memories.
     """
 
@@ -61,8 +79,8 @@ class RememberResult:
     """What became of a text that was to be remembered.
 
     Attributes:
-        id: The memory that holds it now: a new one, or the one that was known already.
-        deduped: Whether it was known already.
+        id: The memory that holds it now: a new one, or the one that it is a duplicate of.
+        deduped: Whether it is a duplicate.
         existing_distance: The distance of the nearest memory of the same user, namespace and kind that
             was there before; `None` if there was none, or if none was looked for because the id was given.
     """
@@ -74,7 +92,7 @@ class RememberResult:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A user, a namespace and a kind; `None` stands for every one."""
+    """A user, a namespace and a kind; `None` stands for all."""
 
     user: str | None
     namespace: str | None
@@ -82,25 +100,42 @@ class Scope:
 
     @classmethod
     def of_user(cls, user: str, namespace: str | None, kind: str | None) -> Scope:
-        """A scope inside one user's memories.
+        """Return a scope inside one user's memories.
+
+        Args:
+            user: Whose memories.
+            namespace: In which namespace; `None` for all.
+            kind: Of which kind; `None` for all.
 
         Raises:
             InvalidInputError: The user is missing or empty, or a name is not usable.
         """
-        return cls.of_any(validate_id("user", user), namespace, kind)
+        scope = cls.of_any(user, namespace, kind)
+        if scope.user is None:
+            validate_id("user", user)
+        return scope
 
     @classmethod
     def of_any(cls, user: str | None, namespace: str | None, kind: str | None) -> Scope:
-        """A scope that may span users.
+        """Return a scope that may span users.
+
+        Args:
+            user: Whose memories; `None` for everybody's.
+            namespace: In which namespace; `None` for all.
+            kind: Of which kind; `None` for all.
 
         Raises:
             InvalidInputError: A name is not usable.
         """
-        return cls(_name("user", user), _name("namespace", namespace), _name("kind", kind))
+        return cls(
+            None if user is None else validate_id("user", user),
+            None if namespace is None else validate_id("namespace", namespace),
+            None if kind is None else validate_id("kind", kind),
+        )
 
-    def tags(self) -> tuple[str, str, str]:
-        """User, namespace and kind as the index holds them; empty for every one."""
-        return _tag(self.user), _tag(self.namespace), _tag(self.kind)
+    def tags(self) -> tuple[str, ...]:
+        """Return user, namespace and kind as the index holds them; empty for all."""
+        return _tags(self.user, self.namespace, self.kind)
 
     def __contains__(self, record: MemoryRecord) -> bool:
         return (
@@ -110,12 +145,9 @@ class Scope:
         )
 
 
-def _name(field: str, value: str | None) -> str | None:
-    return None if value is None else validate_id(field, value)
-
-
-def _tag(value: str | None) -> str:
-    return "" if value is None else tag(value)
+@lru_cache(maxsize=1024)
+def _tags(*names: str | None) -> tuple[str, ...]:
+    return tuple("" if name is None else tag(name) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +174,7 @@ class Draft:
     """A memory that is to be stored, checked.
 
     Attributes:
-        id: The one it gets if it is stored, and not known already.
+        id: The one it gets if it is stored, and no duplicate.
         replaces: Whether it is stored in any case, in place of what has its id: the caller chose the id.
     """
 
@@ -159,7 +191,7 @@ class Draft:
 
     @property
     def scope(self) -> Scope:
-        """The scope the memory is in."""
+        """Return the scope the memory is in."""
         return Scope(self.user, self.namespace, self.kind)
 
 
@@ -169,7 +201,7 @@ class WriteBatch:
 
     Attributes:
         drafts: The memories.
-        embeddings: One vector per draft; `None` if they have to be made yet.
+        embeddings: One vector per draft; `None` if the texts are still to be embedded.
     """
 
     drafts: Sequence[Draft]
@@ -186,5 +218,5 @@ class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document
 
 
 def report_unreadable(key: bytes | str, error: Exception) -> None:
-    """Say that a stored document was left out because it is no memory."""
+    """Log that a stored document was left out because it is no memory."""
     logger.warning("Left out the document at %r, which is no memory: %s", text(key), error)

@@ -1,1 +1,1 @@
-"""Drivers that run operations, and the connections they run on."""
+"""Runs operations: drivers, the connections they use, and what a URL means."""

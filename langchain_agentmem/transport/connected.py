@@ -1,4 +1,4 @@
-"""What every object with a connection has in common: it closes what it opened, and nothing else."""
+"""Gives every object that has a connection its way to close what it opened, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import Any, ClassVar
 
 from typing_extensions import Self
 
+from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connections import Transport, connect
 from langchain_agentmem.transport.urls import environment_token, is_rest
 
 
 class Connected:
-    """An object that runs operations; a context manager, sync and async.
+    """Runs operations on a transport; a context manager, sync and async.
 
     Attributes:
-        transport: What its operations run on.
+        transport: Runs its operations; shared by objects of one URL, or the caller's.
     """
 
     transport: Transport
@@ -33,6 +34,19 @@ class Connected:
         socket_timeout_seconds: float,
         token: str | None = None,
     ) -> None:
+        """Take the transport, or make one.
+
+        Args:
+            transport: One that somebody else closes; nothing else may be given then.
+            url: A URL, as for `AgentMemory`.
+            client: A caller-supplied sync client.
+            async_client: A caller-supplied async client.
+            socket_timeout_seconds: How long a connection, and each answer, may take; above 0.
+            token: The token of a REST API.
+
+        Raises:
+            ConfigurationError: These do not go together, or the URL is not understood.
+        """
         if transport is not None and (url, client, async_client, token) != (None, None, None, None):
             raise ConfigurationError("Give a transport, a URL or clients, only one of them.")
         self._owned = transport is None
@@ -47,17 +61,20 @@ class Connected:
         socket_timeout_seconds: float,
         token: str | None,
     ) -> None:
-        """`_connect` to a REST API, which the environment names if nothing else does.
+        """Take the transport, or make one, to a REST API; the environment names it if nothing else does.
 
         Raises:
-            ConfigurationError: What was given is no REST API.
+            ConfigurationError: As `_connect`; or what was given is no REST API.
         """
         if transport is client is async_client is None:
             url = url or os.environ.get("UPSTASH_REDIS_REST_URL")
             if not url:
                 raise ConfigurationError(
-                    f"{type(self).__name__} needs the arguments url and token, or UPSTASH_REDIS_REST_URL and "
-                    "UPSTASH_REDIS_REST_TOKEN in the environment."
+                    clean(
+                        "{} needs url= and token=, or UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN in "
+                        "the environment.",
+                        type(self).__name__,
+                    )
                 )
             token = token or (environment_token(url) if is_rest(url) else None)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)

@@ -1,7 +1,7 @@
-"""The connections operations run on: made from a URL and shared, or supplied by the caller and left alone.
+"""Decides which connection an operation runs on: one shared per URL, or a caller-supplied client's.
 
-Nothing connects before the first operation. Objects made from the same URL in one process share one
-pool a URL (and, for async, one pool an event loop, because sockets belong to a loop).
+Nothing connects before the first operation. Objects made from the same URL in one process share one pool
+for all threads, and one per event loop, because async sockets belong to a loop.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ import redis.asyncio
 from langchain_agentmem.core.operations import Op, Step, T
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
-from langchain_agentmem.transport.drivers import AsyncDriver, Driver
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import address_of
-from langchain_agentmem.transport.retries import InFlightBatch
 from langchain_agentmem.transport.urls import Source, is_rest, open_source
+
+SOCKET_TIMEOUT_SECONDS = 5.0  # after which a silent server is an error, unless another time is given
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """A step of an operation, as a transport's observer is told of it.
+    """Tells a transport's observer of one step of an operation.
 
     Attributes:
         step: The batch of commands that was sent, or the effect that was done.
@@ -59,7 +60,12 @@ class Transport(ABC):
     observer: Callable[[RoundTrip], None] | None = None
 
     def run(self, op: Op[T]) -> T:
-        """Run an operation to its result."""
+        """Run an operation to its end, and return its result.
+
+        Raises:
+            StoreError: The server refused what the operation needs, or did not answer.
+            ConfigurationError: The transport is closed, or has no client for sync calls.
+        """
         return self._run(op if self.observer is None else _observed(op, self.observer))
 
     async def arun(self, op: Op[T]) -> T:
@@ -68,7 +74,7 @@ class Transport(ABC):
 
     @abstractmethod
     def _run(self, op: Op[T]) -> T:
-        """Run an operation to its result."""
+        """Run an operation to its end, and return its result."""
 
     @abstractmethod
     async def _arun(self, op: Op[T]) -> T:
@@ -109,18 +115,25 @@ class _InThreads(AsyncDriver):
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    async def _attempt(self, sending: InFlightBatch) -> None:
-        await asyncio.to_thread(self._driver._attempt, sending)
+    async def _attempt(self, in_flight: InFlightBatch) -> None:
+        await asyncio.to_thread(self._driver._attempt, in_flight)
 
     async def aclose(self) -> None:
         """Do nothing: the driver is somebody else's."""
 
 
 class CallerSuppliedClients(Transport):
-    """A transport on redis-py clients that belong to the caller: used as they are, never closed.
+    """Runs operations on caller-supplied redis-py clients: used as they are, never closed.
 
     With only a sync client, async calls run it in a thread; with only an async one, sync calls are
     refused.
+
+    Args:
+        client: For sync calls.
+        async_client: For async calls, on the event loop that it belongs to.
+
+    Raises:
+        ConfigurationError: One of them is not such a client of redis-py.
     """
 
     def __init__(
@@ -156,98 +169,110 @@ class CallerSuppliedClients(Transport):
 
 
 class SharedConnection(Transport):
-    """A transport on the process's own clients for a URL, which all objects of that URL share.
+    """Runs operations on the process's own clients for a URL, which all objects of that URL share.
 
     The clients are closed when the last of those objects is; an async one when its event loop ends, at
     the latest.
+
+    Args:
+        url: A URL, as for `AgentMemory`.
+        socket_timeout_seconds: How long a connection, and each answer, may take; above 0.
+        token: The token of a REST API; `None` for any other URL.
+
+    Raises:
+        ConfigurationError: The URL is not understood, or these do not go together.
     """
 
-    def __init__(self, url: str, socket_timeout_seconds: float = 5.0, token: str | None = None) -> None:
+    def __init__(
+        self, url: str, socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS, token: str | None = None
+    ) -> None:
         self.rest = is_rest(url)
         self._key: _Key = (url, socket_timeout_seconds, token)
-        self._pooled: _Drivers | None = _borrow(self._key)
-        self.known = self._pooled.known
+        self._drivers: _Drivers | None = _borrow(self._key)
+        self.known = self._drivers.known
 
     def _run(self, op: Op[T]) -> T:
-        return self._open().driver().run(op)
+        drivers = self._open()
+        return (drivers.of_threads or drivers.make_for_threads()).run(op)
 
     async def _arun(self, op: Op[T]) -> T:
-        pooled = self._open()
-        of_loop = pooled.loops.get(asyncio.get_running_loop()) or await pooled.of_this_loop()
+        drivers = self._open()
+        of_loop = drivers.of_loops.get(asyncio.get_running_loop()) or await drivers.make_for_this_loop()
         return await of_loop.driver.run(op)
 
     def close(self) -> None:
         """Close the connections if no other object uses them; async ones when their loop comes to it."""
-        if (pooled := self._release()) is not None:
-            pooled.close()
+        if (drivers := self._release()) is not None:
+            drivers.close()
 
     async def aclose(self) -> None:
         """Async version of `close`; this loop's connections are closed when it returns."""
-        if (pooled := self._release()) is not None:
-            await pooled.aclose()
+        if (drivers := self._release()) is not None:
+            await drivers.aclose()
 
     def _open(self) -> _Drivers:
-        if self._pooled is None:
+        if self._drivers is None:
             raise ConfigurationError("This memory is closed; make a new one.")
-        return self._pooled
+        return self._drivers
 
     def _release(self) -> _Drivers | None:
-        pooled, self._pooled = self._pooled, None
-        return pooled if pooled is not None and _give_back(self._key) else None
+        """Give the drivers back, and return them if nobody else uses them."""
+        drivers, self._drivers = self._drivers, None
+        return drivers if drivers is not None and _give_back(self._key) else None
 
 
 class _Drivers:
-    """The drivers of one URL: one for all threads, and one for each event loop."""
+    """Holds the drivers of one URL: one for all threads, and one per event loop."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.known: dict[Any, Any] = {}
-        self.loops: dict[asyncio.AbstractEventLoop, _OfOneLoop] = {}
+        self.of_threads: Driver | None = None
+        self.of_loops: dict[asyncio.AbstractEventLoop, _OfOneLoop] = {}
         self._lock = ForkSafeLock()
-        self._driver: Driver | None = None
 
-    def driver(self) -> Driver:
-        if self._driver is None:
-            with self._lock.held():
-                if self._driver is None:
-                    self._driver = self.source.driver()
-        return self._driver
+    def make_for_threads(self) -> Driver:
+        """Return the driver for all threads, made once."""
+        with self._lock.held():
+            self.of_threads = self.of_threads or self.source.driver()
+            return self.of_threads
 
     def leave_to_parent(self) -> tuple[object, ...]:
-        """Begin without drivers, in a forked child; what its parent has."""
-        left = (self._driver, self.loops)
-        self._driver, self.loops = None, {}
+        """Begin without drivers, in a forked child, and return what its parent has."""
+        left = (self.of_threads, self.of_loops)
+        self.of_threads, self.of_loops = None, {}
         return left
 
-    async def of_this_loop(self) -> _OfOneLoop:
+    async def make_for_this_loop(self) -> _OfOneLoop:
+        """Return the driver for the running event loop, made once."""
         loop = asyncio.get_running_loop()
         driver = await asyncio.to_thread(self.source.async_driver)  # may start an embedded server
         # Other tasks may have come here too while this one waited.
-        if (found := self.loops.get(loop)) is None:
-            found = self.loops[loop] = _OfOneLoop(driver, loop)
+        if (found := self.of_loops.get(loop)) is None:
+            found = self.of_loops[loop] = _OfOneLoop(driver, loop)
             await found.close_with_the_loop()
             for ended in [each for each in _of_loops if each.loop.is_closed()]:
                 _of_loops.discard(ended)  # a loop that was closed without closing its generators
-            for loop in [each for each in self.loops if each.is_closed()]:
-                del self.loops[loop]
+            for loop in [each for each in self.of_loops if each.is_closed()]:
+                del self.of_loops[loop]
         return found
 
     def close(self) -> None:
-        for loop, of_loop in list(self.loops.items()):
+        for loop, of_loop in list(self.of_loops.items()):
             if loop.is_running():
                 loop.call_soon_threadsafe(of_loop.close_soon)
-        if self._driver is not None:
-            self._driver.close()
+        if self.of_threads is not None:
+            self.of_threads.close()
         self.source.close()
 
     async def aclose(self) -> None:
-        if (here := self.loops.get(asyncio.get_running_loop())) is not None:
+        if (here := self.of_loops.get(asyncio.get_running_loop())) is not None:
             await here.aclose()
         await asyncio.to_thread(self.close)
 
 
 class _OfOneLoop:
-    """The async driver of one event loop, whose sockets belong to that loop."""
+    """Holds the async driver of one event loop, whose sockets belong to that loop."""
 
     def __init__(self, driver: AsyncDriver, loop: asyncio.AbstractEventLoop) -> None:
         self.driver = driver
@@ -275,7 +300,7 @@ class _OfOneLoop:
             await self.driver.aclose()
 
 
-# By the clients' pools: several clients may share one. It goes with the pool.
+# What was found out, by the clients' pools: several clients may share one. It goes with the pool.
 _known_to_clients: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 _Key: TypeAlias = tuple[str, float, str | None]
 _of_loops: set[_OfOneLoop] = set()  # a loop does not keep its async generators alive
@@ -307,7 +332,7 @@ def _borrow(key: _Key) -> _Drivers:
 
 
 def _give_back(key: _Key) -> bool:
-    """Whether that was the last user, so that the drivers are to be closed."""
+    """Return whether that was the last user, so that the drivers are to be closed."""
     with _shared_lock.held():
         drivers, users = _shared[key]
         if users > 1:  # one step, and never none of them: a forked child begins with what is there
@@ -332,10 +357,20 @@ def connect(
     socket_timeout_seconds: float,
     token: Any = None,
 ) -> Transport:
-    """The transport for what a caller gave: clients of its own, or a URL (and a token).
+    """Return the transport for what a caller gave: clients of its own, or a URL.
 
     Of an `upstash_redis` client, the address and the credentials are taken; it is not used itself, as it
     has no time limit and sends writes twice.
+
+    Args:
+        url: A URL, as for `AgentMemory`; `None` with clients.
+        client: A caller-supplied client for sync calls, of redis-py or `upstash_redis`.
+        async_client: The same for async calls, of the same database.
+        socket_timeout_seconds: How long a connection, and each answer, may take; above 0. For a URL only.
+        token: The token of a REST API, a string or a pydantic `SecretStr`; for an https:// URL only.
+
+    Raises:
+        ConfigurationError: These do not go together, or one of them is not understood.
     """
     if hasattr(token, "get_secret_value"):
         token = token.get_secret_value()
@@ -343,8 +378,7 @@ def connect(
         return SharedConnection(url or "", socket_timeout_seconds, token)
     if url is not None or token is not None:
         raise ConfigurationError("Give a URL (with a token, if it is https://) or clients, not both.")
-    handed = [one for one in (client, async_client) if one is not None]
-    addresses = {address_of(one) for one in handed}
+    addresses = {address_of(one) for one in (client, async_client) if one is not None}
     if addresses == {None}:
         return CallerSuppliedClients(client, async_client)
     if len(addresses) > 1:

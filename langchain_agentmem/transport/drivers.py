@@ -1,37 +1,156 @@
-"""What every driver does, sync and async: runs an operation batch by batch, and sends again what may be."""
+"""Runs operations batch by batch, and decides what of a batch is sent again, and for how long.
+
+Sent again are commands that certainly did not run (the connection was never made, the server was still
+loading, the script was not in its cache), and commands that only read. A write whose answer was lost is
+never sent again: it may have run.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
-from tenacity import AsyncRetrying, Retrying
+from redis.exceptions import NoScriptError, ReadOnlyError
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
-from langchain_agentmem.core.operations import Batch, Effect, Op, Step, T
-from langchain_agentmem.errors import AgentMemoryError, StoreError
-from langchain_agentmem.transport.retries import PACE, InFlightBatch, Retryable
+from langchain_agentmem.core.operations import Batch, Command, Effect, Op, Step, T
+from langchain_agentmem.core.scripts import is_by_digest, with_source
+from langchain_agentmem.errors import (
+    AgentMemoryError,
+    StoreConnectionError,
+    StoreError,
+    StoreLoadingError,
+    StoreTimeoutError,
+)
 
-# What reading a reply raises that is of another type or shape than the command's.
+# What reading a reply raises that is of another type or structure than the command's.
 _MISFITS = (TypeError, ValueError, LookupError, AttributeError, OverflowError)
 
 
-def _read(op: Op[Any], replies: list[Any]) -> Step:
-    """Hand the replies to the operation, and return its next step."""
-    try:
-        return op.send(replies)
-    except AgentMemoryError:
-        raise
-    except _MISFITS as error:
-        raise StoreError(
-            "The server's answer does not fit the command. Is it a Redis, and nothing else between?"
-        ) from error
+class Retryable(Exception):  # noqa: N818 - a signal between a driver and its retries, never seen outside
+    """Signals that something in the batch certainly did not run, or only reads, and may be sent again."""
+
+    def __init__(self, cause: StoreError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+_IN_TIME = stop_after_delay(2.0)
+
+
+def _give_up(state: RetryCallState) -> bool:
+    """Return whether it is time to give up; never for want of a script that the next attempt sends."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    return _IN_TIME(state) and not (isinstance(error, Retryable) and _lacks_script(error.cause))
+
+
+def _lacks_script(answer: Any) -> bool:
+    """Return whether the server refused to call a script by its digest, because it does not have it."""
+    return isinstance(answer, StoreError) and isinstance(answer.__cause__, NoScriptError)
+
+
+# How a driver paces its further attempts. Two seconds are enough for a supervisor to bring a killed
+# server back, and short enough for a server that is gone to be an error "within seconds".
+PACE: dict[str, Any] = {
+    "retry": retry_if_exception_type(Retryable),
+    "wait": wait_random_exponential(multiplier=0.02, max=0.4),
+    "stop": _give_up,
+    "reraise": True,
+}
+
+
+class InFlightBatch:
+    """Keeps account of a batch that is being sent: the replies so far, and what is left to send.
+
+    Attributes:
+        replies: One per command, in order; `None` for those without one yet.
+        left: The commands still to be sent, by their place in the batch.
+        failure: Why they have to be sent again.
+    """
+
+    __slots__ = ("failure", "left", "replies")
+
+    def __init__(self, batch: Batch) -> None:
+        self.replies: list[Any] = [None] * len(batch)
+        self.left: dict[int, Command] = dict(enumerate(batch))
+        self.failure: StoreError | None = None
+
+    def settle(self, answers: Sequence[Any]) -> None:
+        """Take the answers to what was left.
+
+        Raises:
+            Retryable: Some of it must be sent again.
+        """
+        refused = self._take(answers)
+        if refused is not None:
+            raise self.retryable(refused)
+
+    def unsent(self, error: StoreError) -> Exception:
+        """Return what to raise when there was no connection: do not retry authentication errors or timeouts.
+
+        The first will not pass by itself, and what took its whole time to fail would take it again.
+        """
+        passes = isinstance(error, StoreConnectionError | StoreLoadingError)
+        return self.retryable(error) if passes and not isinstance(error, StoreTimeoutError) else error
+
+    def lost(self, answers: Sequence[Any], error: StoreError) -> Exception:
+        """Return what to raise when the connection broke after these answers."""
+        only_reads = all(command.read_only for command in islice(self.left.values(), len(answers), None))
+        # redis-py breaks a connection made by sentinels when a write is refused there; the server has
+        # then become a replica, and so refused the writes behind that one too.
+        demoted = isinstance(getattr(error.__cause__, "__context__", None), ReadOnlyError)
+        if isinstance(error, StoreTimeoutError) or not (only_reads or demoted):
+            return error
+        self._take(answers)
+        return self.retryable(error)
+
+    def retryable(self, cause: StoreError) -> Retryable:
+        """Return what to raise so that what is left is sent again."""
+        self.failure = cause
+        return Retryable(cause)
+
+    def give_up(self) -> list[Any]:
+        """Return the replies, with the failure for what never ran; raise it if nothing did."""
+        assert self.failure is not None, "nothing has failed"
+        if len(self.left) == len(self.replies):
+            raise self.failure
+        for index in self.left:
+            self.replies[index] = self.failure
+        return self.replies
+
+    def _take(self, answers: Sequence[Any]) -> StoreError | None:
+        """Keep what was answered, and return why some of it has to be sent again, if any has.
+
+        Reads that stand behind a command which did not run are sent again with it, so that a batch
+        that writes and then reads reads what it wrote.
+        """
+        refused: StoreError | None = None
+        for (index, command), answer in zip(list(self.left.items()), answers, strict=False):
+            self.replies[index] = answer
+            if isinstance(answer, StoreLoadingError):
+                refused = answer
+            elif _lacks_script(answer) and is_by_digest(command):
+                refused = answer
+                self.left[index] = with_source(command)
+            elif refused is None or not command.read_only:
+                del self.left[index]
+        return refused
 
 
 class Driver(ABC):
     """Runs operations. A subclass says how a batch is sent once. Thread-safe."""
 
     def run(self, op: Op[T]) -> T:
-        """Run the operation to its end and return its result."""
+        """Run the operation to its end, and return its result."""
         try:
             step = next(op)
             while True:
@@ -43,7 +162,7 @@ class Driver(ABC):
                     else:
                         step = op.send(done)
                 else:
-                    step = _read(op, self._exchange(step))
+                    step = _resume(op, self._exchange(step))
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -51,19 +170,24 @@ class Driver(ABC):
             op.close()
 
     def _exchange(self, batch: Batch) -> list[Any]:
-        sending = InFlightBatch(batch)
+        """Send a batch, some of it again if it may be, and return the replies."""
+        in_flight = InFlightBatch(batch)
         try:
             try:
-                self._attempt(sending)
+                self._attempt(in_flight)
             except Retryable:
-                Retrying(**PACE)(self._attempt, sending)
-        except Retryable as signal:
-            return sending.give_up(signal.cause)
-        return sending.replies
+                Retrying(**PACE)(self._attempt_again, in_flight)
+        except Retryable:
+            return in_flight.give_up()
+        return in_flight.replies
 
     @abstractmethod
-    def _attempt(self, sending: InFlightBatch) -> None:
+    def _attempt(self, in_flight: InFlightBatch) -> None:
         """Send what is left; raise `Retryable` if it may be sent again, or the error if it may not."""
+
+    def _attempt_again(self, in_flight: InFlightBatch) -> None:
+        """Send what is left, as `_attempt`, after an attempt that failed."""
+        self._attempt(in_flight)
 
     @abstractmethod
     def close(self) -> None:
@@ -86,7 +210,7 @@ class AsyncDriver(ABC):
                     else:
                         step = op.send(done)
                 else:
-                    step = _read(op, await self._exchange(step))
+                    step = _resume(op, await self._exchange(step))
         except StopIteration as stop:
             result: T = stop.value
             return result
@@ -94,20 +218,41 @@ class AsyncDriver(ABC):
             op.close()
 
     async def _exchange(self, batch: Batch) -> list[Any]:
-        sending = InFlightBatch(batch)
+        """Async version of `Driver._exchange`."""
+        in_flight = InFlightBatch(batch)
         try:
             try:
-                await self._attempt(sending)
+                await self._attempt(in_flight)
             except Retryable:
-                await AsyncRetrying(**PACE)(self._attempt, sending)
-        except Retryable as signal:
-            return sending.give_up(signal.cause)
-        return sending.replies
+                await AsyncRetrying(**PACE)(self._attempt_again, in_flight)
+        except Retryable:
+            return in_flight.give_up()
+        return in_flight.replies
 
     @abstractmethod
-    async def _attempt(self, sending: InFlightBatch) -> None:
+    async def _attempt(self, in_flight: InFlightBatch) -> None:
         """Async version of `Driver._attempt`."""
+
+    async def _attempt_again(self, in_flight: InFlightBatch) -> None:
+        """Async version of `Driver._attempt_again`."""
+        await self._attempt(in_flight)
 
     @abstractmethod
     async def aclose(self) -> None:
         """Close the client."""
+
+
+def _resume(op: Op[Any], replies: list[Any]) -> Step:
+    """Hand the replies to the operation, and return its next step.
+
+    Raises:
+        StoreError: A reply was not of the type that the command has.
+    """
+    try:
+        return op.send(replies)
+    except AgentMemoryError:
+        raise
+    except _MISFITS as error:
+        raise StoreError(
+            "The server's answer does not fit the command. Is it a Redis, and nothing else between?"
+        ) from error

@@ -8,81 +8,64 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import StoreConnectionError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
-from langchain_agentmem.transport.drivers import AsyncDriver, Driver
-from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
-from langchain_agentmem.transport.retries import InFlightBatch, Retryable
+from langchain_agentmem.transport.drivers import InFlightBatch
+from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, AsyncTarget, RedisDriver, Target
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
 
 
-class EmbeddedDriver(Driver):
+class EmbeddedDriver(RedisDriver):
     """Runs operations on a private Redis; makes a new client when it has another URL than before.
 
     Args:
         server: The private Redis; started here.
-        connect: Makes a driver for its URL.
+        connect: Makes a client for its URL.
     """
 
-    def __init__(self, server: EmbeddedRedis, connect: Callable[[str], RedisDriver]) -> None:
+    def __init__(self, server: EmbeddedRedis, connect: Callable[[str], Redis]) -> None:
         self._server = server
         self._connect = connect
         self._lock = ForkSafeLock()
         self._url = server.url
-        self._driver = connect(self._url)
+        super().__init__(connect(self._url))
 
-    def _attempt(self, sending: InFlightBatch) -> None:
-        url, driver = self._url, self._driver
-        try:
-            driver._attempt(sending)
-        except Retryable as signal:
-            if not isinstance(signal.cause, StoreConnectionError):
-                raise
-            if (again := self._server._url_after_failure(url)) is None:
-                raise
-            self._at(again)._attempt(sending)
+    def _attempt_again(self, in_flight: InFlightBatch) -> None:
+        if isinstance(in_flight.failure, StoreConnectionError):
+            url = self._server.url_after_failure(self._url)
+            if url is not None:
+                self._move_to(url)
+        self._attempt(in_flight)
 
-    def _at(self, url: str) -> RedisDriver:
+    def _move_to(self, url: str) -> None:
         with self._lock.held():
-            if url != self._url:
-                left, self._driver, self._url = self._driver, self._connect(url), url
-                left.close()
-            return self._driver
-
-    def close(self) -> None:
-        """Close the client."""
-        self._driver.close()
+            if url == self._url:  # at the same place as before, or another thread was quicker
+                return
+            left = self._target.client
+            self._target, self._url = Target(self._connect(url)), url
+        left.close()
 
 
-class AsyncEmbeddedDriver(AsyncDriver):
+class AsyncEmbeddedDriver(AsyncRedisDriver):
     """Async version of `EmbeddedDriver`."""
 
-    def __init__(self, server: EmbeddedRedis, connect: Callable[[str], AsyncRedisDriver]) -> None:
+    def __init__(self, server: EmbeddedRedis, connect: Callable[[str], AsyncRedis]) -> None:
         self._server = server
         self._connect = connect
         self._url = server.url
-        self._driver = connect(self._url)
+        super().__init__(connect(self._url))
 
-    async def _attempt(self, sending: InFlightBatch) -> None:
-        url, driver = self._url, self._driver
-        try:
-            await driver._attempt(sending)
-        except Retryable as signal:
-            if not isinstance(signal.cause, StoreConnectionError):
-                raise
-            if (again := await asyncio.to_thread(self._server._url_after_failure, url)) is None:
-                raise
-            await (await self._at(again))._attempt(sending)
-
-    async def _at(self, url: str) -> AsyncRedisDriver:
-        driver = self._driver
-        if url != self._url:
-            left, self._driver, self._url = driver, self._connect(url), url
-            driver = self._driver
-            await left.aclose()
-        return driver
-
-    async def aclose(self) -> None:
-        """Async version of `EmbeddedDriver.close`."""
-        await self._driver.aclose()
+    async def _attempt_again(self, in_flight: InFlightBatch) -> None:
+        if isinstance(in_flight.failure, StoreConnectionError):
+            url = await asyncio.to_thread(self._server.url_after_failure, self._url)
+            if url is not None and url != self._url:
+                left = self._target.client
+                self._target, self._url = AsyncTarget(self._connect(url)), url
+                await left.aclose()
+        await self._attempt(in_flight)

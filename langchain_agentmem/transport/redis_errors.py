@@ -1,4 +1,4 @@
-"""redis-py's errors as this package's own, in one place.
+"""Turns redis-py's errors into this package's own, in one place.
 
 redis-py turns some code words (`OOM`, `NOAUTH`, `READONLY`, …) into classes and leaves others in the
 message; module errors have no code word at all. So both are looked at.
@@ -65,61 +65,69 @@ _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
 def answered(error: Exception) -> errors.StoreError:
-    """The error for an error reply of the server."""
-    said = quoted(error)
+    """Return the error for an error reply of the server."""
+    ours = _of_reply(error, quoted(error))
+    ours.__cause__ = error
+    return ours
+
+
+def _of_reply(error: Exception, said: str) -> errors.StoreError:
     if _NO_MODULE.search(said):
-        return _because(errors.SearchUnavailableError(SEARCH_UNAVAILABLE), error)
+        return errors.SearchUnavailableError(SEARCH_UNAVAILABLE)
     for cls, kind, advice in _BY_CLASS:
         if isinstance(error, cls):
-            return _because(kind(f"The server answered: {said}. {advice}"), error)
+            return kind(f"The server answered: {said}. {advice}")
     for words, kind, advice in _BY_WORDS:
         if words.search(said):
-            return _because(kind(f"The server answered: {said}. {advice}"), error)
-    return _because(errors.StoreError(f"The server answered: {said}."), error)
+            return kind(f"The server answered: {said}. {advice}")
+    return errors.StoreError(f"The server answered: {said}.")
 
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
-    """The error for a connection that could not be made, or broke; `where` holds no secret."""
+    """Return the error for a connection that could not be made, or broke; `where` holds no secret."""
+    ours = _of_connection(error, where)
+    ours.__cause__ = error
+    return ours
+
+
+def _of_connection(error: Exception, where: str) -> errors.StoreError:
     if isinstance(error, redis_errors.InvalidResponse) or not isinstance(
         error, redis_errors.RedisError | OSError | asyncio.TimeoutError
     ):
         # Neither is quoted: it may hold whatever the server sent.
-        return _because(errors.StoreConnectionError(f"{where} answered, but not as Redis does."), error)
+        return errors.StoreConnectionError(f"{where} answered, but not as Redis does.")
     if isinstance(
         error,
         redis_errors.AuthenticationError | redis_errors.BusyLoadingError | redis_errors.ResponseError,
     ):
         return answered(error)  # a refusal during the handshake
     if isinstance(error, redis_errors.TimeoutError | TimeoutError | asyncio.TimeoutError):
-        return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
+        return errors.StoreTimeoutError(f"No answer from {where} in time.")
     if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
         found, reasons = _without_settings(str(error))
         error.args = (f"{found} ({', '.join(reasons)})" if reasons else found,)
         if reasons and all("TimeoutError" in reason for reason in reasons):
-            return _because(errors.StoreTimeoutError(f"No answer from {where} in time."), error)
+            return errors.StoreTimeoutError(f"No answer from {where} in time.")
     said = quoted(error)
     if said == "Too many connections":
-        return _because(errors.StoreConnectionError(f"All connections to {where} are in use."), error)
+        return errors.StoreConnectionError(f"All connections to {where} are in use.")
     if said == "No connection available":  # a BlockingConnectionPool has waited for one
-        return _because(errors.StoreTimeoutError(f"All connections to {where} stayed in use."), error)
+        return errors.StoreTimeoutError(f"All connections to {where} stayed in use.")
     if "max number of clients" in said:
-        return _because(errors.StoreConnectionError(f"{where} takes no more clients: {said}."), error)
-    return _because(
-        errors.StoreConnectionError(
-            f"No connection to {where}: {said}. Is the server running, and is the URL right?"
-        ),
-        error,
+        return errors.StoreConnectionError(f"{where} takes no more clients: {said}.")
+    return errors.StoreConnectionError(
+        f"No connection to {where}: {said}. Is the server running, and is the URL right?"
     )
 
 
 def underlying(error: Exception) -> Exception:
-    """What redis-py's async connections have wrapped in a `ConnectionError` as they connected."""
+    """Return what redis-py's async connections have wrapped in a `ConnectionError` as they connected."""
     cause = error.__cause__
     return cause if isinstance(cause, Exception) and error.args == (cause,) else error
 
 
 def quoted(error: Exception) -> str:
-    """What the error says, at most a few lines of it, without arguments of commands."""
+    """Return what the error says, at most a few lines of it, without arguments of commands."""
     said = _ARGUMENTS.sub("", str(error)).rstrip(". ") or type(error).__name__
     return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
 
@@ -128,6 +136,11 @@ def hide(error: BaseException, secret: str, name: str) -> None:
     """Take a secret out of the messages of an error, and of those that it came of.
 
     One that is as short as a syllable is left: to take it out of every word would give it away.
+
+    Args:
+        error: Changed in place, with its causes and contexts.
+        secret: What no message may hold.
+        name: What stands there instead, in brackets.
     """
     link: BaseException | None = error
     while link is not None and len(secret) > 3:
@@ -137,14 +150,9 @@ def hide(error: BaseException, secret: str, name: str) -> None:
 
 
 def _without_settings(said: str) -> tuple[str, list[str]]:
-    """What the sentinels said, and why each did not answer.
+    """Return what the sentinels said, and why each did not answer.
 
     The settings of their clients are left out; redis-py 6 shows the passwords too.
     """
     found, *rest = said.split(" : ", 1)
     return found, _REASON.findall("".join(rest))
-
-
-def _because(error: errors.StoreError, cause: Exception) -> errors.StoreError:
-    error.__cause__ = cause
-    return error

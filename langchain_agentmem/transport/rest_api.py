@@ -1,4 +1,4 @@
-"""Upstash's REST API: where a database is, how a batch is written, and how its answer reads. No I/O.
+"""Describes Upstash's REST API: where a database is, how a batch is written and its answer read. No I/O.
 
 A batch is always one POST to `/pipeline`, of which every command has a reply of its own. What has to be
 atomic is a script in it: a command is atomic wherever it stands.
@@ -18,6 +18,7 @@ import orjson
 from redis.exceptions import NoScriptError, ResponseError
 
 from langchain_agentmem.core.operations import Argument, Command
+from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -30,12 +31,13 @@ from langchain_agentmem.transport.redis_errors import LONGEST_QUOTE, answered
 
 _CONSOLE = "Both stand in the Upstash console, under REST API."
 _OPTION = "rest_encoding"
+_DEEPEST = 128  # lists in lists; the recursion limit of Python itself differs between its versions
 _INTEGERS_END = 2.0**63  # orjson reads larger integers as floats
 
 
 @dataclass(frozen=True, slots=True)
 class RestDatabase:
-    """A database behind a REST API.
+    """Names a database behind a REST API.
 
     Attributes:
         url: Where batches are posted.
@@ -51,13 +53,13 @@ class RestDatabase:
 
 
 def database(parts: SplitResult, token: str | None) -> RestDatabase:
-    """The database of an `https://` URL and a token.
+    """Return the database of an `https://` URL and a token.
 
     Raises:
         ConfigurationError: One of them is missing or malformed. No message repeats the token.
     """
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError("A REST URL holds no password. The token is an argument of its own.")
+        raise ConfigurationError(clean("A REST URL holds no password: give the token as token=."))
     host = parts.hostname
     try:
         port = parts.port
@@ -70,8 +72,11 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
         raise ConfigurationError(f"token must be a string, not {type(token).__name__}.")
     if token is None or not token.strip():
         raise ConfigurationError(
-            "A REST URL needs a token. Pass it as the argument token, or name it in the environment, as "
-            f"AGENTMEM_TOKEN or UPSTASH_REDIS_REST_TOKEN. {_CONSOLE}"
+            clean(
+                "A REST URL needs a token: token=, or AGENTMEM_TOKEN or UPSTASH_REDIS_REST_TOKEN in the "
+                "environment. {}",
+                _CONSOLE,
+            )
         )
     token = token.strip()
     if not re.fullmatch(r"[!-~]+", token):
@@ -92,7 +97,7 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
 
 
 def address_of(client: Any) -> tuple[str, str] | None:
-    """The URL and the token of an `upstash_redis` client, sync or async; `None` for any other object."""
+    """Return the URL and token of an `upstash_redis` client, sync or async; `None` for any other object."""
     if type(client).__module__.partition(".")[0] != "upstash_redis":
         return None
     headers = client._headers  # kept there for other libraries, as its source says
@@ -101,10 +106,10 @@ def address_of(client: Any) -> tuple[str, str] | None:
 
 
 def body(commands: Iterable[Command]) -> bytes:
-    """The body of the request for a batch.
+    """Return the body of the request for a batch.
 
     Raises:
-        InvalidInputError: An argument is no UTF-8, which JSON cannot carry.
+        InvalidInputError: An argument is not UTF-8, which JSON cannot carry.
     """
     try:
         return orjson.dumps([[_argument(one) for one in command.args] for command in commands])
@@ -119,18 +124,23 @@ def _argument(value: Argument) -> str:
 
 
 def without_token(said: str, database: RestDatabase) -> str:
-    """What somebody on the way says, at most a few lines, without the token: some repeat the headers."""
+    """Return what was said, at most a few lines, without the token: some gateways repeat the headers."""
     said = said.replace(token_of(database), "[token]")
     return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + "…"
 
 
 def token_of(database: RestDatabase) -> str:
-    """The token, which no message may hold."""
+    """Return the token, which no message may hold."""
     return database.headers["Authorization"].removeprefix("Bearer ")
 
 
 def answers(status: int, content: bytes | bytearray, database: RestDatabase) -> list[Any]:
-    """The replies to a batch, one a command; errors are among them.
+    """Return the replies to a batch, one per command; errors are among them.
+
+    Args:
+        status: The HTTP status.
+        content: The body, unpacked.
+        database: Who answered, and in which encoding.
 
     Raises:
         StoreRateLimitError: Too many requests; nothing of the batch was run.
@@ -148,14 +158,14 @@ def answers(status: int, content: bytes | bytearray, database: RestDatabase) -> 
                 return [_reply(one, database) for one in answer]
             except _InexactError:
                 return [_reply(one, database, exact=True) for one in json.loads(content)]
-        said = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
-    except RecursionError as error:
+        said = _said(answer["error"]) if isinstance(answer, dict) and "error" in answer else ""
+    except (RecursionError, orjson.JSONEncodeError) as error:
         raise StoreError(f"An answer of {database.where} is nested too deeply.") from error
     raise _refused(status, without_token(said, database), database.where)
 
 
 def addressable(command: Command, reply: Any) -> Any:
-    """A reply to `SCAN` without the keys that are no UTF-8: nothing could be done with them over REST."""
+    """Return a reply to `SCAN` without the keys that are not UTF-8: REST cannot name them."""
     match command.args[0], reply:
         case "SCAN", [cursor, [*keys]] if all(isinstance(key, bytes) for key in keys):
             return [cursor, [key for key in keys if key.decode("utf-8", "ignore").encode() == key]]
@@ -163,7 +173,7 @@ def addressable(command: Command, reply: Any) -> Any:
 
 
 def _refused(status: int, said: str, where: str) -> StoreError:
-    """The error for a request that was refused as a whole."""
+    """Return the error for a request that was refused as a whole."""
     if status == 401:
         return StoreAuthenticationError(f"{where} refused the token (HTTP 401). {_CONSOLE}")
     if status == 429:
@@ -178,9 +188,14 @@ def _refused(status: int, said: str, where: str) -> StoreError:
 
 def _reply(answer: Any, database: RestDatabase, exact: bool = False) -> Any:
     if not isinstance(answer, dict) or answer.get("error") is not None:
-        said = str(answer["error"]) if isinstance(answer, dict) else "no reply"
+        said = _said(answer["error"]) if isinstance(answer, dict) else "no reply"
         return _error(without_token(said, database))
     return _decoded(answer.get("result"), database.base64, exact)
+
+
+def _said(error: Any) -> str:
+    """Return what an error says; a gateway may send more than a text."""
+    return error if isinstance(error, str) else orjson.dumps(error).decode()
 
 
 def _error(said: str) -> StoreError:
@@ -188,11 +203,17 @@ def _error(said: str) -> StoreError:
 
 
 class _InexactError(Exception):
-    """An integer is so large that orjson has read it as a float."""
+    """Signals that orjson has read an integer as a float, because it is so large."""
 
 
-def _decoded(value: Any, encoded: bool, exact: bool) -> Any:
-    """A reply as Redis has it: strings are bytes, also nested."""
+def _decoded(value: Any, encoded: bool, exact: bool, depth: int = 0) -> Any:
+    """Return a reply as Redis has it: strings are bytes, also nested.
+
+    Raises:
+        RecursionError: It is nested too deeply.
+    """
+    if depth > _DEEPEST:
+        raise RecursionError
     if isinstance(value, str):
         if not encoded or value == "OK":
             return value.encode()
@@ -203,9 +224,12 @@ def _decoded(value: Any, encoded: bool, exact: bool) -> Any:
                 f"An answer is not in base64, as was asked for: put ?{_OPTION}=none behind the URL."
             ) from error
     if isinstance(value, list):
-        return [_decoded(one, encoded, exact) for one in value]
+        return [_decoded(one, encoded, exact, depth + 1) for one in value]
     if isinstance(value, dict):
-        return {_decoded(key, encoded, exact): _decoded(one, encoded, exact) for key, one in value.items()}
+        return {
+            _decoded(key, encoded, exact): _decoded(one, encoded, exact, depth + 1)
+            for key, one in value.items()
+        }
     if isinstance(value, float) and abs(value) >= _INTEGERS_END and not exact:
         raise _InexactError
     return value

@@ -1,11 +1,11 @@
-"""Runs operations over Upstash's REST API with httpx: one request a batch, sync and async.
+"""Runs operations over Upstash's REST API with httpx: one request per batch, sync and async.
 
 The official client is not used for it: it raises the first error of a pipeline and drops the other replies,
 has no time limit, and sends a write again whose answer got lost.
 
 A request has a time limit as a whole, and its answer a largest size. Whatever arrives, the next request
-begins afresh: an answer that was not understood takes its connection with it, and of the headers only a
-sync token that can be sent back is kept.
+begins afresh: an answer that was not understood takes its connection with it, and of the headers only the
+last sync token that can be sent back is kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from langchain_agentmem.errors import (
     StoreRateLimitError,
     StoreTimeoutError,
 )
-from langchain_agentmem.transport.drivers import AsyncDriver, Driver
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_errors import hide
 from langchain_agentmem.transport.rest_api import (
     RestDatabase,
@@ -34,7 +34,6 @@ from langchain_agentmem.transport.rest_api import (
     token_of,
     without_token,
 )
-from langchain_agentmem.transport.retries import InFlightBatch, Retryable
 from langchain_agentmem.transport.time_limits import extend, timeout
 
 try:
@@ -67,12 +66,12 @@ class RestSource:
         }
 
     def driver(self) -> RestDriver:
-        """A new driver on a client of its own."""
+        """Return a new driver on a client of its own."""
         end = End()
         return RestDriver(self._conversation(), keeping_to(end, cookies=_no_cookies(), **self._options), end)
 
     def async_driver(self) -> AsyncRestDriver:
-        """A new async driver, for whichever event loop uses it first."""
+        """Return a new async driver, for whichever event loop uses it first."""
         client = httpx.AsyncClient(cookies=_no_cookies(), **self._options)
         return AsyncRestDriver(self._conversation(), client)
 
@@ -84,25 +83,25 @@ class RestSource:
 
 
 def _no_cookies() -> CookieJar:
-    """A jar that takes none: the API has none, and what a proxy sets need not be fit to be sent back."""
+    """Return a jar that takes none: the API has none, and a proxy's may not be fit to be sent back."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 class _Conversation:
-    """What both drivers know: the database, and how far this client's writes have come in it."""
+    """Holds what both drivers know: the database, and the last sync token."""
 
     def __init__(self, database: RestDatabase, timeout_seconds: float) -> None:
         self.database = database
         self._timeout_seconds = timeout_seconds
         self._sync_token = ""  # with it, a read on any replica sees the writes that were answered before
 
-    def request(self, sending: InFlightBatch) -> dict[str, Any]:
-        """What to post."""
+    def request(self, in_flight: InFlightBatch) -> dict[str, Any]:
+        """Return what to post, for what is left of the batch."""
         headers = {_SYNC_TOKEN: self._sync_token} if self._sync_token else {}
-        return {"url": self.database.url, "content": body(sending.left.values()), "headers": headers}
+        return {"url": self.database.url, "content": body(in_flight.left.values()), "headers": headers}
 
     def seconds(self, request: dict[str, Any], response: httpx.Response | None = None) -> float:
-        """How long the request may take in all, after what has come of its answer."""
+        """Return how long the request may take in all, after what has come of its answer."""
         moved = len(request["content"]) + (0 if response is None else response.num_bytes_downloaded)
         return self._timeout_seconds * (1 + moved // _PORTION_BYTES)
 
@@ -115,7 +114,7 @@ class _Conversation:
             )
 
     def outcome(self, response: httpx.Response, content: bytearray) -> list[Any] | StoreError:
-        """The replies, or why there are none."""
+        """Return the replies, or why there are none."""
         for token in response.headers.get_list(_SYNC_TOKEN):
             if re.fullmatch(r"[!-~]{1,1024}", token):
                 self._sync_token = token
@@ -124,22 +123,27 @@ class _Conversation:
         except StoreError as error:
             return error
 
-    def settle(self, sending: InFlightBatch, outcome: list[Any] | StoreError) -> None:
-        """Take the outcome; raise `Retryable` if some of the batch must be sent again."""
+    def settle(self, in_flight: InFlightBatch, outcome: list[Any] | StoreError) -> None:
+        """Take the outcome.
+
+        Raises:
+            Retryable: Some of the batch must be sent again.
+            StoreError: There was no answer, or none that fits the batch.
+        """
         if isinstance(outcome, StoreRateLimitError):
-            raise Retryable(outcome) from outcome
+            raise in_flight.retryable(outcome) from outcome
         if isinstance(outcome, StoreConnectionError):
-            failed = sending.lost([], outcome)
+            failed = in_flight.lost([], outcome)
             if failed is not outcome:
                 raise failed from outcome
         if isinstance(outcome, StoreError):
             raise outcome
-        if len(outcome) != len(sending.left):
-            raise StoreError(f"{self.database.where} sent {len(outcome)} replies for {len(sending.left)}.")
-        sending.settle([addressable(*one) for one in zip(sending.left.values(), outcome, strict=True)])
+        if len(outcome) != len(in_flight.left):
+            raise StoreError(f"{self.database.where} sent {len(outcome)} replies for {len(in_flight.left)}.")
+        in_flight.settle([addressable(*one) for one in zip(in_flight.left.values(), outcome, strict=True)])
 
-    def failure(self, sending: InFlightBatch, error: Exception, closed: bool) -> Exception:
-        """What to raise when there was no answer. No message holds a header, and so the token."""
+    def failure(self, in_flight: InFlightBatch, error: Exception, closed: bool) -> Exception:
+        """Return what to raise when there was no answer. No message holds a header, and so the token."""
         if closed and isinstance(error, RuntimeError):
             return ConfigurationError("This memory is closed; make a new one.")
         where = self.database.where
@@ -153,19 +157,19 @@ class _Conversation:
             said = without_token(str(error).rstrip(". ") or type(error).__name__, self.database)
             mapped = StoreConnectionError(f"No connection to {where}: {said}. Is the URL right?")
         mapped.__cause__ = error
-        return sending.unsent(mapped) if isinstance(error, _UNSENT) else sending.lost([], mapped)
+        return in_flight.unsent(mapped) if isinstance(error, _UNSENT) else in_flight.lost([], mapped)
 
 
 class RestDriver(Driver):
-    """Runs operations on a database behind a REST API, one request a batch."""
+    """Runs operations on a database behind a REST API, one request per batch."""
 
     def __init__(self, talk: _Conversation, client: httpx.Client, end: End) -> None:
         self._talk = talk
         self._client = client
         self._end = end
 
-    def _attempt(self, sending: InFlightBatch) -> None:
-        request, content = self._talk.request(sending), bytearray()
+    def _attempt(self, in_flight: InFlightBatch) -> None:
+        request, content = self._talk.request(in_flight), bytearray()
         began = monotonic()
         self._end.at = began + self._talk.seconds(request)
         try:
@@ -179,8 +183,8 @@ class RestDriver(Driver):
         except StoreError:
             raise
         except Exception as error:
-            raise self._talk.failure(sending, error, self._client.is_closed) from error
-        self._talk.settle(sending, outcome)
+            raise self._talk.failure(in_flight, error, self._client.is_closed) from error
+        self._talk.settle(in_flight, outcome)
 
     def close(self) -> None:
         """Close the HTTP client."""
@@ -194,8 +198,8 @@ class AsyncRestDriver(AsyncDriver):
         self._talk = talk
         self._client = client
 
-    async def _attempt(self, sending: InFlightBatch) -> None:
-        request, content = self._talk.request(sending), bytearray()
+    async def _attempt(self, in_flight: InFlightBatch) -> None:
+        request, content = self._talk.request(in_flight), bytearray()
         began = asyncio.get_running_loop().time()
         try:
             async with (
@@ -211,9 +215,9 @@ class AsyncRestDriver(AsyncDriver):
         except StoreError:
             raise
         except Exception as error:
-            raise self._talk.failure(sending, error, self._client.is_closed) from error
-        self._talk.settle(sending, outcome)
+            raise self._talk.failure(in_flight, error, self._client.is_closed) from error
+        self._talk.settle(in_flight, outcome)
 
     async def aclose(self) -> None:
-        """Close the HTTP client."""
+        """Async version of `RestDriver.close`."""
         await self._client.aclose()

@@ -1,4 +1,4 @@
-"""Network streams for sync HTTP that keep to one end, however many waits there are until then.
+"""Bounds a sync HTTP request as a whole, however many waits it has.
 
 httpx bounds each wait of a request, and has no means to bound all of them; async requests are broken off
 by the event loop instead. httpcore, on which httpx stands, takes a network backend of one's own.
@@ -18,12 +18,12 @@ _SLICE = 1 << 16  # as much is sent between two looks at the clock
 
 
 class End(threading.local):
-    """When the request of this thread has to be over, in `time.monotonic`."""
+    """Holds when the request of this thread has to be over, in `time.monotonic`."""
 
     at = float("inf")
 
     def left(self, timeout: float | None) -> float:
-        """The seconds that the next wait may take."""
+        """Return the seconds that the next wait may take; raise `httpcore.ReadTimeout` if none are left."""
         left = self.at - monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("The time for the request is over.")
@@ -31,7 +31,7 @@ class End(threading.local):
 
 
 def keeping_to(end: End, **options: Any) -> httpx.Client:
-    """An HTTP client whose every wait is over by the end of its thread's request."""
+    """Return an HTTP client whose every wait is over by the end of its thread's request."""
     client = httpx.Client(**options)
     # httpx passes no backend on, so it is put into its pools: its own, and those for proxies.
     for transport in (client._transport, *client._mounts.values()):

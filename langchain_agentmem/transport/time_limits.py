@@ -1,4 +1,4 @@
-"""One time limit for what is made of many waits: making a Redis connection, and a request over REST.
+"""Gives one time limit to what is made of many waits: making a Redis connection, a request over REST.
 
 redis-py and httpx give each wait its own time, so that a server which answers every one of them just in
 time, or a byte at a time, could hold a caller for as long as it likes.
@@ -38,7 +38,7 @@ __all__ = ["connecting_in_time", "extend", "timeout"]
 
 
 def connecting_in_time(client: Redis | AsyncRedis) -> None:
-    """Have the client's connections connect, handshake included, within one time-out in all.
+    """Make each connection of the client within the longer of its two time-outs, its handshake included.
 
     Of a sync handshake, each wait for a part of a reply gets what was left when the reply began.
     For clients that this package has made: it changes the class that their pool makes connections of.
@@ -53,52 +53,81 @@ def _in_time(of: type) -> type:
     return type(of.__name__, (mixin, of), {})
 
 
-def _seconds(connection: Any) -> float:
-    return float(max(connection.socket_connect_timeout, connection.socket_timeout))
+class _Limited:
+    """Knows when a connection has to be made, and whether it is greeting the server.
+
+    Only what makes a connection is overridden: one that is in use costs nothing more.
+    """
+
+    socket_timeout: float
+    socket_connect_timeout: float
+    _greeting = False  # what breaks the handshake connects anew in the midst of it, within the same time
+    _end = 0.0
+
+    def _begin(self) -> None:
+        if not self._greeting:
+            self._end = monotonic() + max(self.socket_connect_timeout, self.socket_timeout)
+
+    def _left(self) -> float:
+        return max(self._end - monotonic(), 0.001)
 
 
-class _InTime:
-    """For a sync connection: each reply of the handshake gets what is left of the time."""
+class _InTime(_Limited):
+    """Limits a sync connection: each reply of the handshake gets what is left of the time."""
 
     _sock: Any
-    _end: float | None = None
-    socket_timeout: float
     disconnect: Callable[[], None]
+    read_response: Callable[..., Any]
 
-    def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
-        if self._sock or self._end is not None:
-            super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
+    def _connect(self) -> Any:
+        self._begin()
+        return super()._connect()  # type: ignore[misc]
+
+    def on_connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        if self._greeting:
+            super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
             return
-        self._end = monotonic() + _seconds(self)
+        read = self.read_response
+
+        def read_in_time(*args: Any, **kwargs: Any) -> Any:
+            if self._sock is not None:
+                self._sock.settimeout(self._left())
+            return read(*args, **kwargs)
+
+        self._greeting, self.read_response = True, read_in_time
         try:
-            super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
+            super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
             self._sock.settimeout(self.socket_timeout)  # which the handshake has shortened
         except BaseException:
             self.disconnect()  # redis-py itself would keep one whose handshake was no Redis's
             raise
         finally:
-            self._end = None
-
-    def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        if self._end is not None and self._sock is not None:
-            self._sock.settimeout(max(self._end - monotonic(), 0.001))
-        return super().read_response(*args, **kwargs)  # type: ignore[misc]
+            del self.read_response
+            self._greeting = False
 
 
-class _AsyncInTime:
-    """For an async connection."""
+class _AsyncInTime(_Limited):
+    """Limits an async connection: its handshake gets what is left of the time."""
 
-    is_connected: bool
     disconnect: Callable[..., Awaitable[None]]
 
-    async def connect_check_health(self, *args: Any, **kwargs: Any) -> None:
-        if self.is_connected:
+    async def _connect(self) -> None:
+        self._begin()
+        async with timeout(self._left()):
+            await super()._connect()  # type: ignore[misc]
+
+    async def on_connect_check_health(self, *args: Any, **kwargs: Any) -> None:
+        if self._greeting:
+            await super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
             return
+        self._greeting = True
         try:
-            async with timeout(_seconds(self)):
-                await super().connect_check_health(*args, **kwargs)  # type: ignore[misc]
+            async with timeout(self._left()):
+                await super().on_connect_check_health(*args, **kwargs)  # type: ignore[misc]
         except BaseException as error:
             await self.disconnect(nowait=True)
             if isinstance(error, asyncio.TimeoutError):
                 raise RedisTimeoutError("Timeout connecting to server") from error
             raise
+        finally:
+            self._greeting = False

@@ -1,22 +1,21 @@
-"""What a URL means: which driver to make for it. No I/O, but starting an embedded server."""
+"""Reads URLs: which driver to make for which. No I/O, except that an embedded server is started."""
 
 from __future__ import annotations
 
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-import redis
-import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
 from redis.asyncio.retry import Retry as AsyncRetry
-from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
+from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
@@ -37,25 +36,25 @@ _ESCAPE = "A password with other characters than letters and digits has to be pe
 
 
 class Source(Protocol):
-    """Where drivers come from. Making one may block, as an embedded server is started for it."""
+    """Makes drivers for one URL; which may block, as an embedded server is started for it."""
 
     def driver(self) -> Driver:
-        """A new driver on a client of its own."""
+        """Return a new driver on a client of its own."""
 
     def async_driver(self) -> AsyncDriver:
-        """A new async driver, for whichever event loop uses it first."""
+        """Return a new async driver, for whichever event loop uses it first."""
 
     def close(self) -> None:
         """Give up what the source itself holds; drivers are closed by whoever asked for them."""
 
 
 def is_rest(url: str) -> bool:
-    """Whether a URL names a database with a REST API."""
+    """Return whether a URL names a database with a REST API."""
     return isinstance(url, str) and url.strip().lower().startswith(("https://", "http://"))
 
 
 def environment_token(url: str) -> str | None:
-    """The token in the environment, unless the environment has it for another URL."""
+    """Return the token in the environment, unless the environment has it for another URL."""
     meant_for = os.environ.get("UPSTASH_REDIS_REST_URL", "").strip().rstrip("/")
     if meant_for and url.strip().partition("?")[0].rstrip("/") != meant_for.partition("?")[0].rstrip("/"):
         return None
@@ -63,9 +62,16 @@ def environment_token(url: str) -> str | None:
 
 
 def open_source(url: str, socket_timeout_seconds: float, token: str | None = None) -> Source:
-    """The source for a URL; `ConfigurationError` for one that is not understood.
+    """Return what makes the drivers for a URL.
 
-    No message repeats a part of the URL that may hold a password, or a piece of one that was not encoded.
+    Args:
+        url: Of one of the `KNOWN` schemes.
+        socket_timeout_seconds: How long a connection, and each answer, may take; above 0, at most a day.
+        token: The token of a REST API; `None` for any other URL.
+
+    Raises:
+        ConfigurationError: The URL or the token is not understood. No message repeats a part of the URL that
+            may hold a password, or a piece of one that was not encoded.
     """
     if not isinstance(url, str) or not url.strip():
         raise ConfigurationError(f"The URL is empty. Known are {KNOWN}.")
@@ -78,7 +84,7 @@ def open_source(url: str, socket_timeout_seconds: float, token: str | None = Non
         return RestSource(database(parts, token), socket_timeout_seconds)
     if token is not None:
         raise ConfigurationError(
-            "A token goes with the https:// URL of a REST API; a Redis URL has a password."
+            clean("token= goes with the https:// URL of a REST API; a Redis URL has a password.")
         )
     match parts.scheme:
         case "redis" | "rediss" | "unix":
@@ -126,7 +132,7 @@ def _database(text: str) -> int:
 
 
 def _host(text: str, default_port: int) -> tuple[str, int]:
-    """A host and its port, from `host`, `host:port`, `[v6]` or `[v6]:port`."""
+    """Return a host and its port, from `host`, `host:port`, `[v6]` or `[v6]:port`."""
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:]*)(?::([0-9]{0,5}))?", text)
     host, port = (found[1].strip("[]"), int(found[2] or default_port)) if found else ("", 0)
     try:
@@ -156,15 +162,21 @@ def _number(text: str) -> float | None:
 
 
 class _RedisSource(ABC):
-    """A source of redis-py's clients."""
+    """Makes drivers on redis-py's clients."""
 
     @abstractmethod
+    def _make(self, library: Any, retry: Any) -> Any:
+        """Return a new client of `redis` or `redis.asyncio`."""
+
     def client(self) -> redis.Redis:
-        """A new sync client."""
+        """Return a new sync client."""
+        client: redis.Redis = self._make(redis, Retry(NoBackoff(), 0))
+        return client
 
-    @abstractmethod
     def async_client(self) -> redis.asyncio.Redis:
-        """A new async client, for whichever event loop uses it first."""
+        """Return a new async client, for whichever event loop uses it first."""
+        client: redis.asyncio.Redis = self._make(redis.asyncio, AsyncRetry(NoBackoff(), 0))
+        return client
 
     def driver(self) -> RedisDriver:
         return RedisDriver(self.client())
@@ -172,9 +184,8 @@ class _RedisSource(ABC):
     def async_driver(self) -> AsyncRedisDriver:
         return AsyncRedisDriver(self.async_client())
 
-    @abstractmethod
-    def close(self) -> None:
-        """Give up what the source itself holds."""
+    def close(self) -> None:  # noqa: B027 - no source of these holds anything
+        """Do nothing: there is nothing but drivers."""
 
 
 class _Server(_RedisSource):
@@ -199,20 +210,9 @@ class _Server(_RedisSource):
         except (redis.RedisError, ValueError, TypeError) as error:
             raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
 
-    def client(self) -> redis.Redis:
-        client: redis.Redis = self._make(redis.Redis.from_url, Retry(NoBackoff(), 0))
-        return client
-
-    def async_client(self) -> redis.asyncio.Redis:
-        client: redis.asyncio.Redis = self._make(redis.asyncio.Redis.from_url, AsyncRetry(NoBackoff(), 0))
-        return client
-
-    def close(self) -> None:
-        pass
-
-    def _make(self, from_url: Callable[..., Any], retry: Any) -> Any:
+    def _make(self, library: Any, retry: Any) -> Any:
         try:
-            client = from_url(self._url, **_connection_options(self._timeout_seconds, retry))
+            client = library.Redis.from_url(self._url, **_connection_options(self._timeout_seconds, retry))
         except (ValueError, TypeError) as error:
             raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
         connecting_in_time(client)
@@ -220,7 +220,7 @@ class _Server(_RedisSource):
 
 
 class _Sentinels(_RedisSource):
-    """`redis+sentinel://[user:password@]host[:port][,host[:port]…]/service[/db][?sentinel_password=…]`."""
+    """Asks sentinels: `redis+sentinel://[user:password@]host[:port][,host[:port]…]/service[/db][?sentinel_password=…]`."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         credentials, _, hosts = parts.netloc.rpartition("@")
@@ -239,23 +239,12 @@ class _Sentinels(_RedisSource):
         self._credentials = {"username": unquote(user) or None, "password": unquote(password) or None}
         self._sentinel = {key.removeprefix("sentinel_"): value for key, value in options.items()}
 
-    def client(self) -> redis.Redis:
-        client: redis.Redis = self._make(Sentinel, Retry(NoBackoff(), 0))
-        return client
-
-    def async_client(self) -> redis.asyncio.Redis:
-        client: redis.asyncio.Redis = self._make(AsyncSentinel, AsyncRetry(NoBackoff(), 0))
-        return client
-
-    def close(self) -> None:
-        pass
-
-    def _make(self, sentinels: Callable[..., Any], retry: Any) -> Any:
+    def _make(self, library: Any, retry: Any) -> Any:
         options = _connection_options(self._timeout_seconds, retry) | {"ssl": self._tls}
         # Sentinels are asked one after the other. All of them together get about the time of one answer.
         each = max(self._timeout_seconds / len(self._hosts), min(self._timeout_seconds, 1.0))
         asking = options | {"socket_timeout": each, "socket_connect_timeout": each}
-        found = sentinels(self._hosts, sentinel_kwargs=asking | self._sentinel)
+        found = library.sentinel.Sentinel(self._hosts, sentinel_kwargs=asking | self._sentinel)
         client = found.master_for(self._service, db=self._db, **options, **self._credentials)
         for one in (client, *found.sentinels):
             connecting_in_time(one)
@@ -263,7 +252,7 @@ class _Sentinels(_RedisSource):
 
 
 class _Embedded(Source):
-    """`embedded://` (a folder of the user's own) or `embedded:///a/folder`, with `?directive=value`s."""
+    """Starts a private Redis: `embedded://` or `embedded:///a/folder`, with `?directive=value`s."""
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         if parts.netloc:
@@ -275,12 +264,12 @@ class _Embedded(Source):
         self._timeout_seconds = timeout_seconds
 
     def driver(self) -> Driver:
-        """A new driver, which starts the server again if it is gone."""
-        return EmbeddedDriver(self._server, lambda url: RedisDriver(self._at(url).client()))
+        """Return a new driver, which starts the server again if it is gone."""
+        return EmbeddedDriver(self._server, lambda url: self._at(url).client())
 
     def async_driver(self) -> AsyncDriver:
         """Async version of `driver`."""
-        return AsyncEmbeddedDriver(self._server, lambda url: AsyncRedisDriver(self._at(url).async_client()))
+        return AsyncEmbeddedDriver(self._server, lambda url: self._at(url).async_client())
 
     def close(self) -> None:
         """Let go of the server."""

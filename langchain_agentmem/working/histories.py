@@ -15,16 +15,16 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 from typing_extensions import Self
 
-from langchain_agentmem.core.checks import Ttl, given, positive, validate_id
-from langchain_agentmem.core.checks import ttl as checked_ttl
-from langchain_agentmem.core.keys import Keys, refuse_taken
+from langchain_agentmem.core.checks import Ttl, positive, ttl, validate_id
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.messages import checked_messages, encode_entry
-from langchain_agentmem.core.node_parameters import NodeParameters
+from langchain_agentmem.core.node_parameters import MEMORY_KEY, NodeParameters
 from langchain_agentmem.core.operations import Op, call, reads
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 from langchain_agentmem.working import operations
+from langchain_agentmem.working.config import WorkingMemoryConfig
 from langchain_agentmem.working.session import check_owner
 from langchain_agentmem.working.working_memory import WorkingMemory
 
@@ -36,13 +36,14 @@ if TYPE_CHECKING:
 
 
 class _History(Connected, BaseChatMessageHistory):
-    """What all histories share: a session id, and three operations run synchronously or not.
+    """What all histories share: a session id, and three operations, run synchronously or not.
 
     Each operation takes another session's id too, as the Flowise nodes do.
     """
 
-    session_id: str
-    memory_key: str
+    def __init__(self, session_id: str | None, memory_key: str) -> None:
+        self.session_id = validate_id("session_id", uuid.uuid4().hex if session_id is None else session_id)
+        self.memory_key = memory_key
 
     @abstractmethod
     def _read(self, session_id: str) -> Op[list[BaseMessage]]: ...
@@ -55,11 +56,11 @@ class _History(Connected, BaseChatMessageHistory):
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # a plain attribute in the base class
-        """The stored messages, oldest first. One round trip at every access."""
+        """Return the stored messages, oldest first. One round trip per access."""
         return self.get_messages()
 
     def get_messages(self, session_id: str | None = None) -> list[BaseMessage]:
-        """The messages of this session, or of another, oldest first. One round trip."""
+        """Return the messages of this session, or of another, oldest first. One round trip."""
         return self.transport.run(self._read(self._id(session_id)))
 
     async def aget_messages(self, session_id: str | None = None) -> list[BaseMessage]:
@@ -67,7 +68,7 @@ class _History(Connected, BaseChatMessageHistory):
         return await self.transport.arun(self._read(self._id(session_id)))
 
     def add_messages(self, messages: Sequence[BaseMessage], session_id: str | None = None) -> None:
-        """Append messages, trim and refresh: one atomic round trip, however many they are.
+        """Append messages, trim, extend the TTL. One atomic round trip, however many they are.
 
         Raises:
             MessageNotStorableError: A message would not come back equal; none was written.
@@ -81,7 +82,7 @@ class _History(Connected, BaseChatMessageHistory):
             await self.transport.arun(self._append(self._id(session_id), messages))
 
     def clear(self, session_id: str | None = None) -> None:
-        """Delete this session, or another."""
+        """Delete this session, or another. One round trip."""
         self.transport.run(self._delete(self._id(session_id)))
 
     async def aclear(self, session_id: str | None = None) -> None:
@@ -98,51 +99,56 @@ class _History(Connected, BaseChatMessageHistory):
 class RedisHashChatMessageHistory(_History):
     """A chat history in the session Hash of `WorkingMemory`.
 
+    Defaults are those of `WorkingMemory`.
+
     Args:
         session_id: The thread; a random one if not given, readable as `.session_id`.
-        session_ttl: Seconds an idle session lives, refreshed by every write; `None` for ever.
+        session_ttl: The TTL of an idle session in seconds, extended by every write; `None` for none.
         memory_key: The chain's variable for the history; it is no part of the key.
-        max_messages: The window; `None` keeps all.
+        max_messages: The window: how many messages are kept; `None` for all.
         key_prefix: What stands before the session id in the key.
         threads_prefix: What stands before the user in the key of a user's record of threads; as in
             `WorkingMemory`, if not given.
-        threads_ttl_seconds: How long that record lives after a write at least.
-        user: Who reads and writes; whose session it is, if this history begins it. If a user is named, a
-            session of another user is refused with `WrongOwnerError`.
-        url: A Redis URL, or `embedded://`; or hand in clients.
-        client: A sync client of yours; it is neither changed nor closed.
-        async_client: An async client of yours.
+        threads_ttl_seconds: The least TTL of that record after a write.
+        user: Who reads and writes; whose session it is, if this history begins it. A session of another
+            user is refused with `WrongOwnerError`, except to `default`, who is nobody in particular.
+        url: A Redis URL, or `embedded://`; or pass clients.
+        client: A caller-supplied sync client; it is neither changed nor closed.
+        async_client: A caller-supplied async client.
         transport: What another object of this package already connects with.
         socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL or a client is not usable.
+        InvalidInputError: The session id or the user is not one, or a number is not above zero.
     """
 
     def __init__(
         self,
         session_id: str | None = None,
-        session_ttl: Ttl = ...,
-        memory_key: str = "chat_history",
-        max_messages: int | None = 20,
-        key_prefix: str = "agent:session:",
+        session_ttl: Ttl = WorkingMemoryConfig.ttl_seconds,
+        memory_key: str = MEMORY_KEY,
+        max_messages: int | None = WorkingMemoryConfig.max_turns,
+        key_prefix: str = WorkingMemoryConfig.key_prefix,
         *,
-        threads_prefix: str | None = None,
-        threads_ttl_seconds: Ttl = ...,
+        threads_prefix: str | None = WorkingMemoryConfig.threads_prefix,
+        threads_ttl_seconds: Ttl = WorkingMemoryConfig.threads_ttl_seconds,
         user: str = "default",
         url: str | None = None,
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
-        socket_timeout_seconds: float = 5.0,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        self.session_id = validate_id("session_id", uuid.uuid4().hex if session_id is None else session_id)
-        self.memory_key = memory_key
+        super().__init__(session_id, memory_key)
         self._user = validate_id("user", user)
         self._working = WorkingMemory(
             url,
             client=client,
             async_client=async_client,
             transport=transport,
-            ttl_seconds=given(session_ttl, 3600),
-            max_turns=max_messages,
+            ttl_seconds=session_ttl if session_ttl is ... else ttl("session_ttl", session_ttl),
+            max_turns=None if max_messages is None else positive("max_messages", max_messages),
             key_prefix=key_prefix,
             threads_prefix=threads_prefix,
             threads_ttl_seconds=threads_ttl_seconds,
@@ -173,21 +179,20 @@ class _ListHistory(_History):
         memory_key: str,
         max_messages: int | None,
         key_prefix: str,
-        window: int | None,
+        trim: bool,
     ) -> None:
-        self.session_id = validate_id("session_id", uuid.uuid4().hex if session_id is None else session_id)
-        self.memory_key = memory_key
-        self._key_prefix = key_prefix
-        self._ttl_seconds = checked_ttl("session_ttl", session_ttl)
+        super().__init__(session_id, memory_key)
+        self._keys = Keys(list_prefix=key_prefix)
+        self._ttl_seconds = ttl("session_ttl", session_ttl)
         self._max_messages = None if max_messages is None else positive("max_messages", max_messages)
-        self._window = None if window is None else positive("window", window)
+        self._trim = trim
 
     @classmethod
     def from_node(cls, inputs: Mapping[str, Any], credential: Mapping[str, Any] | None = None) -> Self:
-        """A history from the parameters of a Flowise node, under the node's own names.
+        """Return a history from the parameters of a Flowise node, under the node's own names.
 
-        Numbers may be texts, and what is blank is unset: no session id makes a random one, no TTL keeps
-        a session for ever. `windowSize` limits what is read; nothing is deleted.
+        Numbers may be texts, and what is blank is unset: without a session id there is a random one, without
+        a TTL a session does not expire. `windowSize` limits what is read; nothing is deleted.
 
         Args:
             inputs: `baseURL`, `sessionId`, `sessionTTL`, `memoryKey`, `windowSize`.
@@ -207,22 +212,21 @@ class _ListHistory(_History):
             node.session_id,
             node.session_ttl,
             node.memory_key,
-            window=node.window,
+            node.max_messages,
+            trim=False,
             **options,
         )
 
     def _key(self, session_id: str) -> str:
-        key = self._key_prefix + session_id
-        refuse_taken("session_id", key, Keys().prefixes)
-        return key
+        return self._keys.messages(session_id, "session_id")
 
     def _read(self, session_id: str) -> Op[list[BaseMessage]]:
-        return operations.list_messages(operations.Listed(self._key(session_id), self._window))
+        return operations.list_messages(self._key(session_id), self._max_messages)
 
     def _append(self, session_id: str, messages: Sequence[BaseMessage]) -> Op[int]:
         entries = [encode_entry(message) for message in checked_messages(messages)]
-        key = self._key(session_id)
-        return operations.push_messages(key, entries, self._ttl_seconds, self._max_messages)
+        kept = self._max_messages if self._trim else None
+        return operations.push_messages(self._key(session_id), entries, self._ttl_seconds, kept)
 
     def _delete(self, session_id: str) -> Op[bool]:
         return operations.delete(self._key(session_id), "list")
@@ -233,38 +237,42 @@ class RedisListChatMessageHistory(_ListHistory):
 
     The key is the session id with nothing before it, unless `key_prefix` says otherwise
     (`message_store:` reads what langchain-community wrote). Chunks are stored as whole messages,
-    because JavaScript cannot read chunks.
+    because JavaScript cannot read chunks. An operation is one round trip.
 
     Args:
         session_id: The session; a random one if not given, readable as `.session_id`.
-        session_ttl: Seconds the list lives after a write; `None` never sets an expiry.
+        session_ttl: The TTL of the list in seconds, extended by every write; `None` sets none.
         memory_key: The chain's variable for the history; it is no part of the key.
-        max_messages: How many messages are kept; `None` keeps all.
+        max_messages: The window: how many of the newest messages are read, and kept; `None` for all.
         key_prefix: What stands before the session id in the key.
-        window: How many of the newest messages are read; `None` reads all.
-        url: A Redis URL, or `embedded://`; or hand in clients.
-        client: A sync client of yours; it is neither changed nor closed.
-        async_client: An async client of yours.
+        trim: Whether a write deletes what is older than the window. If not, all is kept.
+        url: A Redis URL, or `embedded://`; or pass clients.
+        client: A caller-supplied sync client; it is neither changed nor closed.
+        async_client: A caller-supplied async client.
         transport: What another object of this package already connects with.
         socket_timeout_seconds: After this, a silent server is an error.
+
+    Raises:
+        ConfigurationError: The URL or a client is not usable.
+        InvalidInputError: The session id is not one, or a number is not above zero.
     """
 
     def __init__(
         self,
         session_id: str | None = None,
         session_ttl: int | None = None,
-        memory_key: str = "chat_history",
+        memory_key: str = MEMORY_KEY,
         max_messages: int | None = None,
-        key_prefix: str = "",
+        key_prefix: str = WorkingMemoryConfig.list_prefix,
         *,
-        window: int | None = None,
+        trim: bool = True,
         url: str | None = None,
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
-        socket_timeout_seconds: float = 5.0,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(session_id, session_ttl, memory_key, max_messages, key_prefix, window)
+        super().__init__(session_id, session_ttl, memory_key, max_messages, key_prefix, trim)
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
 
 
@@ -277,20 +285,21 @@ class UpstashChatMessageHistory(_ListHistory):
 
     Args:
         session_id: The session; a random one if not given, readable as `.session_id`.
-        session_ttl: Seconds the list lives after a write; `None` never sets an expiry.
+        session_ttl: The TTL of the list in seconds, extended by every write; `None` sets none.
         memory_key: The chain's variable for the history; it is no part of the key.
-        max_messages: How many messages are kept; `None` keeps all.
+        max_messages: The window: how many of the newest messages are read, and kept; `None` for all.
         key_prefix: What stands before the session id in the key.
-        window: How many of the newest messages are read; `None` reads all.
+        trim: Whether a write deletes what is older than the window. If not, all is kept.
         url: The REST URL, `https://….upstash.io`; if nothing is given, `UPSTASH_REDIS_REST_URL`.
         token: Its token; if nothing is given, `UPSTASH_REDIS_REST_TOKEN`.
-        client: An `upstash_redis.Redis` of yours, whose address and token are taken.
-        async_client: An `upstash_redis.asyncio.Redis` of yours.
+        client: A caller-supplied `upstash_redis.Redis`, whose address and token are taken.
+        async_client: A caller-supplied `upstash_redis.asyncio.Redis`.
         transport: What another object of this package already connects with.
         socket_timeout_seconds: After this, a silent server is an error.
 
     Raises:
         ConfigurationError: The URL, the token or a client is missing or not usable.
+        InvalidInputError: The session id is not one, or a number is not above zero.
     """
 
     _on_redis = "RedisListChatMessageHistory"
@@ -299,17 +308,17 @@ class UpstashChatMessageHistory(_ListHistory):
         self,
         session_id: str | None = None,
         session_ttl: int | None = None,
-        memory_key: str = "chat_history",
+        memory_key: str = MEMORY_KEY,
         max_messages: int | None = None,
-        key_prefix: str = "",
+        key_prefix: str = WorkingMemoryConfig.list_prefix,
         *,
-        window: int | None = None,
+        trim: bool = True,
         url: str | None = None,
         token: str | None = None,
         client: upstash_redis.Redis | None = None,
         async_client: upstash_redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
-        socket_timeout_seconds: float = 5.0,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(session_id, session_ttl, memory_key, max_messages, key_prefix, window)
+        super().__init__(session_id, session_ttl, memory_key, max_messages, key_prefix, trim)
         self._connect_rest(transport, url, client, async_client, socket_timeout_seconds, token)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +19,7 @@ from langchain_agentmem.working.session import SessionState
 logger = logging.getLogger("langchain_agentmem")
 
 _LEAST, _MOST = 20, 500  # threads that are looked at in one round trip: more each time
+_PAGE = 200  # whole sessions that are read in one round trip
 _CURSOR = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,20})?(?:e\+[0-9]{1,3})?|inf):(.+)", re.DOTALL)
 
 
@@ -32,7 +33,7 @@ class SessionSummary:
         title: The goal, else the first thing the user says in the window, on a line of at most 80 characters;
             empty if there is neither.
         goal: What the session is for.
-        turn_count: How many turns were ever appended.
+        turn_count: How many messages were ever appended.
         created_ts: Epoch seconds.
         last_active_ts: Epoch seconds of the last write.
         ttl_seconds: Seconds left until the session expires; `None` if it does not.
@@ -70,6 +71,13 @@ def sessions_of(
 ) -> Op[SessionPage]:
     """Return a page of a user's sessions. Two round trips, more if threads on it have no session any more.
 
+    Args:
+        keys: The key names.
+        user: Whose.
+        limit: How many at most.
+        cursor: The `cursor` of the page before; `None` for the first page.
+        load: The operation that reads a thread's session.
+
     Raises:
         InvalidInputError: The cursor is not one.
     """
@@ -90,6 +98,18 @@ def sessions_of(
                 return SessionPage(found, None if last else f"{after.last_ts}:{after.thread_id}")
         if len(noted) < size:
             return SessionPage(found, None)
+
+
+def latest(
+    thread_ids: Sequence[str], user: str | None, limit: int, load: Callable[[str], Op[SessionState | None]]
+) -> Op[list[SessionState]]:
+    """Return the sessions of these threads, of a user or of all, active last first. 200 per round trip."""
+    found: list[SessionState] = []
+    for at in range(0, len(thread_ids), _PAGE):
+        states = yield from gather([late(partial(load, one)) for one in thread_ids[at : at + _PAGE]])
+        found += [one for one in map(ok, states) if one is not None and user in (None, one.user)]
+        found = sorted(found, key=lambda state: -state.last_active_ts)[:limit]
+    return found
 
 
 def _position(cursor: str) -> NotedThread:

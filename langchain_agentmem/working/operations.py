@@ -1,19 +1,29 @@
-"""Working memory's operations: what is sent, and how the answer reads. One round trip each but the scans."""
+"""Working memory's operations: what is sent, and how the answer reads. No I/O.
+
+Arguments are checked when an operation is made, before anything is sent.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core import scripts, threads
-from langchain_agentmem.core.operations import Argument, Command, Op, call, ok, reads, text
+from langchain_agentmem.core.checks import NOBODY, Ttl, epoch_seconds, given, positive, utf8, validate_id
+from langchain_agentmem.core.checks import ttl as checked_ttl
+from langchain_agentmem.core.messages import checked_messages, encode_entry, encode_turn, message_of
+from langchain_agentmem.core.operations import Argument, Command, Op, call, gather, ok, reads, text
 from langchain_agentmem.core.removal import K, Removed
-from langchain_agentmem.core.scan import scan
-from langchain_agentmem.errors import StoreError
+from langchain_agentmem.core.scan import keys_under, scan
+from langchain_agentmem.core.threads import NotedThread
+from langchain_agentmem.errors import InvalidInputError, StoreError
+from langchain_agentmem.working import listing
+from langchain_agentmem.working.config import WorkingMemoryConfig
+from langchain_agentmem.working.listing import SessionPage
 from langchain_agentmem.working.session import (
     FIELDS,
     SessionState,
@@ -33,166 +43,7 @@ _write = scripts.load(__package__, "write_session")
 _forget = scripts.load(__package__, "forget_session")
 _delete = scripts.load(__package__, "delete_typed")
 _push = scripts.load(__package__, "push_messages")
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A list that holds a session's turns in place of its Hash.
-
-    Attributes:
-        window: How many of the newest are read; all are kept.
-    """
-
-    key: str
-    window: int | None
-
-    @property
-    def read(self) -> Command:
-        """The command that reads the window, newest first."""
-        return reads("LRANGE", self.key, 0, -1 if self.window is None else self.window - 1)
-
-
-def write_session(
-    key: str,
-    thread_id: str,
-    turns: Sequence[bytes] = (),
-    *,
-    listed: Listed | None = None,
-    now: float,
-    ttl_seconds: int | None,
-    window: int | None = None,
-    user: str,
-    agent: str,
-    fields: Sequence[Argument] = (),
-    replaces: Sequence[bytes] = (),
-    only_replacing: bool = False,
-    owner: str = "",
-) -> Command:
-    """The one command of every write to a session; `fields` alternates names and values.
-
-    `replaces` are the stored bytes of the last turns, in whose place these come if the session still ends
-    with them. `owner` is the user whose session it must be, if it is anybody's; empty for anyone.
-    """
-    head = (now, ttl_seconds or 0, window or 0, len(turns), b",\n".join(turns))
-    place = (owner, len(replaces), b",\n".join(replaces), int(only_replacing))
-    keys = [key] if listed is None else [key, listed.key]
-    return _write.call(keys, *head, thread_id, user, agent, *place, *fields)
-
-
-def written(reply: Any) -> int | None:
-    """The session's `turn_count`, or `None` if nothing was replaced and so nothing written.
-
-    Raises:
-        WrongOwnerError: The session belongs to another user; nothing was written.
-    """
-    if isinstance(reply, StoreError) and "OWNED" in str(reply):
-        raise not_the_owner() from reply
-    return None if ok(reply) is None else int(reply)
-
-
-def load(
-    key: str, thread_id: str, listed: Listed | None = None, user: str | None = None
-) -> Op[SessionState | None]:
-    """The session, or `None`; with `user`, only if it is not another's."""
-    replies = yield _reading(key, listed)
-    return _state(key, thread_id, listed, replies, user)
-
-
-def write(thread_id: str, note: Command, command: Command) -> Op[int | None]:
-    """Note the thread, then write; return what `written` makes of it. One round trip."""
-    noted, reply = yield [note, command]
-    turn_count = written(reply)
-    threads.noted(noted, thread_id)
-    return turn_count
-
-
-def append(thread_id: str, note: Command, command: Command) -> Op[int]:
-    """Note the thread, then append; return the session's `turn_count`. One round trip."""
-    return (yield from write(thread_id, note, command)) or 0
-
-
-def write_and_load(
-    key: str, thread_id: str, note: Command, command: Command, listed: Listed | None = None
-) -> Op[SessionState]:
-    """Note the thread, write, and return the session after it. One round trip."""
-    noted, reply, *replies = yield [note, command, *_reading(key, listed)]
-    written(reply)
-    threads.noted(noted, thread_id)
-    state = _state(key, thread_id, listed, replies)
-    if state is None:
-        raise StoreError(f"The session {key!r} was deleted as soon as it was written.")
-    return state
-
-
-def _reading(key: str, listed: Listed | None) -> list[Command]:
-    of_list: list[Command] = [] if listed is None else [listed.read, reads("TTL", listed.key)]
-    return [reads("HMGET", key, *FIELDS), reads("TTL", key), *of_list]
-
-
-def _state(
-    key: str, thread_id: str, listed: Listed | None, replies: Sequence[Any], user: str | None = None
-) -> SessionState | None:
-    fields, ttl, *of_list = map(ok, replies)
-    if listed is None:
-        state = read_state(key, thread_id, fields, ttl)
-    else:
-        entries, ttl_of_list = of_list
-        turns = read_list(listed.key, entries, listed.window) if entries else None
-        lives = [life for life in (ttl, ttl_of_list) if life >= 0]
-        state = read_state(key, thread_id, fields, min(lives, default=-1), turns)
-    if state is not None:
-        check_owner(state.user, user)
-        _report(state.unreadable)
-    return state
-
-
-def window(key: str, listed: Listed | None = None, user: str | None = None) -> Op[Window]:
-    """The session's turns; with `user`, only if it is not another's."""
-    turns = reads("HGET", key, "recent_turns") if listed is None else listed.read
-    owner: list[Command] = [] if user is None else [reads("HGET", key, "user")]
-    stored, *owners = map(ok, (yield [turns, *owner]))
-    check_owner(owners[0] if owners else None, user)
-    found = (
-        window_of_hash(key, stored) if listed is None else window_of_list(listed.key, stored, listed.window)
-    )
-    _report(found.unreadable)
-    return found
-
-
-def messages(key: str, listed: Listed | None = None, user: str | None = None) -> Op[list[BaseMessage]]:
-    """The window's messages, oldest first; with `user`, only if the session is not another's."""
-    return (yield from window(key, listed, user)).messages
-
-
-def list_messages(listed: Listed) -> Op[list[BaseMessage]]:
-    """The messages of a list whose newest is first; oldest first."""
-    return messages("", listed)
-
-
-def push_messages(
-    key: str, entries: Sequence[bytes], ttl_seconds: int | None, max_messages: int | None
-) -> Op[int]:
-    """Put entries, oldest first, in front of a list; its length afterwards."""
-    length: int = yield from call(_push.call([key], ttl_seconds or 0, max_messages or 0, *entries))
-    return length
-
-
-def delete(key: str, kind: str) -> Op[bool]:
-    """Delete a key of this Redis type; whether it was there."""
-    return bool((yield from call(_delete.call([key], kind))))
-
-
-def list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
-    """Thread ids, in no order. A round trip a page of about 1,000 keys of the database."""
-    threads: list[str] = []
-
-    def visit(keys: list[bytes]) -> Op[bool]:
-        yield from ()
-        threads.extend(key.decode("utf-8", "replace")[len(prefix) :] for key in keys)
-        return limit is not None and len(threads) >= limit
-
-    yield from scan(prefix, "hash", visit)
-    return threads[:limit]
+_PAGE = 500  # sessions that are looked at in one round trip
 
 
 class Owner(NamedTuple):
@@ -200,21 +51,440 @@ class Owner(NamedTuple):
 
     Attributes:
         user: `None` if there is no session, empty if it cannot be told.
-        list_key: The key of the list that holds its turns; `None` if none does.
+        list_key: The key of the list that holds its messages; `None` if none does.
     """
 
     user: str | None
     list_key: str | None = None
 
 
-def owners(keys: Sequence[str], lists: Sequence[str | None], removed: Removed) -> Op[list[Owner]]:
-    """Return whose the sessions behind these keys are. One round trip.
+class SessionOperations:
+    """The operations on sessions, which `WorkingMemory` runs. Others run them beside their own.
+
+    Attributes:
+        config: The options.
+    """
+
+    def __init__(self, config: WorkingMemoryConfig) -> None:
+        self.config = config
+        self._keys = config.keys
+
+    @property
+    def noted_ttl_seconds(self) -> int | None:
+        """Return the TTL that a write without one of its own gives to the record of its user's threads.
+
+        It is the longer of the session's and `threads_ttl_seconds`; `None` if the record does not expire.
+        """
+        return self._note_ttl(...)
+
+    def key(self, thread_id: str) -> str:
+        """Return the key of a thread's session."""
+        return self._keys.session(thread_id)
+
+    def encode(self, message: BaseMessage, ts: float) -> bytes:
+        """Return a message as it is stored.
+
+        Raises:
+            MessageNotStorableError: It would not come back equal.
+        """
+        return encode_turn(message, ts) if self.config.storage == "hash" else encode_entry(message)
+
+    def write_commands(
+        self,
+        thread_id: str,
+        user: str = "default",
+        agent: str = "default",
+        *,
+        turns: Sequence[bytes] = (),
+        fields: Sequence[Argument] = (),
+        now: float | None = None,
+        ttl_seconds: Ttl = ...,
+        replaces: Sequence[bytes] = (),
+        only_replacing: bool = False,
+        owner: str = "",
+    ) -> tuple[Command, Command]:
+        """Return the two commands of every write: note the thread in the user's record; write the session.
+
+        Args:
+            thread_id: The thread.
+            user: Who writes.
+            agent: Which agent.
+            turns: Encoded messages to append.
+            fields: Names and values of the Hash, alternating.
+            now: Epoch seconds.
+            ttl_seconds: The session's own TTL, if that is among the fields.
+            replaces: The stored bytes of the last messages, whose place the new ones take if the session
+                still ends with them.
+            only_replacing: Whether nothing is written unless the session ends with `replaces`.
+            owner: The user whose session it must be, if it is anybody's; empty for anyone.
+        """
+        now = time.time() if now is None else now
+        key, list_key = self.key(thread_id), self._list_key(thread_id)
+        validate_id("user", user)
+        note_ttl = self._note_ttl(ttl_seconds)
+        return threads.note(self._keys, user, thread_id, now=now, ttl_seconds=note_ttl), _write.call(
+            [key] if list_key is None else [key, list_key],
+            *(now, self.config.ttl_seconds or 0, self.config.max_turns or 0, len(turns), b",\n".join(turns)),
+            *(thread_id, user, validate_id("agent", agent)),
+            *(owner, len(replaces), b",\n".join(replaces), int(only_replacing)),
+            *fields,
+        )
+
+    def start_op(
+        self, thread_id: str, user: str, agent: str, goal: str, ttl_seconds: Ttl, check_owner: bool
+    ) -> Op[SessionState]:
+        """Return the operation of `start`."""
+        utf8("goal", goal)
+        new = {"user": user, "agent": agent, "goal": goal}
+        plain = {"user": "default", "agent": "default", "goal": ""}
+        fields: list[Argument] = []
+        for name in (name for name in new if new[name] != plain[name]):
+            fields += [name, new[name]]
+        if ttl_seconds is not ...:
+            fields += ["ttl_seconds", checked_ttl("ttl_seconds", ttl_seconds) or 0]
+        commands = self.write_commands(
+            thread_id,
+            user,
+            agent,
+            fields=fields,
+            ttl_seconds=ttl_seconds,
+            owner=_owner(user, check_owner),
+        )
+        return self._start(thread_id, user, self._note_ttl(ttl_seconds), commands)
+
+    def _start(
+        self, thread_id: str, user: str, note_ttl: int | None, commands: tuple[Command, Command]
+    ) -> Op[SessionState]:
+        state = yield from self._write_and_load(thread_id, commands)
+        stays = state.ttl_seconds is None or (note_ttl is not None and state.ttl_seconds > note_ttl)
+        if note_ttl is not None and stays:  # it has a TTL of its own, which the user's record must outlive
+            now, ttl = state.last_active_ts, state.ttl_seconds
+            (reply,) = yield [threads.note(self._keys, user, thread_id, now=now, ttl_seconds=ttl)]
+            threads.noted(reply, thread_id)
+        return state
+
+    def append_turn_op(
+        self,
+        thread_id: str,
+        role: str,
+        content: str,
+        *,
+        ts: float | None,
+        user: str,
+        agent: str,
+        check_owner: bool,
+    ) -> Op[SessionState]:
+        """Return the operation of `append_turn`."""
+        now = time.time()
+        turn = self.encode(message_of(role, content), now if ts is None else epoch_seconds("ts", ts))
+        owner = _owner(user, check_owner)
+        commands = self.write_commands(thread_id, user, agent, turns=[turn], now=now, owner=owner)
+        return self._write_and_load(thread_id, commands)
+
+    def append_op(
+        self,
+        thread_id: str,
+        messages: Sequence[BaseMessage],
+        *,
+        user: str = "default",
+        agent: str = "default",
+        check_owner: bool = True,
+    ) -> Op[int]:
+        """Return the operation of `append`."""
+        now = time.time()
+        turns = [self.encode(message, now) for message in checked_messages(messages)]
+        owner = _owner(user, check_owner)
+        return _append(
+            thread_id, *self.write_commands(thread_id, user, agent, turns=turns, now=now, owner=owner)
+        )
+
+    def write_turns_op(
+        self,
+        thread_id: str,
+        turns: Sequence[bytes],
+        *,
+        user: str,
+        replaces: Sequence[bytes] = (),
+        only_replacing: bool = False,
+        check_owner: bool = False,
+    ) -> Op[int | None]:
+        """Append encoded messages, in place of the last ones if the session still ends with these.
+
+        The operation is one round trip, and notes the thread in its user's record for `noted_ttl_seconds`,
+        whatever becomes of the write. What cannot be written is refused here, not when the operation runs.
+
+        Args:
+            thread_id: The thread.
+            turns: What `encode` made of the messages, oldest first.
+            user: Who writes.
+            replaces: The stored bytes of the messages to be replaced, oldest first.
+            only_replacing: Whether nothing is written unless they are replaced.
+            check_owner: Whether the session of another user is refused.
+
+        Returns:
+            The session's `turn_count`; `None` if nothing was written, because nothing was replaced.
+
+        Raises:
+            InvalidInputError: An id is not valid, or no list may be kept under this one.
+            WrongOwnerError: The session belongs to another user; nothing was written. Raised when it runs.
+        """
+        return write(
+            thread_id,
+            *self.write_commands(
+                thread_id,
+                user,
+                turns=turns,
+                replaces=replaces,
+                only_replacing=only_replacing,
+                owner=user if check_owner else "",
+            ),
+        )
+
+    def set_op(self, name: str, thread_id: str, value: str) -> Op[SessionState]:
+        """Return the operation that sets a field of a session's Hash to a text."""
+        utf8(name, value)
+        return self._write_and_load(thread_id, self.write_commands(thread_id, fields=[name, value]))
+
+    def load_op(self, thread_id: str, user: str | None = None) -> Op[SessionState | None]:
+        """Return the operation of `load`."""
+        return self._load(thread_id, self._reading(thread_id), _named(user))
+
+    def window_op(self, thread_id: str, user: str | None = None) -> Op[Window]:
+        """Read the messages as `messages` does, with what is stored of those that are unanswered."""
+        key, list_key = self.key(thread_id), self._list_key(thread_id)
+        if list_key is not None:
+            return _window_of_list(list_key, self.config.max_turns, key, _named(user))
+        return _window_of_hash(key, _named(user))
+
+    def messages_op(self, thread_id: str, user: str | None = None) -> Op[list[BaseMessage]]:
+        """Return the operation of `messages`."""
+        return _messages(self.window_op(thread_id, user))
+
+    def list_sessions_op(self, user: str, limit: int, cursor: str | None) -> Op[SessionPage]:
+        """Return the operation of `list_sessions`."""
+        return listing.sessions_of(
+            self._keys, validate_id("user", user), positive("limit", limit), cursor, self.load_op
+        )
+
+    def recent_sessions_op(self, limit: int, user: str | None, thorough: bool) -> Op[list[SessionState]]:
+        """Return the operation of `recent_sessions`."""
+        if user is None or thorough:
+            ids = yield from self.list_threads_op(None)
+        else:
+            page = yield from self.list_sessions_op(user, limit, None)
+            ids = [summary.thread_id for summary in page.sessions]
+        return (yield from listing.latest(ids, _named(user), positive("limit", limit), self.load_op))
+
+    def list_threads_op(self, limit: int | None) -> Op[list[str]]:
+        """Return the operation of `list_threads`."""
+        return _list_threads(self.config.key_prefix, None if limit is None else positive("limit", limit))
+
+    def threads_op(self, user: str) -> Op[list[NotedThread]]:
+        """Return the threads in a user's record, those written to last first. One round trip per thousand."""
+        return threads.every(self._keys, validate_id("user", user))
+
+    def noted_op(self, user: str, thread_ids: Sequence[str]) -> Op[list[NotedThread]]:
+        """Return those of the threads that are in a user's record. One round trip."""
+        return threads.as_noted(self._keys, validate_id("user", user), thread_ids)
+
+    def drop_threads_op(self, user: str, noted: Sequence[NotedThread]) -> Op[None]:
+        """Take threads out of a user's record, except those written to meanwhile. One round trip."""
+        return threads.drop(self._keys, validate_id("user", user), noted)
+
+    def delete_op(self, thread_id: str) -> Op[bool]:
+        """Return the operation of `delete`."""
+        list_key = self._list_key(thread_id)
+        of_list = [] if list_key is None else [delete(list_key, "list")]
+        deleted = yield from gather([delete(self.key(thread_id), "hash"), *of_list])
+        return True in {bool(ok(one)) for one in deleted}
+
+    def forget_user_op(self, user: str, thorough: bool) -> Op[list[str]]:
+        """Return the operation of `forget_user`."""
+        removed, gone = Removed(), list[str]()
+        ids = [one.thread_id for one in (yield from self.threads_op(user))]
+        if thorough:
+            ids = list(dict.fromkeys([*ids, *(yield from self.every_thread_op(user, removed))]))
+        for at in range(0, len(ids), _PAGE):
+            sessions = yield from self.owners_op(ids[at : at + _PAGE], removed)
+            own = {one: owner for one, owner in sessions.items() if owner.user == user}
+            gone += yield from self.forget_op(user, own, removed)
+        removed.all()
+        return gone
+
+    def every_thread_op(self, user: str, removed: Removed) -> Op[list[str]]:
+        """Return the threads of all sessions, whoever wrote them. SCANs the database.
+
+        A session of the user whose key holds no id is deleted at once.
+        """
+        raw = yield from keys_under(self.config.key_prefix, "hash")
+        ids = {key: _id_in(key, self.config.key_prefix) for key in raw}
+        odd = {key: Owner(None) for key, thread_id in ids.items() if thread_id is None}
+        yield from _forget_sessions(odd, validate_id("user", user), removed)
+        return [thread_id for thread_id in ids.values() if thread_id is not None]
+
+    def owners_op(self, thread_ids: Sequence[str], removed: Removed) -> Op[dict[str, Owner]]:
+        """Return whose the sessions of these threads are. One round trip.
+
+        Args:
+            thread_ids: The threads.
+            removed: Where to note what cannot be told: a key of another type, a list without its Hash.
+        """
+        keys = [self.key(one) for one in thread_ids]
+        lists = [self._possible_list_key(one) for one in thread_ids]
+        return dict(zip(thread_ids, (yield from _owners(keys, lists, removed)), strict=True))
+
+    def forget_op(self, user: str, sessions: Mapping[str, Owner], removed: Removed) -> Op[list[str]]:
+        """Delete the user's sessions among these threads; return whose were deleted. One round trip.
+
+        Args:
+            user: The user.
+            sessions: The threads, and what `owners_op` returned of each.
+            removed: Where to count.
+        """
+        by_key = {self.key(one): owner for one, owner in sessions.items()}
+        gone = yield from _forget_sessions(by_key, validate_id("user", user), removed)
+        return [one for one, deleted in zip(sessions, gone, strict=True) if deleted]
+
+    def _list_key(self, thread_id: str) -> str | None:
+        return None if self.config.storage == "hash" else self._keys.messages(thread_id)
+
+    def _possible_list_key(self, thread_id: str) -> str | None:
+        try:
+            return self._list_key(thread_id)
+        except InvalidInputError:  # no session can have it
+            return None
+
+    def _note_ttl(self, ttl_seconds: Ttl) -> int | None:
+        """Return the TTL of the record that notes a thread: it must outlive the session and its events."""
+        session, record = given(ttl_seconds, self.config.ttl_seconds), self.config.threads_ttl_seconds
+        return None if session is None or record is None else max(session, record)
+
+    def _reading(self, thread_id: str) -> list[Command]:
+        """Return the commands that read a whole session."""
+        key, list_key = self.key(thread_id), self._list_key(thread_id)
+        of_list: list[Command] = []
+        if list_key is not None:
+            of_list = [_newest(list_key, self.config.max_turns), reads("TTL", list_key)]
+        return [reads("HMGET", key, *FIELDS), reads("TTL", key), *of_list]
+
+    def _load(self, thread_id: str, reading: list[Command], user: str | None) -> Op[SessionState | None]:
+        return self._state(thread_id, (yield reading), user)
+
+    def _write_and_load(self, thread_id: str, commands: tuple[Command, Command]) -> Op[SessionState]:
+        """Note the thread, write, and return the session after it. One round trip."""
+        noted, reply, *replies = yield [*commands, *self._reading(thread_id)]
+        _written(reply)
+        threads.noted(noted, thread_id)
+        state = self._state(thread_id, replies)
+        if state is None:
+            raise StoreError(f"The session {self.key(thread_id)!r} was deleted as soon as it was written.")
+        return state
+
+    def _state(self, thread_id: str, replies: Sequence[Any], user: str | None = None) -> SessionState | None:
+        fields, ttl, *of_list = map(ok, replies)
+        messages = None
+        if of_list:
+            entries, ttl_of_list = of_list
+            list_key, most = self._keys.messages(thread_id), self.config.max_turns
+            messages = read_list(list_key, entries, most) if entries else None
+            ttl = min((one for one in (ttl, ttl_of_list) if one >= 0), default=-1)
+        state = read_state(self.key(thread_id), thread_id, fields, ttl, messages)
+        if state is not None:
+            check_owner(state.user, user)
+            _report(state.unreadable)
+        return state
+
+
+def write(thread_id: str, note: Command, command: Command) -> Op[int | None]:
+    """Note the thread, then write. One round trip.
+
+    Returns:
+        The session's `turn_count`, or `None` if nothing was replaced and so nothing written.
+
+    Raises:
+        WrongOwnerError: The session belongs to another user; nothing was written.
+    """
+    noted, reply = yield [note, command]
+    turn_count = _written(reply)
+    threads.noted(noted, thread_id)
+    return turn_count
+
+
+def _append(thread_id: str, note: Command, command: Command) -> Op[int]:
+    return (yield from write(thread_id, note, command)) or 0
+
+
+def _written(reply: Any) -> int | None:
+    if isinstance(reply, StoreError) and "OWNED" in str(reply):
+        raise not_the_owner() from reply
+    return None if ok(reply) is None else int(reply)
+
+
+def _window_of_hash(key: str, user: str | None) -> Op[Window]:
+    stored = yield from _owned(reads("HGET", key, "recent_turns"), key, user)
+    return _reported(window_of_hash(key, stored))
+
+
+def _window_of_list(list_key: str, most: int | None, key: str = "", user: str | None = None) -> Op[Window]:
+    stored = yield from _owned(_newest(list_key, most), key, user)
+    return _reported(window_of_list(list_key, stored, most))
+
+
+def _owned(command: Command, key: str, user: str | None) -> Op[Any]:
+    """Send a command, and return its reply if the session of this key is not another user's."""
+    of_session: list[Command] = [] if user is None else [reads("HGET", key, "user")]
+    stored, *owners = map(ok, (yield [command, *of_session]))
+    check_owner(owners[0] if owners else None, user)
+    return stored
+
+
+def _messages(window: Op[Window]) -> Op[list[BaseMessage]]:
+    return (yield from window).messages
+
+
+def list_messages(key: str, max_messages: int | None) -> Op[list[BaseMessage]]:
+    """Return the messages of a list, oldest first; with `max_messages`, only so many of the newest."""
+    return _messages(_window_of_list(key, max_messages))
+
+
+def push_messages(
+    key: str, entries: Sequence[bytes], ttl_seconds: int | None, max_messages: int | None
+) -> Op[int]:
+    """Put entries in front of a list, and trim it; return its length. One atomic round trip.
 
     Args:
-        keys: The key of each session.
-        lists: The key of the list that each may have; `None` where none may.
-        removed: Where to note what cannot be told: a key of another type, a list without its Hash.
+        key: The list.
+        entries: Encoded messages, oldest first.
+        ttl_seconds: Its TTL from now on; `None` leaves it as it is.
+        max_messages: How many messages are kept; `None` for all.
     """
+    length: int = yield from call(_push.call([key], ttl_seconds or 0, max_messages or 0, *entries))
+    return length
+
+
+def delete(key: str, kind: str) -> Op[bool]:
+    """Delete a key of this Redis type; return whether it was there. One round trip."""
+    return bool((yield from call(_delete.call([key], kind))))
+
+
+def _newest(list_key: str, most: int | None) -> Command:
+    """Return the command that reads a list's window, newest first."""
+    return reads("LRANGE", list_key, 0, -1 if most is None else most - 1)
+
+
+def _list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
+    found: list[str] = []
+
+    def visit(keys: list[bytes]) -> Op[bool]:
+        yield from ()
+        found.extend(key.decode("utf-8", "replace")[len(prefix) :] for key in keys)
+        return limit is not None and len(found) >= limit
+
+    yield from scan(prefix, "hash", visit)
+    return found[:limit]
+
+
+def _owners(keys: Sequence[str], lists: Sequence[str | None], removed: Removed) -> Op[list[Owner]]:
     reading: list[Command] = [reads("HMGET", key, "user", "turn_count", "list") for key in keys]
     replies = (yield [*reading, *(reads("TYPE", key) for key in lists if key is not None)]) if keys else []
     answered = dict(removed.answered(keys, replies[: len(keys)]))
@@ -231,14 +501,8 @@ def owners(keys: Sequence[str], lists: Sequence[str | None], removed: Removed) -
     return found
 
 
-def forget_sessions(sessions: Mapping[K, Owner], user: str, removed: Removed) -> Op[list[bool]]:
-    """Delete the user's sessions among these; whether each was. One round trip.
-
-    Args:
-        sessions: The key of each session, and what `owners` says of it.
-        user: The user.
-        removed: Where to count.
-    """
+def _forget_sessions(sessions: Mapping[K, Owner], user: str, removed: Removed) -> Op[list[bool]]:
+    """Delete the user's sessions among these keys; return of each whether it was. One round trip."""
     commands = [
         _forget.call([key] if owner.list_key is None else [key, owner.list_key], user)
         for key, owner in sessions.items()
@@ -247,6 +511,28 @@ def forget_sessions(sessions: Mapping[K, Owner], user: str, removed: Removed) ->
     gone = {key for key, reply in removed.answered(sessions, replies) if reply}
     removed.count += len(gone)
     return [key in gone for key in sessions]
+
+
+def _id_in(key: bytes, prefix: str) -> str | None:
+    """Return the thread id in a session's key; `None` if no id can be what stands there."""
+    try:
+        return validate_id("thread_id", key[len(prefix.encode()) :].decode())
+    except ValueError:
+        return None
+
+
+def _named(user: str | None) -> str | None:
+    return None if user is None else validate_id("user", user)
+
+
+def _owner(user: str, check_owner: bool) -> str:
+    """Return the user whose session it must be; empty if it may be anybody's, as for who gives no name."""
+    return user if check_owner and user not in NOBODY else ""
+
+
+def _reported(window: Window) -> Window:
+    _report(window.unreadable)
+    return window
 
 
 def _report(unreadable: list[UnreadableEntry]) -> None:

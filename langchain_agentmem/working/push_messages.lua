@@ -1,7 +1,7 @@
--- push_messages: put messages in front of a list, newest first, trim and refresh in one atomic step.
+-- push_messages: put messages in front of a list, newest first, trim and extend the TTL in one atomic step.
 --
 --   KEYS[1]   the list
---   ARGV[1]   time to live in seconds, 0 leaves it as it is
+--   ARGV[1]   TTL in seconds, 0 leaves it as it is
 --   ARGV[2]   how many messages are kept, 0 for all
 --   ARGV[3…]  the messages, oldest first
 --   result    the list's length

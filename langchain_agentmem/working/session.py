@@ -1,4 +1,4 @@
-"""What a session is once read: its state, its turns, and the entries that could not be read."""
+"""What a session is once read: its state, its messages, and the entries that could not be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_agentmem.core import json
-from langchain_agentmem.core.checks import YEAR_10000
+from langchain_agentmem.core.checks import NOBODY, YEAR_10000
 from langchain_agentmem.core.messages import decode_entry, decode_turn, is_unanswered, role_of
 from langchain_agentmem.core.operations import text
 from langchain_agentmem.errors import WrongOwnerError
@@ -26,7 +26,6 @@ _DESCRIBED = (
     *("turn_count", "created_ts", "last_active_ts", "ttl_seconds"),
 )
 _TITLE_CHARACTERS = 80
-NOBODY = ("", "default")  # whose sessions are nobody's in particular
 _JSON = JSONDecoder()
 # What a foreign entry may cause.
 _UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
@@ -37,7 +36,7 @@ _WHOLE = re.compile(r"[0-9]+\.?0*")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One entry of a session's window.
+    """One message of a session's window, as it is stored.
 
     Attributes:
         role: `user`, `assistant`, `system`, `tool`, `function`, or a chat message's own role.
@@ -45,8 +44,8 @@ class Turn:
         ts: When it was said, epoch seconds by the writer's clock, which does not decide the order; 0
             if it was not stored, as in a list.
         message: The whole LangChain message.
-        unanswered: Whether the turn it belongs to ended without the caller getting an answer. The same
-            words said right after take its place.
+        unanswered: Whether the exchange it belongs to ended without an answer. The same words said right
+            after take its place.
     """
 
     role: str
@@ -76,7 +75,7 @@ class SessionState:
     """The working memory of one thread, as it was when it was read.
 
     Attributes:
-        turn_count: How many turns were ever appended, trimmed ones included.
+        turn_count: How many messages were ever appended, trimmed ones included.
         created_ts: Epoch seconds.
         last_active_ts: Epoch seconds of the last write.
         recent_turns: The window, oldest first.
@@ -99,7 +98,7 @@ class SessionState:
 
     @property
     def messages(self) -> list[BaseMessage]:
-        """The window as LangChain messages, oldest first."""
+        """Return the window as LangChain messages, oldest first."""
         return [turn.message for turn in self.recent_turns]
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,7 +107,7 @@ class SessionState:
 
     @property
     def title(self) -> str:
-        """The goal if there is one, else the first thing the user says in the window.
+        """Return the goal if there is one, else the first thing the user says in the window.
 
         On one line of at most 80 characters; empty if there is neither.
         """
@@ -119,12 +118,12 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The turns of a session, as a chain needs them.
+    """The messages of a session, as a chain needs them.
 
     Attributes:
         turns: What could be read, oldest first.
         unreadable: The entries that could not.
-        tail: The stored bytes of the last turns, as many of them as are unanswered, oldest first.
+        tail: The stored bytes of the last messages, as many of them as are unanswered, oldest first.
     """
 
     turns: list[Turn]
@@ -133,11 +132,11 @@ class Window:
 
     @property
     def messages(self) -> list[BaseMessage]:
-        """The turns as LangChain messages, oldest first."""
+        """Return what could be read as LangChain messages, oldest first."""
         return [turn.message for turn in self.turns]
 
     def before(self, asked: Sequence[BaseMessage]) -> tuple[list[BaseMessage], list[bytes]]:
-        """What was said before this input, and the stored bytes of what the input says again.
+        """Return what was said before this input, and the stored bytes of what the input says again.
 
         It is said again if the session ends with it, unanswered, with nothing more of the user behind it.
         """
@@ -163,7 +162,7 @@ def check_owner(owner: bytes | str | None, user: str | None) -> None:
 
 
 def not_the_owner() -> WrongOwnerError:
-    """The error for a session of another user. It does not say whose the session is."""
+    """Return the error for a session of another user. It does not say whose the session is."""
     return WrongOwnerError(
         "The session belongs to another user, so it is neither read nor written. Use a thread id of this "
         "user, or allow it: wrap(…, check_owner=False), or, with load and messages, leave out user=."
@@ -177,9 +176,15 @@ def read_state(
     ttl: int,
     listed: tuple[list[Turn], list[UnreadableEntry]] | None = None,
 ) -> SessionState | None:
-    """The state in the reply to a HMGET of `FIELDS` and to a TTL; `None` if there is no such session.
+    """Return a session's state; `None` if there is no such session.
 
-    `listed` are the turns if a list holds them; one that other programs wrote has no Hash beside it.
+    Args:
+        key: The key of its Hash.
+        thread_id: The thread.
+        reply: The reply to a HMGET of `FIELDS`.
+        ttl: The reply to a TTL.
+        listed: What `read_list` returned, if a list holds the messages; one that other programs wrote has no
+            Hash beside it.
     """
     fields = {name: value for name, value in zip(FIELDS, reply, strict=True) if value is not None}
     if not fields and listed is None:
@@ -202,7 +207,7 @@ def read_state(
 
 
 def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[UnreadableEntry]]:
-    """The turns in the field `recent_turns`, and what in it could not be read."""
+    """Return the messages in the field `recent_turns`, and what in it could not be read."""
     turns: list[Turn] = []
     unreadable: list[UnreadableEntry] = []
     for position, entry in enumerate(_entries(stored)):
@@ -220,9 +225,13 @@ def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[Unreada
 def read_list(
     key: str, entries: list[bytes], window: int | None = None
 ) -> tuple[list[Turn], list[UnreadableEntry]]:
-    """The turns in a list whose newest entry is first, oldest first, and what in it could not be read.
+    """Return the messages of a list, oldest first, and what in it could not be read.
 
-    A full window does not begin with a tool's result, for its call may have been cut off.
+    Args:
+        key: The list.
+        entries: Its entries, newest first.
+        window: How many were asked for, if not all: as many do not begin with a tool's result, because its
+            call may have been cut off.
     """
     turns: list[Turn] = []
     unreadable: list[UnreadableEntry] = []
@@ -241,7 +250,7 @@ def read_list(
 
 
 def window_of_hash(key: str, stored: bytes | None) -> Window:
-    """The window in the field `recent_turns`."""
+    """Return the window in the field `recent_turns`."""
     turns, unreadable = read_turns(key, stored)
     lines = [line.removesuffix(b",") for line in _lines(stored or b"")]
     if len(lines) != len(turns) + len(unreadable):  # another program's layout
@@ -251,7 +260,7 @@ def window_of_hash(key: str, stored: bytes | None) -> Window:
 
 
 def window_of_list(key: str, entries: list[bytes], most: int | None) -> Window:
-    """The window in a list whose newest entry is first."""
+    """Return the window in a list whose newest entry is first; `most` is how many were asked for."""
     turns, unreadable = read_list(key, entries, most)
     readable = min((entry.position for entry in unreadable), default=len(entries))
     return Window(turns, unreadable, _last(entries[::-1], _unanswered_at_the_end(turns), readable))
@@ -269,7 +278,7 @@ def _last(stored: list[bytes], *counts: int) -> list[bytes]:
 
 
 def _lines(stored: bytes) -> list[bytes]:
-    """The lines of a list that has one turn in each, as write_session.lua writes it; none of any other."""
+    """Return the lines of a list that has one message in each, as write_session.lua writes it; else none."""
     lines = stored[len(_FIRST) : -len(_LAST)]
     if not (stored.startswith(_FIRST) and stored.endswith(_LAST)) or _FOREIGN_LINE.search(lines):
         return []
@@ -298,7 +307,7 @@ def _entry(line: bytes) -> Any:
 
 
 def _salvaged(damaged: str) -> Iterator[Any]:
-    """The whole elements at the beginning of a JSON list that breaks off, then the error."""
+    """Yield the whole elements at the beginning of a JSON list that breaks off, then the error."""
     at = damaged.find("[") + 1
     if damaged[:at].strip() != "[":
         yield ValueError("not a JSON list")
@@ -314,7 +323,7 @@ def _salvaged(damaged: str) -> Iterator[Any]:
 
 
 def _time(value: Any) -> float:
-    """A stored time, 0 if it is none, or one that no clock reaches."""
+    """Return a stored time, 0 if it is none, or one that no clock reaches."""
     try:
         number = float(value or 0)
     except (TypeError, ValueError, OverflowError):
@@ -323,7 +332,7 @@ def _time(value: Any) -> float:
 
 
 def _count(value: bytes | None) -> int:
-    """A stored count, 0 if it is no whole number, or one that write_session.lua would begin anew."""
+    """Return a stored count, 0 if it is no whole number, or one that write_session.lua would begin anew."""
     digits = text(value or b"")
     number = int(float(digits)) if _WHOLE.fullmatch(digits) and len(digits) < 20 else 0
     return number if number < 2**53 else 0

@@ -1,14 +1,14 @@
 -- write_session: every write to a session Hash. Appends turns, in place of some if asked, keeps the window,
--- sets fields, creates what is missing and refreshes the time to live, in one atomic step.
+-- sets fields, creates what is missing and extends the TTL, in one atomic step.
 --
 --   KEYS[1]   the session's Hash
 --   KEYS[2]   only if given: a list that takes the turns in place of `recent_turns`, newest first, and
 --             keeps all of them; the Hash's field `list` names it
 --   ARGV[1]   now, epoch seconds
---   ARGV[2]   default time to live in seconds, 0 for none; the Hash's own `ttl_seconds` goes before it
+--   ARGV[2]   default TTL in seconds, 0 for none; the Hash's own `ttl_seconds` goes before it
 --   ARGV[3]   window: how many turns are kept, 0 for all
 --   ARGV[4]   number of turns to append
---   ARGV[5]   those turns: JSON objects, one a line, joined by ",\n"
+--   ARGV[5]   those turns: JSON objects, one per line, joined by ",\n"
 --   ARGV[6]   thread_id ┐
 --   ARGV[7]   user      ├ for a new session
 --   ARGV[8]   agent     ┘
@@ -20,7 +20,7 @@
 --   result    turn_count after the write; nil if nothing was written because nothing was replaced;
 --             the error OWNED if the session is another user's, and nothing was written
 --
--- `recent_turns` is one JSON list with one turn a line, "[ \n{…},\n{…}\n]". JSON strings hold no raw
+-- `recent_turns` is one JSON list with one turn per line, "[ \n{…},\n{…}\n]". JSON strings hold no raw
 -- line break, so the list is cut at line breaks, without decoding it: decoding would change data
 -- (cjson turns [] into {} and rounds large numbers). The blank after the bracket, which no JSON
 -- writer puts there, tells this layout from any other.
@@ -72,7 +72,7 @@ local function lines_of(text)
   return table.concat(elements, ',\n')
 end
 
--- The turns of the Hash, one a line. A list that only begins like ours may end or be broken elsewhere.
+-- The turns of the Hash, one per line. A list that only begins like ours may end or be broken elsewhere.
 local function stored_lines(text)
   local ours = sub(text, 1, 3) == '[ \n' and sub(text, -2) == '\n]' and sub(text, 4, -3) or nil
   local inside = '[%s%]%[},:"%d%-]' -- what begins a line of a list that has a turn in several

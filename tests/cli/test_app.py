@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from langchain_agentmem.cli.app import app
-from langchain_agentmem.cli.failures import message, reported
+from langchain_agentmem.cli.app import app, reported
+from langchain_agentmem.cli.console import message
 from langchain_agentmem.errors import ConfigurationError
 
 COMMANDS = [command.name or "" for command in app.registered_commands]
@@ -95,7 +95,7 @@ def test_wrong_usage_of_a_command_is_exit_code_2(arguments: list[str]) -> None:
     ],
 )
 def test_failures_become_exit_codes(error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("langchain_agentmem.cli.failures._discard_output", lambda: None)
+    monkeypatch.setattr("langchain_agentmem.cli.app._discard_output", lambda: None)
     with pytest.raises(typer.Exit) as ended, reported():
         raise error
     assert ended.value.exit_code == code

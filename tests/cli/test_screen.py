@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import pytest
 
 from langchain_agentmem.cli.chat.conversation import summary
-from langchain_agentmem.cli.console import Listing, Screen
+from langchain_agentmem.cli.console import Screen
 from langchain_agentmem.events.event import Event
 
 
@@ -39,7 +40,8 @@ def shown() -> str:
 
 
 FACTS = [
-    ("recalled", Listing("1 within 0.55", [("0.100", "████", "episodic", "[bold]x[/bold] " + "y " * 60)])),
+    ("recalled", "1 within 0.55"),
+    ("recalled", "0.100  episodic  [bold]x[/bold] " + "y " * 60),
     ("memory", "stored as new memory"),
 ]
 
@@ -47,7 +49,7 @@ FACTS = [
 def test_elsewhere_every_fact_is_one_line_that_begins_with_its_label(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = plain(monkeypatch)
     screen.facts(FACTS)
-    screen.table("memories", ("id", "text"), [("1", "z" * 200)])
+    screen.table("memories", {"id": 40, "text": 300}, [("1", "z" * 200)])
     assert shown().splitlines() == [
         "recalled   1 within 0.55",
         "recalled   0.100  episodic  [bold]x[/bold] " + "y " * 60,
@@ -60,12 +62,13 @@ def test_elsewhere_every_fact_is_one_line_that_begins_with_its_label(monkeypatch
 def test_on_a_terminal_nothing_is_wider_than_it(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     screen = terminal(monkeypatch, columns, NO_COLOR="1")
     screen.facts(FACTS)
-    screen.table("memories", ("id", "text"), [("1", "z" * 200)])
-    screen.table("events", ("id", "text"), [("1", "z" * 200)], cut=True)
+    screen.table("memories", {"id": 40, "text": 300}, [("1", "z" * 200)])
+    screen.table("events", {"an id that leaves no room": 40, "text": 300}, [("1", "z" * 200)])
     assert max(map(len, shown().splitlines())) <= columns
     assert "[bold]x[/b" in shown()
-    assert ("████" in shown()) == (columns >= 60)
-    assert all(line.startswith("│ ") for line in shown().splitlines())
+    assert shown().count("recalled") == 1
+    assert shown().count("z") == 400
+    assert all(line.startswith("  ") for line in shown().splitlines())
 
 
 def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +84,22 @@ def test_an_answer_cannot_control_the_terminal(monkeypatch: pytest.MonkeyPatch) 
         for part in ("one\x1b[2J ", "two\n", "\x07three"):
             answer.add(part)
     assert shown() == "one[2J two\nthree\n"
+
+
+@pytest.mark.parametrize("columns", [30, 100])
+def test_an_answer_is_wrapped_between_words_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    screen = terminal(monkeypatch, columns, NO_COLOR="1")
+    words = [f"word{number}" for number in range(20)]
+    with screen.waiting() as answer:
+        for word in words:
+            answer.add(f"{word} ")
+        answer.add("\nthe end")
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", shown())
+    assert [word for word in words if not re.search(rf"{word}\b", drawn)] == []
+    assert max(map(len, drawn.splitlines())) <= columns
+    assert drawn.endswith("the end\n")
 
 
 def event(action: str, run_id: str = "", took: float | None = None) -> Event:

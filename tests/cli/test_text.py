@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_agentmem.cli.text import (
-    Wrapping,
+from langchain_agentmem.cli.console import (
     bar,
     clock,
-    count,
+    counted,
     milliseconds,
     one_line,
     place,
@@ -66,6 +64,7 @@ def test_one_line_is_one_and_short() -> None:
 )
 def test_a_span_has_two_units(seconds: int, shown: str) -> None:
     assert span(seconds) == shown
+    assert span(None) == "for ever"
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1e300])
@@ -75,8 +74,8 @@ def test_what_is_no_time_is_shown_nonetheless(number: float) -> None:
 
 def test_durations_and_counts() -> None:
     assert [milliseconds(s) for s in (0.0003, 0.0124, 1.24)] == ["0.3 ms", "12 ms", "1,240 ms"]
-    assert count(2, "key") == "2 keys"
-    assert [count(1, "memory"), count(2, "memory"), count(1200, "event")] == [
+    assert counted(2, "key") == "2 keys"
+    assert [counted(1, "memory"), counted(2, "memory"), counted(1200, "event")] == [
         "1 memory",
         "2 memories",
         "1,200 events",
@@ -94,13 +93,3 @@ def test_durations_and_counts() -> None:
 )
 def test_a_place_has_no_secrets(url: str, shown: str) -> None:
     assert place(url) == shown
-
-
-@given(st.text("ab \n", max_size=80), st.lists(st.integers(0, 80), max_size=5))
-def test_wrapping_breaks_between_words_however_the_text_comes(text: str, cuts: list[int]) -> None:
-    wrapping = Wrapping(20)
-    places = [0, *sorted(cuts), len(text)]
-    shown = "".join(wrapping.add(text[a:b]) for a, b in pairwise(places))
-    shown += wrapping.rest()
-    assert shown.split() == text.split()
-    assert all(len(line) <= 20 for line in shown.split("\n") if max(map(len, line.split()), default=0) <= 20)

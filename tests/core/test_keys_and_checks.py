@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.keys import Keys, glob, tag
+from langchain_agentmem.core.keys import Keys, glob, tag, threads_prefix
 from langchain_agentmem.errors import InvalidInputError
 from tests.strategies import scopes
 
@@ -32,6 +32,26 @@ def test_keys_are_what_the_design_says() -> None:
     assert keys.session("t") == "agent:session:t"
     assert keys.memory("m") == "agent:mem:m"
     assert keys.events("t") == "agent:events:t"
+    assert keys.threads("u") == "agent:threads:u"
+    assert keys.messages("t") == "t"
+    assert Keys(memory_prefix="memory:").upstash_memories("u") == "memory:u:"
+
+
+def test_a_record_of_threads_is_another_where_sessions_are() -> None:
+    assert threads_prefix("agent:session:") == "agent:threads:"
+    assert threads_prefix("mine:") == "threads:mine:"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["agent:session:", "agent:mem:", "agent:events:", "agent:threads:", "idx:"]
+)
+def test_no_list_has_a_key_of_another_kind(prefix: str) -> None:
+    keys = Keys(reserved=("idx:",))
+    with pytest.raises(InvalidInputError, match=f"session_id begins with '{prefix}'"):
+        keys.messages(f"{prefix}x", "session_id")
+    with pytest.raises(InvalidInputError, match=f"thread_id begins with '{prefix}'"):
+        Keys(list_prefix=prefix, reserved=("idx:",)).messages("x")
+    assert keys.messages(f"x{prefix}") == f"x{prefix}"
 
 
 @pytest.mark.parametrize("value", ["", None, 3, b"x", ["x"], "\ud800", "x" * 4097, "é" * 2049])

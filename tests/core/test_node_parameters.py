@@ -19,14 +19,14 @@ def test_the_upstash_node() -> None:
     inputs = {**UPSTASH, "sessionId": "s", "sessionTTL": "3600", "memoryKey": "history"}
     node = NodeParameters.read(inputs, TOKEN)
     assert (node.url, node.token, node.session_id) == ("https://eu1-x.upstash.io", "s3cret", "s")
-    assert (node.session_ttl, node.memory_key, node.window) == (3600, "history", None)
+    assert (node.session_ttl, node.memory_key, node.max_messages) == (3600, "history", None)
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "])
 def test_blank_is_unset(blank: str | None) -> None:
     unset = dict.fromkeys(("sessionId", "sessionTTL", "memoryKey", "windowSize"), blank)
     node = NodeParameters.read({**UPSTASH, **unset}, TOKEN)
-    assert (node.session_id, node.session_ttl, node.memory_key, node.window) == (
+    assert (node.session_id, node.session_ttl, node.memory_key, node.max_messages) == (
         None,
         None,
         "chat_history",
@@ -49,7 +49,7 @@ def test_blank_is_unset(blank: str | None) -> None:
 )
 def test_the_redis_node(credential: dict[str, Any], url: str) -> None:
     node = NodeParameters.read({"sessionId": "s", "windowSize": "10"}, credential)
-    assert (node.url, node.token, node.window) == (url, None, 10)
+    assert (node.url, node.token, node.max_messages) == (url, None, 10)
 
 
 @pytest.mark.parametrize("value", ["abc", "0", "-5", 0, -5, 1.5, "1.5", True, "3600s", "1e3", [], 2**40])

@@ -4,15 +4,13 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import reads
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError, StoreError, StoreFullError, WrongKeyTypeError
 from langchain_agentmem.events import operations
-from langchain_agentmem.events.event import Event, cut, event_fields, read_event
+from langchain_agentmem.events.event import event_fields
 
 KEYS = Keys(events_prefix="ev:")
 LIMITS: dict[str, Any] = {"max_len": 7, "ttl_seconds": 60}
@@ -24,7 +22,7 @@ def finish(op: Generator[Any, Any, Any], replies: list[Any]) -> Any:
     return stop.value.value
 
 
-def test_any_number_of_events_is_one_batch_with_a_call_a_thread() -> None:
+def test_any_number_of_events_is_one_batch_with_a_call_per_thread() -> None:
     events = [("a", {"action": "1"}), ("b", {"action": "2", "detail": ""}), ("a", {"action": "3"})]
     op = operations.record(KEYS, events, **LIMITS)
     first, second = next(op)
@@ -141,56 +139,30 @@ def test_a_refusal_is_raised() -> None:
         op.send([StoreFullError("full")])
 
 
-def test_fields_that_are_empty_are_left_out() -> None:
-    assert list(event_fields("tool_start", ts=1.5)) == ["action", "detail", "ts"]
-    assert event_fields("tool_start", ts=1.5) == {"action": "tool_start", "detail": "", "ts": "1.500000"}
-
-
-def test_an_event_comes_back_equal() -> None:
-    fields = event_fields(
-        "tool_end", "détail", ts=2.25, name="n", run_id="r", parent_run_id="p", duration_seconds=0.0, user="u"
-    )
-    entry = [b"5-1", [part.encode() for pair in fields.items() for part in pair]]
-    assert read_event(entry) == Event("5-1", "tool_end", "détail", 2.25, "r", "p", "n", 0.0, "u")
-
-
-def test_an_entry_of_another_writer_is_read_as_far_as_it_goes() -> None:
-    event = read_event([b"1500-0", [b"action", b"\xff", b"ts", b"soon", b"mood", b"good"]])
-    assert event == Event("1500-0", "\ufffd", "", 1.5, fields={"mood": "good"})
-    assert hash(event)
-    assert read_event([b"1500-0", None]).ts == 1.5
+NOTED = "agent:threads:bob"
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("ttl_seconds", "noted_ttl_seconds", "noted_here"),
     [
-        {"action": ""},
-        {"action": None},
-        {"action": "\ud800"},
-        {"action": "a", "detail": None},
-        {"action": "a", "detail": b"x"},
-        {"action": "a", "name": 5},
-        {"action": "a", "user": 5},
-        {"action": "a", "ts": float("nan")},
-        {"action": "a", "duration_seconds": "1"},
-        {"action": "a", "duration_seconds": True},
+        (None, ..., True),
+        (60, ..., True),
+        (60, 60, False),
+        (60, 3600, False),
+        (60, None, False),
+        (None, None, False),
+        # The record of the user's threads must outlive the events.
+        (61, 60, True),
+        (None, 3600, True),
     ],
 )
-def test_what_is_no_event_is_refused(arguments: Any) -> None:
-    with pytest.raises(InvalidInputError):
-        event_fields(**arguments)
-
-
-@given(st.text(st.characters()), st.integers(1, 50))
-def test_a_cut_text_is_its_beginning(text: str, limit: int) -> None:
-    result = cut(text, limit)
-    assert len(result.encode()) <= limit
-    if len(text.encode("utf-8", "replace")) <= limit and text.isascii():
-        assert result == text
-    elif result != text and result.endswith("…"):
-        assert cut(text, 10_000).startswith(result[:-1])
-
-
-def test_lone_surrogates_become_replacement_characters() -> None:
-    assert cut("a\ud800b", 100) == "a\ufffdb"
-    assert event_fields("a", "\udfff")["detail"] == "\ufffd"
+def test_a_thread_that_the_caller_notes_for_as_long_is_not_noted_again(
+    ttl_seconds: int | None, noted_ttl_seconds: Any, noted_here: bool
+) -> None:
+    entries = [("t", event_fields("a", ts=1.0, user="bob"))]
+    op = operations.record(
+        KEYS, entries, max_len=10, ttl_seconds=ttl_seconds, noted_ttl_seconds=noted_ttl_seconds
+    )
+    batch = next(op)
+    assert [command.keys for command in batch] == [*([(NOTED,)] if noted_here else []), ("ev:t",)]
+    assert finish(op, [*([1] if noted_here else []), [b"1-0"]]) == ["1-0"]

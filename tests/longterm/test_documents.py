@@ -17,7 +17,7 @@ from langchain_agentmem.longterm.redisearch.document import (
     FIELDS,
     decode,
     encode,
-    fields_of_json,
+    fields_of,
 )
 from langchain_agentmem.longterm.types import Draft, Storage, UnreadableDocument
 from tests.strategies import json_objects, scopes
@@ -31,7 +31,7 @@ def stored(draft: Draft, storage: Storage) -> dict[bytes, bytes]:
     if storage == "json":
         document = {"created_ts": 1715990400.123456, **orjson.loads(parts[0])}  # type: ignore[arg-type]
         answer = {f"$.{name}": [document[name]] if name in document else [] for name in FIELDS}
-        return fields_of_json(orjson.dumps(answer))
+        return fields_of(orjson.dumps(answer))
     pairs = zip(parts[::2], parts[1::2], strict=True)
     fields = {
         str(name).encode(): value if isinstance(value, bytes) else str(value).encode()

@@ -5,7 +5,7 @@ from redisvl.query.filter import FilterExpression, Num, Tag, Text
 
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
 from langchain_agentmem.longterm.types import Scope
 
 ALICE = Scope("alice", "default", None)
@@ -38,13 +38,13 @@ def test_an_odd_name_stands_in_the_query_as_a_digest() -> None:
     ],
 )
 def test_a_filter_stands_in_parentheses_beside_the_scope(filter: FilterExpression) -> None:
-    assert condition(ALICE, filter) == f"((@user:{{alice}} @namespace:{{default}}) ({filter}))"
-    assert condition(Scope(None, None, None), filter) == f"({filter})"
+    assert narrowed(ALICE, filter) == f"((@user:{{alice}} @namespace:{{default}}) ({filter}))"
+    assert narrowed(Scope(None, None, None), filter) == f"({filter})"
 
 
 def test_a_filter_that_means_everything_adds_nothing() -> None:
-    assert condition(ALICE, FilterExpression("*")) == condition(ALICE)
-    assert condition(ALICE, Tag("kind") == []) == condition(ALICE)
+    assert narrowed(ALICE, FilterExpression("*")) == condition(ALICE)
+    assert narrowed(ALICE, Tag("kind") == []) == condition(ALICE)
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_a_filter_that_means_everything_adds_nothing() -> None:
 )
 def test_a_filter_that_could_leave_its_group_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError, match="do not match"):
-        condition(ALICE, FilterExpression(text))
+        narrowed(ALICE, FilterExpression(text))
 
 
 @pytest.mark.parametrize("filter", ["@kind:{a}", {"kind": "a"}, Tag("kind"), 5])
 def test_only_a_filter_expression_is_a_filter(filter: object) -> None:
     with pytest.raises(InvalidInputError, match="FilterExpression"):
-        condition(ALICE, filter)
+        narrowed(ALICE, filter)
 
 
 def test_a_filter_that_cannot_be_rendered_is_refused() -> None:
     with pytest.raises(InvalidInputError):
-        condition(ALICE, FilterExpression())
+        narrowed(ALICE, FilterExpression())
     with pytest.raises(InvalidInputError):
-        condition(ALICE, Tag("kind") == "\ud800")
+        narrowed(ALICE, Tag("kind") == "\ud800")

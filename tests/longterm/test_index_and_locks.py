@@ -22,7 +22,7 @@ from tests.longterm.test_schema import resp2
 
 MISSING = IndexMissingError("no such index")
 FREE: list[Any] = [0, b"agent:mem:x", b""]
-LOOK: list[Any] = [resp2(), 0]  # the index, and that nobody is filling it
+LOOK: list[Any] = [resp2(), 0]  # the index, and that nobody is backfilling it
 
 
 def operations(**changes: Any) -> LongTermMemory:
@@ -68,29 +68,37 @@ def test_losing_the_race_to_make_the_index_is_fine() -> None:
     assert result.id == "x"
 
 
-def test_an_index_that_is_being_filled_is_waited_for() -> None:
+def test_an_index_that_is_being_backfilled_is_waited_for_after_a_second_look() -> None:
     sent, _ = played(
         remember(operations()),
         [resp2(indexing=1), 0],
+        [b"OK", resp2(indexing=1)],
         [b"OK", None, resp2(indexing=1)],
         [b"OK", None, resp2()],
         [1],
         [FREE],
     )
-    assert sent == ["FT.INFO EXISTS", *["SET BLPOP FT.INFO"] * 2, "DEL", "EVALSHA"]
+    assert sent == ["FT.INFO EXISTS", "SET FT.INFO", *["SET BLPOP FT.INFO"] * 2, "DEL", "EVALSHA"]
 
 
-def test_an_index_that_is_never_filled_is_an_error() -> None:
+def test_an_index_that_is_never_backfilled_is_an_error() -> None:
     op = remember(operations())
-    with pytest.raises(StoreTimeoutError, match="being filled"):
-        played(op, [resp2(indexing=1), 0], *[[b"OK", None, resp2(indexing=1)]] * 2000)
+    with pytest.raises(StoreTimeoutError, match="being backfilled"):
+        played(
+            op,
+            [resp2(indexing=1), 0],
+            [b"OK", resp2(indexing=1)],
+            *[[b"OK", None, resp2(indexing=1)]] * 2000,
+        )
 
 
 def test_what_is_refused_while_the_index_is_filled_is_repeated_when_it_is_full() -> None:
     memory = operations()
     played(remember(memory), LOOK, [FREE])
-    filling = StoreError("The server answered: FILLING the search index does not hold every memory yet.")
-    sent, _ = played(remember(memory), [filling], [resp2(), 1], [1], [FREE])
+    backfilling = StoreError(
+        "The server answered: BACKFILLING the search index does not hold every memory yet."
+    )
+    sent, _ = played(remember(memory), [backfilling], [resp2(), 1], [1], [FREE])
     assert sent == ["EVALSHA", "FT.INFO EXISTS", "DEL", "EVALSHA"]
 
 
@@ -110,7 +118,7 @@ def test_a_batch_goes_on_where_the_index_went_missing() -> None:
     assert [(result.id, result.deduped) for result in results] == [("x", False), ("y", True), ("x", False)]
 
 
-def test_nothing_is_sent_after_an_index_of_another_shape() -> None:
+def test_nothing_is_sent_after_an_index_with_another_schema() -> None:
     op = operations().remember_op("tea", embedding=[1, 2, 3, 4], user="alice")
     with pytest.raises(IndexMismatchError):
         played(op, LOOK)
@@ -148,7 +156,7 @@ def test_a_server_that_allows_no_search_in_a_script_gets_a_lock_instead(refusal:
 def locked() -> LongTermMemory:
     memory = operations()
     played(remember(memory), LOOK, [FREE])
-    memory.index.searches_in_scripts = False
+    memory.index.knowledge.searches_in_scripts = False
     return memory
 
 
@@ -226,7 +234,7 @@ def test_after_a_refused_look_only_what_looks_takes_the_lock() -> None:
     assert len(results) == 3
 
 
-@pytest.mark.parametrize("refusal", [StoreError("FILLING the index"), MISSING])
+@pytest.mark.parametrize("refusal", [StoreError("BACKFILLING the index"), MISSING])
 def test_what_was_stored_behind_a_refusal_is_not_stored_again(refusal: StoreError) -> None:
     """The index may become full, or be made by another, while the server goes through a batch."""
     known = [1, b"agent:mem:known", b"0.1"]
@@ -247,11 +255,11 @@ def test_an_index_is_said_to_be_filled_before_it_is_dropped_and_made(there: bool
         [resp2(stopwords_list=None) if there else MISSING, 0],
         scanned,
         [b"OK", b"OK" if there else MISSING, b"OK"],
-        *([resp2(indexing=1), 1], [b"OK", None, resp2()], [1], [resp2()]),
+        *([resp2(indexing=1), 1], [b"OK", resp2()], [1], [resp2()]),
     )
     assert sent == [
         *("FT.INFO EXISTS", "SCAN", "SET FT.DROPINDEX FT.CREATE"),
-        *("FT.INFO EXISTS", "SET BLPOP FT.INFO", "DEL", "FT.INFO"),
+        *("FT.INFO EXISTS", "SET FT.INFO", "DEL", "FT.INFO"),
     ]
     assert (rebuilt.documents, rebuilt.failures) == (4, 1)
 

@@ -207,8 +207,7 @@ def test_importing_and_constructing_loads_nothing_heavy() -> None:
 import sys
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.transport.connections import Transport
-from langchain_agentmem.transport.drivers import Driver
-from langchain_agentmem.transport.retries import InFlightBatch
+from langchain_agentmem.transport.drivers import Driver, InFlightBatch
 LongTermMemory("redis://localhost:1").close()
 heavy = {"numpy", "redisvl", "torch", "sentence_transformers", "transformers", "huggingface_hub"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)

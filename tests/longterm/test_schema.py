@@ -80,7 +80,7 @@ def resp3() -> dict[bytes, Any]:
 @pytest.mark.parametrize("reply", [resp2(), resp3()], ids=["resp2", "resp3"])
 def test_both_protocols_say_the_same(reply: Any) -> None:
     state = IndexState.read(reply)
-    assert state.shape == JSON.shape(3)
+    assert state.schema == JSON.schema(3)
     assert (state.dimensions, state.documents, state.failures, state.indexing) == (3, 4, 1, False)
     state.check(JSON, 3)
     state.check(JSON, None)

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.longterm.redisearch.document import Draft, UnreadableDocument
 from langchain_agentmem.longterm.upstash.document import (
     decode,
     document_of,
     encode,
-    memory_key,
+    memory_id,
     normalized,
     records,
 )
@@ -61,8 +62,8 @@ def test_a_memory_comes_back_equal(
     "same",
     ["alice likes tea", "Alice  likes\ttea", " alice likes tea\n", "Alice likes tea.", "ALICE LIKES TEA..."],
 )  # fmt: skip
-def test_what_makes_no_difference_leads_to_the_same_key(same: str) -> None:
-    assert memory_key("memory:", draft(same)) == memory_key("memory:", draft("Alice likes tea"))
+def test_what_makes_no_difference_leads_to_the_same_id(same: str) -> None:
+    assert memory_id(draft(same)) == memory_id(draft("Alice likes tea"))
 
 
 @pytest.mark.parametrize(
@@ -77,8 +78,8 @@ def test_what_makes_no_difference_leads_to_the_same_key(same: str) -> None:
         "alice likes tea!",
     ],
 )
-def test_another_text_leads_to_another_key(other: str) -> None:
-    assert memory_key("memory:", draft(other)) != memory_key("memory:", draft("Alice likes tea"))
+def test_another_text_leads_to_another_id(other: str) -> None:
+    assert memory_id(draft(other)) != memory_id(draft("Alice likes tea"))
 
 
 def test_what_a_sign_changes_is_not_lost() -> None:
@@ -91,7 +92,9 @@ def test_a_text_of_signs_alone_is_still_a_text() -> None:
 
 
 def test_a_key_says_whose_memory_it_is() -> None:
-    prefix, user, name = memory_key("memory:", draft(user="alice")).split(":")
+    prefix, user, name = (
+        Keys(memory_prefix="memory:").upstash_memory(memory_id(draft(user="alice"))).split(":")
+    )
     assert (prefix, user) == ("memory", "alice")
     assert len(name) == 32
     assert int(name, 16) >= 0
@@ -99,7 +102,7 @@ def test_a_key_says_whose_memory_it_is() -> None:
 
 @given(st.lists(st.tuples(scopes, scopes), min_size=2, max_size=2, unique=True))
 def test_the_same_text_of_another_user_or_kind_is_another_memory(pair: list[tuple[str, str]]) -> None:
-    one, other = (memory_key("memory:", draft("tea", user, kind)) for user, kind in pair)
+    one, other = (memory_id(draft("tea", user, kind)) for user, kind in pair)
     assert one != other
 
 

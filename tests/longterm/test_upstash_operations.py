@@ -152,7 +152,7 @@ def test_an_index_that_cannot_rank_by_recency_is_described_with_what_to_do() -> 
 @pytest.mark.parametrize(
     ("part", "wrong"), [(b"JSON", b"HASH"), ([b"memory:"], [b"mem:"]), ([b"userId", b"KEYWORD"], [b"userId", b"TEXT"])]
 )  # fmt: skip
-def test_an_index_of_another_shape_is_never_used_or_dropped(part: Any, wrong: Any, recency: float) -> None:
+def test_an_index_with_another_schema_is_never_used_or_dropped(part: Any, wrong: Any, recency: float) -> None:
     def changed(value: Any) -> Any:
         if value == part:
             return wrong
@@ -307,13 +307,15 @@ def test_the_index_is_described_and_counted_in_one_request() -> None:
     assert memory.index_info() == {
         "name": "memories",
         "documents": 3,
-        "shape": {"storage": "JSON", "prefix": "memory:", "text": "TEXT", "userId": "KEYWORD",
+        "schema": {"storage": "JSON", "prefix": "memory:", "text": "TEXT", "userId": "KEYWORD",
                   "kind": "KEYWORD", "createdAt": "F64 FAST"},
     }  # fmt: skip
     with pytest.raises(IndexMissingError):
         memory.index_info()
     memory.drop_index()
     assert conversation.sent_args[2] == [("SEARCH.DROP", "memories")]
+    with pytest.raises(InvalidInputError, match="create_index"):
+        memory.rebuild_index()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem.errors import EmbeddingError
-from langchain_agentmem.longterm.redisearch.vectors import VectorType, each_of, vector
+from langchain_agentmem.longterm.redisearch.document import vector
+from langchain_agentmem.longterm.types import VectorType
 
 
 @pytest.mark.parametrize(
@@ -54,8 +55,3 @@ def test_the_callers_array_is_left_as_it_is() -> None:
 
 def test_the_smallest_integer_is_no_trap() -> None:
     assert vector(np.array([-128, 0], "int8"), "float32").tolist() == [-1.0, 0.0]  # type: ignore[arg-type]
-
-
-def test_a_model_that_returns_too_few_vectors_is_refused() -> None:
-    with pytest.raises(EmbeddingError, match="3 texts have 2"):
-        each_of([[1.0], [1.0]], 3)

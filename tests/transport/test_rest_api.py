@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from langchain_agentmem import errors
 from langchain_agentmem.core.operations import Command, reads, writes
-from langchain_agentmem.events.redaction import redact
+from langchain_agentmem.core.redaction import redact
 from langchain_agentmem.transport.rest_api import RestDatabase, address_of, answers, body, database
 from langchain_agentmem.transport.urls import environment_token, is_rest, open_source
 
@@ -62,7 +63,7 @@ class TestAddress:
             ("https://a b.upstash.io", TOKEN, "URL is malformed"),
             ("https://x:notaport", TOKEN, "URL is malformed"),
             ("https://a..b", TOKEN, "URL is malformed"),
-            ("https://user:pw-secret@x.upstash.io", TOKEN, "argument of its own"),
+            ("https://user:pw-secret@x.upstash.io", TOKEN, "token="),
             ("https://x.upstash.io?token=abc", TOKEN, "rest_encoding"),
             ("https://x.upstash.io?rest_encoding=gzip", TOKEN, "base64 or none"),
         ],
@@ -143,6 +144,10 @@ def encoded(value: Any) -> Any:
     return [encoded(one) for one in value] if isinstance(value, list) else value
 
 
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
 replies = st.recursive(
     st.none() | st.integers() | st.binary(), lambda inner: st.lists(inner, max_size=4), max_leaves=10
 )
@@ -212,3 +217,31 @@ class TestAnswers:
     def test_a_server_without_base64_is_told_apart(self) -> None:
         with pytest.raises(errors.StoreError, match="rest_encoding=none"):
             answers(200, '[{"result":"not base64: é"}]'.encode(), made())
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            f'[{{"result":{nested(130)}}}]',
+            f'[{{"result":{nested(900)}}}]',
+            f'[{{"result":[{2**70},{nested(900)}]}}]',  # read again, for the integer
+            f'[{{"error":{nested(900)}}}]',
+            f'{{"error":{nested(900)}}}',
+        ],
+    )
+    def test_what_is_nested_too_deeply_is_one_error_on_every_python(self, content: str) -> None:
+        with pytest.raises(errors.StoreError, match="nested too deeply"):
+            answers(200, content.encode(), made())
+
+    def test_what_is_nested_less_deeply_is_read_however_deep_the_limit_of_python(self) -> None:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(100_000)
+        try:
+            assert answers(200, f'[{{"result":{nested(129)}}}]'.encode(), made()) == [json.loads(nested(129))]
+            with pytest.raises(errors.StoreError, match="nested too deeply"):
+                answers(200, f'[{{"result":{nested(900)}}}]'.encode(), made())
+        finally:
+            sys.setrecursionlimit(limit)
+
+    def test_an_error_that_is_no_text_is_told(self) -> None:
+        with pytest.raises(errors.StoreError, match="no such database"):
+            answers(400, b'{"error":{"message":"no such database"}}', made())

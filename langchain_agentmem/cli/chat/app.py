@@ -2,87 +2,75 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from langchain_agentmem import __version__
-from langchain_agentmem.cli.failures import INTERRUPTED, CommandError, message
-from langchain_agentmem.cli.options import Namespace, Redis, User, login_name, scope_option
+from langchain_agentmem.cli import options
+from langchain_agentmem.cli.connect import open_memory
+from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen, message
 from langchain_agentmem.errors import AgentMemoryError
 
+with suppress(ImportError):
+    import readline  # noqa: F401 - `input` edits lines with it, and keeps a history of this session only
+
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
     from langchain_agentmem.cli.chat.conversation import Conversation
-    from langchain_agentmem.cli.console import Screen
-
-HELP = """Talk to a memory, and see what it does.
-
-Each line is a turn: what fits is recalled, an answer is given, and what you said is remembered, or merged
-into what is known already. Lines that begin with a slash are commands; /help lists them.
-
-\b
-  agentmem chat                                  a private Redis, nothing to set up
-  agentmem chat --user alice                     someone else's memory
-  agentmem chat --redis redis://localhost:6379   a server of yours, with Search and JSON
-  agentmem chat --model openai:gpt-5-mini        a real model answers; any name that
-                                                 LangChain's init_chat_model knows
-  printf '%s\\n' 'I live in Lisbon.' 'Where do I live?' | agentmem chat
-
-Without --model the answer is what was recalled. With it: pip install langchain langchain-openai (or another
-provider's package), and set the provider's key, such as OPENAI_API_KEY.
-
-A piped line that fails ends the run: exit code 1. 0: every turn worked. 2: wrong usage. 130: Ctrl-C."""
 
 
 def chat(
-    redis: Redis = None,
-    user: User = None,
-    namespace: Namespace = "default",
+    redis: options.Redis = None,
+    user: options.User = None,
+    namespace: options.Namespace = "default",
     thread: Annotated[
-        str | None, scope_option("thread", "The conversation to go on with. Without it: a new one.")
+        str | None, options.id_option("thread", "The conversation to go on with. Without it: a new one.")
     ] = None,
     kind: Annotated[
         str,
-        scope_option(
+        options.id_option(
             "kind",
             "What your words are remembered as: episodic (for a week, the default), semantic (for ever), a "
             "kind of your own, or skip to remember nothing.",
         ),
     ] = "episodic",
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="PROVIDER:NAME", help="The model that answers.")
-    ] = None,
-    recall_threshold: Annotated[
-        float | None,
-        typer.Option(
-            "--recall-threshold",
-            metavar="DISTANCE",
-            min=0,
-            max=2,
-            help="The farthest that is recalled. Without it: AGENTMEM_RECALL_THRESHOLD, else 0.55.",
-        ),
-    ] = None,
+    model: options.Model = None,
+    recall_threshold: Annotated[float | None, options.threshold_option()] = None,
 ) -> None:
-    """Run `agentmem chat`."""
+    """Talk to a memory, and see what it does.
+
+    Each line is an exchange: what fits is recalled, an answer is given, and what you said is remembered, or
+    merged into what is known already. Lines that begin with a slash are commands; /help lists them.
+
+    \b
+      agentmem chat                                  a private Redis, nothing to set up
+      agentmem chat --user alice                     someone else's memory
+      agentmem chat --redis redis://localhost:6379   a server of yours, with Search and JSON
+      agentmem chat --model openai:gpt-5-mini        a real model answers; any name that
+                                                     LangChain's init_chat_model knows
+      printf '%s\\n' 'I live in Lisbon.' 'Where do I live?' | agentmem chat
+
+    Without --model the answer is what was recalled. With it: pip install langchain langchain-openai (or
+    another provider's package), and set the provider's key, such as OPENAI_API_KEY.
+
+    A piped line that fails ends the run: exit code 1. 0: every exchange worked. 2: wrong usage. 130: Ctrl-C.
+    """
     from langchain_agentmem.cli.chat import models
     from langchain_agentmem.cli.chat.conversation import Conversation, load_own
-    from langchain_agentmem.cli.connect import Steps, open_memory
-    from langchain_agentmem.cli.console import Screen
 
-    screen, talker = Screen(), user or login_name()
-    steps = Steps(screen)
-
-    def check(memory: AgentMemory) -> None:
-        if thread is not None:
-            load_own(memory, thread, talker)
-
-    settings = {} if recall_threshold is None else {"recall_threshold": recall_threshold}
-    answering = models.prepare(model, steps, will_remember=kind != "skip")
-    # Shown as an error of the turn, which is the point of looking; the chat goes on by itself.
-    with open_memory(redis, steps, check=check, on_error="raise", **settings) as memory:
+    screen, talker = Screen(), user or options.login_name()
+    answering = models.prepare(model, screen, will_remember=kind != "skip")
+    # Shown as an error of the exchange, which is the point of looking; the chat goes on by itself.
+    with open_memory(
+        redis,
+        screen,
+        check=lambda memory: load_own(memory, thread, talker),
+        on_error="raise",
+        recall_threshold=recall_threshold,
+    ) as memory:
         conversation = Conversation(
             memory,
             screen,
@@ -93,23 +81,22 @@ def chat(
             model=model,
         )
         conversation.switch(thread)
-        screen.aside(str(steps))
+        screen.ready()
         conversation.introduce(f"agentmem {__version__}")
-        if sys.stdin is not None and sys.stdin.isatty():
-            _talk(conversation, screen)
-        else:
-            _read(conversation, screen)
+        interactive = sys.stdin is not None and sys.stdin.isatty()
+        (_talk if interactive else _read)(conversation, screen)
 
 
 def _talk(conversation: Conversation, screen: Screen) -> None:
-    """Turn after turn with a person; only the person ends it."""
+    """Take line after line from a person; only the person ends it."""
     from langchain_agentmem.cli.chat.slash_commands import take
-    from langchain_agentmem.cli.prompt import Prompt
 
-    prompt = Prompt(screen)
+    colored = screen.out.is_lively and not os.environ.get("NO_COLOR")
+    # readline has to know which characters take no room: those between \x01 and \x02.
+    prompt = "\x01\x1b[1;36m\x02you › \x01\x1b[0m\x02" if colored else "you › "
     while True:
         try:
-            line = prompt.ask("you › ")
+            line = input(prompt)
         except EOFError:
             screen.line()
             return
@@ -120,20 +107,25 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
             screen.aside("error: that line is not UTF-8", "red")
             continue
         try:
-            if not take(conversation, line, prompt.confirm):
+            if not take(conversation, line, screen.confirm):
                 return
         except AgentMemoryError as error:
             screen.aside(message(error), "red")
         except KeyboardInterrupt:
-            screen.aside("\nthe turn is abandoned", "yellow")
+            screen.aside("\nthe exchange is abandoned", "yellow")
         screen.line()
 
 
 def _read(conversation: Conversation, screen: Screen) -> None:
-    """A turn a line of standard input; the first that fails ends it."""
+    """Take the lines of standard input; the first that fails ends it."""
     from langchain_agentmem.cli.chat.slash_commands import take
 
-    for number, line in _lines():
+    for number, raw in enumerate(() if sys.stdin is None else sys.stdin.buffer, 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            says = f"line {number} of the input is not UTF-8 (at byte {error.start + 1})"
+            raise CommandError(says) from None
         try:
             if not take(conversation, line):
                 return
@@ -141,15 +133,3 @@ def _read(conversation: Conversation, screen: Screen) -> None:
             raise CommandError(f"line {number}: {error}") from error
         if line.strip():
             screen.line()
-
-
-def _lines() -> Iterator[tuple[int, str]]:
-    if sys.stdin is None:
-        return
-    for number, raw in enumerate(sys.stdin.buffer, 1):
-        try:
-            yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise CommandError(
-                f"line {number} of the input is not UTF-8 (at byte {error.start + 1})"
-            ) from None

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from tempfile import mkstemp
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
-from langchain_agentmem.cli.console import Screen
-from langchain_agentmem.cli.failures import message
-from langchain_agentmem.cli.options import Owner, Redis, Thorough, scope_option
-from langchain_agentmem.cli.output import standard_output
+from langchain_agentmem.cli.connect import open_store
+from langchain_agentmem.cli.console import Screen, message, standard
+from langchain_agentmem.cli.options import Owner, Redis, Thorough, id_option
 from langchain_agentmem.errors import AgentMemoryError
 
-if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.user_data import Tier
 
-HELP = """Write memories and conversations as JSON lines, which agentmem import reads.
-
-A memory is {"text": …, "user": …, "namespace": …, "kind": …, …}, a message {"thread": …, "role": …,
-"content": …, "ts": …, …}. Not exported are embeddings, and what a window has cut off. Importing gives
-memories a new time and no hits. --what events is for reading only. With --user, what this package wrote for
-that user is exported; with --thorough, what other programs wrote too.
-
-\b
-  agentmem export --user alice --output alice.jsonl
-  agentmem export --what sessions --thread 4f0c9a
-  agentmem export | agentmem import - --redis redis://other:6379
-
-What cannot be read is reported, the rest goes on, and the exit code is 1."""
-
-
-class What(str, Enum):
-    """What is exported."""
-
+class _What(str, Enum):
     memories = "memories"
     sessions = "sessions"
     events = "events"
@@ -47,59 +26,54 @@ class What(str, Enum):
 def export(
     redis: Redis = None,
     user: Owner = None,
-    thread: Annotated[str | None, scope_option("thread", "Only of this conversation.")] = None,
+    thread: Annotated[str | None, id_option("thread", "Only of this conversation.")] = None,
     thorough: Thorough = False,
     what: Annotated[
-        list[What] | None,
+        list[_What] | None,
         typer.Option("--what", help="May be given again. Without it: memories and sessions."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Instead of standard output, which is -.")
     ] = None,
 ) -> None:
-    """Run `agentmem export`."""
-    from langchain_agentmem.cli.connect import open_store
+    """Write memories and conversations as JSON lines.
+
+    agentmem import reads them. A memory is {"text": …, "user": …, "namespace": …, "kind": …, …}, a message
+    {"thread": …, "role": …, "content": …, "ts": …, …}. Not exported are embeddings, and what a window has cut
+    off. Importing gives memories a new time and no hits. --what events is for reading only. With --user, what
+    this package wrote for that user is exported; with --thorough, what other programs wrote too.
+
+    \b
+      agentmem export --user alice --output alice.jsonl
+      agentmem export --what sessions --thread 4f0c9a
+      agentmem export | agentmem import - --redis redis://other:6379
+
+    What cannot be read is reported, the rest goes on, and the exit code is 1.
+    """
+    from langchain_agentmem import user_data
     from langchain_agentmem.core import json
 
-    screen = Screen()
-    unreadable: list[AgentMemoryError] = []
+    screen, unreadable = Screen(), list[AgentMemoryError]()
 
     def report(error: AgentMemoryError) -> None:
         screen.aside(message(error), "yellow")
         unreadable.append(error)
 
-    tiers: list[Tier] = [each.value for each in what or (What.memories, What.sessions)]
+    wanted: list[user_data.Tier] = [each.value for each in what or (_What.memories, _What.sessions)]
     with open_store(redis, screen) as memory, _written(output) as out:
-        for line in _lines(memory, user, tiers, thread, thorough, report):
+        tiers = user_data.Tiers(memory.working, memory.long_term, memory.events)
+        steps = user_data.export(tiers, user, wanted=wanted, thread_id=thread, thorough=thorough)
+        for line in user_data.readable(user_data.run(steps, memory.transport), report):
             out.write(json.dumps(line) + b"\n")
     if unreadable:
         raise typer.Exit(1)
 
 
-def _lines(
-    memory: AgentMemory,
-    user: str | None,
-    tiers: list[Tier],
-    thread_id: str | None,
-    thorough: bool,
-    report: Callable[[AgentMemoryError], None],
-) -> Iterator[dict[str, Any]]:
-    from langchain_agentmem import user_data
-
-    if user is not None:
-        return memory.export_user(
-            user, tiers=tiers, thread_id=thread_id, thorough=thorough, on_unreadable=report
-        )
-    every = user_data.Tiers(memory.working, memory.long_term, memory.events)
-    steps = user_data.export(every, None, wanted=tiers, thread_id=thread_id, thorough=True)
-    return user_data.readable(user_data.run(steps, memory.transport), report)
-
-
 @contextmanager
 def _written(output: Path | None) -> Iterator[BinaryIO]:
-    """Where to write; a file takes its name once it is whole, so that no older export is lost."""
+    """Open where to write; a file takes its name once it is whole, so that no older export is lost."""
     if output is None or str(output) == "-":
-        out = standard_output()
+        out = standard("output")
         yield out
         out.flush()
         return

@@ -1,7 +1,7 @@
-"""Deleting many memories: by the search index where it surely names them all, else key by key.
+"""Delete memories: by the search index where it surely names them all, else key by key.
 
-An index that is missing, is being filled, has another schema or has refused documents does not name every
-memory. Then every key under the prefix is looked at, so that what is forgotten is gone.
+An index that is missing, is being backfilled, has another schema or has refused documents does not name
+every memory. Then every key under the prefix is looked at, so that what is forgotten is gone.
 """
 
 from __future__ import annotations
@@ -9,18 +9,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_agentmem.core.keys import filling
-from langchain_agentmem.core.operations import Command, Op, asks, call, ok, reads
+from langchain_agentmem.core.operations import Command, Op, asks, call, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
+from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
-from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
+from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES, id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
-from langchain_agentmem.longterm.redisearch.queries import FORGET, MAX_ROWS, Store, memory_id, row_keys
+from langchain_agentmem.longterm.redisearch.queries import MAX_ROWS, Store, row_keys
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
 from langchain_agentmem.longterm.types import Scope
 
 _PAGE = 1000
+_FORGET = load(__package__, "forget")
+
+
+def delete(store: Store, ids: list[str], scope: Scope) -> Op[int]:
+    """Delete memories by id, those in the scope only; return how many were deleted. One round trip.
+
+    Args:
+        store: Where they are.
+        ids: Their ids.
+        scope: Whose, in which namespace, of which kind they have to be.
+
+    Raises:
+        WrongKeyTypeError: A key holds something else.
+    """
+    tags = scope.tags()
+    replies = yield [_FORGET.call([store.keys.memory(one)], store.storage, *tags) for one in ids]
+    return sum(int(ok(reply)) for reply in replies)
 
 
 def clear_scope(
@@ -30,6 +47,12 @@ def clear_scope(
 
     One round trip, and one more per 1,000 memories; where the index may not name them all, or with
     `thorough`, also two per page of about 1,000 keys of the database.
+
+    Args:
+        store: Where they are.
+        settings: The schema that the index has to have to be trusted.
+        scope: Whose, in which namespace, of which kind.
+        thorough: Look at every key under the prefix in any case.
     """
     removed = Removed()
     try:
@@ -63,13 +86,18 @@ def scope_ids(store: Store, settings: IndexSettings, scope: Scope) -> Op[list[st
 
     One round trip. For every user, and where the index may not name them all, one per page of about 1,000
     keys of the database; ids of other scopes are then among them.
+
+    Args:
+        store: Where they are.
+        settings: The schema that the index has to have to be trusted.
+        scope: Whose, in which namespace, of which kind.
     """
     found: list[bytes] | None = None
     if scope.user is not None:
         _, found = yield from _search(store, settings, scope, MAX_ROWS)
     if found is None or len(found) == MAX_ROWS:
         found = yield from keys_under(store.keys.memory_prefix, REDIS_TYPES[store.storage])
-    return [memory_id(key, store.keys.memory_prefix) for key in found]
+    return [id_of(key, store.keys.memory_prefix) for key in found]
 
 
 def _clear_indexed(store: Store, settings: IndexSettings, scope: Scope, removed: Removed) -> Op[bool]:
@@ -79,7 +107,7 @@ def _clear_indexed(store: Store, settings: IndexSettings, scope: Scope, removed:
     stuck = 0
     while True:
         limit = _PAGE + stuck
-        deletions = [FORGET.call([key], store.storage, *tags) for key in page]
+        deletions = [_FORGET.call([key], store.storage, *tags) for key in page]
         replies, found = yield from _search(store, settings, scope, limit, deletions)
         deleted = {key for key, reply in removed.answered(page, replies) if reply}
         removed.count += len(deleted)
@@ -97,7 +125,7 @@ def _clear_scanned(store: Store, scope: Scope, removed: Removed) -> Op[None]:
 
     def visit(page: list[bytes]) -> Op[bool]:
         nonlocal nameless
-        replies = yield [FORGET.call([key], "", *scope.tags()) for key in page]
+        replies = yield [_FORGET.call([key], "", *scope.tags()) for key in page]
         answers = [int(reply) for _, reply in removed.answered(page, replies)]
         removed.count += answers.count(1)
         nameless += answers.count(-1)
@@ -112,7 +140,7 @@ def _clear_scanned(store: Store, scope: Scope, removed: Removed) -> Op[None]:
 def _search(
     store: Store, settings: IndexSettings, scope: Scope, limit: int, first: Sequence[Command] = ()
 ) -> Op[tuple[list[Any], list[bytes] | None]]:
-    """Send some commands, then search. One round trip.
+    """Search behind some other commands, in one round trip.
 
     Returns:
         The replies to those commands, and the keys that were found: `None` if the index may not name every
@@ -123,11 +151,11 @@ def _search(
         *("FT.SEARCH", store.index_name, condition(scope), "NOCONTENT", "LIMIT", 0, limit),
         *("TIMEOUT", store.search_timeout_ms, "DIALECT", 2),
     )
-    *replies, flagged, before, found, after = yield [
-        *(*first, reads("EXISTS", filling(store.index_name))),
+    *replies, incomplete, before, found, after = yield [
+        *(*first, store.is_backfilling),
         *(info, search, info),
     ]
-    if ok(flagged) or not all(_names_all(one, settings) for one in (before, after)):
+    if ok(incomplete) or not all(_names_all(one, settings) for one in (before, after)):
         return replies, None
     return replies, row_keys(ok(found))
 

@@ -1,4 +1,4 @@
-"""Storing memories, each only once: in one script, or under a lock where the server allows no such script."""
+"""Store memories, skip near-duplicates: in one script, or under a lock where no script may search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_agentmem.core.keys import filling, scope_lock
+from langchain_agentmem.core.keys import scope_lock
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, writes
 from langchain_agentmem.core.scripts import load, together
 from langchain_agentmem.errors import (
@@ -17,15 +17,15 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.redisearch.document import encode
+from langchain_agentmem.longterm.redisearch.document import encode, id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
-from langchain_agentmem.longterm.redisearch.index import IndexFillingError, MemoryIndex, pause
-from langchain_agentmem.longterm.redisearch.queries import Store, alive, memory_id
+from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError, MemoryIndex, pause
+from langchain_agentmem.longterm.redisearch.queries import Store, alive
 from langchain_agentmem.longterm.types import Draft, RememberResult
 
-_HIT = (("langchain_agentmem.longterm", "prolong"), (__package__, "hit"))
-_REMEMBER = together(*_HIT, (__package__, "remember"))
-_RENEW = together(*_HIT, (__package__, "renew"))
+_SEEN = (("langchain_agentmem.longterm", "extend"), (__package__, "seen"))
+_REMEMBER = together(*_SEEN, (__package__, "remember"))
+_RENEW = together(*_SEEN, (__package__, "renew"))
 _RELEASE = load(__package__, "release")
 # What servers answer that allow no search in a script: Redis on several shards, older RediSearch,
 # Dragonfly, managed services; and a cluster when the search names a key of another shard.
@@ -40,59 +40,62 @@ _MAX_PAUSES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A memory to be stored, with its embedding."""
+    """A memory to be stored, with its embedding: an array of length one, in the index's number format."""
 
     draft: Draft
     embedding: Any
 
     @property
-    def life(self) -> str:
-        """The time to live as scripts take it: seconds, or empty for ever."""
+    def ttl(self) -> str:
+        """Return the TTL as scripts take it: seconds, or empty for no expiry."""
         return "" if self.draft.ttl_seconds is None else str(self.draft.ttl_seconds)
 
-    def call(self, store: Store, index_name: str, threshold: float) -> Command:
-        """The script call that stores it, looking for a known one unless `index_name` is empty."""
-        draft, dedup = self.draft, index_name != ""
-        arguments: list[Argument] = [
-            *(store.storage, *draft.scope.tags(), self.life),
-            *(index_name, condition(draft.scope) if dedup else ""),
-            *(self.embedding.tobytes() if dedup else b"", threshold, store.search_timeout_ms),
-        ]
-        document = encode(draft, self.embedding, store.storage)
-        keys = [store.keys.memory(draft.id), *([filling(index_name)] if dedup else [])]
-        return _REMEMBER.call(keys, *arguments, *document)
+    def call(self, store: Store, threshold: float | None) -> Command:
+        """Return the script call that stores it; with a threshold, unless it is a duplicate within it."""
+        scope = self.draft.scope
+        keys: list[Argument] = [store.keys.memory(self.draft.id)]
+        look: tuple[Argument, ...] = ("", "", b"", 0)
+        if threshold is not None:
+            keys += store.is_backfilling.keys
+            look = (store.index_name, condition(scope), self.embedding.tobytes(), threshold + store.tolerance)
+        return _REMEMBER.call(
+            keys,
+            *(store.storage, *scope.tags(), self.ttl, *look, store.search_timeout_ms),
+            *encode(self.draft, self.embedding, store.storage),
+        )
 
 
 def remember(
-    store: Store,
-    index: MemoryIndex,
-    entries: Sequence[Entry],
-    threshold: float | None,
-    results: list[RememberResult | None],
-) -> Op[None]:
-    """Store memories in their order, each unless its scope holds one within the threshold.
+    store: Store, index: MemoryIndex, entries: Sequence[Entry], threshold: float | None
+) -> Op[list[RememberResult]]:
+    """Store memories in their order; skip near-duplicates.
 
-    One round trip for all of them; each is atomic, and sees those before it. One whose id was chosen is
-    stored in any case, in place of what has the same id; a threshold of `None` does that with every one.
+    One round trip for all of them; each is atomic, and sees those before it. One whose id was chosen
+    overwrites what has the same id; with a threshold of `None` every one does.
 
     Args:
         store: Where they go.
-        index: What is known about the index.
+        index: Their index.
         entries: The memories.
-        threshold: Up to which distance a memory is known.
-        results: One for each entry, `None` for those yet to be stored; filled in also if an error is
-            raised, so that one can go on with the rest and does nothing twice.
+        threshold: Up to which cosine distance, from 0 to 2, a memory is a duplicate.
 
     Raises:
-        IndexMissingError: What has no result was not stored.
+        IndexMismatchError: The index has another schema; nothing was stored.
         InvalidInputError: An id belongs to a memory of another scope; that one was left as it is.
+        StoreError: The server refused one. Others may be stored.
     """
     limits = [None if threshold is None or entry.draft.replaces else threshold for entry in entries]
-    if index.searches_in_scripts or threshold is None:
-        yield from _in_one_batch(store, index, entries, limits, results)
-    for at, entry in enumerate(entries):
-        if results[at] is None:
-            results[at] = yield from _remember_locked(store, entry, limits[at])
+    results: list[RememberResult | None] = [None] * len(entries)
+
+    def store_rest() -> Op[None]:
+        if index.knowledge.searches_in_scripts or threshold is None:
+            yield from _in_one_batch(store, index, entries, limits, results)
+        for at, entry in enumerate(entries):
+            if results[at] is None:
+                results[at] = yield from _remember_locked(store, entry, limits[at])
+
+    yield from index.using(len(entries[0].embedding) if entries else None, store_rest)
+    return [result for result in results if result is not None]
 
 
 def _in_one_batch(
@@ -102,21 +105,21 @@ def _in_one_batch(
     limits: Sequence[float | None],
     results: list[RememberResult | None],
 ) -> Op[None]:
-    """Store what the server stores without locks; what has no result then needs them."""
+    """Store the entries without a result as far as the server stores them without locks.
+
+    Results are filled in also if an error is raised, so that one can go on with the rest and does nothing
+    twice. What has none when `IndexMissingError` is raised was not stored.
+    """
     rest = [at for at, result in enumerate(results) if result is None]
     if not rest:
         return
-    calls: list[Command] = []
-    for at in rest:
-        limit = limits[at]
-        looked_in = "" if limit is None else store.index_name
-        calls.append(entries[at].call(store, looked_in, (limit or 0.0) + store.tolerance))
+    calls = [entries[at].call(store, limits[at]) for at in rest]
     only_looking = all(limits[at] is not None for at in rest)
     replies = yield calls if only_looking else [*calls, _probe(store, entries[rest[0]])]
     failed: AgentMemoryError | None = None
     for at, reply in zip(rest, replies, strict=False):
         if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
-            index.searches_in_scripts = False
+            index.knowledge.searches_in_scripts = False
             continue
         try:
             results[at] = _result(store, reply)
@@ -125,13 +128,13 @@ def _in_one_batch(
     if failed is not None:
         raise failed
     if not only_looking:
-        ok(replies[-1])  # once the index is made again, it holds what was stored now too
+        ok(replies[-1])  # once the index is recreated, it holds what was stored now too
 
 
 def _probe(store: Store, entry: Entry) -> Command:
-    """A search that finds nothing: it notices what storing alone does not.
+    """Return a search that finds nothing: it notices what storing alone does not.
 
-    The index is gone, or somebody has made it anew for vectors of another length.
+    The index is gone, or somebody has recreated it for vectors of another length.
     """
     return asks(
         *("FT.SEARCH", store.index_name, "(@user:{nobody})=>[KNN 1 @embedding $vector]"),
@@ -140,19 +143,19 @@ def _probe(store: Store, entry: Entry) -> Command:
 
 
 def _result(store: Store, reply: Any) -> RememberResult:
-    if isinstance(reply, StoreError) and "FILLING" in str(reply):
-        raise IndexFillingError(str(reply)) from reply
+    if isinstance(reply, StoreError) and "BACKFILLING" in str(reply):
+        raise IndexBackfillingError(str(reply)) from reply
     if isinstance(reply, StoreError) and "TAKEN" in str(reply):
         raise InvalidInputError("The id belongs to a memory of another user, namespace or kind.") from reply
     deduped, key, distance = ok(reply)
-    known = memory_id(key, store.keys.memory_prefix)
-    return RememberResult(known, bool(deduped), max(float(distance), 0.0) if distance else None)
+    nearest = max(float(distance), 0.0) if distance else None
+    return RememberResult(id_of(key, store.keys.memory_prefix), bool(deduped), nearest)
 
 
 def _remember_locked(store: Store, entry: Entry, threshold: float | None) -> Op[RememberResult]:
-    """The same in several round trips, under a lock that all writers of the scope wait for.
+    """Store a memory in several round trips, under a lock that all writers of the scope wait for.
 
-    Also what only replaces waits for it: else it could change a memory that another writer has just
+    Also what only overwrites waits for it: else it could change a memory that another writer has just
     found to be the same as its own.
     """
     lock = scope_lock(store.index_name, *entry.draft.scope.tags())
@@ -168,7 +171,7 @@ def _remember_locked(store: Store, entry: Entry, threshold: float | None) -> Op[
         raise StoreTimeoutError("Other writers have kept this user's memories locked for 20 s; try again.")
     try:
         if threshold is None:
-            reply, state = yield [entry.call(store, "", 0.0), _probe(store, entry)]
+            reply, state = yield [entry.call(store, None), _probe(store, entry)]
             result = _result(store, reply)
             ok(state)
         else:
@@ -185,18 +188,17 @@ def _find_or_store(store: Store, entry: Entry, threshold: float) -> Op[RememberR
     refused: set[bytes] = set()  # what cannot be read, is of another scope, or has vanished meanwhile
     while True:
         k = 2 + len(refused)
-        found = yield from alive(store.nearest(scope, vector, k))
+        found = yield from alive(store, store.nearest(scope, vector, k))
         others = [(key, fields) for key, fields in found if key not in refused and fields is not None]
         if not others and len(found) == k:
             refused.update(key for key, _ in found)
             continue
         distance = max(float(others[0][1][b"distance"]), 0.0) if others else None
         if distance is None or distance > threshold + store.tolerance:
-            (reply,) = yield [entry.call(store, "", 0.0)]
+            (reply,) = yield [entry.call(store, None)]
             return replace(_result(store, reply), existing_distance=distance)
         key = others[0][0]
-        known = memory_id(key, store.keys.memory_prefix)
-        renew = _RENEW.call([key], store.storage, entry.life, *entry.draft.scope.tags())
+        renew = _RENEW.call([key], store.storage, entry.ttl, *entry.draft.scope.tags())
         if (yield from call(renew)):
-            return RememberResult(known, True, distance)
+            return RememberResult(id_of(key, store.keys.memory_prefix), True, distance)
         refused.add(key)

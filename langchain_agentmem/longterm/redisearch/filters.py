@@ -8,8 +8,9 @@ are checked against the scope again when they come back, so nothing rests on thi
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import product
+from operator import and_
 from typing import TYPE_CHECKING
 
 from langchain_agentmem.core.checks import utf8
@@ -24,32 +25,29 @@ _RANGE = re.compile(r"\[\(?[\w.+-]+ \(?[\w.+-]+\]")  # [(5 +inf]: a parenthesis 
 _VERBATIM = re.compile(r"w'(?:[^'\\]|\\.)*'", re.DOTALL)
 
 
-def condition(scope: Scope, filter: FilterExpression | None = None) -> str:
-    """The search condition for a scope, narrowed by a filter.
+@lru_cache(maxsize=1024)
+def condition(scope: Scope) -> str:
+    """Return the search condition for a scope."""
+    from redisvl.query.filter import Tag
+
+    named = zip(("user", "namespace", "kind"), scope.tags(), strict=True)
+    conditions = [Tag(field) == value for field, value in named if value]
+    if not conditions:
+        return "*"
+    rendered = str(reduce(and_, conditions))
+    return rendered if rendered.startswith("(") else f"({rendered})"
+
+
+def narrowed(scope: Scope, filter: FilterExpression) -> str:
+    """Return the search condition for a scope, narrowed by a filter.
 
     Raises:
         InvalidInputError: The filter is not a redisvl `FilterExpression`, or does not stand alone.
     """
-    scoped = _scope_condition(*scope.tags())
-    narrowed = "*" if filter is None else _rendered(filter)
-    if narrowed == "*":
+    scoped, own = condition(scope), _rendered(filter)
+    if own == "*":
         return scoped
-    return f"({narrowed})" if scoped == "*" else f"({scoped} ({narrowed}))"
-
-
-@lru_cache(maxsize=1024)
-def _scope_condition(user: str, namespace: str, kind: str) -> str:
-    from redisvl.query.filter import Tag
-
-    named = [("user", user), ("namespace", namespace), ("kind", kind)]
-    conditions = [Tag(field) == value for field, value in named if value]
-    if not conditions:
-        return "*"
-    whole = conditions[0]
-    for one in conditions[1:]:
-        whole &= one
-    rendered = str(whole)
-    return rendered if rendered.startswith("(") else f"({rendered})"
+    return f"({own})" if scoped == "*" else f"({scoped} ({own}))"
 
 
 def _rendered(filter: FilterExpression) -> str:

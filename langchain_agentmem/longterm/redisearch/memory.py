@@ -1,37 +1,36 @@
-"""`LongTermMemory`: what is known about users, on Redis with Search, found by its meaning."""
+"""`LongTermMemory`: memories of users on Redis with Search, found by their meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Op, T, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
-from langchain_agentmem.longterm.drafts import TTL_BY_KIND
-from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
+from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
-from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
+from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
-from langchain_agentmem.longterm.redisearch.schema import Algorithm, IndexSettings
-from langchain_agentmem.longterm.redisearch.vectors import TOLERANCE, VectorType, each_of, vector
+from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.types import (
     Draft,
+    Filter,
     MemoryRecord,
     Mode,
     RememberResult,
     Scope,
     Search,
-    Storage,
     WriteBatch,
 )
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 if TYPE_CHECKING:
     import redis
@@ -43,11 +42,11 @@ class LongTermMemory(BaseLongTermMemory):
     """Memories of users, in namespaces and of kinds, on Redis with Search.
 
     A user, namespace or kind matches itself alone, byte for byte. The constructor does no I/O. The
-    index is made by the first operation that needs it, once, and again if it has gone missing; the
+    index is created by the first operation that needs it, once, and again if it has gone missing; the
     first of a connection costs a round trip more. The default embeddings are loaded when first used.
 
     Args:
-        url: A Redis URL, or `embedded://`; or hand in clients.
+        url: A Redis URL, or `embedded://`; or supply clients.
         client: A sync client of yours; it is neither changed nor closed.
         async_client: An async client of yours.
         transport: What another object of this package already connects with.
@@ -57,10 +56,10 @@ class LongTermMemory(BaseLongTermMemory):
         storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
         algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
         vector_type: `float16` takes half of the memory of `float32`.
-        dedup_threshold: Up to this cosine distance a memory is known already. Thresholds have 1e-6 to
+        dedup_threshold: Up to this cosine distance a memory is a duplicate. Thresholds have 1e-6 to
             spare (`float16`: 1e-3), because distances are rounded: 0 is the same vector.
         recall_threshold: Up to this cosine distance a memory is recalled.
-        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
+        ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -73,6 +72,8 @@ class LongTermMemory(BaseLongTermMemory):
     supports_namespaces = True
     supports_chosen_ids = True
     modes = ("vector",)
+    config: LongTermMemoryConfig
+    index: MemoryIndex
 
     def __init__(
         self,
@@ -82,38 +83,38 @@ class LongTermMemory(BaseLongTermMemory):
         async_client: redis.asyncio.Redis | None = None,
         transport: Transport | None = None,
         embeddings: Embeddings | None = None,
-        index_name: str = "agentmem:idx",
-        key_prefix: str = "agent:mem:",
-        storage: Literal["json", "hash"] = "json",
-        algorithm: Literal["hnsw", "flat"] = "hnsw",
-        vector_type: Literal["float32", "float16"] = "float32",
-        dedup_threshold: float = 0.20,
-        recall_threshold: float = 0.55,
+        index_name: str = LongTermMemoryConfig.index_name,
+        key_prefix: str = LongTermMemoryConfig.key_prefix,
+        storage: Literal["json", "hash"] = LongTermMemoryConfig.storage,
+        algorithm: Literal["hnsw", "flat"] = LongTermMemoryConfig.algorithm,
+        vector_type: Literal["float32", "float16"] = LongTermMemoryConfig.vector_type,
+        dedup_threshold: float = LongTermMemoryConfig.dedup_threshold,
+        recall_threshold: float = LongTermMemoryConfig.recall_threshold,
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
-        max_text_bytes: int = 32768,
-        socket_timeout_seconds: float = 5.0,
+        max_text_bytes: int = LongTermMemoryConfig.max_text_bytes,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(max_text_bytes, ttl_by_kind)
         checks.embeddings(embeddings)
         self._embeddings = embeddings
-        self.storage: Storage = _one_of("storage", storage, Storage)
-        self.dedup_threshold = distance("dedup_threshold", dedup_threshold)
-        self.recall_threshold = distance("recall_threshold", recall_threshold)
-        self.index = MemoryIndex(
-            IndexSettings(
-                name=checks.validate_id("index_name", index_name),
-                prefix=checks.validate_id("key_prefix", key_prefix),
-                storage=self.storage,
-                algorithm=_one_of("algorithm", algorithm, Algorithm),
-                vector_type=_one_of("vector_type", vector_type, VectorType),
-            )
+        self.config = LongTermMemoryConfig(
+            index_name=index_name,
+            key_prefix=key_prefix,
+            storage=storage,
+            algorithm=algorithm,
+            vector_type=vector_type,
+            dedup_threshold=dedup_threshold,
+            recall_threshold=recall_threshold,
+            ttl_by_kind=ttl_by_kind,
+            max_text_bytes=max_text_bytes,
         )
+        super().__init__(self.config)
+        self.index = MemoryIndex(IndexSettings(index_name, key_prefix, storage, algorithm, vector_type))
         self.store = queries.Store(
             keys=Keys(memory_prefix=key_prefix),
             index_name=index_name,
-            storage=self.storage,
+            storage=storage,
             search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
-            tolerance=TOLERANCE[self.index.settings.vector_type],
+            tolerance=TOLERANCE[vector_type],
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
         self.index.share(self.transport.known)
@@ -125,6 +126,11 @@ class LongTermMemory(BaseLongTermMemory):
             )
 
     @property
+    def dedup_threshold(self) -> float:
+        """Return the cosine distance up to which a memory is a duplicate."""
+        return self.config.dedup_threshold
+
+    @property
     def embeddings(self) -> Embeddings:
         """Return what turns texts into vectors; all-MiniLM-L6-v2 on this machine if none were given."""
         if self._embeddings is None:
@@ -132,27 +138,6 @@ class LongTermMemory(BaseLongTermMemory):
 
             self._embeddings = MiniLMEmbeddings()
         return self._embeddings
-
-    def rebuild_index(self) -> RebuiltIndex:
-        """Make the search index anew, over the memories that are there; none is deleted.
-
-        For an index that another program made (such as the one of the Redis documentation's guide to agent
-        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
-        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
-        written as this package does, so that their memories are found: each memory in one atomic step.
-
-        Raises:
-            IndexMismatchError: The index is over another prefix, or another storage; nothing was changed.
-            StoreTimeoutError: The server takes more than ten minutes; it goes on.
-        """
-        return self.transport.run(self.rebuild_op())
-
-    async def arebuild_index(self) -> RebuiltIndex:
-        """Async version of `rebuild_index`."""
-        return await self.transport.arun(self.rebuild_op())
-
-    def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
-        """Refuse nothing."""
 
     def check_embedding(self, embedding: Sequence[float]) -> None:
         """Refuse a vector that the index cannot take.
@@ -163,7 +148,7 @@ class LongTermMemory(BaseLongTermMemory):
         self._vector(embedding)
 
     def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
-        """Store a batch in one round trip, each memory unless its scope holds one within the threshold.
+        """Store a batch in one round trip; skip what is within `dedup_threshold` of another in its scope.
 
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.
@@ -179,7 +164,7 @@ class LongTermMemory(BaseLongTermMemory):
     def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[dedup.Entry]:
         entries = [
             dedup.Entry(draft, self._vector(embedding))
-            for draft, embedding in zip(drafts, each_of(vectors, len(drafts)), strict=True)
+            for draft, embedding in zip(drafts, vectors, strict=True)
         ]
         sizes = {len(entry.embedding) for entry in entries}
         if len(sizes) > 1:
@@ -187,14 +172,32 @@ class LongTermMemory(BaseLongTermMemory):
         return entries
 
     def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
-        threshold = self.dedup_threshold if deduplicate else None
-        results: list[RememberResult | None] = [None] * len(entries)
+        threshold = self.config.dedup_threshold if deduplicate else None
+        return dedup.remember(self.store, self.index, entries, threshold)
 
-        def the_rest() -> Op[None]:
-            return dedup.remember(self.store, self.index, entries, threshold, results)
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, except those of which nearly the same is there, or among these before them.
 
-        yield from self.index.using(len(entries[0].embedding) if entries else None, the_rest)
-        return [result for result in results if result is not None]
+        Duplicates are looked for rather than left to the storing, which would count them as learnt again.
+        Two round trips and one embedding.
+        """
+        vectors = yield Embed(self.embeddings, [draft.text for draft in drafts])
+        entries = self._entries(drafts, vectors)
+        new = [entry for entry in entries if entry.draft.replaces]
+        others = [entry for entry in entries if not entry.draft.replaces]
+        found = yield from gather(self._nearest(self._duplicate(one.draft), one.embedding) for one in others)
+        most = self.config.dedup_threshold + self.store.tolerance
+        for entry, reply in zip(others, found, strict=True):
+            before = (one.embedding for one in new if one.draft.scope == entry.draft.scope)
+            if not ok(reply) and all(cosine_distance(entry.embedding, one) > most for one in before):
+                new.append(entry)
+        results = (yield from self._store(new, deduplicate=True)) if new else []
+        return sum(not result.deduped for result in results)
+
+    def _duplicate(self, draft: Draft) -> Search:
+        """Return the search for a duplicate of a memory."""
+        scope = draft.scope
+        return Search(scope, 1, condition(scope), distance_threshold=self.config.dedup_threshold)
 
     def search(
         self,
@@ -213,13 +216,19 @@ class LongTermMemory(BaseLongTermMemory):
         """
         if mode not in (None, "vector"):
             raise InvalidInputError(f"mode must be 'vector', not {mode!r}.")
-        threshold = checks.given(distance_threshold, self.recall_threshold)
+        threshold: float | None = self.config.recall_threshold
+        if distance_threshold is not ...:
+            threshold = (
+                None
+                if distance_threshold is None
+                else checks.distance("distance_threshold", distance_threshold)
+            )
         scope = Scope.of_user(user, namespace, kind)
         return Search(
             scope=scope,
-            condition=condition(scope, filter),
+            condition=condition(scope) if filter is None else narrowed(scope, filter),
             k=checks.positive("k", k),
-            distance_threshold=None if threshold is None else distance("distance_threshold", threshold),
+            distance_threshold=threshold,
         )
 
     def search_op(
@@ -246,7 +255,7 @@ class LongTermMemory(BaseLongTermMemory):
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
-        return _only(queries.get(self.store, [memory_id], Scope.of_any(user, None, None)))
+        return only(queries.get(self.store, [memory_id], Scope.of_any(user, None, None)))
 
     def get_many_op(self, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:
         """Return memories by id, `None` for each that is missing or in another scope. One round trip."""
@@ -262,11 +271,11 @@ class LongTermMemory(BaseLongTermMemory):
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
-        return _deleted(queries.delete(self.store, [memory_id], Scope.of_any(user, None, None)))
+        return _deleted(clearing.delete(self.store, [memory_id], Scope.of_any(user, None, None)))
 
     def delete_many_op(self, ids: list[str], scope: Scope) -> Op[int]:
         """Delete memories by their ids, those in the scope only; return how many. One round trip."""
-        return queries.delete(self.store, ids, scope)
+        return clearing.delete(self.store, ids, scope)
 
     def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
         """Return the operation of `clear`."""
@@ -291,37 +300,18 @@ class LongTermMemory(BaseLongTermMemory):
         """Return the operation of `rebuild_index`."""
         return (yield from rebuild(self.store, self.index, (yield from self._dimensions(None))))
 
-    def drop_op(self, delete_documents: bool) -> Op[None]:
-        """Return the operation of `drop_index`."""
-        yield from self.index.drop()
-        if delete_documents:
-            yield from clearing.clear_prefix(self.store)
-
-    def info_op(self) -> Op[dict[str, Any]]:
-        """Return the operation of `index_info`."""
-        state = yield from self.index.info()
-        return {
-            "name": self.index.settings.name,
-            "dimensions": state.dimensions,
-            "documents": state.documents,
-            "failures": state.failures,
-            "indexing": state.indexing,
-            "memory_mb": state.memory_mb,
-            "shape": state.shape,
-        }
-
-    def _dimensions(self, known: int | None) -> Op[int]:
-        """Return the vectors' length: as known, as the embeddings declare it, or of a vector they make."""
+    def _dimensions(self, found: int | None) -> Op[int]:
+        """Return the vectors' length: as found, as the embeddings declare it, or of a vector they make."""
+        if found is not None:
+            return found
         declared = getattr(self.embeddings, "dimensions", None)
-        if known is None and isinstance(declared, int) and declared > 0:
-            known = declared
-        if known is None:
-            (made,) = yield Embed(self.embeddings, ["dimensions"], "query")
-            known = len(made)
-        return known
+        if isinstance(declared, int) and declared > 0:
+            return declared
+        (made,) = yield Embed(self.embeddings, ["dimensions"], "query")
+        return len(made)
 
     def _indexed(self, operation: Callable[[], Op[T]]) -> Op[T]:
-        """Run an operation that has no vector at hand, if need be after making the index."""
+        """Run an operation that has no vector at hand, if need be after creating the index."""
         try:
             return (yield from self.index.using(None, operation))
         except IndexMissingError:
@@ -333,28 +323,6 @@ class LongTermMemory(BaseLongTermMemory):
         numbers = vector(embedding, self.index.settings.vector_type)
         self.index.fits(len(numbers))
         return numbers
-
-
-def distance(name: str, value: Any) -> float:
-    """A cosine distance: a number from 0 to 2."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise InvalidInputError(f"{name} must be a number from 0 to 2, not {value!r}.")
-    if not 0 <= value <= 2:
-        raise InvalidInputError(f"{name} must be from 0 to 2, not {value!r}.")
-    return float(value)
-
-
-def _one_of(name: str, value: Any, choices: Any) -> Any:
-    if value not in get_args(choices):
-        raise ConfigurationError(
-            f"{name} must be {' or '.join(map(repr, get_args(choices)))}, not {value!r}."
-        )
-    return value
-
-
-def _only(op: Op[list[T]]) -> Op[T]:
-    (result,) = yield from op
-    return result
 
 
 def _deleted(op: Op[int]) -> Op[bool]:

@@ -1,19 +1,20 @@
-"""Long-term memory's reads and deletions, as commands and the reading of their answers. No I/O."""
+"""Long-term memory's reads, as commands and the reading of their replies. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from operator import itemgetter
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeAlias
 
-from langchain_agentmem.core.keys import Keys, filling
-from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, pairs, reads, text
-from langchain_agentmem.core.scripts import load
+from langchain_agentmem.core.keys import Keys, backfilling
+from langchain_agentmem.core.lazy import cached_property
+from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.longterm.redisearch.document import FIELDS, SEARCH_FIELDS, decode, fields_of_json
+from langchain_agentmem.longterm.redisearch.document import FIELDS, SEARCH_FIELDS, decode, fields_of, id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
-from langchain_agentmem.longterm.redisearch.index import IndexFillingError
+from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError
+from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
 from langchain_agentmem.longterm.types import (
     MemoryRecord,
     Scope,
@@ -27,16 +28,15 @@ Row: TypeAlias = tuple[bytes, dict[bytes, bytes] | None]
 
 MAX_ROWS = 1_000_000  # what a server returns at most (MAXSEARCHRESULTS); asking for more is an error
 _MAX_REPEATS = 10
-FORGET = load(__package__, "forget")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Store:
     """Where the memories are: their keys, their index and their storage.
 
     Attributes:
-        search_timeout_ms: How long a search may take. As long as the client waits for an answer: the server's
-            own default of half a second would silently answer with what it has found until then.
+        search_timeout_ms: How long a search may take. As long as the client waits for a reply: the server's
+            own default of half a second would silently return what it has found until then.
         tolerance: How much beyond a threshold is still within it, because distances are rounded.
     """
 
@@ -46,27 +46,47 @@ class Store:
     search_timeout_ms: int
     tolerance: float
 
-    def search(self, query: str, *arguments: Argument, also: tuple[str, ...] = ()) -> Command:
-        """A search that brings everything but the embedding, and what `also` names."""
-        fields = (*SEARCH_FIELDS[self.storage], *also)
-        return asks(
-            *("FT.SEARCH", self.index_name, query, *arguments, "RETURN", len(fields), *fields),
-            *("TIMEOUT", self.search_timeout_ms, "DIALECT", 2),
-        )
+    def search(self, query: str, *arguments: Argument) -> Command:
+        """Return a search for whole documents, except their embeddings."""
+        return asks("FT.SEARCH", self.index_name, query, *arguments, *self._returning())
 
     def nearest(self, condition: str, vector: bytes, k: int) -> Command:
-        """A search for the k nearest, nearest first."""
-        return self.search(
-            f"{condition}=>[KNN $k @embedding $vector AS distance]",
+        """Return a search for the k documents nearest to a vector, nearest first, with their `distance`.
+
+        Args:
+            condition: The search condition they have to meet.
+            vector: The vector, in the index's number format.
+            k: How many at most.
+        """
+        return asks(
+            *("FT.SEARCH", self.index_name, f"{condition}=>[KNN $k @embedding $vector AS distance]"),
             *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, MAX_ROWS)),
-            also=("distance",),
+            *self._returning_distance,
         )
+
+    @cached_property
+    def is_backfilling(self) -> Command:
+        """Return the command that asks whether the index does not hold every document yet."""
+        return reads("EXISTS", backfilling(self.index_name))
+
+    @cached_property
+    def _returning_distance(self) -> tuple[Argument, ...]:
+        return self._returning("distance")
+
+    def _returning(self, *more: str) -> tuple[Argument, ...]:
+        fields = (*SEARCH_FIELDS[self.storage], *more)
+        return ("RETURN", len(fields), *fields, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
 
 
 def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]]:
-    """The k nearest memories of a scope, nearest first; those beyond the threshold are left out.
+    """Return the k nearest memories of a scope, nearest first, except those beyond the threshold.
 
-    One round trip; more if some of the nearest had expired or cannot be read.
+    One round trip; more if some of the nearest have expired or cannot be read.
+
+    Args:
+        store: Where they are.
+        search: What to recall.
+        vector: The vector they are near to, of length one, in the index's number format.
     """
 
     def nearest(k: int) -> Command:
@@ -74,16 +94,18 @@ def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]
 
     found = yield from _readable(store, nearest, search.k, search.scope)
     most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
-    near = [
-        (distance, record)
-        for record in found
-        if (distance := record.distance) is not None and distance <= most
-    ]
-    return [record for _, record in sorted(near, key=itemgetter(0))]
+    near = [record for record in found if record.distance is not None and record.distance <= most]
+    return sorted(near, key=attrgetter("distance"))
 
 
 def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
-    """The newest memories of a scope, newest first, with what they have left to live. Two round trips."""
+    """Return the newest memories of a scope, newest first, with the TTL they have left. Two round trips.
+
+    Args:
+        store: Where they are.
+        scope: Whose, in which namespace, of which kind.
+        limit: How many at most.
+    """
 
     def newest(count: int) -> Command:
         return store.search(
@@ -91,18 +113,16 @@ def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
         )
 
     listed = yield from _readable(store, newest, limit, scope)
-    if not listed:
-        return []
-    lives = yield [reads("TTL", store.keys.memory(record.id)) for record in listed]
-    return [
-        replace(record, ttl_seconds=_life(life))
-        for record, life in zip(listed, map(ok, lives), strict=True)
-        if life != -2  # gone meanwhile
-    ]
+    return (yield from with_ttl(listed, [store.keys.memory(record.id) for record in listed]))
 
 
 def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:
-    """Memories by id, `None` for each that is not there or in another scope. One round trip.
+    """Return memories by id, `None` for each that is missing or in another scope. One round trip.
+
+    Args:
+        store: Where they are.
+        ids: Their ids.
+        scope: Whose, in which namespace, of which kind they have to be.
 
     Raises:
         StoreError: A document is no memory.
@@ -111,63 +131,41 @@ def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | No
     keys = [store.keys.memory(one) for one in ids]
     replies = yield [command for key in keys for command in (read(store, key), reads("TTL", key))]
     return [
-        _record(store, key, ok(document), ok(life), scope)
-        for key, document, life in zip(keys, replies[::2], replies[1::2], strict=True)
+        _record(store, key, ok(document), ok(ttl), scope)
+        for key, document, ttl in zip(keys, replies[::2], replies[1::2], strict=True)
     ]
 
 
 def read(store: Store, key: str | bytes) -> Command:
-    """The command that reads a memory without its embedding."""
+    """Return the command that reads a memory without its embedding."""
     if store.storage == "hash":
         return reads("HMGET", key, *FIELDS)
     return reads("JSON.GET", key, *(f"$.{name}" for name in FIELDS))
 
 
-def _record(store: Store, key: str, document: object, life: int, scope: Scope) -> MemoryRecord | None:
+def _record(store: Store, key: str, document: object, ttl: int, scope: Scope) -> MemoryRecord | None:
     try:
         fields = fields_of(document)
-        if life == -2 or (not fields and document is None):
+        if ttl == GONE or (not fields and document is None):
             return None
-        record = decode(memory_id(key.encode(), store.keys.memory_prefix), fields, ttl_seconds=_life(life))
+        record = decode(id_of(key.encode(), store.keys.memory_prefix), fields, ttl_seconds=ttl_left(ttl))
     except UnreadableDocument as error:
         raise StoreError(f"The document at {key!r} is no memory: {error}.") from error
     return record if record in scope else None
 
 
-def fields_of(document: object) -> dict[bytes, bytes]:
-    """The fields in the answer to `read`; none if there is no document.
-
-    Raises:
-        UnreadableDocument: A member is of a type that no memory has.
-    """
-    if isinstance(document, list):
-        found = zip(FIELDS, document, strict=True)
-        return {name.encode(): value for name, value in found if value is not None}
-    return fields_of_json(document) if isinstance(document, bytes) else {}
-
-
-def _life(ttl: int) -> int | None:
-    return ttl if ttl >= 0 else None
-
-
-def delete(store: Store, ids: list[str], scope: Scope) -> Op[int]:
-    """Delete memories by id, those in the scope only. One round trip; the number of deleted ones."""
-    tags = scope.tags()
-    replies = yield [FORGET.call([store.keys.memory(one)], store.storage, *tags) for one in ids]
-    return sum(int(ok(reply)) for reply in replies)
-
-
 def _readable(
     store: Store, search: Callable[[int], Command], count: int, scope: Scope
 ) -> Op[list[MemoryRecord]]:
-    """The first so many rows of a search that are memories of the scope: others take no place of theirs.
+    """Return the first so many memories of a scope that a search finds; undecodable rows do not count.
 
-    The index splits at commas, and trims, what other programs wrote, and so may find them in another scope.
+    Nor do rows of another scope: the index splits at commas, and trims, what other programs wrote, and so
+    may find them.
     """
     asked = count
     for _ in range(_MAX_REPEATS):
-        found = yield from alive(search(asked))
-        readable = [record for record in records(found, store.keys.memory_prefix) if record in scope]
+        found = yield from alive(store, search(asked))
+        readable = _decoded(store, found, scope)
         lost = len(found) - len(readable)
         if not lost or len(readable) >= count or len(found) < asked:
             break
@@ -175,62 +173,61 @@ def _readable(
     return readable[:count]
 
 
-def alive(search: Command) -> Op[list[Row]]:
-    """Search until every row is a document that still lives.
+def alive(store: Store, search: Command) -> Op[list[Row]]:
+    """Search until no row is of an expired document: expired documents still fill top-k slots.
 
-    The index names an expired document until it is touched, and it takes the place of one that lives.
+    The index names them until they are touched.
 
     Raises:
-        IndexFillingError: The index does not hold every document yet.
+        IndexBackfillingError: The index does not hold every document yet.
     """
-    being_filled, reply = yield [reads("EXISTS", filling(str(search.args[1]))), search]
-    if ok(being_filled):
-        raise IndexFillingError("The search index does not hold every memory yet.")
-    found = rows(ok(reply))
+    incomplete, reply = yield [store.is_backfilling, search]
+    if ok(incomplete):
+        raise IndexBackfillingError("The search index does not hold every memory yet.")
+    found = _rows(ok(reply))
     for _ in range(_MAX_REPEATS):
         expired = [key for key, fields in found if fields is None]
         if not expired:
             break
         *_, reply = yield [*(reads("EXISTS", key) for key in expired), search]
-        found = rows(ok(reply))
+        found = _rows(ok(reply))
     return found
 
 
-def rows(reply: Any) -> list[Row]:
-    """The rows of an `FT.SEARCH`, from either protocol; the fields of an expired document are `None`."""
+def _rows(reply: Any) -> list[Row]:
+    """Return the rows of an `FT.SEARCH`, of either protocol; the fields of an expired document are `None`."""
     if isinstance(reply, dict):
         return [(row[b"id"], _fields(row.get(b"extra_attributes"))) for row in reply[b"results"]]
     return [(reply[at], _fields(reply[at + 1])) for at in range(1, len(reply), 2)]
 
 
 def row_keys(reply: Any) -> list[bytes]:
-    """The keys in the answer of an `FT.SEARCH … NOCONTENT`."""
+    """Return the keys in the reply to an `FT.SEARCH … NOCONTENT`."""
     if isinstance(reply, dict):
         return [row[b"id"] for row in reply[b"results"]]
     return list(reply[1:])
 
 
 def _fields(reply: Any) -> dict[bytes, bytes] | None:
-    return None if reply is None else dict(pairs(reply))
+    if reply is None or isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
-def memory_id(key: bytes, prefix: str) -> str:
-    """The id in a memory's key."""
-    return text(key)[len(prefix) :]
-
-
-def records(found: list[Row], prefix: str) -> Iterator[MemoryRecord]:
-    """The memories in rows of a search; rows that hold none are reported, and left out."""
+def _decoded(store: Store, found: list[Row], scope: Scope) -> list[MemoryRecord]:
+    """Return the memories of a scope in rows of a search; rows that hold no memory are reported."""
+    memories: list[MemoryRecord] = []
+    prefix = store.keys.memory_prefix
     for key, fields in found:
         if fields is None:
             continue
-        distance = fields.get(b"distance")
+        # Rounding takes the distance of equal vectors a little below zero at times.
+        distance = max(float(fields[b"distance"]), 0.0) if b"distance" in fields else None
         try:
-            yield decode(
-                memory_id(key, prefix),
-                fields,
-                # Rounding takes the distance of equal vectors a little below zero at times.
-                distance=None if distance is None else max(float(distance), 0.0),
-            )
+            record = decode(id_of(key, prefix), fields, distance=distance)
         except UnreadableDocument as error:
             report_unreadable(key, error)
+        else:
+            if record in scope:
+                memories.append(record)
+    return memories

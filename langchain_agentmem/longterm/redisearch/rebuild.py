@@ -1,4 +1,4 @@
-"""Making the index anew over memories that are there, other programs' among them."""
+"""Recreate the index over memories that are there, other programs' among them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from langchain_agentmem.core.operations import Command, Op, ok
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES, decode, raw_scope
+from langchain_agentmem.longterm.redisearch.document import (
+    REDIS_TYPES,
+    decode,
+    fields_of,
+    id_of,
+    raw_scope,
+)
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
-from langchain_agentmem.longterm.redisearch.queries import Store, fields_of, memory_id, read
+from langchain_agentmem.longterm.redisearch.queries import Store, read
 from langchain_agentmem.longterm.types import UnreadableDocument, report_unreadable
 
 _RETAG = load(__package__, "retag")
@@ -40,7 +46,12 @@ class RebuiltIndex:
 
 
 def rebuild(store: Store, index: MemoryIndex, dimensions: int) -> Op[RebuiltIndex]:
-    """Make the index anew. Two round trips or three a thousand keys of the database, and a few more.
+    """Recreate the index. Two or three round trips per 1,000 keys of the database, and a few more.
+
+    Args:
+        store: Where the memories are.
+        index: Their index.
+        dimensions: The length of its vectors.
 
     Raises:
         IndexMismatchError: The index is over other documents; nothing was changed.
@@ -53,7 +64,7 @@ def rebuild(store: Store, index: MemoryIndex, dimensions: int) -> Op[RebuiltInde
 
 
 def _rewrite(store: Store) -> Op[tuple[int, int]]:
-    """Have every scope value stand as the index wants it; how many are no memories, how many were changed."""
+    """Rewrite scope values as the index wants them; return how many are no memories, and were rewritten."""
     unreadable = rewritten = 0
 
     def visit(keys: list[bytes]) -> Op[bool]:
@@ -70,7 +81,7 @@ def _rewrite(store: Store) -> Op[tuple[int, int]]:
                     calls.append(_retag(store, key, changed, exact))
                     fields = {**fields, **{name.encode(): tag.encode() for name, (_, tag) in changed.items()}}
                     fields[b"exact"] = orjson.dumps(exact)
-                decode(memory_id(key, store.keys.memory_prefix), fields)
+                decode(id_of(key, store.keys.memory_prefix), fields)
             except (UnreadableDocument, StoreError) as error:
                 unreadable += 1
                 report_unreadable(key, error)

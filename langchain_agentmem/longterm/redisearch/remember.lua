@@ -1,17 +1,17 @@
 -- remember: store a memory, unless its scope holds nearly the same one already. One atomic step.
 --
 --   KEYS[1]    where the memory goes if it is new
---   KEYS[2]    there while the index is being filled; only if ARGV[6] is not ''
+--   KEYS[2]    there while the index is being backfilled; only if ARGV[6] is not ''
 --   ARGV[1]    'json' or 'hash'
 --   ARGV[2…4]  tags of its user, namespace and kind
---   ARGV[5]    time to live in seconds; '' for none
+--   ARGV[5]    TTL in seconds; '' for none
 --   ARGV[6]    search index; '' stores without looking
 --   ARGV[7]    search condition: the scope
 --   ARGV[8]    the embedding, as bytes
 --   ARGV[9]    up to this distance a memory is the same
 --   ARGV[10]   how long the search may take, in milliseconds
---   ARGV[11…]  the document but for created_ts: JSON text, or field, value, field, value …
---   result     {1, key of the known memory, its distance}
+--   ARGV[11…]  the document except created_ts: JSON text, or field, value, field, value …
+--   result     {1, key of the memory it is a duplicate of, its distance}
 --              {0, KEYS[1], distance of the nearest memory or ''}
 --
 -- The only keys it touches besides those are those the search finds. A server that allows no search
@@ -20,8 +20,8 @@
 local key, storage, ttl = KEYS[1], ARGV[1], ARGV[5]
 local tags = {unpack(ARGV, 2, 4)}
 
--- Take the nearest memory that is alive as known, if it is near enough and can be read. The index names
--- expired ones too, until they are touched.
+-- Take the new memory for a duplicate of the nearest one that is alive, if that is near enough and can be
+-- read. Expired ones still fill top-k slots, until they are touched.
 local function look()
   local k = 1
   for _ = 1, 12 do
@@ -32,7 +32,7 @@ local function look()
       local name, distance = found[i], found[i + 1][2]
       if redis.call('EXISTS', name) == 1 then
         if tonumber(distance) > tonumber(ARGV[9]) then return nil, distance end
-        if hit(name, storage, ttl, tags) then return name, distance end
+        if seen(name, storage, ttl, tags) then return name, distance end
       end
     end
     if #found < 2 * k then return nil, '' end
@@ -44,11 +44,11 @@ end
 local distance = ''
 if ARGV[6] ~= '' then
   if redis.call('EXISTS', KEYS[2]) == 1 then
-    return redis.error_reply('FILLING the search index does not hold every memory yet')
+    return redis.error_reply('BACKFILLING the search index does not hold every memory yet')
   end
-  local known
-  known, distance = look()
-  if known then return {1, known, distance} end
+  local original
+  original, distance = look()
+  if original then return {1, original, distance} end
 end
 
 local replaces = redis.call('EXISTS', key) == 1

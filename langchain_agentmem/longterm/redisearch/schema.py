@@ -1,7 +1,7 @@
-"""The search index: what it has to look like, and whether the one on the server does.
+"""The schema of the search index: what it has to be, and whether that of the server's index is.
 
 redisvl holds the schema and writes its arguments; what `FT.INFO` answers is reduced to the same few
-words a field (`VECTOR HNSW FLOAT32 COSINE DIM 384`), so that the two can be compared and shown.
+words per field (`VECTOR HNSW FLOAT32 COSINE DIM 384`), so that the two can be compared and shown.
 """
 
 from __future__ import annotations
@@ -10,17 +10,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core.operations import Argument, Command, pairs, text
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.redisearch.vectors import VectorType
-from langchain_agentmem.longterm.types import Storage
+from langchain_agentmem.longterm.search_index import differences
+from langchain_agentmem.longterm.types import Algorithm, Storage, VectorType
 
 if TYPE_CHECKING:
     from redisvl.schema import IndexSchema
-
-Algorithm: TypeAlias = Literal["hnsw", "flat"]
 
 # What a search looks at besides the k nearest; with the server's default of 10 the nearest of many
 # thousand is sometimes missed. Costs a tenth of a millisecond.
@@ -32,12 +30,12 @@ _SHOWN_FLAGS = ("CASESENSITIVE", "SORTABLE", "NOINDEX")
 _ALGORITHM = re.compile(r"\bVECTOR (?:FLAT|HNSW)\b")
 _PLACE = ("storage", "prefix")  # which documents an index is over
 _REBUILD = (
-    "Its documents fit: rebuild_index() of the long-term memory, or agentmem doctor --rebuild-index, makes "
-    "the index anew and leaves them where they are. Or use another index_name together with another "
+    "Its documents fit: rebuild_index() of the long-term memory, or agentmem doctor --rebuild-index, "
+    "recreates the index and leaves them where they are. Or use another index_name together with another "
     "memory_prefix."
 )
 _OTHERWISE = (
-    "Use the settings (storage, memory_prefix, vector_type) and the model it was made with, or another "
+    "Use the settings (storage, memory_prefix, vector_type) and the model it was created with, or another "
     "index_name together with another memory_prefix, or remove it with drop_index()."
 )
 
@@ -52,8 +50,8 @@ class IndexSettings:
     algorithm: Algorithm
     vector_type: VectorType
 
-    def schema(self, dimensions: int) -> IndexSchema:
-        """The schema, with redisvl."""
+    def redisvl_schema(self, dimensions: int) -> IndexSchema:
+        """Return the schema as redisvl holds it."""
         from redisvl.schema import IndexSchema
 
         tags = [
@@ -90,8 +88,8 @@ class IndexSettings:
         )
 
     def create(self, dimensions: int) -> Command:
-        """The command that creates the index."""
-        schema = self.schema(dimensions)
+        """Return the command that creates the index."""
+        schema = self.redisvl_schema(dimensions)
         fields: list[Argument] = [
             part.value if isinstance(part, Enum) else part
             for field in schema.redis_fields
@@ -105,8 +103,8 @@ class IndexSettings:
             )
         )
 
-    def shape(self, dimensions: int | None) -> dict[str, str]:
-        """What the index has to look like, a line a part."""
+    def schema(self, dimensions: int | None) -> dict[str, str]:
+        """Return the schema the index has to have, in a line per part."""
         kinds = {
             "text": "TEXT",
             **dict.fromkeys(("user", "namespace", "kind", "source_thread"), "TAG CASESENSITIVE"),
@@ -121,9 +119,18 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What `FT.INFO` says about an index."""
+    """What `FT.INFO` says about an index.
 
-    shape: dict[str, str]
+    Attributes:
+        schema: Its storage, prefix, stop words and fields, in a line each.
+        dimensions: The length of its vectors; `None` if it has none.
+        documents: How many documents it holds.
+        failures: How many it could not take.
+        indexing: Whether it is still being backfilled.
+        memory_mb: How much memory it takes, in megabytes.
+    """
+
+    schema: dict[str, str]
     dimensions: int | None
     documents: int
     failures: int
@@ -135,7 +142,7 @@ class IndexState:
         """Read the answer of `FT.INFO`, from either protocol."""
         info = {text(name): value for name, value in pairs(reply)}
         definition = {text(name): value for name, value in pairs(info["index_definition"])}
-        shape = {
+        schema = {
             "storage": text(definition["key_type"]),
             "prefix": ", ".join(text(prefix) for prefix in definition["prefixes"]),
             "stop words": _stop_words(info),
@@ -143,11 +150,11 @@ class IndexState:
         dimensions = None
         for attribute in info["attributes"]:
             members, flags = _attribute(attribute)
-            shape[members["attribute"]] = _described(members, flags)
+            schema[members["attribute"]] = _described(members, flags)
             if members["type"] == "VECTOR" and members["attribute"] == "embedding":
                 dimensions = int(members["dim"])
         return cls(
-            shape=shape,
+            schema=schema,
             dimensions=dimensions,
             documents=int(info.get("num_docs", 0)),
             failures=int(info.get("hash_indexing_failures", 0)),
@@ -161,7 +168,11 @@ class IndexState:
         Raises:
             IndexMismatchError: Says what differs, how it is and how it was wanted, and what to do.
         """
-        self._compare(settings, settings.shape(dimensions), dimensions is not None)
+        _refuse(self.mismatch(settings, dimensions))
+
+    def mismatch(self, settings: IndexSettings, dimensions: int | None) -> str | None:
+        """Return what `check` would say; `None` if the index is as wanted."""
+        return self._differing(settings, settings.schema(dimensions), dimensions is not None)
 
     def check_place(self, settings: IndexSettings) -> None:
         """Compare only which documents the index is over.
@@ -169,35 +180,36 @@ class IndexState:
         Raises:
             IndexMismatchError: They are other ones.
         """
-        wanted = settings.shape(None)
-        self._compare(settings, {part: wanted[part] for part in _PLACE}, False)
+        wanted = settings.schema(None)
+        _refuse(self._differing(settings, {part: wanted[part] for part in _PLACE}, False))
 
-    def _compare(self, settings: IndexSettings, wanted: dict[str, str], sized: bool) -> None:
-        found = dict(self.shape)
+    def _differing(self, settings: IndexSettings, wanted: dict[str, str], sized: bool) -> str | None:
+        found = dict(self.schema)
         if not sized:
             found["embedding"] = found.get("embedding", "").partition(" DIM ")[0]
-        differing = {
-            part: f"  {part}: is {found.get(part) or 'missing'}, wanted {line}"
-            for part, line in wanted.items()
-            if _but_for_the_algorithm(found.get(part, "")) != _but_for_the_algorithm(line)
-        }
+        # Either algorithm answers the same searches; which one is chosen when an index is created.
+        if _without_algorithm(found.get("embedding", "")) == _without_algorithm(wanted.get("embedding", "")):
+            found["embedding"] = wanted.get("embedding", "")
+        differing = differences(found, wanted)
         if not differing:
-            return
+            return None
         fits = not differing.keys() & {*_PLACE, "embedding"}
-        raise IndexMismatchError(
-            "\n".join(
-                [
-                    f"The search index {settings.name!r} has another shape than these settings and "
-                    "embeddings ask for:",
-                    *differing.values(),
-                    _REBUILD if fits else _OTHERWISE,
-                ]
-            )
+        return "\n".join(
+            [
+                f"The search index {settings.name!r} has another schema than these settings and "
+                "embeddings ask for:",
+                *differing.values(),
+                _REBUILD if fits else _OTHERWISE,
+            ]
         )
 
 
-def _but_for_the_algorithm(line: str) -> str:
-    """Either algorithm answers the same searches; which one is chosen when an index is made."""
+def _refuse(mismatch: str | None) -> None:
+    if mismatch is not None:
+        raise IndexMismatchError(mismatch)
+
+
+def _without_algorithm(line: str) -> str:
     return _ALGORITHM.sub("VECTOR", line)
 
 
@@ -208,7 +220,7 @@ def _stop_words(info: dict[str, Any]) -> str:
 
 
 def _attribute(reply: Any) -> tuple[dict[str, str], set[str]]:
-    """A field's members and flags; RESP2 has the flags bare between the members."""
+    """Return a field's members and flags; RESP2 has the flags bare between the members."""
     if isinstance(reply, dict):
         members = {text(name): value for name, value in reply.items()}
         flags = {text(flag) for flag in members.pop("flags", [])}

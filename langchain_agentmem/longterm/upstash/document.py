@@ -3,7 +3,7 @@
 The data model is the one of Upstash's own "Agent Memory with Redis Search": the key is
 `memory:<userId>:<id>`, the JSON document `{"text", "userId", "kind", "createdAt"}` with `createdAt` in
 epoch milliseconds. What else a memory carries stands in further members, only if there is something:
-`sourceThread`, `metadata` (JSON text, as in `documents`) and `hitCount`.
+`sourceThread`, `metadata` (JSON text) and `hitCount`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ID_DIGITS = 32
 
 
 def normalized(memory: str) -> str:
-    """A text without what makes no difference to its meaning.
+    """Return a text without what makes no difference to its meaning.
 
     Upper and lower case, accents written apart, runs of white space, and full stops at the end. Not
     more: 10⁵ is another number than 105.
@@ -34,19 +34,14 @@ def normalized(memory: str) -> str:
     return collapsed.rstrip(". ") or collapsed
 
 
-def memory_key(prefix: str, draft: Draft) -> str:
-    """Where a memory goes: the same text of the same user and kind always goes to the same key."""
+def memory_id(draft: Draft) -> str:
+    """Return the id of a memory: the same text of the same user and kind always has the same."""
     what = orjson.dumps([draft.user, draft.kind, normalized(draft.text)])
-    return f"{user_prefix(prefix, draft.user)}{hashlib.sha256(what).hexdigest()[:_ID_DIGITS]}"
-
-
-def user_prefix(prefix: str, user: str) -> str:
-    """What a user's keys begin with; those of a user with a longer name may begin with it too."""
-    return f"{prefix}{user}:"
+    return f"{draft.user}:{hashlib.sha256(what).hexdigest()[:_ID_DIGITS]}"
 
 
 def encode(draft: Draft, created_ts: float) -> bytes:
-    """The document. Its time is the writer's, as the data model's other writers have it."""
+    """Return the document. Its time is the writer's, as the data model's other writers have it."""
     document: dict[str, Any] = {
         "text": draft.text,
         "userId": draft.user,
@@ -63,7 +58,13 @@ def encode(draft: Draft, created_ts: float) -> bytes:
 def decode(
     memory_id: str, document: Any, *, score: float | None = None, ttl_seconds: int | None = None
 ) -> MemoryRecord:
-    """The memory in a document, this package's or any other's.
+    """Return the memory in a document, this package's or any other's.
+
+    Args:
+        memory_id: The id in its key.
+        document: The parsed JSON.
+        score: What a search scored it.
+        ttl_seconds: The TTL it has left.
 
     Raises:
         UnreadableDocument: A member is missing, or is not what it has to be.
@@ -72,10 +73,10 @@ def decode(
         raise UnreadableDocument("it is no JSON object")
     if not memory_id.startswith(f"{_string(document, 'userId')}:"):
         raise UnreadableDocument("its key does not name its userId")  # nor could it be forgotten
-    created, hits = document.get("createdAt"), document.get("hitCount", 0)
+    created, seen = document.get("createdAt"), document.get("hitCount", 0)
     if isinstance(created, bool) or not isinstance(created, int | float):
         raise UnreadableDocument("its 'createdAt' is no number")
-    if isinstance(hits, bool) or not isinstance(hits, int):
+    if isinstance(seen, bool) or not isinstance(seen, int):
         raise UnreadableDocument("its 'hitCount' is no whole number")
     return MemoryRecord(
         id=memory_id,
@@ -85,7 +86,7 @@ def decode(
         kind=_string(document, "kind"),
         source_thread=_string({"sourceThread": "", **document}, "sourceThread"),
         created_ts=created / 1000,
-        hit_count=hits,
+        hit_count=seen,
         metadata=_metadata(document.get("metadata", {})),
         score=score,
         ttl_seconds=ttl_seconds,
@@ -110,7 +111,7 @@ def _metadata(stored: Any) -> dict[str, Any]:
 
 
 def document_of(reply: Any) -> Any:
-    """What the answer to `JSON.GET key $` holds.
+    """Return the document in the reply to `JSON.GET key $`.
 
     Raises:
         UnreadableDocument: It is no JSON.
@@ -123,7 +124,7 @@ def document_of(reply: Any) -> Any:
 
 
 def records(rows: list[Any], prefix: str, *, less: float = 0.0) -> Iterator[MemoryRecord]:
-    """The memories in the rows of a query; rows that hold none are reported, and left out.
+    """Yield the memories in the rows of a query; rows that hold none are reported, and left out.
 
     Args:
         rows: `[key, score, [["$", document]]]` each.

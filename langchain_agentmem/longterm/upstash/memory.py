@@ -1,19 +1,20 @@
-"""`UpstashLongTermMemory`: what is known about users, on Upstash Redis, found by its words."""
+"""`UpstashLongTermMemory`: memories of users on Upstash Redis, found by their words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from types import EllipsisType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.drafts import TTL_BY_KIND
-from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, Filter
+from langchain_agentmem.longterm.config import TTL_BY_KIND, UpstashLongTermMemoryConfig
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.types import (
+    Draft,
+    Filter,
     MemoryRecord,
     Mode,
     RememberResult,
@@ -24,7 +25,10 @@ from langchain_agentmem.longterm.types import (
 from langchain_agentmem.longterm.upstash import dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
-from langchain_agentmem.transport.connections import Transport
+from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
+
+if TYPE_CHECKING:
+    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 
 class UpstashLongTermMemory(BaseLongTermMemory):
@@ -32,11 +36,11 @@ class UpstashLongTermMemory(BaseLongTermMemory):
 
     The data model is the one of Upstash's own "Agent Memory with Redis Search", so that memories of an
     app that was built on it are found. A user or kind matches itself alone, byte for byte. There are no
-    vectors, and no namespaces but `default`. The constructor does no I/O; the index is made by the
+    vectors, and no namespaces except `default`. The constructor does no I/O; the index is created by the
     first operation that finds it missing.
 
     Upstash indexes a moment after a write: until then a memory is not recalled, and only the same text
-    is known. What counts as the same text: upper and lower case, white space, accents written apart and
+    counts as a duplicate. What is the same text: upper and lower case, white space, accents written apart and
     full stops at the end make no difference.
 
     Args:
@@ -47,12 +51,12 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         transport: What another object of this package already connects with.
         index_name: The search index.
         key_prefix: What stands before the user and the id in a key.
-        dedup_score: Above this relevance a memory of the same user and kind is known already. 8 is the
+        dedup_score: Above this relevance a memory of the same user and kind is a duplicate. 8 is the
             tutorial's choice, for small stores. Scores have no upper end and grow with what is stored:
             among thousands of memories, one rare word in common scores more. So set it by your own
-            scores, or to `None`: then only the same text is known.
+            scores, or to `None`: then only the same text is a duplicate.
         recency_per_day: What a day of age takes off a score; 0 ranks by relevance alone.
-        ttl_by_kind: How many seconds memories of a kind live; `None`, or no entry, is for ever.
+        ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -66,6 +70,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     supports_chosen_ids = False
     modes = ("text",)
     embeddings = None
+    index: UpstashIndex
 
     _on_redis = "LongTermMemory"
 
@@ -77,27 +82,31 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         client: Any = None,
         async_client: Any = None,
         transport: Transport | None = None,
-        index_name: str = "memories",
-        key_prefix: str = "memory:",
-        dedup_score: float | None = 8.0,
-        recency_per_day: float = 0.01,
+        index_name: str = UpstashLongTermMemoryConfig.index_name,
+        key_prefix: str = UpstashLongTermMemoryConfig.key_prefix,
+        dedup_score: float | None = UpstashLongTermMemoryConfig.dedup_score,
+        recency_per_day: float = UpstashLongTermMemoryConfig.recency_per_day,
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
-        max_text_bytes: int = 32768,
-        socket_timeout_seconds: float = 5.0,
+        max_text_bytes: int = UpstashLongTermMemoryConfig.max_text_bytes,
+        socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(max_text_bytes, ttl_by_kind)
-        recency = _points("recency_per_day", recency_per_day)
-        self.store = queries.UpstashStore(
-            index=UpstashIndex(
-                checks.validate_id("index_name", index_name),
-                checks.validate_id("key_prefix", key_prefix),
-                sorts=recency > 0,
-            ),
-            dedup_score=None if dedup_score is None else _points("dedup_score", dedup_score),
-            recency_per_day=recency,
+        self.config = UpstashLongTermMemoryConfig(
+            index_name=index_name,
+            key_prefix=key_prefix,
+            dedup_score=dedup_score,
+            recency_per_day=recency_per_day,
+            ttl_by_kind=ttl_by_kind,
+            max_text_bytes=max_text_bytes,
         )
+        super().__init__(self.config)
+        self.store = queries.UpstashStore(
+            index=UpstashIndex(index_name, key_prefix, sorts=self.config.recency_per_day > 0),
+            dedup_score=self.config.dedup_score,
+            recency_per_day=self.config.recency_per_day,
+        )
+        self.index = self.store.index
         self._connect_rest(transport, url, client, async_client, socket_timeout_seconds, token)
-        self.store.index.share(self.transport.known)
+        self.index.share(self.transport.known)
 
     def wait_indexing(self) -> bool:
         """Wait until everything written so far is found; for tests, not after each write. One round trip.
@@ -105,11 +114,11 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         Returns:
             Whether there is an index.
         """
-        return self.transport.run(self.store.index.wait())
+        return self.transport.run(self.index.wait())
 
     async def await_indexing(self) -> bool:
         """Async version of `wait_indexing`."""
-        return await self.transport.arun(self.store.index.wait())
+        return await self.transport.arun(self.index.wait())
 
     def check_supported(self, *, namespace: str | None = None, **arguments: object) -> None:
         """Refuse a namespace other than `default`, vectors, and ids.
@@ -140,6 +149,11 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate."""
         return dedup.remember(self.store, batch.drafts)
+
+    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+        """Store memories, each unless it is a duplicate, which counts one more hit. One round trip."""
+        results = yield from dedup.remember(self.store, drafts)
+        return sum(not result.deduped for result in results)
 
     def search(
         self,
@@ -216,37 +230,31 @@ class UpstashLongTermMemory(BaseLongTermMemory):
 
         Memories that are there already are found as soon as the server has indexed them: see `wait_indexing`.
         """
-        return self.store.index.ensure()
+        return self.index.ensure()
 
-    def info_op(self) -> Op[dict[str, Any]]:
-        """Return the operation of `index_info`."""
-        return self.store.index.info()
+    def rebuild_op(self) -> Op[RebuiltIndex]:
+        """Refuse it.
 
-    def drop_op(self, delete_documents: bool) -> Op[None]:
-        """Return the operation of `drop_index`."""
-        yield from self.store.index.drop()
-        if delete_documents:
-            yield from queries.clear(self.store, None, None)
+        Raises:
+            InvalidInputError: In any case.
+        """
+        raise InvalidInputError(
+            "An index is rebuilt on Redis only; on Upstash, drop_index() and create_index() do it."
+        )
 
     def _scope(self, user: str, namespace: str | None, kind: str | None) -> Scope:
         self.check_supported(namespace=namespace)
         return Scope.of_user(user, None, kind)
 
 
-def _points(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
-        raise InvalidInputError(f"{name} must be a number of at least 0, not {value!r}.")
-    return float(value)
-
-
 def _at_most(name: str, value: Any, most: int) -> int:
     if checks.positive(name, value) > most:
-        raise InvalidInputError(f"{name} is {value}; Upstash's search brings {most} at most.")
+        raise InvalidInputError(f"{name} is {value}; Upstash's search returns {most} at most.")
     return int(value)
 
 
 def _id(memory_id: Any) -> str:
-    """An id: a user, which may be as long as a name may be, and what follows."""
+    """Return an id: a user, which may be as long as a name may be, and what follows."""
     if not checks.utf8("id", memory_id):
         raise InvalidInputError("id is empty; ids are what remember() returns.")
     return str(memory_id)

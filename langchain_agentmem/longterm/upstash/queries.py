@@ -1,4 +1,4 @@
-"""Long-term memory's reads and deletions on Upstash, as commands and the reading of answers. No I/O."""
+"""Long-term memory's reads and deletions on Upstash, as commands and the reading of replies. No I/O."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, reads, text
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
 from langchain_agentmem.longterm.types import MemoryRecord, Scope, Search, UnreadableDocument
-from langchain_agentmem.longterm.upstash.document import (
-    decode,
-    document_of,
-    records,
-    user_prefix,
-)
+from langchain_agentmem.longterm.upstash.document import decode, document_of, records
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 
 PAGE = 1000  # what a query returns at most
@@ -33,7 +30,7 @@ class UpstashStore:
 
     Attributes:
         index: Their search index.
-        dedup_score: Above this score a memory is known already; `None` if only by its text.
+        dedup_score: Above this score a memory may be a duplicate; `None` if only the same text is one.
         recency_per_day: What a day of age costs a memory's score.
     """
 
@@ -42,17 +39,27 @@ class UpstashStore:
     recency_per_day: float
 
     @property
+    def keys(self) -> Keys:
+        """Return the key names."""
+        return Keys(memory_prefix=self.index.prefix)
+
+    @property
     def prefix(self) -> str:
-        """What stands before the id in a key."""
+        """Return what stands before the id in a key."""
         return self.index.prefix
 
     def query(self, condition: str, *arguments: Argument) -> Command:
-        """A search."""
+        """Return a search."""
         return asks("SEARCH.QUERY", self.index.name, condition, *arguments)
 
 
 def condition(scope: Scope, query: str | None = None, narrowed: dict[str, Any] | None = None) -> str:
-    """The filter of a search inside a user's memories. Every value is a JSON string, never parsed.
+    """Return the filter of a search inside a user's memories. Every value is a JSON string, never parsed.
+
+    Args:
+        scope: Whose memories, of which kind; Upstash has no namespaces.
+        query: The text they have to match; `None` for any.
+        narrowed: What narrows the search further, in Upstash's filter language.
 
     Raises:
         TypeError, ValueError: The narrowing filter is no JSON.
@@ -68,10 +75,15 @@ def condition(scope: Scope, query: str | None = None, narrowed: dict[str, Any] |
 
 
 def recall(store: UpstashStore, search: Search, query: str) -> Op[list[MemoryRecord]]:
-    """The memories of a scope that match best, best first. One round trip.
+    """Return the memories of a scope that match best, best first. One round trip.
 
     The score is the relevance less what the age costs: the server adds what the creation time is worth,
     and what the present is worth is taken off here.
+
+    Args:
+        store: Where they are.
+        search: What to recall.
+        query: The text to match.
     """
     per_ms = store.recency_per_day / _DAY_MS
     recency: tuple[Argument, ...] = ()
@@ -85,19 +97,17 @@ def recall(store: UpstashStore, search: Search, query: str) -> Op[list[MemoryRec
 
 
 def recent(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
-    """The newest memories of a scope, newest first, with what they have left to live.
+    """Return the newest memories of a scope, newest first, with the TTL they have left.
 
-    Two round trips, and one more a thousand memories.
+    Two round trips, and one more per 1,000 memories.
+
+    Args:
+        store: Where they are.
+        scope: Whose, of which kind.
+        limit: How many at most.
     """
     listed = yield from _newest(store, scope, limit)
-    if not listed:
-        return []
-    lives = yield [reads("TTL", store.prefix + record.id) for record in listed]
-    return [
-        replace(record, ttl_seconds=_life(life))
-        for record, life in zip(listed, map(ok, lives), strict=True)
-        if life != -2  # gone meanwhile
-    ]
+    return (yield from with_ttl(listed, [store.keys.upstash_memory(record.id) for record in listed]))
 
 
 def _newest(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
@@ -124,7 +134,7 @@ def _pages(store: UpstashStore, scope: Scope, limit: int, *order: Argument) -> O
 
 
 def _rows(store: UpstashStore, query: Command) -> Op[list[Any]]:
-    """What a query finds; nothing if there is no index, which is then made for the next time."""
+    """Return what a query finds; nothing if there is no index, which is then created for the next time."""
     (reply,) = yield [query]
     if isinstance(reply, Exception):
         yield from store.index.explain(reply)
@@ -135,36 +145,48 @@ def _rows(store: UpstashStore, query: Command) -> Op[list[Any]]:
 
 
 def get(store: UpstashStore, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
-    """A memory by its id, if it is there and the user's. One round trip.
+    """Return a memory by its id, if it is there and the user's. One round trip.
+
+    Args:
+        store: Where it is.
+        memory_id: Its id.
+        user: Whose it has to be; `None` for anybody's.
 
     Raises:
         StoreError: The document is no memory.
         WrongKeyTypeError: The key holds something else.
     """
-    key = store.prefix + memory_id
-    document, life = yield [reads("JSON.GET", key, "$"), reads("TTL", key)]
-    if ok(document) is None or ok(life) == -2:
+    key = store.keys.upstash_memory(memory_id)
+    document, ttl = yield [reads("JSON.GET", key, "$"), reads("TTL", key)]
+    if ok(document) is None or ok(ttl) == GONE:
         return None
     try:
-        record = decode(memory_id, document_of(document), ttl_seconds=_life(life))
+        record = decode(memory_id, document_of(document), ttl_seconds=ttl_left(ttl))
     except UnreadableDocument as error:
         raise StoreError(f"The document at {key!r} is no memory: {error}.") from error
     return record if user in (None, record.user) else None
 
 
-def _life(ttl: int) -> int | None:
-    return ttl if ttl >= 0 else None
-
-
 def delete(store: UpstashStore, memory_id: str, user: str | None) -> Op[bool]:
-    """Delete a memory by its id, if it is the user's. One round trip; whether it was there."""
-    return int((yield from call(_FORGET.call([store.prefix + memory_id], user or "", "")))) == 1
+    """Delete a memory by its id; return whether it was there. One round trip.
+
+    Args:
+        store: Where it is.
+        memory_id: Its id.
+        user: Whose it has to be; `None` for anybody's.
+    """
+    return int((yield from call(_FORGET.call([store.keys.upstash_memory(memory_id)], user or "", "")))) == 1
 
 
 def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed]:
     """Delete memories, indexed or not; return how many.
 
-    A round trip a page of about 1,000 keys of the whole database, and one if there is something on it.
+    One round trip per page of about 1,000 keys of the whole database, and one if there is something on it.
+
+    Args:
+        store: Where they are.
+        user: Whose; `None` for everybody's.
+        kind: Of which kind; `None` for all.
     """
     removed = Removed()
 
@@ -173,7 +195,7 @@ def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed
         return False
 
     # Of whatever type: servers name the type of a JSON document differently.
-    yield from scan(store.prefix if user is None else user_prefix(store.prefix, user), None, delete_page)
+    yield from scan(store.prefix if user is None else store.keys.upstash_memories(user), None, delete_page)
     return removed
 
 
@@ -184,6 +206,6 @@ def ids(store: UpstashStore, user: str | None) -> Op[list[str]]:
 
     One round trip per page of about 1,000 keys of the whole database.
     """
-    prefix = store.prefix if user is None else user_prefix(store.prefix, user)
+    prefix = store.prefix if user is None else store.keys.upstash_memories(user)
     found = yield from keys_under(prefix, None)
     return [text(key)[len(store.prefix) :] for key in found]

@@ -1,12 +1,12 @@
--- remember: store a memory, unless its user and kind know it already. One atomic step.
+-- remember: store a memory, unless its user has the same one of this kind already. One atomic step.
 --
 --   KEYS[1]  where the memory goes if it is new; its name comes of the text
---   ARGV[1]  time to live in seconds; '' for none
+--   ARGV[1]  TTL in seconds; '' for none
 --   ARGV[2]  the document: JSON text
 --   ARGV[3]  search index
 --   ARGV[4]  search filter: the text, its user and its kind
 --   ARGV[5]  above this score a memory may be the same; '' for none
---   result   {1, key of the known memory, 1 if there is no index else 0}
+--   result   {1, key of the memory it is a duplicate of, 1 if there is no index else 0}
 --            {0, KEYS[1], 1 if there is no index else 0}
 --
 -- The only other key it touches is the one the search finds. A server that allows no search in a script

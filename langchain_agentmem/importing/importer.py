@@ -1,0 +1,75 @@
+"""An import: the same lines are stored once, however often, and whatever ends a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TypeAlias
+
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
+from langchain_agentmem.importing.lines import ImportOptions, Line, MemoryLine, RawLine, parse
+from langchain_agentmem.importing.memories import ImportedMemories
+from langchain_agentmem.importing.report import ImportReport, RefusedLine
+from langchain_agentmem.importing.sessions import ImportedSessions
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
+from langchain_agentmem.working.working_memory import WorkingMemory
+
+OnBatch: TypeAlias = Callable[[ImportReport], None]
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Importer:
+    """Store lines a batch at a time, in their order; what cannot be stored does not keep the others."""
+
+    def __init__(
+        self,
+        working: WorkingMemory,
+        long_term: BaseLongTermMemory,
+        options: ImportOptions,
+        *,
+        plain: bool = False,
+    ) -> None:
+        self._report, self._plain = ImportReport(), plain
+        self._sessions = ImportedSessions(working, options, self._report)
+        self._memories = ImportedMemories(long_term, options, self._report)
+
+    def run_op(self, lines: Iterable[RawLine], batch_size: int, on_batch: OnBatch | None) -> Op[ImportReport]:
+        """Store all lines; tell after each batch what became of them so far."""
+        numbered = enumerate(_without_mark(lines), 1)
+        while batch := list(islice(numbered, batch_size)):
+            yield from self._store(batch)
+            self._report.lines += len(batch)
+            if on_batch is not None:
+                on_batch(self._report)
+        self._report.windows = self._sessions.trimmed()
+        return self._report
+
+    def _store(self, batch: list[tuple[int, RawLine]]) -> Op[None]:
+        refused: list[RefusedLine] = []
+        lines: list[tuple[int, Line]] = []
+        for number, raw in batch:
+            try:
+                line = parse(raw, plain=self._plain)
+            except InvalidInputError as error:
+                refused.append(RefusedLine(number, str(error)))
+            else:
+                lines += [] if line is None else [(number, line)]
+        yield from self._sessions.look_op(line for _, line in lines if not isinstance(line, MemoryLine))
+        for number, line in lines:
+            try:
+                if isinstance(line, MemoryLine):
+                    self._memories.take(line)
+                else:
+                    self._sessions.take(line)
+            except (InvalidInputError, WrongKeyTypeError) as error:
+                refused.append(RefusedLine(number, str(error)))
+        self._report.refused += sorted(refused, key=lambda one: one.line)
+        yield from self._sessions.store_op()
+        yield from self._memories.store_op()
+
+
+def _without_mark(lines: Iterable[RawLine]) -> Iterator[RawLine]:
+    """Yield the lines; a byte order mark at the beginning of a file is none of the first."""
+    for at, line in enumerate(lines):
+        yield line.removeprefix(_BYTE_ORDER_MARK) if at == 0 and isinstance(line, bytes) else line

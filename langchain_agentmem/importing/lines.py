@@ -1,0 +1,180 @@
+"""What is imported, a line at a time: a message, a memory, or a session's notes. Pure functions."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langchain_agentmem.core import json
+from langchain_agentmem.core.checks import Ttl, epoch_seconds, ttl, validate_id
+from langchain_agentmem.core.messages import decode_turn, is_unanswered, message_of
+from langchain_agentmem.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+_MEMORY_MEMBERS = {
+    *("text", "user", "namespace", "kind", "thread", "metadata", "ttl_seconds", "id", "document_id"),
+    *("created_ts", "hit_count"),  # of the store that was exported; not taken over
+}
+_NOTES_MEMBERS = {"thread", "user", "agent", "goal", "scratchpad"}
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    """Hold a message of a conversation; `digest` is the same for equal lines only."""
+
+    message: BaseMessage
+    ts: float | None
+    thread: str | None
+    user: str | None
+    digest: bytes
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLine:
+    """Hold a memory; what is `None` is for the import's options to say."""
+
+    text: str
+    user: str | None = None
+    namespace: str | None = None
+    kind: str | None = None
+    thread: str | None = None
+    metadata: dict[str, Any] | None = None
+    ttl_seconds: Ttl = ...
+    id: str | None = None
+    document_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotesLine:
+    """Hold what a session is for, and whose it is."""
+
+    thread: str
+    user: str | None
+    agent: str
+    goal: str
+    scratchpad: str
+
+
+Line: TypeAlias = MessageLine | MemoryLine | NotesLine
+RawLine: TypeAlias = bytes | str | dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """Hold what goes before what a line says; `default_user` only stands in for what it does not say."""
+
+    user: str | None
+    namespace: str | None
+    kind: str | None
+    thread_id: str | None
+    default_user: str
+
+    def owner(self, line: Line) -> str:
+        """Return whose a line is."""
+        return self.user or line.user or self.default_user
+
+
+def parse(line: RawLine, *, plain: bool = False) -> Line | None:
+    """Return what a line holds; `None` if it is blank.
+
+    Args:
+        line: JSON as UTF-8, with or without its end; or what it would decode to: a text or a dict.
+        plain: Whether bytes are a text as it stands, rather than JSON.
+
+    Raises:
+        InvalidInputError: It cannot be imported; says why.
+    """
+    found: object = line
+    if isinstance(line, bytes):
+        text = _text(line)
+        if not text:
+            return None
+        found = text if plain else _json(text)
+    if isinstance(found, str):
+        return MemoryLine(found)
+    if isinstance(found, dict):
+        if "role" in found:
+            return _message(found)
+        if "text" in found:
+            return _memory(found)
+        if "goal" in found:
+            return _notes(found)
+        if "action" in found:
+            raise InvalidInputError("an event: what happened is not imported, only messages and memories")
+    raise InvalidInputError(
+        'neither a message {"role": …, "content": …} nor a text "…" nor a memory {"text": …}'
+    )
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"not UTF-8 (at byte {error.start + 1})") from error
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"no JSON: {error}") from error
+
+
+def _message(found: dict[str, Any]) -> MessageLine:
+    thread, user = _scope(found, "thread"), _scope(found, "user")
+    turn = {name: value for name, value in found.items() if name not in ("thread", "user")}
+    ts = None if turn.get("ts") is None else epoch_seconds("ts", turn["ts"])
+    if "content" not in turn:
+        raise InvalidInputError('the message has no "content"')
+    try:
+        if turn.keys() <= {"role", "content", "ts"} and isinstance(turn["content"], str):
+            message = message_of(turn["role"], turn["content"])
+        else:
+            message = decode_turn(turn)
+        canonical = json.dumps([[name, turn[name]] for name in sorted(turn)])
+    except InvalidInputError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise InvalidInputError(f"no message: {type(error).__name__}: {error}") from error
+    digest = hashlib.sha256(canonical).digest()
+    return MessageLine(message, ts, thread, user, digest, is_unanswered(turn))
+
+
+def _memory(found: dict[str, Any]) -> MemoryLine:
+    unknown = sorted(found.keys() - _MEMORY_MEMBERS)
+    if unknown:
+        raise InvalidInputError(
+            f'unknown: {", ".join(unknown)}; what belongs to a memory goes into "metadata"'
+        )
+    return MemoryLine(
+        text=found["text"],
+        user=_scope(found, "user"),
+        namespace=_scope(found, "namespace"),
+        kind=_scope(found, "kind"),
+        thread=_scope(found, "thread") if found.get("thread") != "" else None,
+        metadata=found.get("metadata"),
+        ttl_seconds=ttl("ttl_seconds", found["ttl_seconds"]) if "ttl_seconds" in found else ...,
+        id=_scope(found, "id"),
+        document_id=_scope(found, "document_id"),
+    )
+
+
+def _notes(found: dict[str, Any]) -> NotesLine:
+    unknown = sorted(found.keys() - _NOTES_MEMBERS)
+    if unknown:
+        raise InvalidInputError(f"unknown in the notes of a session: {', '.join(unknown)}")
+    return NotesLine(
+        thread=validate_id("thread", found.get("thread")),
+        user=_scope(found, "user"),
+        agent=_scope(found, "agent") or "default",
+        goal=found["goal"],
+        scratchpad=found.get("scratchpad", ""),
+    )
+
+
+def _scope(found: dict[str, Any], name: str) -> str | None:
+    return None if found.get(name) is None else validate_id(name, found[name])

@@ -1,0 +1,157 @@
+"""The messages and notes of an import.
+
+A message's mark is written into the session's Hash by the very step that appends it, so either both are
+there or neither is; a mark lives and dies with its session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from langchain_agentmem.core.checks import NOBODY, utf8
+from langchain_agentmem.core.messages import mark_unanswered
+from langchain_agentmem.core.operations import Op, call, gather, ok, pairs, reads, text
+from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
+from langchain_agentmem.importing.lines import ImportOptions, MessageLine, NotesLine
+from langchain_agentmem.importing.report import ImportReport, TrimmedSession
+from langchain_agentmem.working.operations import write
+from langchain_agentmem.working.working_memory import WorkingMemory
+
+_MARKS = "import:"  # a field of the session's Hash, one per write
+_MARK_SIZE = 16
+
+
+@dataclass(slots=True)
+class _Session:
+    """Hold what is known of a session that lines are for, and what is to be written to it."""
+
+    owner: str = ""
+    marks: set[str] = field(default_factory=set)
+    messages: int = 0
+    turns: list[bytes] = field(default_factory=list)
+    new_marks: list[str] = field(default_factory=list)
+    notes: dict[str, str] | None = None
+
+
+class ImportedSessions:
+    """Take messages and notes; what a batch has of a session is stored in one atomic step."""
+
+    def __init__(self, working: WorkingMemory, options: ImportOptions, report: ImportReport) -> None:
+        self._working, self._options, self._report = working, options, report
+        self._sessions: dict[str, _Session | WrongKeyTypeError] = {}
+        self._seen: Counter[tuple[str, bytes]] = Counter()
+        self._source = b""
+
+    def look_op(self, lines: Iterable[MessageLine | NotesLine]) -> Op[None]:
+        """Read the sessions that lines are for and that are not known yet. One round trip."""
+        threads = [self._options.thread_id or line.thread for line in lines]
+        new = [one for one in dict.fromkeys(threads) if one is not None and one not in self._sessions]
+        found = yield from gather(call(reads("HGETALL", self._working.key(one))) for one in new)
+        for thread, fields in zip(new, found, strict=True):
+            wrong = isinstance(fields, WrongKeyTypeError)
+            self._sessions[thread] = fields if wrong else _read(dict(pairs(ok(fields))))
+
+    def take(self, line: MessageLine | NotesLine) -> None:
+        """Take a line, whose session has been looked at.
+
+        Raises:
+            InvalidInputError: Its thread is not known, belongs to somebody else, or it cannot be stored.
+            WrongKeyTypeError: Something else is stored where the session would be.
+        """
+        if isinstance(line, MessageLine):
+            self._source = self._source or line.digest  # of a line that is refused too: it may be mended
+        thread = self._options.thread_id or line.thread
+        if thread is None:
+            raise InvalidInputError("a message: say with --thread (thread_id=) which conversation it is of")
+        session = self._session(thread, self._options.owner(line))
+        if isinstance(line, NotesLine):
+            said = {"goal": line.goal, "scratchpad": line.scratchpad}
+            for name, value in said.items():
+                utf8(name, value)
+            about = {"user": session.owner, "agent": line.agent}
+            notes = {name: value for name, value in about.items() if value != "default"}
+            notes |= {name: value for name, value in said.items() if value}
+            session.notes = (session.notes or {}) | notes
+            return
+        mark = self._mark(thread, line)
+        if mark in session.marks:
+            self._report.duplicate_messages += 1
+            return
+        turn = self._working.encode(line.message, time.time() if line.ts is None else line.ts)
+        session.turns.append(mark_unanswered(turn) if line.unanswered else turn)
+        session.new_marks.append(mark)
+
+    def store_op(self) -> Op[None]:
+        """Store what was taken, with its marks. One round trip."""
+        taken = [
+            (thread, session)
+            for thread, session in self._sessions.items()
+            if isinstance(session, _Session) and (session.turns or session.notes is not None)
+        ]
+        for reply in (yield from gather(self._write(*one) for one in taken)):
+            ok(reply)
+
+    def trimmed(self) -> list[TrimmedSession]:
+        """Return the sessions that do not hold all their messages."""
+        most = self._working.max_turns
+        if most is None or self._working.list_prefix is not None:  # a list keeps all
+            return []
+        return [
+            TrimmedSession(thread, most, session.messages)
+            for thread, session in self._sessions.items()
+            if isinstance(session, _Session) and session.messages > most
+        ]
+
+    def _session(self, thread: str, user: str) -> _Session:
+        session = self._sessions[thread]
+        if isinstance(session, WrongKeyTypeError):
+            raise session
+        if session.owner in NOBODY:
+            session.owner = user
+        elif session.owner != user:
+            raise InvalidInputError(
+                f"the thread {thread} is {session.owner}'s, not {user}'s: "
+                f"say --user {session.owner} (user=), or another --thread (thread_id=)"
+            )
+        return session
+
+    def _write(self, thread: str, session: _Session) -> Op[None]:
+        """Append what is not marked yet, with its marks and the notes, in one atomic step."""
+        turns, marks, fields = session.turns, session.new_marks, session.notes or {}
+        session.turns, session.new_marks, session.notes = [], [], None
+        agent = fields.get("agent", "default")
+        if marks:
+            fields[_MARKS + marks[0]] = "".join(marks)
+        flat = [part for item in fields.items() for part in item]
+        yield from write(
+            thread, *self._working.write_commands(thread, session.owner, agent, turns=turns, fields=flat)
+        )
+        session.marks.update(marks)
+        session.messages += len(turns)
+        self._report.new_messages += len(turns)
+
+    def _mark(self, thread: str, line: MessageLine) -> str:
+        """Return what a message is known by: its content's hash, plus its occurrence number in this import.
+
+        Without a time, "yes" says nothing about itself; it is then known by the first message of its file
+        too, so that the "yes" of another file is another message.
+        """
+        said = line.digest if line.ts is not None else line.digest + self._source
+        self._seen[thread, said] += 1
+        whole = said + str(self._seen[thread, said]).encode()
+        return hashlib.sha256(whole).hexdigest()[:_MARK_SIZE]
+
+
+def _read(fields: dict[bytes, bytes]) -> _Session:
+    stored = {text(name): text(value) for name, value in fields.items()}
+    marks = "".join(value for name, value in stored.items() if name.startswith(_MARKS))
+    count = stored.get("turn_count", "")
+    return _Session(
+        owner=stored.get("user", ""),
+        marks={marks[at : at + _MARK_SIZE] for at in range(0, len(marks), _MARK_SIZE)},
+        messages=int(count) if count.isdecimal() else 0,
+    )

@@ -1,0 +1,102 @@
+"""The options of each long-term memory: their defaults, which stand here alone, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from langchain_agentmem.core import checks
+from langchain_agentmem.core.checks import fill
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.longterm.types import Algorithm, Storage, VectorType
+
+TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseLongTermMemoryConfig:
+    """What both backends have, checked.
+
+    Attributes:
+        index_name: The search index.
+        key_prefix: What the key of a memory begins with.
+        ttl_by_kind: The TTL of memories of a kind, in seconds; `None`, or no entry, for none.
+        max_text_bytes: How many bytes of UTF-8 a text may have; longer ones are refused.
+
+    Raises:
+        InvalidInputError: A number or a name is not usable.
+    """
+
+    index_name: str
+    key_prefix: str
+    ttl_by_kind: Mapping[str, int | None] = field(default_factory=lambda: TTL_BY_KIND)
+    max_text_bytes: int = 32768
+
+    def __post_init__(self) -> None:
+        checks.validate_id("index_name", self.index_name)
+        checks.validate_id("key_prefix", self.key_prefix)
+        checks.positive("max_text_bytes", self.max_text_bytes)
+        for kind, ttl in self.ttl_by_kind.items():
+            checks.ttl(f"ttl_by_kind[{checks.validate_id('kind', kind)!r}]", ttl)
+        fill(self, ttl_by_kind=dict(self.ttl_by_kind))  # the caller's may change
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongTermMemoryConfig(BaseLongTermMemoryConfig):
+    """The options of a `LongTermMemory`, checked.
+
+    Attributes:
+        storage: What holds a memory: a JSON document or a Hash.
+        algorithm: How the index searches vectors.
+        vector_type: The number type of vectors in the index.
+        dedup_threshold: Up to this cosine distance (0 to 2) a memory is a duplicate.
+        recall_threshold: Up to this cosine distance a memory is recalled.
+
+    Raises:
+        ConfigurationError: There is no such storage, algorithm or number type.
+        InvalidInputError: A number or a name is not usable.
+    """
+
+    index_name: str = "agentmem:idx"
+    key_prefix: str = Keys.memory_prefix
+    storage: Storage = "json"
+    algorithm: Algorithm = "hnsw"
+    vector_type: VectorType = "float32"
+    dedup_threshold: float = 0.20
+    recall_threshold: float = 0.55
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.choice("storage", self.storage, Storage)
+        checks.choice("algorithm", self.algorithm, Algorithm)
+        checks.choice("vector_type", self.vector_type, VectorType)
+        fill(
+            self,
+            dedup_threshold=checks.distance("dedup_threshold", self.dedup_threshold),
+            recall_threshold=checks.distance("recall_threshold", self.recall_threshold),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstashLongTermMemoryConfig(BaseLongTermMemoryConfig):
+    """The options of an `UpstashLongTermMemory`, checked.
+
+    Attributes:
+        dedup_score: Above this score of full-text search a memory is a duplicate; `None` if only the same
+            text is.
+        recency_per_day: How much of its score a memory loses per day of age.
+
+    Raises:
+        InvalidInputError: A number or a name is not usable.
+    """
+
+    index_name: str = "memories"
+    key_prefix: str = "memory:"
+    dedup_score: float | None = 8.0
+    recency_per_day: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dedup_score is not None:
+            fill(self, dedup_score=checks.points("dedup_score", self.dedup_score))
+        fill(self, recency_per_day=checks.points("recency_per_day", self.recency_per_day))

@@ -1,0 +1,69 @@
+"""The options of working memory: their defaults, which stand here alone, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from langchain_agentmem.core import checks, keys
+from langchain_agentmem.core.checks import DEFAULT, fill, given
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.errors import ConfigurationError
+
+SessionStorage: TypeAlias = Literal["hash", "list"]
+
+
+def default_ttl_seconds(storage: SessionStorage | None) -> int | None:
+    """Return the TTL of an idle session where none is given: an hour in a Hash, and none in a list."""
+    return None if storage == "list" else 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkingMemoryConfig:
+    """The options of a `WorkingMemory`, checked; TTLs that are not given are filled in.
+
+    Attributes:
+        ttl_seconds: The TTL of an idle session; `None` for none. If not given: 3600, and none in a list.
+        max_turns: The window, in messages; `None` for all.
+        key_prefix: What the key of a session begins with.
+        storage: What holds the messages: the session's Hash, or a list beside it.
+        list_prefix: What the key of such a list begins with.
+        threads_prefix: What the key of a user's record of threads begins with; if `None`,
+            `agent:threads:`, and with another `key_prefix`, `threads:` and that.
+        threads_ttl_seconds: The least TTL of that record after a write. If not given: that of a session.
+        reserved_prefixes: What keys of other tiers begin with; no list may have such a key.
+
+    Raises:
+        ConfigurationError: There is no such storage, or the two prefixes are the same.
+        InvalidInputError: A number is not above zero.
+    """
+
+    ttl_seconds: int | None = DEFAULT
+    max_turns: int | None = 20
+    key_prefix: str = Keys.session_prefix
+    storage: SessionStorage = "hash"
+    list_prefix: str = Keys.list_prefix
+    threads_prefix: str | None = None
+    threads_ttl_seconds: int | None = DEFAULT
+    reserved_prefixes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        checks.choice("storage", self.storage, SessionStorage)
+        if self.storage == "list" and self.list_prefix == self.key_prefix:
+            raise ConfigurationError("list_prefix and key_prefix must differ: a session has a key of each.")
+        if self.max_turns is not None:
+            checks.positive("max_turns", self.max_turns)
+        ttl = checks.ttl("ttl_seconds", given(self.ttl_seconds, default_ttl_seconds(self.storage)))
+        of_record = checks.ttl("threads_ttl_seconds", given(self.threads_ttl_seconds, ttl))
+        fill(self, ttl_seconds=ttl, threads_ttl_seconds=of_record)
+
+    @property
+    def keys(self) -> Keys:
+        """Return the key names that follow from the prefixes."""
+        return Keys(
+            session_prefix=self.key_prefix,
+            threads_prefix=self.threads_prefix or keys.threads_prefix(self.key_prefix),
+            list_prefix=self.list_prefix,
+            reserved=tuple(self.reserved_prefixes),
+        )

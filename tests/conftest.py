@@ -1,0 +1,3 @@
+"""What the tests of every folder may use."""
+
+from tests.twins import both as both
