@@ -72,9 +72,9 @@ def bar(distance: float, threshold: float, width: int = 10) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a time to live or an age in its two largest units: `6 d 23 h`; `None` is `for ever`."""
+    """Return a TTL or an age in its two largest units: `6 d 23 h`; `None` is `never`."""
     if seconds is None:
-        return "for ever"
+        return "never"
     if not abs(seconds) < _LONGEST_SECONDS:  # NaN neither
         return "an unknown time"
     minutes, s = divmod(max(int(seconds), 0), 60)
