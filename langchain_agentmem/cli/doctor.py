@@ -29,7 +29,7 @@ from langchain_agentmem.errors import IndexMissingError, SearchUnavailableError,
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
+    from langchain_agentmem.longterm.types import RebuiltIndex
 
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
 
@@ -48,7 +48,7 @@ _MOST_KEYS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold a line of the report."""
+    """A line of the report."""
 
     name: str
     verdict: Verdict

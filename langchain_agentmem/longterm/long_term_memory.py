@@ -22,14 +22,20 @@ from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
 from langchain_agentmem.longterm.drafts import About, Drafting
 from langchain_agentmem.longterm.search_index import SearchIndex
-from langchain_agentmem.longterm.types import Draft, MemoryRecord, Mode, RememberResult, Search, WriteBatch
+from langchain_agentmem.longterm.types import (
+    Draft,
+    MemoryRecord,
+    Mode,
+    RebuiltIndex,
+    RememberResult,
+    Search,
+    WriteBatch,
+)
 from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from redisvl.query.filter import FilterExpression
-
-    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 logger = logging.getLogger("langchain_agentmem.longterm")
 

@@ -1,4 +1,4 @@
-"""Create Upstash's search index over the memories when it is found missing, and verify its schema."""
+"""Upstash's search index over the memories: created when it is found missing, its schema verified."""
 
 from __future__ import annotations
 
