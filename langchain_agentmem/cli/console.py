@@ -1,4 +1,4 @@
-"""What a person sees: laid out on a terminal; elsewhere plain lines, each beginning with what it is.
+"""The output for people: laid out on a terminal; elsewhere plain lines, each beginning with its label.
 
 Nothing here reads markup: whatever somebody typed or stored is shown as it is.
 """
@@ -262,7 +262,7 @@ def _cell(value: object, limit: int) -> str:
 
 
 class Answer:
-    """Show an answer as it comes; a terminal redraws its last paragraph, wrapped between words."""
+    """Shows an answer as it comes; a terminal redraws its last paragraph, wrapped between words."""
 
     def __init__(self, console: _Console) -> None:
         self._console, self._text = console, ""

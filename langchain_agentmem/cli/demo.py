@@ -141,7 +141,7 @@ def _answering(model: str | None, screen: Screen) -> Answering:
 
 @dataclass
 class _Page:
-    """Tell a person where the page is, and what it waits for."""
+    """Tells a person where the page is, and what it waits for."""
 
     screen: Screen
     url: str

@@ -37,7 +37,7 @@ def load_own(memory: AgentMemory, thread: str | None, user: str) -> SessionState
 
 @dataclass
 class Conversation:
-    """Talk to a memory, in one thread at a time.
+    """A conversation with a memory, in one thread at a time.
 
     Attributes:
         memory: What is talked to.

@@ -112,7 +112,7 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 class Reading(Progress):
-    """Read lines, and show how far that is: a bar on a terminal, else a line now and then; on standard error.
+    """Reads lines and shows the progress: a bar on a terminal, else a line now and then; on standard error.
 
     Args:
         screen: Where it is shown.
