@@ -60,7 +60,7 @@ class Tiers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What `forget_user` removed.
+    """The result of `forget_user`.
 
     Attributes:
         threads: The ids of the user's sessions.
@@ -81,6 +81,11 @@ def forget_user(tiers: Tiers, user: str, *, thorough: bool = False) -> Op[Forgot
 
     A thread leaves the user's record last, when its session and its events are gone, so that after any
     failure a second call finds what is left.
+
+    Args:
+        tiers: The three tiers.
+        user: The user.
+        thorough: Also look at every key of the database, for what is not in the user's record.
     """
     sessions, events = Removed(), Removed()
     threads: list[str] = []

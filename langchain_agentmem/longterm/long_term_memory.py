@@ -27,6 +27,7 @@ from langchain_agentmem.longterm.types import (
     Filter,
     MemoryRecord,
     Mode,
+    RebuiltIndex,
     RememberResult,
     Search,
     WriteBatch,
@@ -35,8 +36,6 @@ from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
-
-    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 logger = logging.getLogger("langchain_agentmem.longterm")
 

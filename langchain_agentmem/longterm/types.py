@@ -76,7 +76,7 @@ class MemoryRecord:
 
 @dataclass(frozen=True, slots=True)
 class RememberResult:
-    """What became of a text that was to be remembered.
+    """The result of remembering a text.
 
     Attributes:
         id: The memory that holds it now: a new one, or the one that it is a duplicate of.
@@ -152,7 +152,7 @@ def _tags(*names: str | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to recall, except the vector or text it is ranked by.
+    """A search, except for the vector or text that results are ranked by.
 
     Attributes:
         scope: Whose memories, in which namespace, of which kind.
@@ -211,6 +211,26 @@ class WriteBatch:
     def texts(self) -> list[str]:
         """Return what has to be embedded."""
         return [draft.text for draft in self.drafts]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltIndex:
+    """The result of `rebuild_index`.
+
+    Attributes:
+        documents: How many documents the index holds now.
+        failures: How many it could not take, as those with vectors of another length; they are never
+            recalled.
+        unreadable: How many documents under the prefix are no memories, because a member is missing; they are
+            never recalled. The log names them.
+        rewritten: In how many a user, namespace, kind or thread stood as only other programs write it, and
+            is now written so that it is found.
+    """
+
+    documents: int
+    failures: int
+    unreadable: int
+    rewritten: int
 
 
 class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document is, seen only inside

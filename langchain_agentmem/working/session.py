@@ -1,4 +1,4 @@
-"""What a session is once read: its state, its messages, and the entries that could not be read."""
+"""A session as it is read: its state, its messages, and the entries that could not be read."""
 
 from __future__ import annotations
 
@@ -260,7 +260,13 @@ def window_of_hash(key: str, stored: bytes | None) -> Window:
 
 
 def window_of_list(key: str, entries: list[bytes], most: int | None) -> Window:
-    """Return the window in a list whose newest entry is first; `most` is how many were asked for."""
+    """Return the window in a list of messages, oldest first.
+
+    Args:
+        key: The key of the list, to name an unreadable entry by.
+        entries: The stored entries, newest first.
+        most: How many were asked for; `None` for all.
+    """
     turns, unreadable = read_list(key, entries, most)
     readable = min((entry.position for entry in unreadable), default=len(entries))
     return Window(turns, unreadable, _last(entries[::-1], _unanswered_at_the_end(turns), readable))

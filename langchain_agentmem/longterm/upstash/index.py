@@ -1,4 +1,4 @@
-"""Create Upstash's search index over the memories when it is found missing, and verify its schema."""
+"""Upstash's search index over the memories: created when it is found missing, its schema verified."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FIELDS = {"text": "TEXT", "userId": "KEYWORD", "kind": "KEYWORD", "createdAt": "
 
 
 class UpstashIndex(SearchIndex):
-    """An index by its name. No I/O of its own.
+    """A search index of Upstash. No I/O of its own.
 
-    Attributes:
+    Args:
         name: Its name.
-        prefix: What stands before the id in a key.
+        prefix: The key prefix of memories; the id follows it.
         sorts: Whether `createdAt` has to be FAST: a server sorts and scores by FAST fields only.
     """
 
