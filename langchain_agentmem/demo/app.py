@@ -21,12 +21,12 @@ from starlette.types import ASGIApp
 
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.demo import models
-from langchain_agentmem.demo.exchanges import Answering, Exchanges, ForeignThreadError, ModelError
+from langchain_agentmem.demo.exchanges import Answering, Exchanges, ModelError
 from langchain_agentmem.demo.openapi import document
 from langchain_agentmem.demo.security import Guard, Guarded, RefusedError, body
 from langchain_agentmem.demo.sse import follow, next_events, stream_exchange
 from langchain_agentmem.demo.store import DemoStore, NotTheDemosError
-from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
+from langchain_agentmem.errors import AgentMemoryError, InvalidInputError, WrongOwnerError
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 _PAGE = {
@@ -37,7 +37,7 @@ _PAGE = {
     "/server.js": ("server.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_STATUS = {InvalidInputError: 400, ForeignThreadError: 403, NotTheDemosError: 409, ModelError: 502}
+_STATUS = {InvalidInputError: 400, WrongOwnerError: 403, NotTheDemosError: 409, ModelError: 502}
 _STORE_FAILED = 503
 _EVENT_STREAM = "text/event-stream"
 _MEMORIES_SHOWN = 200

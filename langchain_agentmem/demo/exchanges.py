@@ -19,7 +19,7 @@ from langchain_agentmem.core.redaction import redact
 from langchain_agentmem.demo.meter import Meter, measure
 from langchain_agentmem.demo.models import NEAREST, SKIP, ExchangeRequest, RecallRequest, nearest_answer
 from langchain_agentmem.demo.store import DemoStore, redis_memories
-from langchain_agentmem.errors import AgentMemoryError
+from langchain_agentmem.errors import AgentMemoryError, WrongOwnerError
 from langchain_agentmem.events.event import Event
 from langchain_agentmem.longterm.types import MemoryRecord
 from langchain_agentmem.working.session import SessionState
@@ -32,10 +32,6 @@ _memory_id: ContextVar[str | None] = ContextVar("agentmem_demo_memory_id", defau
 
 class ModelError(AgentMemoryError):
     """The model that answers failed."""
-
-
-class ForeignThreadError(AgentMemoryError):
-    """The thread is another user's."""
 
 
 class Exchanges:
@@ -59,12 +55,12 @@ class Exchanges:
         """Return the session of a thread; `None` if there is none.
 
         Raises:
-            ForeignThreadError: It is another user's.
+            WrongOwnerError: It is another user's.
         """
-        state = await self._memory.working.aload(thread)
-        if state is not None and state.user not in (*NOBODY, user):
-            raise ForeignThreadError(f"The thread {thread} is {state.user}'s; begin one of your own.")
-        return state
+        try:
+            return await self._memory.working.aload(thread, user=user)
+        except WrongOwnerError as error:  # what it advises is for a program
+            raise WrongOwnerError(f"The thread {thread} is another user's; begin one of your own.") from error
 
     async def own_events(self, thread: str, user: str, found: list[Event]) -> list[Event]:
         """Return those of a thread's events that are this user's to see.
@@ -73,7 +69,7 @@ class Exchanges:
         """
         session = None
         if any(event.user in NOBODY for event in found):
-            with suppress(ForeignThreadError):
+            with suppress(WrongOwnerError):
                 session = await self.session(thread, user)
         may_see = {user} if session is None else {user, *NOBODY}
         return [event for event in found if event.user in may_see]
@@ -82,7 +78,7 @@ class Exchanges:
         """Yield the answer in parts, and then what happened.
 
         Raises:
-            ForeignThreadError: The thread is another user's.
+            WrongOwnerError: The thread is another user's.
             ModelError: The model failed; what was said is kept, marked as unanswered, and so are the events.
         """
         pages_own = measure()
