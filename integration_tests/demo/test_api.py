@@ -64,14 +64,14 @@ def test_something_new_recalls_nothing_and_is_stored(client: httpx.Client) -> No
     assert "My favorite color is teal." in [one["text"] for one in state(client)["memories"]]
 
 
-def test_a_restated_preference_is_merged_and_its_hits_go_up(client: httpx.Client) -> None:
+def test_a_restated_preference_is_merged_and_counted_as_seen_again(client: httpx.Client) -> None:
     turn = say(client, "I like the dark theme in my editor.", kind="semantic")
     fate = turn["fate"]
-    assert (fate["what"], fate["text"], fate["hits"]) == ("merged", THEME, 1)
+    assert (fate["what"], fate["text"], fate["hit_count"]) == ("merged", THEME, 1)
     assert fate["distance"] <= 0.20
     memories = state(client)["memories"]
     assert len(memories) == 8
-    assert [one["hits"] for one in memories if one["text"] == THEME] == [1]
+    assert [one["hit_count"] for one in memories if one["text"] == THEME] == [1]
 
 
 def test_another_user_recalls_nothing(client: httpx.Client) -> None:

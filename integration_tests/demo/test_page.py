@@ -89,10 +89,10 @@ def test_the_walk_through(open_page: Open) -> None:
     expect(page.locator("#fate")).to_contain_text("stored")
     expect(row(page, "My favorite color is teal.")).to_have_count(1)
 
-    expect(row(page, THEME).locator(".hits")).to_have_text("0")
+    expect(row(page, THEME).locator(".seen")).to_have_text("0")
     say(page, "I like the dark theme in my editor.", "semantic")
     expect(page.locator("#fate")).to_contain_text(f"merged into “{THEME}”")
-    expect(row(page, THEME).locator(".hits")).to_have_text("1")
+    expect(row(page, THEME).locator(".seen")).to_have_text("1")
 
     become(page, "bob")
     expect(page.locator("#memories tr")).to_have_count(0)

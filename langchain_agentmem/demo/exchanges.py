@@ -153,7 +153,7 @@ class Exchanges:
         if not remembered.deduped:
             return {**fate, "what": "stored"}
         merged = await self._memories.aget(remembered.id, user=asked.user)
-        about = {"text": merged.text, "hits": merged.hit_count} if merged else {}
+        about = {"text": merged.text, "hit_count": merged.hit_count} if merged else {}
         return {**fate, "what": "merged", **about}
 
     async def recall(self, asked: RecallRequest) -> dict[str, Any]:

@@ -185,13 +185,8 @@ def thread_answer(summary: SessionSummary) -> dict[str, Any]:
 
 def memory_answer(record: MemoryRecord) -> dict[str, Any]:
     """Return a memory, as in the table of all."""
-    return {
-        "id": record.id,
-        "text": cut(record.text, _MEMORY_BYTES),
-        "kind": record.kind,
-        "hits": record.hit_count,
-        "ttl_seconds": record.ttl_seconds,
-    }
+    shown = _only(record.to_dict(), "id", "kind", "hit_count", "ttl_seconds")
+    return {**shown, "text": cut(record.text, _MEMORY_BYTES)}
 
 
 def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> list[dict[str, Any]]:
@@ -203,10 +198,8 @@ def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> l
     """
     return [
         {
-            "id": record.id,
+            **_only(record.to_dict(), "id", "kind", "distance"),
             "text": cut(record.text, _MEMORY_BYTES),
-            "kind": record.kind,
-            "distance": _finite(record.distance),
             "recalled": record.id in recalled,
         }
         for record in near
@@ -215,17 +208,14 @@ def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> l
 
 def event_answer(found: Event) -> dict[str, Any]:
     """Return an event."""
-    return {
-        "id": found.id,
-        "action": found.action,
-        "name": found.name,
-        "detail": found.detail,
-        "ts": _finite(found.ts),
-        "duration_seconds": _finite(found.duration_seconds),
-        "user": found.user,
-    }
+    return _only(found.to_dict(), "id", "action", "name", "detail", "ts", "duration_seconds", "user")
 
 
-def _finite(number: float | None) -> float | None:
-    """Return a number, or `None` for one that JSON does not have, whoever stored it."""
-    return number if number is not None and isfinite(number) else None
+def _only(form: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return some members of a JSON form."""
+    return {name: _finite(form[name]) for name in names}
+
+
+def _finite(value: Any) -> Any:
+    """Return a value, or `None` for a number that JSON does not have, whoever stored it."""
+    return value if not isinstance(value, float) or isfinite(value) else None

@@ -89,7 +89,7 @@ export function showFate(fate, failures) {
     told.push(element("b", {}, "stored"), " as a new memory");
     if (distance) told.push(`, the nearest one at ${distance}`);
   } else if (fate.what === "merged") {
-    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}, seen again: ${fate.hits ?? "?"}`);
+    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}, seen again: ${fate.hit_count ?? "?"}`);
   } else {
     told.push(fate.what === "skipped" ? "not remembered: skip" : "not remembered: too long");
   }
@@ -187,22 +187,22 @@ export function showMemories(memories, { scope, limit, onDrop }) {
   expiries = new Map(memories.filter((one) => one.ttl_seconds !== null).map((one) => [one.id, Date.now() + one.ttl_seconds * 1000]));
   const shown = JSON.stringify([scope, memories.map(({ ttl_seconds, ...one }) => one)]);
   if (known?.shown === shown) return showExpiries(); // rows that stay keep their focus
-  const before = known?.scope === scope ? known.hits : null;
+  const before = known?.scope === scope ? known.counts : null;
   const rows = memories.map((memory) => {
     const drop = element("button", { type: "button", title: "Delete", "aria-label": `Delete: ${memory.text}` }, "✕");
     drop.addEventListener("click", () => onDrop(memory));
-    const fresh = before !== null && before.get(memory.id) !== memory.hits;
+    const fresh = before !== null && before.get(memory.id) !== memory.hit_count;
     return element(
       "tr",
       { "data-id": memory.id, class: fresh ? "fresh" : "" },
       element("td", {}, element("span", { class: "text", title: memory.text }, memory.text)),
       element("td", {}, kindBadge(memory.kind)),
-      element("td", { class: "number hits" }, String(memory.hits)),
+      element("td", { class: "number seen" }, String(memory.hit_count)),
       element("td", { class: "number ttl" }, "never"),
       element("td", {}, drop),
     );
   });
-  known = { scope, shown, hits: new Map(memories.map((memory) => [memory.id, memory.hits])) };
+  known = { scope, shown, counts: new Map(memories.map((memory) => [memory.id, memory.hit_count])) };
   byId("memories").replaceChildren(...rows);
   byId("memory-count").textContent = memories.length < limit ? `${memories.length} in scope` : `the newest ${memories.length}`;
   showExpiries();
