@@ -6,8 +6,9 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
@@ -18,7 +19,7 @@ from langchain_agentmem.core.operations import Op, gather, ok
 from langchain_agentmem.core.redaction import redact
 from langchain_agentmem.demo.meter import Meter, measure
 from langchain_agentmem.demo.models import NEAREST, SKIP, ExchangeRequest, RecallRequest, nearest_answer
-from langchain_agentmem.demo.store import DemoStore, redis_memories
+from langchain_agentmem.demo.store import DemoStore, vector_memories
 from langchain_agentmem.errors import AgentMemoryError, WrongOwnerError
 from langchain_agentmem.events.event import Event
 from langchain_agentmem.longterm.types import MemoryRecord
@@ -45,7 +46,7 @@ class Exchanges:
 
     def __init__(self, memory: AgentMemory, store: DemoStore, answering: Answering) -> None:
         self._memory = memory
-        self._memories = redis_memories(memory)
+        self._memories = vector_memories(memory)
         # The id of an exchange's memory is made before it, so that its key is noted before it is written.
         self._memories.drafting.new_id = lambda: _memory_id.get() or uuid.uuid4().hex
         self._store = store
@@ -169,7 +170,8 @@ class Exchanges:
 
     def _recall(self, asked: RecallRequest) -> Op[list[list[MemoryRecord]]]:
         """Recall within the threshold, and without one, leaving out the excluded memories."""
-        (vector,) = yield Embed(self._memories.embeddings, [asked.query], "query")
+        embeddings = cast(Embeddings, self._memories.embeddings)  # what searches by vectors has them
+        (vector,) = yield Embed(embeddings, [asked.query], "query")
         k = NEAREST + len(asked.exclude)
         limits = (self._threshold(asked.threshold), None)
         found = yield from gather([self._nearest(asked, vector, k, limit) for limit in limits])

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
 from langchain_agentmem.core.checks import utf8, validate_id
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Event, cut
-from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord
 from langchain_agentmem.working.listing import SessionSummary
 from langchain_agentmem.working.session import SessionState, Turn
@@ -31,9 +30,10 @@ def _scope(value: str, info: ValidationInfo) -> str:
     return validate_id(info.field_name or "value", value)
 
 
-def _mode(value: str) -> str:
-    if value not in LongTermMemory.modes:
-        raise ValueError(f"must be one of {', '.join(LongTermMemory.modes)}")
+def _mode(value: str, info: ValidationInfo) -> str:
+    modes = cast(Collection[str], info.context)
+    if value not in modes:
+        raise ValueError(f"must be one of {', '.join(modes)}")
     return value
 
 
@@ -115,20 +115,21 @@ class WorkingRequest(ThreadRequest):
     scratchpad: Text | None = None
 
 
-def read_request(model: type[ApiRequest], given: bytes | dict[str, str]) -> Any:
+def read_request(model: type[ApiRequest], given: bytes | dict[str, str], modes: Collection[str]) -> Any:
     """Return a request, checked.
 
     Args:
         model: What it should be.
         given: A JSON body, or the parameters of a URL.
+        modes: How the memory in use can rank.
 
     Raises:
         InvalidInputError: Names every member that is not usable.
     """
     try:
         if isinstance(given, bytes):
-            return model.model_validate_json(given or b"{}")
-        return model.model_validate(given)
+            return model.model_validate_json(given or b"{}", context=modes)
+        return model.model_validate(given, context=modes)
     except ValidationError as error:
         said = "; ".join(
             f"{'.'.join(map(str, item['loc'])) or 'the body'}: {item['msg'].removeprefix('Value error, ')}"
