@@ -188,7 +188,7 @@ def create_app(endpoints: Endpoints, guard: Callable[[Iterable[str]], Guard]) ->
             "GET", "/state", models.StateRequest, endpoints.state, "A thread, its user's memories, events"
         ),
         Endpoint("GET", "/threads", models.UserRequest, endpoints.threads, "A user's threads"),
-        Endpoint("POST", "/turn", models.ExchangeRequest, endpoints.exchange, "Say something"),
+        Endpoint("POST", "/exchange", models.ExchangeRequest, endpoints.exchange, "Say something"),
         Endpoint("POST", "/recall", models.RecallRequest, endpoints.recall, "What a query recalls"),
         Endpoint("POST", "/new_thread", models.UserRequest, endpoints.new_thread, "Begin a thread"),
         Endpoint("POST", "/working", models.WorkingRequest, endpoints.working, "Set goal or scratchpad"),

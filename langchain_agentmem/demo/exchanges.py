@@ -200,7 +200,7 @@ class Exchanges:
         return {
             "query": query,
             "threshold": self._threshold(threshold),
-            "hits": nearest_answer(near, {record.id for record in recalled}),
+            "memories": nearest_answer(near, {record.id for record in recalled}),
         }
 
     def _threshold(self, asked: float | None) -> float:

@@ -81,9 +81,9 @@ def test_what_is_no_id_of_an_event(id: str) -> None:
 
 def test_the_description_is_made_of_the_models() -> None:
     described = document(
-        [("POST", "/turn", ExchangeRequest, "Say"), ("GET", "/recall", RecallRequest, "Look")]
+        [("POST", "/exchange", ExchangeRequest, "Say"), ("GET", "/recall", RecallRequest, "Look")]
     )
-    body = described["paths"]["/turn"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body = described["paths"]["/exchange"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["user", "thread", "text"]
     parameters = described["paths"]["/recall"]["get"]["parameters"]
     assert {one["name"] for one in parameters if one["required"]} == {"user", "query"}
