@@ -77,7 +77,7 @@ def recalled(
 
 def _without(record: MemoryRecord, *hidden: str) -> dict[str, Any]:
     """Return a memory without what the request did not ask: a search tells no TTL, a listing no distance."""
-    return {name: value for name, value in asdict(record).items() if name not in hidden}
+    return {name: value for name, value in record.to_dict().items() if name not in hidden}
 
 
 def _json_object(value: str) -> dict[str, Any]:

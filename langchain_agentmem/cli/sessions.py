@@ -88,9 +88,7 @@ def session(
             memory.working.delete(thread)
             return show_json({"deleted": thread}) if as_json else screen.facts([("deleted", thread)])
     if as_json:
-        from langchain_agentmem.user_data import turn_object
-
-        turns = [turn_object(turn) for turn in state.recent_turns]
+        turns = [turn.to_dict() for turn in state.recent_turns]
         return show_json({**state.to_dict(), "turns": turns, "unreadable": len(state.unreadable)})
     return _show(screen, state)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
@@ -72,6 +72,10 @@ class MemoryRecord:
     score: float | None = None
     ttl_seconds: int | None = None
     document_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the memory's JSON form: every attribute under its name."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import NOBODY, YEAR_10000
-from langchain_agentmem.core.messages import decode_entry, decode_turn, is_unanswered, role_of
+from langchain_agentmem.core.messages import (
+    decode_entry,
+    decode_turn,
+    encode_turn,
+    is_unanswered,
+    mark_unanswered,
+    role_of,
+)
 from langchain_agentmem.core.operations import text
 from langchain_agentmem.errors import WrongOwnerError
 
@@ -53,6 +60,18 @@ class Turn:
     ts: float
     message: BaseMessage
     unanswered: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the message's JSON form, as a session's Hash holds it.
+
+        `role`, `content` and `ts`, and whatever else the message has, such as `tool_calls`.
+
+        Raises:
+            MessageNotStorableError: It would not come back equal.
+        """
+        stored = encode_turn(self.message, self.ts)
+        found: dict[str, Any] = json.loads(mark_unanswered(stored) if self.unanswered else stored)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +121,7 @@ class SessionState:
         return [turn.message for turn in self.recent_turns]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the session as JSON has it, without its messages."""
+        """Return the session's JSON form, without its messages."""
         return {name: getattr(self, name) for name in _DESCRIBED}
 
     @property
