@@ -16,6 +16,7 @@ import redis
 
 from integration_tests.demo.conftest import Demo, StartDemo
 from integration_tests.waiting import wait_until
+from langchain_agentmem import AgentMemory
 from langchain_agentmem.demo.samples import SAMPLES
 from langchain_agentmem.embedded.server import EmbeddedRedis
 
@@ -144,6 +145,20 @@ def test_threads_are_one_users(client: httpx.Client) -> None:
         mine
     ]
     assert client.get("/threads", params={"user": "bob"}).json()["threads"] == []
+
+
+def test_threads_that_nobody_in_particular_began_are_in_everybodys_list(
+    own_server: EmbeddedRedis, client: httpx.Client
+) -> None:
+    mine = client.post("/new_thread", json={"user": "alice"}).json()["thread"]
+    with AgentMemory(own_server.url) as memory:
+        memory.history("nobodys").add_user_message("hello")
+        try:
+            for user, threads in (("alice", ["nobodys", mine]), ("bob", ["nobodys"])):
+                listed = client.get("/threads", params={"user": user}).json()["threads"]
+                assert [one["thread"] for one in listed] == threads
+        finally:
+            memory.forget_user("default")
 
 
 def test_only_the_users_own_memory_can_be_dropped(client: httpx.Client) -> None:

@@ -87,9 +87,9 @@ def _json_object(value: str) -> dict[str, Any]:
     try:
         found = json.loads(value)
     except ValueError as error:
-        raise typer.BadParameter(f"--metadata is no JSON: {error}") from error
+        raise typer.BadParameter(f"no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise typer.BadParameter('--metadata takes a JSON object, such as {"source": "mail"}.')
+        raise typer.BadParameter('it takes a JSON object, such as {"source": "mail"}.')
     return found
 
 

@@ -116,9 +116,12 @@ class Endpoints:
         return follow(log, asked.thread, last_id, first, shown, self.stopping)
 
     async def threads(self, asked: models.UserRequest) -> dict[str, Any]:
-        """Return a user's threads, those active last first."""
-        page = await self.memory.alist_sessions(user=asked.user, limit=_THREADS_SHOWN)
-        return {"threads": [models.thread_answer(session) for session in page.sessions]}
+        """Return a user's threads and those that nobody in particular began, those active last first."""
+        users = dict.fromkeys([asked.user, "default"])
+        pages = [await self.memory.alist_sessions(user=user, limit=_THREADS_SHOWN) for user in users]
+        found = {session.thread_id: session for page in pages for session in page.sessions}
+        latest = sorted(found.values(), key=lambda session: -session.last_active_ts)[:_THREADS_SHOWN]
+        return {"threads": [models.thread_answer(session) for session in latest]}
 
     async def exchange(self, asked: models.ExchangeRequest) -> dict[str, Any]:
         """Return an exchange as a whole."""

@@ -432,7 +432,7 @@ class BaseLongTermMemory(Connected):
     def index_info(self) -> dict[str, Any]:
         """Return what the server says about the index: its name, documents and schema. One round trip.
 
-        With vectors, `mismatch` says how the schema differs from what is wanted; `None` if it does not.
+        `mismatch` says how the schema differs from what is wanted; `None` if it does not.
 
         Raises:
             IndexMissingError: There is none.

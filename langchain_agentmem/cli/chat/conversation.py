@@ -32,7 +32,9 @@ def load_own(memory: AgentMemory, thread: str | None, user: str) -> SessionState
     try:
         return None if thread is None else memory.working.load(thread, user=user)
     except WrongOwnerError as error:
-        raise InvalidInputError(f"The thread {thread} is another user's: become that user first.") from error
+        raise InvalidInputError(
+            f"The thread {thread} is another user's: choose another thread, or name that user."
+        ) from error
 
 
 @dataclass
