@@ -13,7 +13,7 @@ from langchain_agentmem.transport.connections import RoundTrip
 
 @dataclass
 class Meter:
-    """What was spent since `measure` was called.
+    """The cost of what happened since `measure` was called.
 
     Attributes:
         round_trips: How many batches Redis was sent.

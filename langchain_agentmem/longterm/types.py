@@ -26,7 +26,7 @@ Filter: TypeAlias = "FilterExpression | dict[str, Any]"
 
 
 class RecallOptions(TypedDict, total=False):
-    """What `recall` takes besides a query, a user and a namespace."""
+    """The options of `recall` besides a query, a user and a namespace."""
 
     kind: str | None
     k: int
