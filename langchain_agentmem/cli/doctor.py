@@ -14,14 +14,7 @@ from rich import filesize
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import (
-    Screen,
-    counted,
-    milliseconds,
-    one_line,
-    show_json,
-    span,
-)
+from langchain_agentmem.cli.console import Screen, counted, milliseconds, one_line, show_json, span
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.scan import scan

@@ -14,14 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import (
-    CommandError,
-    Screen,
-    counted,
-    one_line,
-    show_json,
-    standard,
-)
+from langchain_agentmem.cli.console import CommandError, Screen, counted, one_line, show_json, standard
 
 if TYPE_CHECKING:
     from langchain_agentmem.importing.report import ImportReport
@@ -41,12 +34,10 @@ def import_(
         options.id_option("namespace", "The memories'. Without it: as the line says, else default."),
     ] = None,
     kind: Annotated[
-        str | None,
-        options.id_option("kind", "The memories'. Without it: as the line says, else episodic."),
+        str | None, options.id_option("kind", "The memories'. Without it: as the line says, else episodic.")
     ] = None,
     thread: Annotated[
-        str | None,
-        options.id_option("thread", "The messages' conversation, and where memories were learnt."),
+        str | None, options.id_option("thread", "The messages' conversation, and where memories were learnt.")
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, max=10_000, help="How many lines are stored at once.")
