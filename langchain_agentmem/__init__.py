@@ -28,11 +28,10 @@ if TYPE_CHECKING:
     from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
-    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
+    from langchain_agentmem.longterm.redisearch.vector_store import MemoryVectorStore
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
+    from langchain_agentmem.longterm.types import MemoryRecord, RebuiltIndex, RememberResult
     from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
-    from langchain_agentmem.longterm.vector_store import MemoryVectorStore
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.user_data import Forgotten
     from langchain_agentmem.working.histories import (
@@ -63,8 +62,8 @@ _MODULES = {
     "MemoryChain": "chain.runnable",
     "MemoryRecord": "longterm.types",
     "MemoryRetriever": "longterm.retriever",
-    "MemoryVectorStore": "longterm.vector_store",
-    "RebuiltIndex": "longterm.redisearch.rebuild",
+    "MemoryVectorStore": "longterm.redisearch.vector_store",
+    "RebuiltIndex": "longterm.types",
     "RedisHashChatMessageHistory": "working.histories",
     "RedisListChatMessageHistory": "working.histories",
     "RememberResult": "longterm.types",

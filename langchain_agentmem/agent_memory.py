@@ -339,8 +339,8 @@ class AgentMemory(Connected):
         from langchain_agentmem.chain.options import WrapOptions
         from langchain_agentmem.chain.runnable import MemoryChain
 
-        if memories_key is not None:  # checked here: a wrong one would otherwise show only in an exchange
-            self.long_term.search("default", "default", kind, k, mode, distance_threshold, filter)
+        # Checked here: a wrong one would otherwise show only in an exchange.
+        self.long_term.search("default", "default", kind, k, mode, distance_threshold, filter)
         options = WrapOptions(
             input_key=input_key,
             history_key=history_key or self.settings.memory_key,

@@ -64,7 +64,7 @@ class AgentMemorySettings(BaseSettings):
 
     url: SecretStr = Field(
         default_factory=lambda: SecretStr(_first_of("REDIS_URL", "UPSTASH_REDIS_REST_URL") or "embedded://"),
-        description="Where the memory is. Without AGENTMEM_URL: REDIS_URL, UPSTASH_REDIS_REST_URL, else a "
+        description="The URL of the server. Without AGENTMEM_URL: REDIS_URL, UPSTASH_REDIS_REST_URL, else a "
         "private Redis.",
     )
     token: SecretStr | None = Field(
@@ -74,96 +74,103 @@ class AgentMemorySettings(BaseSettings):
     )
     session_storage: Literal["hash", "list"] = Field(
         default_factory=lambda data: "list" if _on_upstash(data) else WorkingMemoryConfig.storage,
-        description="What holds a conversation: `hash`, which keeps its window, or `list`, which keeps all "
-        "of it under its bare id, as the Flowise nodes do. If not given: a list on Upstash, else a Hash.",
+        description="How a conversation is stored: as a `hash`, which keeps its window, or as a `list`, "
+        "which keeps every message under the bare thread id, as the Flowise nodes do. Default: a list on "
+        "Upstash, else a Hash.",
     )
     session_list_prefix: str = Field(
         WorkingMemoryConfig.list_prefix,
-        description="Stands before the thread id in the key of a conversation that is a list.",
+        description="The key prefix of conversations stored as lists; the thread id follows it.",
     )
     session_ttl_seconds: PositiveInt | None = Field(
         default_factory=lambda data: default_ttl_seconds(data.get("session_storage")),
-        description="The TTL of an idle session: 3600 in a Hash, and none in a list, if not given.",
+        description="The TTL of an idle session. Default: 3600 in a Hash, none in a list.",
     )
     max_turns: PositiveInt | None = Field(
-        WorkingMemoryConfig.max_turns, description="A session's window, in messages."
+        WorkingMemoryConfig.max_turns, description="A session's window, in messages; `None` for no limit."
     )
-    memory_key: str = Field(MEMORY_KEY, min_length=1, description="The chain's variable.")
+    memory_key: str = Field(
+        MEMORY_KEY, min_length=1, description="The name of the chain's variable for the history."
+    )
     session_prefix: str = Field(
         WorkingMemoryConfig.key_prefix,
         min_length=1,
-        description="Stands before the thread id in the key of a session.",
+        description="The key prefix of sessions; the thread id follows it.",
     )
     memory_prefix: str = Field(
         default_factory=lambda data: _long_term(data).key_prefix,
         min_length=1,
-        description="Stands before the id in the key of a memory: `agent:mem:`, and `memory:` on Upstash.",
+        description="The key prefix of memories; the id follows it. Default: `agent:mem:`, `memory:` on "
+        "Upstash.",
     )
     events_prefix: str = Field(
         EventLogConfig.key_prefix,
         min_length=1,
-        description="Stands before the thread id in the key of a stream.",
+        description="The key prefix of event streams; the thread id follows it.",
     )
     threads_prefix: str = Field(
         default_factory=lambda data: threads_prefix(
             data.get("session_prefix", WorkingMemoryConfig.key_prefix)
         ),
         min_length=1,
-        description="Stands before the user in the key of a user's record of threads: `agent:threads:`, and "
-        "with another `session_prefix`, `threads:` and that.",
+        description="The key prefix of each user's record of threads; the user follows it. Default: "
+        "`agent:threads:`, or, with another `session_prefix`, `threads:` followed by that prefix.",
     )
     index_name: str = Field(
         default_factory=lambda data: _long_term(data).index_name,
         min_length=1,
-        description="The search index: `agentmem:idx`, and `memories` on Upstash.",
+        description="The name of the search index. Default: `agentmem:idx`, `memories` on Upstash.",
     )
     dedup_threshold: Distance = Field(
-        LongTermMemoryConfig.dedup_threshold, description="Up to this distance a memory is a duplicate."
+        LongTermMemoryConfig.dedup_threshold,
+        description="The largest distance at which a text is a duplicate of a memory.",
     )
     recall_threshold: Distance = Field(
-        LongTermMemoryConfig.recall_threshold, description="Up to this distance a memory is recalled."
+        LongTermMemoryConfig.recall_threshold,
+        description="The largest distance at which a memory is recalled.",
     )
     dedup_score: float | None = Field(
         UpstashLongTermMemoryConfig.dedup_score,
         ge=0,
-        description="On Upstash: above this score of full-text search, a memory that shares half of the "
-        "words is a duplicate; with `None`, only the same text is.",
+        description="On Upstash: the full-text score above which a memory that shares half of the words is a "
+        "duplicate; `None` for identical texts only.",
     )
     recency_per_day: float = Field(
         UpstashLongTermMemoryConfig.recency_per_day,
         ge=0,
         le=1000,
-        description="On Upstash: how much of its score a memory loses per day of age.",
+        description="On Upstash: how much a memory's score drops per day of age.",
     )
     ttl_by_kind: dict[str, PositiveInt | None] = Field(
         dict(TTL_BY_KIND),
-        description="The TTL of memories of a kind; a kind that is not named has none.",
+        description="The TTL of memories by kind; kinds that are not listed do not expire.",
     )
     storage: Literal["json", "hash"] = Field(
-        LongTermMemoryConfig.storage, description="What a memory is stored as."
+        LongTermMemoryConfig.storage, description="How a memory is stored: as a JSON document or as a Hash."
     )
     algorithm: Literal["hnsw", "flat"] = Field(
         LongTermMemoryConfig.algorithm,
-        description="`hnsw` finds approximately among many; `flat` looks at each, and is written faster.",
+        description="The vector index: `hnsw` searches approximately, `flat` exactly and with faster writes.",
     )
     vector_type: Literal["float32", "float16"] = Field(
-        LongTermMemoryConfig.vector_type, description="The numbers of an embedding in the index."
+        LongTermMemoryConfig.vector_type, description="The data type of embeddings in the index."
     )
     events_max_len: PositiveInt = Field(
-        EventLogConfig.max_len, description="About how many events a thread keeps."
+        EventLogConfig.max_len, description="The approximate maximum number of events per thread."
     )
     events_ttl_seconds: PositiveInt | None = Field(
-        EventLogConfig.ttl_seconds, description="The TTL of a thread's events, extended by each one."
+        EventLogConfig.ttl_seconds, description="The TTL of a thread's events; every new event extends it."
     )
     max_text_bytes: PositiveInt = Field(
         BaseLongTermMemoryConfig.max_text_bytes,
-        description="The bytes a memory may have; longer ones are refused.",
+        description="The maximum size of a memory's text; longer ones are refused.",
     )
     socket_timeout_seconds: PositiveFloat = Field(
-        SOCKET_TIMEOUT_SECONDS, description="A server silent for longer is an error."
+        SOCKET_TIMEOUT_SECONDS,
+        description="How long a server may take to answer before an operation raises `StoreTimeoutError`.",
     )
     on_error: Literal["raise", "continue"] = Field(
-        "raise", description="What a chain does when history or recall fails."
+        "raise", description="Whether a chain raises or continues when history or recall fails."
     )
 
     @model_validator(mode="before")

@@ -9,13 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
-from langchain_agentmem.core import json
-from langchain_agentmem.core.messages import encode_turn, mark_unanswered
 from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import (
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.types import MemoryRecord
     from langchain_agentmem.transport.connections import Transport
-    from langchain_agentmem.working.session import SessionState, Turn
+    from langchain_agentmem.working.session import SessionState
     from langchain_agentmem.working.working_memory import WorkingMemory
 
 T = TypeVar("T")
@@ -60,7 +58,7 @@ class Tiers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What `forget_user` removed.
+    """The result of `forget_user`.
 
     Attributes:
         threads: The ids of the user's sessions.
@@ -81,6 +79,11 @@ def forget_user(tiers: Tiers, user: str, *, thorough: bool = False) -> Op[Forgot
 
     A thread leaves the user's record last, when its session and its events are gone, so that after any
     failure a second call finds what is left.
+
+    Args:
+        tiers: The three tiers.
+        user: The user.
+        thorough: Also look at every key of the database, for what is not in the user's record.
     """
     sessions, events = Removed(), Removed()
     threads: list[str] = []
@@ -303,23 +306,16 @@ def session_lines(state: SessionState, user: str | None = None) -> Iterator[Line
     whose = {"thread": state.thread_id, "user": state.user or "default"}
     yield whose | {"agent": state.agent or "default", "goal": state.goal, "scratchpad": state.scratchpad}
     for turn in state.recent_turns:
-        yield whose | turn_object(turn)
+        yield whose | turn.to_dict()
     for entry in state.unreadable:
         yield StoreError(
             f"The message at position {entry.position} of {entry.key!r} cannot be read: {entry.reason}"
         )
 
 
-def turn_object(turn: Turn) -> dict[str, Any]:
-    """Return a message as the session holds it."""
-    stored = encode_turn(turn.message, turn.ts)
-    found: dict[str, Any] = json.loads(mark_unanswered(stored) if turn.unanswered else stored)
-    return found
-
-
 def memory_line(record: MemoryRecord) -> dict[str, Any]:
     """Return a memory as `agentmem import` reads it: without what only a search says of it."""
-    about = asdict(record)
+    about = record.to_dict()
     about["thread"] = about.pop("source_thread")
     return {name: value for name, value in about.items() if name not in ("distance", "score")}
 

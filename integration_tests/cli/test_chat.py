@@ -35,11 +35,11 @@ def test_options_choose_whose_where_and_whether(url: str, bare: redis.Redis) -> 
         url="redis://localhost:1",
         stdin="one two\nthree four five\n/memories\n/forget\n",
     )
-    assert done.returncode == 1  # for want of somebody to confirm
+    assert done.returncode == 1  # nobody can confirm
     assert "write /forget yes" in done.stderr
     assert "user    ada, namespace work" in done.stderr
     assert done.stdout.count("nothing within 0.01") == 2
-    assert re.search(r"work  semantic  0  \S+  for ever  three four five$", done.stdout, re.M)
+    assert re.search(r"work  semantic  0  \S+  never  three four five$", done.stdout, re.M)
     assert bare.hget("agent:session:t-1", "user") == b"ada"
 
     done = run("--user", "bob", "--thread", "t-1", url=url, stdin="hi\n")

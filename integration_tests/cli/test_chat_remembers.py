@@ -56,7 +56,7 @@ def test_what_one_session_is_told_the_next_recalls(
     assert "memory     stored as new memory" in told
     assert "events     turn_start · recall · chain_end answer_from_memory" in told
     assert "You told me: “My cat is called Miso.”" in again
-    assert "memory     merged into a known memory (hits 1, distance 0.0" in again
+    assert "memory     merged into an existing memory (duplicates 1, distance 0.0" in again
     assert goal == "goal       find [bold]a vet[/bold]"
     assert memories.startswith("memories   ")
     assert re.search(r"episodic  1  \S+  7 d  My cat is called Miso\.$", memories)

@@ -211,7 +211,7 @@ def test_a_file_of_texts_needs_no_json(url: str, tmp_path: Path) -> None:
     file.write_text('Ana lives in Lisbon\n\n"quoted" and more\n{"text": 1}\n', "utf-8")
     done = agentmem("import", str(file), "--user", "ada", "--kind", "semantic", url=url)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1] == "memories   3 new, 0 known already"
+    assert done.stdout.splitlines()[1] == "memories   3 new, 0 duplicate"
     with AgentMemory(url) as memory:
         texts = {one.text for one in memory.long_term.list_memories(user="ada", kind="semantic")}
     assert texts == {"Ana lives in Lisbon", '"quoted" and more', '{"text": 1}'}
@@ -235,5 +235,5 @@ def test_a_terminal_sees_how_far_it_is(url: str, tmp_path: Path, terminal: Calla
     shown = terminal(file, "--thread", "t", "--batch-size", "5", url=url, command="import")
     shown.expect("lines, ")
     shown.expect(" a second")
-    shown.expect("messages   500 new, 0 known already")
+    shown.expect("messages   500 new, 0 duplicate")
     assert shown.end() == 0

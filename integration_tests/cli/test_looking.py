@@ -51,7 +51,7 @@ def test_a_session_shows_its_state_its_window_and_its_life(filled: str, bare: re
     for words in ("goal       find it", "messages   3, of which the window holds 3"):
         assert words in shown
     assert re.search(
-        r"^lives for  (1 h|59 min .*)$", shown, re.M
+        r"^expires in (1 h|59 min .*)$", shown, re.M
     )  # one that is read within the second has it all
     assert "assistant  calls look" in shown
     assert "\x1b" not in shown

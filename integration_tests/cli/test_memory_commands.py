@@ -76,8 +76,8 @@ def test_what_cannot_be_done_is_one_line(url: str, arguments: tuple[str, ...], s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("remember", "x", "--metadata", "[1]"), "--metadata takes a JSON object"),
-        (("remember", "x", "--metadata", "{"), "--metadata is no JSON"),
+        (("remember", "x", "--metadata", "[1]"), "takes a JSON object"),
+        (("remember", "x", "--metadata", "{"), "no JSON"),
         (("sessions", "--redis", "red://x"), "The URL begins with red://"),
         (("recall", "x", "--redis", "redis://:hunter2@host:port"), "malformed host or port"),
     ],

@@ -16,6 +16,7 @@ import redis
 
 from integration_tests.demo.conftest import Demo, StartDemo
 from integration_tests.waiting import wait_until
+from langchain_agentmem import AgentMemory
 from langchain_agentmem.demo.samples import SAMPLES
 from langchain_agentmem.embedded.server import EmbeddedRedis
 
@@ -24,7 +25,7 @@ THEME = "I use a dark theme in my editor."
 
 
 def say(client: httpx.Client, text: str, user: str = "alice", thread: str = "t1", **more: Any) -> Any:
-    answer = client.post("/turn", json={"user": user, "thread": thread, "text": text, **more})
+    answer = client.post("/exchange", json={"user": user, "thread": thread, "text": text, **more})
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -34,7 +35,7 @@ def state(client: httpx.Client, **asked: Any) -> Any:
 
 
 def recalled(recall: dict[str, Any]) -> dict[str, float]:
-    return {hit["text"]: hit["distance"] for hit in recall["hits"] if hit["recalled"]}
+    return {memory["text"]: memory["distance"] for memory in recall["memories"] if memory["recalled"]}
 
 
 def test_it_begins_with_five_semantic_and_three_episodic_memories(client: httpx.Client) -> None:
@@ -47,36 +48,36 @@ def test_it_begins_with_five_semantic_and_three_episodic_memories(client: httpx.
 
 
 def test_a_paraphrased_question_recalls_the_theme_and_shows_what_just_missed(client: httpx.Client) -> None:
-    turn = say(client, QUESTION)
-    assert list(recalled(turn["recall"])) == [THEME]
-    assert recalled(turn["recall"])[THEME] <= 0.45
-    distances = [hit["distance"] for hit in turn["recall"]["hits"]]
+    exchange = say(client, QUESTION)
+    assert list(recalled(exchange["recall"])) == [THEME]
+    assert recalled(exchange["recall"])[THEME] <= 0.45
+    distances = [memory["distance"] for memory in exchange["recall"]["memories"]]
     assert len(distances) == 8
     assert distances == sorted(distances)
-    assert QUESTION not in [hit["text"] for hit in turn["recall"]["hits"]]
-    assert THEME in turn["answer"]
+    assert QUESTION not in [memory["text"] for memory in exchange["recall"]["memories"]]
+    assert THEME in exchange["answer"]
 
 
 def test_something_new_recalls_nothing_and_is_stored(client: httpx.Client) -> None:
-    turn = say(client, "My favorite color is teal.")
-    assert recalled(turn["recall"]) == {}
-    assert turn["fate"]["what"] == "stored"
+    exchange = say(client, "My favorite color is teal.")
+    assert recalled(exchange["recall"]) == {}
+    assert exchange["fate"]["what"] == "stored"
     assert "My favorite color is teal." in [one["text"] for one in state(client)["memories"]]
 
 
-def test_a_restated_preference_is_merged_and_its_hits_go_up(client: httpx.Client) -> None:
-    turn = say(client, "I like the dark theme in my editor.", kind="semantic")
-    fate = turn["fate"]
-    assert (fate["what"], fate["text"], fate["hits"]) == ("merged", THEME, 1)
+def test_a_restated_preference_is_merged_and_counted_as_seen_again(client: httpx.Client) -> None:
+    exchange = say(client, "I like the dark theme in my editor.", kind="semantic")
+    fate = exchange["fate"]
+    assert (fate["what"], fate["text"], fate["hit_count"]) == ("merged", THEME, 1)
     assert fate["distance"] <= 0.20
     memories = state(client)["memories"]
     assert len(memories) == 8
-    assert [one["hits"] for one in memories if one["text"] == THEME] == [1]
+    assert [one["hit_count"] for one in memories if one["text"] == THEME] == [1]
 
 
 def test_another_user_recalls_nothing(client: httpx.Client) -> None:
-    turn = say(client, QUESTION, user="bob", thread="t2")
-    assert turn["recall"]["hits"] == []
+    exchange = say(client, QUESTION, user="bob", thread="t2")
+    assert exchange["recall"]["memories"] == []
     assert state(client, namespace="other")["memories"] == []
 
 
@@ -87,19 +88,19 @@ def test_the_threshold_decides_what_is_recalled(
     asked = {"user": "alice", "query": QUESTION, "threshold": threshold}
     recall = client.post("/recall", json=asked).json()
     assert list(recalled(recall)) == found
-    assert len(recall["hits"]) == 8
+    assert len(recall["memories"]) == 8
     assert recall["cost"]["round_trips"] == 1
     assert recalled(state(client, query=QUESTION, threshold=threshold)["recall"]).keys() == set(found)
     assert list(recalled(say(client, QUESTION, threshold=threshold, kind="skip")["recall"])) == found
 
 
-def test_a_query_can_leave_out_what_its_turn_became(client: httpx.Client) -> None:
-    turn = say(client, QUESTION)
+def test_a_query_can_leave_out_what_its_exchange_became(client: httpx.Client) -> None:
+    exchange = say(client, QUESTION)
     asked = {"user": "alice", "query": QUESTION}
     own = client.post("/recall", json=asked).json()
-    without = client.post("/recall", json={**asked, "exclude": [turn["fate"]["id"]]}).json()
-    assert own["hits"][0]["text"] == QUESTION
-    assert recalled(without) == recalled(turn["recall"])
+    without = client.post("/recall", json={**asked, "exclude": [exchange["fate"]["id"]]}).json()
+    assert own["memories"][0]["text"] == QUESTION
+    assert recalled(without) == recalled(exchange["recall"])
 
 
 def test_what_is_skipped_is_not_remembered(client: httpx.Client) -> None:
@@ -107,14 +108,14 @@ def test_what_is_skipped_is_not_remembered(client: httpx.Client) -> None:
     assert len(state(client)["memories"]) == 8
 
 
-def test_a_turn_costs_two_round_trips_however_many_run_at_once(client: httpx.Client) -> None:
-    say(client, "hello")  # the first turn sends the scripts too
+def test_an_exchange_costs_two_round_trips_however_many_run_at_once(client: httpx.Client) -> None:
+    say(client, "hello")  # the first exchange sends the scripts too
 
     def one(number: int) -> Any:
         return say(client, f"Server number {number} is down.", user=f"user {number}", thread=f"t {number}")
 
     with ThreadPoolExecutor(8) as pool:
-        costs = [turn["cost"] for turn in pool.map(one, range(16))]
+        costs = [exchange["cost"] for exchange in pool.map(one, range(16))]
     assert [cost["round_trips"] for cost in costs] == [2] * 16
     assert all(cost["embedding_ms"] > 0.1 and cost["redis_ms"] > 0.01 for cost in costs)
     assert all(cost["page_round_trips"] > 0 for cost in costs)
@@ -133,17 +134,31 @@ def test_threads_are_one_users(client: httpx.Client) -> None:
     mine = client.post("/new_thread", json={"user": "alice"}).json()["thread"]
     say(client, "hello", thread=mine)
     for method, path, body in (
-        ("POST", "/turn", {"text": "hi"}),
+        ("POST", "/exchange", {"text": "hi"}),
         ("POST", "/working", {"goal": "mine"}),
     ):
         answer = client.request(method, path, json={"user": "bob", "thread": mine, **body})
-        assert (answer.status_code, "alice's" in answer.json()["error"]) == (403, True)
+        assert (answer.status_code, "begin one of your own" in answer.json()["error"]) == (403, True)
     for path in ("/state", "/events"):
         assert client.get(path, params={"user": "bob", "thread": mine}).status_code == 403
     assert [one["thread"] for one in client.get("/threads", params={"user": "alice"}).json()["threads"]] == [
         mine
     ]
     assert client.get("/threads", params={"user": "bob"}).json()["threads"] == []
+
+
+def test_threads_that_nobody_in_particular_began_are_in_everybodys_list(
+    own_server: EmbeddedRedis, client: httpx.Client
+) -> None:
+    mine = client.post("/new_thread", json={"user": "alice"}).json()["thread"]
+    with AgentMemory(own_server.url) as memory:
+        memory.history("nobodys").add_user_message("hello")
+        try:
+            for user, threads in (("alice", ["nobodys", mine]), ("bob", ["nobodys"])):
+                listed = client.get("/threads", params={"user": user}).json()["threads"]
+                assert [one["thread"] for one in listed] == threads
+        finally:
+            memory.forget_user("default")
 
 
 def test_only_the_users_own_memory_can_be_dropped(client: httpx.Client) -> None:
@@ -192,7 +207,7 @@ def following(
         yield got
     finally:
         ended.set()
-        httpx.post(demo.url + "/turn", json={"user": user, "thread": thread, "text": "the end"})
+        httpx.post(demo.url + "/exchange", json={"user": user, "thread": thread, "text": "the end"})
         listener.join()
 
 
@@ -229,7 +244,7 @@ def test_nothing_is_behind_the_last_possible_event_id(served: Demo, client: http
 def test_a_body_that_breaks_off_is_no_failure_of_the_server(start: StartDemo) -> None:
     demo = start()
     host, port = demo.url.removeprefix("http://").split(":")
-    head = f"POST /turn HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
+    head = f"POST /exchange HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
     for _ in range(3):
         with socket.create_connection((host, int(port))) as broken:
             broken.sendall(f'{head}Content-Length: 100\r\n\r\n{{"user"'.encode())
@@ -242,11 +257,11 @@ def test_refusals_are_json(client: httpx.Client) -> None:
     body = b'{"user": "a", "thread": "t", "text": "%s"}' % (b"x" * 66_000)
     kind = {"content-type": "application/json"}
     for answer, status in (
-        (client.post("/turn", content=body, headers=kind), 413),
-        (client.post("/turn", content=iter([body]), headers=kind), 413),
-        (client.post("/turn", content=b"{", headers=kind), 400),
-        (client.post("/turn", content=b"{}"), 415),
-        (client.get("/turn"), 405),
+        (client.post("/exchange", content=body, headers=kind), 413),
+        (client.post("/exchange", content=iter([body]), headers=kind), 413),
+        (client.post("/exchange", content=b"{", headers=kind), 400),
+        (client.post("/exchange", content=b"{}"), 415),
+        (client.get("/exchange"), 405),
         (client.get("/etc/passwd"), 404),
         (client.get("/../page.py"), 404),
         (client.get("/%2e%2e/app.py"), 404),
@@ -259,7 +274,7 @@ def test_refusals_are_json(client: httpx.Client) -> None:
 
 def stream(client: httpx.Client, text: str) -> list[tuple[str, Any]]:
     asked = {"user": "alice", "thread": "t1", "text": text}
-    with client.stream("POST", "/turn", json=asked, headers={"accept": "text/event-stream"}) as answer:
+    with client.stream("POST", "/exchange", json=asked, headers={"accept": "text/event-stream"}) as answer:
         lines = [line for line in answer.iter_lines() if line]
     return [
         (name.removeprefix("event: "), json.loads(data.removeprefix("data: ")))
@@ -270,60 +285,64 @@ def stream(client: httpx.Client, text: str) -> list[tuple[str, Any]]:
 def test_a_models_answer_is_streamed_and_what_fails_is_told_without_secrets(start: StartDemo) -> None:
     demo = start("--model", "stub:model")
     with httpx.Client(base_url=demo.url, timeout=30) as client:
-        *deltas, (name, turn) = stream(client, "hello")
-        assert name == "turn"
+        *deltas, (name, exchange) = stream(client, "hello")
+        assert name == "exchange"
         assert len(deltas) > 3
-        assert "".join(part["text"] for _, part in deltas) == turn["answer"]
-        assert turn["answer"].endswith("of the model, in parts")
+        assert "".join(part["text"] for _, part in deltas) == exchange["answer"]
+        assert exchange["answer"].endswith("of the model, in parts")
         (name, failed) = stream(client, "please fail")[-1]
         assert (name, failed["status"]) == ("error", 502)
         assert "Incorrect API key" in failed["error"]
         assert "sk-abc" not in failed["error"]
-        plain = client.post("/turn", json={"user": "alice", "thread": "t1", "text": "fail"})
+        plain = client.post("/exchange", json={"user": "alice", "thread": "t1", "text": "fail"})
         assert (plain.status_code, "sk-abc" in plain.text) == (502, False)
-        said = [(turn["content"], turn["unanswered"]) for turn in state(client)["session"]["turns"]]
-        answered = [("hello", False), (turn["answer"], False)]
+        said = [(message["content"], message["unanswered"]) for message in state(client)["session"]["turns"]]
+        answered = [("hello", False), (exchange["answer"], False)]
         assert said == [*answered, ("please fail", True), ("fail", True)]
 
 
-def test_a_reader_who_goes_abandons_the_turn(start: StartDemo) -> None:
+def test_a_reader_who_goes_abandons_the_exchange(start: StartDemo) -> None:
     demo = start("--model", "stub:model")
     with httpx.Client(base_url=demo.url, timeout=30) as client:
         asked = {"user": "alice", "thread": "t1", "text": "slow"}
-        with client.stream("POST", "/turn", json=asked, headers={"accept": "text/event-stream"}) as answer:
+        with client.stream(
+            "POST", "/exchange", json=asked, headers={"accept": "text/event-stream"}
+        ) as answer:
             next(answer.iter_lines())
         wait_until(lambda: "turn_error" in [one["action"] for one in state(client)["events"]])
-        assert [turn["content"] for turn in state(client)["session"]["turns"]] == ["slow"]
+        assert [message["content"] for message in state(client)["session"]["turns"]] == ["slow"]
 
 
-def test_turns_that_failed_or_were_abandoned_leave_the_store_the_demos(start: StartDemo) -> None:
+def test_exchanges_that_failed_or_were_abandoned_leave_the_store_the_demos(start: StartDemo) -> None:
     demo = start("--model", "stub:model")
     with httpx.Client(base_url=demo.url, timeout=30) as client:
         asked = {"user": "alice", "thread": "failed", "text": "please fail"}
-        assert client.post("/turn", json=asked).status_code == 502
+        assert client.post("/exchange", json=asked).status_code == 502
         asked = {"user": "alice", "thread": "abandoned", "text": "slow"}
-        with client.stream("POST", "/turn", json=asked, headers={"accept": "text/event-stream"}) as answer:
+        with client.stream(
+            "POST", "/exchange", json=asked, headers={"accept": "text/event-stream"}
+        ) as answer:
             next(answer.iter_lines())
         wait_until(lambda: len(state(client, thread="abandoned")["events"]) > 1)
         assert client.post("/reset", json={}).status_code == 200
-        client.post("/turn", json={**asked, "text": "please fail"})
+        client.post("/exchange", json={**asked, "text": "please fail"})
     demo.end()
     again = start()
     wait_until(lambda: "kept as the last demo left it" in again.said)  # it comes by another pipe than the URL
 
 
-def test_resets_while_others_take_turns_are_never_refused(served: Demo, client: httpx.Client) -> None:
+def test_resets_while_others_have_exchanges_are_never_refused(served: Demo, client: httpx.Client) -> None:
     ended = threading.Event()
 
     def talk(number: int) -> int:
         with httpx.Client(base_url=served.url, timeout=30) as other:
-            turns = 0
-            while not ended.is_set() or not turns:
-                user, thread = f"user {number}", f"t {number} {turns}"
-                say(other, f"Server {number}{turns} is down.", user=user, thread=thread)
+            exchanges = 0
+            while not ended.is_set() or not exchanges:
+                user, thread = f"user {number}", f"t {number} {exchanges}"
+                say(other, f"Server {number}{exchanges} is down.", user=user, thread=thread)
                 other.post("/new_thread", json={"user": user}).raise_for_status()
-                turns += 1
-            return turns
+                exchanges += 1
+            return exchanges
 
     with ThreadPoolExecutor(4) as pool:
         talking = [pool.submit(talk, number) for number in range(4)]

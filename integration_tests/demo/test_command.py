@@ -92,8 +92,8 @@ def memories(url: str) -> int:
 
 
 def say(url: str, words: str) -> None:
-    turn = {"user": "alice", "thread": "t", "text": words}
-    httpx.post(f"{url}/turn", json=turn).raise_for_status()
+    exchange = {"user": "alice", "thread": "t", "text": words}
+    httpx.post(f"{url}/exchange", json=exchange).raise_for_status()
 
 
 def test_a_restart_keeps_what_is_there_until_reset_is_given(start: StartDemo) -> None:
@@ -208,8 +208,8 @@ def test_ctrl_c_ends_it_at_once_with_readers_connected(
                     connected.set()
 
     if with_a_model_that_hangs:
-        turn = {"user": "alice", "thread": "t", "text": "slow"}
-        reader = threading.Thread(target=read, args=("POST", "/turn"), kwargs={"json": turn})
+        exchange = {"user": "alice", "thread": "t", "text": "slow"}
+        reader = threading.Thread(target=read, args=("POST", "/exchange"), kwargs={"json": exchange})
     else:
         asked = {"user": "alice", "thread": "t"}
         reader = threading.Thread(target=read, args=("GET", "/events"), kwargs={"params": asked})

@@ -15,7 +15,7 @@ from integration_tests.demo.conftest import Demo, StartDemo
 PATHS = [
     "/state",
     "/threads",
-    "/turn",
+    "/exchange",
     "/recall",
     "/new_thread",
     "/working",

@@ -89,10 +89,10 @@ def test_the_walk_through(open_page: Open) -> None:
     expect(page.locator("#fate")).to_contain_text("stored")
     expect(row(page, "My favorite color is teal.")).to_have_count(1)
 
-    expect(row(page, THEME).locator(".hits")).to_have_text("0")
+    expect(row(page, THEME).locator(".seen")).to_have_text("0")
     say(page, "I like the dark theme in my editor.", "semantic")
     expect(page.locator("#fate")).to_contain_text(f"merged into “{THEME}”")
-    expect(row(page, THEME).locator(".hits")).to_have_text("1")
+    expect(row(page, THEME).locator(".seen")).to_have_text("1")
 
     become(page, "bob")
     expect(page.locator("#memories tr")).to_have_count(0)
@@ -101,7 +101,7 @@ def test_the_walk_through(open_page: Open) -> None:
     assert page.locator("#recalled .miss").count() == 0
 
 
-def test_a_turn_shows_what_it_cost_and_renews_the_session(open_page: Open) -> None:
+def test_an_exchange_shows_what_it_cost_and_renews_the_session(open_page: Open) -> None:
     page = open_page()
     say(page, "hello")
     assert re.match(r"expires in 59 min \d+ s|expires in 1 h", page.locator("#ttl").text_content())
@@ -134,17 +134,17 @@ def test_events_come_live_from_elsewhere_too(open_page: Open, served: Demo) -> N
     page = open_page()
     thread = page.locator("#thread").input_value()
     asked = {"user": "alice", "thread": thread, "text": "said somewhere else", "kind": "skip"}
-    httpx.post(f"{served.url}/turn", json=asked, timeout=30).raise_for_status()
+    httpx.post(f"{served.url}/exchange", json=asked, timeout=30).raise_for_status()
     expect(page.locator("#events li").filter(has_text="turn_start")).to_contain_text("said somewhere else")
     ids = page.locator("#events li").evaluate_all("rows => rows.map((row) => row.dataset.id)")
     assert len(ids) == len(set(ids))
     assert ids == sorted(ids, reverse=True)
 
 
-def test_a_turn_from_elsewhere_in_the_thread_shows_in_every_tier(open_page: Open, served: Demo) -> None:
+def test_an_exchange_from_elsewhere_in_the_thread_shows_in_every_tier(open_page: Open, served: Demo) -> None:
     page = open_page()
     asked = {"user": "alice", "thread": page.locator("#thread").input_value(), "text": "The zoo is shut."}
-    httpx.post(f"{served.url}/turn", json=asked, timeout=30).raise_for_status()
+    httpx.post(f"{served.url}/exchange", json=asked, timeout=30).raise_for_status()
     expect(page.locator("#window .user")).to_contain_text("The zoo is shut.")
     expect(row(page, "The zoo is shut.")).to_have_count(1)
     expect(page.locator("#window-size")).to_have_text("2 of 20 messages")

@@ -103,7 +103,7 @@ async def test_resets_at_once_fill_in_the_samples_once(memory: AgentMemory) -> N
 async def test_a_thread_noted_and_not_yet_written_is_nobody_elses(memory: AgentMemory) -> None:
     store = await opened(memory)
     await store.note_exchange("t1", "m1", begins=True)
-    await store.reset()  # forgets no note: the turn still goes on
+    await store.reset()  # forgets no note: the exchange still goes on
     await memory.working.astart("t1", user="carol")
     await memory.long_term.aremember_many(["I sing."], user="carol", ids=["m1"])
     await store.reset()
@@ -118,7 +118,7 @@ async def test_what_is_noted_and_written_while_a_reset_looks_is_nobody_elses(mem
     async def arun(op: Any) -> Any:
         nonlocal busy
         result = await looking(op)
-        if not busy:  # after each look, a turn begins another thread
+        if not busy:  # after each look, an exchange begins another thread
             busy = True
             thread = memory.working.new_thread_id()
             await store.note_exchange(thread, thread, begins=True)

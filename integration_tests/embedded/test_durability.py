@@ -108,6 +108,7 @@ def test_the_supervisor_syncs_what_changed_and_says_when_it_cannot(
         with (folder / "appendonlydir" / "another").open("wb") as file:
             # Nobody else may open the file meanwhile; to try that is how the supervisor is seen here.
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            os.write(file.fileno(), b"changed")  # it may have been synced before the lease was taken
             wait_until(lambda: "no sync: " in log.read_text())
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             wait_until(lambda: "synced again" in log.read_text())

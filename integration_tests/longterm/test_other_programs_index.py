@@ -224,7 +224,7 @@ async def test_an_index_over_other_documents_is_never_rebuilt(
     with pytest.raises(IndexMismatchError, match=f"{other}: is "):
         await both(make(storage=storage)).arebuild_index()
     assert (guide.documents(), guide.fields()) == before
-    assert not bare.exists("agentmem:idx:backfilling")
+    assert not bare.exists("agentmem:idx:filling")
 
 
 @pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
@@ -270,11 +270,11 @@ def test_others_wait_while_the_index_is_rebuilt(url: str, bare: redis.Redis) -> 
     ):
         rebuilding = threading.Thread(target=first.rebuild_index)
         rebuilding.start()
-        wait_until(lambda: bare.exists("agentmem:idx:backfilling"))
+        wait_until(lambda: bare.exists("agentmem:idx:filling"))
         again = [second.remember("x", user="u", embedding=numbers[at].tolist()) for at in (9, 1999, 3999)]
         assert [result.id for result in again] == ["m9", "m1999", "m3999"]
         rebuilding.join()
-        assert not bare.exists("agentmem:idx:backfilling")
+        assert not bare.exists("agentmem:idx:filling")
         assert second.index_info()["documents"] == 4000
 
 

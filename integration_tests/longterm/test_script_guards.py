@@ -180,8 +180,8 @@ def test_a_backfilling_index_is_waited_for_by_what_looks(
 ) -> None:
     memory = make()
     memory.create_index()
-    bare.set("agentmem:idx:backfilling", 1, ex=60)
+    bare.set("agentmem:idx:filling", 1, ex=60)
     before = counting.round_trips
     memory.remember("green tea", user="alice")
     assert counting.round_trips - before >= 3, "refused, looked at the index, stored"
-    assert not bare.exists("agentmem:idx:backfilling")
+    assert not bare.exists("agentmem:idx:filling")

@@ -13,7 +13,7 @@ from integration_tests.longterm.conftest import LAYOUTS, Make
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
-from langchain_agentmem.longterm.vector_store import MemoryVectorStore
+from langchain_agentmem.longterm.redisearch.vector_store import MemoryVectorStore
 
 
 class TestJson(VectorStoreIntegrationTests):

@@ -31,7 +31,7 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.transport.connections import CallerSuppliedClients, Transport
 
-SECONDS = 0.3
+SECONDS = 0.5
 SECRET = "s3cr3tPassw0rd"
 HELLO = b"%2\r\n$5\r\nproto\r\n:3\r\n$7\r\nversion\r\n$5\r\n8.0.0\r\n"
 

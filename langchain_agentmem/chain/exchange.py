@@ -194,7 +194,7 @@ class Exchange:
         self._lost_events(results["events"])
         appended = results.get("append")
         if isinstance(appended, Exception):
-            self._sent = []  # it surely was not
+            self._sent = []  # nothing was stored
         else:
             self._turn_count = appended
         try:
@@ -249,7 +249,7 @@ class Exchange:
         """Return the operations that append messages, if there are any, and record events, to be gathered.
 
         The thread is noted once in its user's record. The append does it, and stands first; the events do
-        it if the append cannot be made, and so surely sends nothing.
+        it if the append cannot be made, and so sends nothing.
         """
         operations: dict[str, Op[Any]] = {}
         noted: Ttl = ...

@@ -1,4 +1,4 @@
-"""What an exchange passes over: logged, counted, told to `on_exchange`, and shown as an event."""
+"""Failures that an exchange passes over: logged, counted, told to `on_exchange`, and shown as an event."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ _ENDS: dict[type[BaseException], str] = {
 
 class Failures:
     """The failures of one exchange.
+
+    Args:
+        memory: The memory: its `on_error` decides what is passed over, its event log shows it.
+        thread_id: The thread of the exchange.
+        user: The user of the exchange.
 
     Attributes:
         noted: What was passed over so far, and why.

@@ -1,4 +1,4 @@
-"""What an exchange has to do with long-term memory: what is recalled for it, and what is remembered of it."""
+"""The long-term memory of an exchange: the recall before the chain, and the memories stored after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Ids(NamedTuple):
-    """Whose an exchange is, and where."""
+    """The thread, user and namespace of an exchange."""
 
     thread_id: str
     user: str

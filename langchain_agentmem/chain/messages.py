@@ -59,6 +59,12 @@ def answer_messages(
 ) -> list[BaseMessage]:
     """Return the messages of a chain's output, without the history and input that a graph's state repeats.
 
+    Args:
+        output: The output: a text, messages, a model, or a dict of one of them.
+        key: The member that holds the answer; `None` for the first of the usual ones.
+        history: The messages that the chain was given as history.
+        asked: The messages of its input.
+
     Raises:
         InvalidInputError: The output is no answer.
     """

@@ -1,4 +1,4 @@
-"""How a chain is wrapped, what it needs of a memory, and what is reported of each exchange."""
+"""The options of a wrapped chain, the memory it needs, and the report of each exchange."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OnAbandon: TypeAlias = Literal["keep_input", "keep_partial", "drop"]
 
 
 class ChainMemory(Protocol):
-    """What a chain needs of a memory; `AgentMemory` has it.
+    """The interface of a memory that a chain needs; `AgentMemory` has it.
 
     Attributes:
         settings: The limits, and what happens on an error.
@@ -61,7 +61,7 @@ class RecalledMemories(list[MemoryRecord]):
 
 @dataclass(frozen=True, slots=True)
 class ExchangeReport:
-    """What an exchange did, for whoever wants to show it.
+    """The report of an exchange, as `on_exchange` receives it.
 
     Attributes:
         recalled: What the chain was given, nearest first.
@@ -89,7 +89,7 @@ class ExchangeReport:
 
 @dataclass(frozen=True, slots=True)
 class WrapOptions:
-    """How a chain is wrapped; `AgentMemory.wrap` describes each.
+    """The options of a wrapped chain, checked; `AgentMemory.wrap` describes each.
 
     Attributes:
         recall: What is recalled, besides for whom.

@@ -1,4 +1,4 @@
-"""What `wrap` refuses, because an exchange could not do what it is for: told before a model is called."""
+"""Refusals by `wrap`, before a model is called, of chains and options that no exchange can work with."""
 
 from __future__ import annotations
 
@@ -74,6 +74,11 @@ def refuse_agent(runnable: Runnable[Any, Any], keys: Mapping[str, str]) -> None:
 
 def refuse_stream_mode(runnable: Runnable[Any, Any], given: Mapping[str, Any], *, streams: bool) -> None:
     """Refuse a way to stream a graph whose parts are no answer when they are put together.
+
+    Args:
+        runnable: The chain.
+        given: The keyword arguments of the call.
+        streams: Whether the call streams, so that the graph's own mode applies.
 
     Raises:
         InvalidInputError: It is one.

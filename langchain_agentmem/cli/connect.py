@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_memory(
-    url: str | None,
-    screen: Screen,
-    *,
-    check: Callable[[AgentMemory], object] | None = None,
-    **settings: Any,
+    url: str | None, screen: Screen, *, check: Callable[[AgentMemory], object] | None = None, **settings: Any
 ) -> Iterator[AgentMemory]:
     """Open a memory whose server answers, has the index, and whose model is loaded.
 

@@ -1,4 +1,4 @@
-"""What a person sees: laid out on a terminal; elsewhere plain lines, each beginning with what it is.
+"""The output for people: laid out on a terminal; elsewhere plain lines, each beginning with its label.
 
 Nothing here reads markup: whatever somebody typed or stored is shown as it is.
 """
@@ -72,9 +72,9 @@ def bar(distance: float, threshold: float, width: int = 10) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Return a time to live or an age in its two largest units: `6 d 23 h`; `None` is `for ever`."""
+    """Return a TTL or an age in its two largest units: `6 d 23 h`; `None` is `never`."""
     if seconds is None:
-        return "for ever"
+        return "never"
     if not abs(seconds) < _LONGEST_SECONDS:  # NaN neither
         return "an unknown time"
     minutes, s = divmod(max(int(seconds), 0), 60)
@@ -262,7 +262,7 @@ def _cell(value: object, limit: int) -> str:
 
 
 class Answer:
-    """Show an answer as it comes; a terminal redraws its last paragraph, wrapped between words."""
+    """Shows an answer as it comes; a terminal redraws its last paragraph, wrapped between words."""
 
     def __init__(self, console: _Console) -> None:
         self._console, self._text = console, ""

@@ -45,13 +45,13 @@ def demo(
     ] = False,
     session_ttl_seconds: Annotated[
         int | None,
-        typer.Option(min=1, max=_MAX_SECONDS, metavar="SECONDS", help="How long a session lives."),
+        typer.Option(min=1, max=_MAX_SECONDS, metavar="SECONDS", help="The TTL of an idle session."),
     ] = None,
     dedup_threshold: Annotated[
         float | None,
         options.threshold_option(
             "--dedup-threshold",
-            help="Up to this a memory is known already. Without it: AGENTMEM_DEDUP_THRESHOLD, else 0.20.",
+            help="Up to this a memory is a duplicate. Without it: AGENTMEM_DEDUP_THRESHOLD, else 0.20.",
         ),
     ] = None,
     recall_threshold: Annotated[float | None, options.threshold_option(most=1)] = None,
@@ -141,7 +141,7 @@ def _answering(model: str | None, screen: Screen) -> Answering:
 
 @dataclass
 class _Page:
-    """Tell a person where the page is, and what it waits for."""
+    """Tells a person where the page is, and what it waits for."""
 
     screen: Screen
     url: str

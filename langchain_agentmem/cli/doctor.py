@@ -14,14 +14,7 @@ from rich import filesize
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import (
-    Screen,
-    counted,
-    milliseconds,
-    one_line,
-    show_json,
-    span,
-)
+from langchain_agentmem.cli.console import Screen, counted, milliseconds, one_line, show_json, span
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.scan import scan
@@ -29,7 +22,7 @@ from langchain_agentmem.errors import IndexMissingError, SearchUnavailableError,
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
+    from langchain_agentmem.longterm.types import RebuiltIndex
 
 _SIGNS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "broken": ("✗", "red")}
 
@@ -48,7 +41,7 @@ _MOST_KEYS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold a line of the report."""
+    """A line of the report."""
 
     name: str
     verdict: Verdict
@@ -71,7 +64,7 @@ def doctor(
     Looks at version, modules, eviction, persistence, the search index, what each tier takes (memory is
     estimated from a sample of keys), latency. Changes nothing, except with --rebuild-index.
 
-    ✓ is fine, ! could be better, or is unknown for want of permission, ✗ is broken: exit code 1.
+    ✓ is fine, ! could be better, or could not be checked (no permission), ✗ is broken: exit code 1.
 
     --rebuild-index makes the search index anew first, as when another program made it. Memories stay; users,
     namespaces, kinds and threads that the index cannot hold as another program wrote them are rewritten, so
@@ -253,7 +246,7 @@ def index(memory: AgentMemory) -> Op[Iterable[Finding]]:
     except IndexMissingError:
         return [Finding("index", "ok", f"{name} is not there yet: the first memory makes it")]
     except SearchUnavailableError:
-        return [Finding("index", "broken", "none, for want of Search")]
+        return [Finding("index", "broken", "none: the server lacks Search")]
     if found["mismatch"] is not None:
         return [Finding("index", "broken", one_line(found["mismatch"], 1000))]
     documents, schema = counted(found["documents"], "document"), found["schema"]

@@ -77,7 +77,7 @@ def recalled(
 
 def _without(record: MemoryRecord, *hidden: str) -> dict[str, Any]:
     """Return a memory without what the request did not ask: a search tells no TTL, a listing no distance."""
-    return {name: value for name, value in asdict(record).items() if name not in hidden}
+    return {name: value for name, value in record.to_dict().items() if name not in hidden}
 
 
 def _json_object(value: str) -> dict[str, Any]:
@@ -87,9 +87,9 @@ def _json_object(value: str) -> dict[str, Any]:
     try:
         found = json.loads(value)
     except ValueError as error:
-        raise typer.BadParameter(f"--metadata is no JSON: {error}") from error
+        raise typer.BadParameter(f"no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise typer.BadParameter('--metadata takes a JSON object, such as {"source": "mail"}.')
+        raise typer.BadParameter('it takes a JSON object, such as {"source": "mail"}.')
     return found
 
 
@@ -100,11 +100,11 @@ def remember(
     namespace: options.Namespace = "default",
     kind: Annotated[
         str,
-        options.id_option("kind", "episodic (for a week, the default), semantic (for ever), or your own."),
+        options.id_option("kind", "episodic (a week, the default), semantic (never expires), or your own."),
     ] = "episodic",
     ttl: Annotated[
         int | None,
-        typer.Option("--ttl", metavar="SECONDS", min=1, help="How long it lives, instead of its kind's."),
+        typer.Option("--ttl", metavar="SECONDS", min=1, help="Its TTL, instead of that of its kind."),
     ] = None,
     thread: Annotated[str | None, options.id_option("thread", "The conversation it was learnt in.")] = None,
     metadata: Annotated[
@@ -115,7 +115,7 @@ def remember(
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Remember a text, unless the user knows nearly the same already.
+    """Remember a text, unless it is a duplicate of one of the user's memories.
 
     \b
       agentmem remember "I live in Lisbon." --user alice --kind semantic
@@ -139,7 +139,7 @@ def remember(
     if as_json:
         return show_json(asdict(result))
     near = "" if result.existing_distance is None else f", distance {result.existing_distance:.3f}"
-    fate = "merged into a known memory" if result.deduped else "stored as new memory"
+    fate = "merged into an existing memory" if result.deduped else "stored as new memory"
     return screen.facts([("memory", f"{fate} ({result.id}{near})")])
 
 
@@ -184,7 +184,8 @@ def show_memories(screen: Screen, owner: str, records: Sequence[MemoryRecord], l
     """Print memories of a user as a table."""
     if not records:
         return screen.facts([("memories", f"none of {one_line(owner)}")])
-    columns = {"id": 40, "namespace": 20, "kind": 20, "hits": 10, "learnt": 30, "lives for": 20, "text": 300}
+    columns = {"id": 40, "namespace": 20, "kind": 20, "duplicates": 10, "learnt": 30}
+    columns |= {"expires in": 20, "text": 300}
     rows = [
         (m.id, m.namespace, m.kind, m.hit_count, moment(m.created_ts), span(m.ttl_seconds), m.text)
         for m in records

@@ -44,7 +44,7 @@ def show_sessions(
     screen: Screen, states: Sequence[SessionState | SessionSummary], *, current: str | None = None
 ) -> None:
     """Print sessions as a table; the `current` thread has a mark, and need not be stored yet."""
-    columns = {"thread": 60, "user": 20, "messages": 20, "active": 30, "lives for": 20, "title": 60}
+    columns = {"thread": 60, "user": 20, "messages": 20, "active": 30, "expires in": 20, "title": 60}
     rows: list[tuple[object, ...]] = [
         (s.thread_id, s.user, s.turn_count, _ago(s.last_active_ts), span(s.ttl_seconds), s.title)
         for s in states
@@ -70,7 +70,7 @@ def session(
 ) -> None:
     """Show a conversation, or delete it.
 
-    Shown are its goal, its notes, its last messages and how long it will live.
+    Shown are its goal, its notes, its last messages and its TTL.
 
     \b
       agentmem session 4f0c9a
@@ -88,9 +88,7 @@ def session(
             memory.working.delete(thread)
             return show_json({"deleted": thread}) if as_json else screen.facts([("deleted", thread)])
     if as_json:
-        from langchain_agentmem.user_data import turn_object
-
-        turns = [turn_object(turn) for turn in state.recent_turns]
+        turns = [turn.to_dict() for turn in state.recent_turns]
         return show_json({**state.to_dict(), "turns": turns, "unreadable": len(state.unreadable)})
     return _show(screen, state)
 
@@ -102,7 +100,7 @@ def _show(screen: Screen, state: SessionState) -> None:
     facts += [
         ("begun", moment(state.created_ts)),
         ("active", moment(state.last_active_ts)),
-        ("lives for", span(state.ttl_seconds)),
+        ("expires in", span(state.ttl_seconds)),
         ("messages", window),
     ]
     if state.unreadable:

@@ -1,1 +1,1 @@
-"""What every tier is built from, and nothing that does I/O."""
+"""The parts that every tier is built from. No I/O."""

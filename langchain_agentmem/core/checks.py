@@ -58,8 +58,13 @@ def validate_id(name: str, value: Any) -> str:
 def bounded_text(name: str, value: Any, max_bytes: int) -> str:
     """Return a text that is not blank and has at most `max_bytes` bytes of UTF-8.
 
+    Args:
+        name: The parameter's name, for the error.
+        value: The text.
+        max_bytes: The limit.
+
     Raises:
-        InvalidInputError: It is none; the error calls it `name`.
+        InvalidInputError: It is no such text.
     """
     size = len(utf8(name, value))
     if not value.strip():
@@ -118,6 +123,11 @@ def points(name: str, value: Any) -> float:
 
 def choice(name: str, value: T, choices: Any) -> T:
     """Return a value that a `Literal` type allows.
+
+    Args:
+        name: The parameter's name, for the error.
+        value: The value.
+        choices: The `Literal` type.
 
     Raises:
         ConfigurationError: It does not allow it.

@@ -16,7 +16,7 @@ Vectors: TypeAlias = Sequence[Sequence[float]]
 
 
 class Embed(Effect):
-    """Embed texts; the result is one vector per text, in their order.
+    """The effect of embedding texts; the result is one vector per text, in their order.
 
     Args:
         embeddings: The model.

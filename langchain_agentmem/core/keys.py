@@ -99,7 +99,7 @@ def never_written(index_name: str) -> str:
 
 def backfilling(index_name: str) -> str:
     """Return the key that is there while an index does not hold every memory yet."""
-    return f"{index_name}:backfilling"
+    return f"{index_keys(index_name)}filling"
 
 
 def glob(prefix: str) -> str:

@@ -20,7 +20,7 @@ CREDENTIAL = ("upstashRestToken", "redisUrl", *_HOST)
 
 @dataclass(frozen=True, slots=True)
 class NodeParameters:
-    """What a node was configured with.
+    """The parameters of a Flowise memory node.
 
     Attributes:
         url: Where the sessions are: `https://` of the Upstash node, `redis://` of the Redis node.

@@ -1,4 +1,4 @@
-"""What a deletion of many keys comes to: how much is gone, and what the server refused."""
+"""The result of deleting many keys: how many are gone, and what the server refused."""
 
 from __future__ import annotations
 

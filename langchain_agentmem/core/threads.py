@@ -94,7 +94,16 @@ def every(keys: Keys, user: str) -> Op[list[NotedThread]]:
 
 
 def as_noted(keys: Keys, user: str, thread_ids: Sequence[str]) -> Op[list[NotedThread]]:
-    """Return those of the given threads that are in a user's record, in the given order. One round trip."""
+    """Return those of the given threads that are in a user's record, in the given order. One round trip.
+
+    Args:
+        keys: The key names.
+        user: The user.
+        thread_ids: The threads to look up; with none, nothing is sent.
+
+    Raises:
+        WrongKeyTypeError: The key of the record holds something else.
+    """
     if not thread_ids:
         return []
     scores = yield from call(reads("ZMSCORE", keys.threads(user), *thread_ids))
@@ -103,7 +112,16 @@ def as_noted(keys: Keys, user: str, thread_ids: Sequence[str]) -> Op[list[NotedT
 
 
 def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
-    """Remove threads from a user's record, except those written to since they were read. One round trip."""
+    """Remove threads from a user's record, except those written to since they were read. One round trip.
+
+    Args:
+        keys: The key names.
+        user: The user.
+        noted: The threads, as they were read; with none, nothing is sent.
+
+    Raises:
+        WrongKeyTypeError: The key of the record holds something else.
+    """
     rest = list(noted)
     commands = [
         _drop.call([keys.threads(user)], *(part for one in rest[at : at + _PAGE] for part in one[::-1]))

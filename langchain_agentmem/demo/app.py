@@ -21,13 +21,12 @@ from starlette.types import ASGIApp
 
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.demo import models
-from langchain_agentmem.demo.exchanges import Answering, Exchanges, ForeignThreadError, ModelError
+from langchain_agentmem.demo.exchanges import Answering, Exchanges, ModelError
 from langchain_agentmem.demo.openapi import document
 from langchain_agentmem.demo.security import Guard, Guarded, RefusedError, body
 from langchain_agentmem.demo.sse import follow, next_events, stream_exchange
 from langchain_agentmem.demo.store import DemoStore, NotTheDemosError
-from langchain_agentmem.errors import AgentMemoryError, InvalidInputError
-from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.errors import AgentMemoryError, InvalidInputError, WrongOwnerError
 
 _PAGE = {
     "/": ("page.html", "text/html"),
@@ -37,7 +36,7 @@ _PAGE = {
     "/server.js": ("server.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_STATUS = {InvalidInputError: 400, ForeignThreadError: 403, NotTheDemosError: 409, ModelError: 502}
+_STATUS = {InvalidInputError: 400, WrongOwnerError: 403, NotTheDemosError: 409, ModelError: 502}
 _STORE_FAILED = 503
 _EVENT_STREAM = "text/event-stream"
 _MEMORIES_SHOWN = 200
@@ -83,8 +82,8 @@ class Endpoints:
         )
         recall = None
         if asked.query.strip():
-            about = asked.model_dump(include={"user", "namespace", "query", "threshold", "mode"})
-            recall = await self._exchanges.recall(models.RecallRequest(**about))
+            about = asked.model_dump(exclude={"thread"})  # checked already
+            recall = await self._exchanges.recall(models.RecallRequest.model_construct(**about))
         own = await self._exchanges.own_events(asked.thread, asked.user, events)
         return {
             "session": models.session_answer(session),
@@ -99,7 +98,7 @@ class Endpoints:
         return {
             **self._about,
             "kinds": [*models.KINDS, models.SKIP],
-            "modes": LongTermMemory.modes,
+            "modes": self.memory.long_term.modes,
             "recall_threshold": settings.recall_threshold,
             "dedup_threshold": settings.dedup_threshold,
             "session_ttl_seconds": settings.session_ttl_seconds,
@@ -117,9 +116,12 @@ class Endpoints:
         return follow(log, asked.thread, last_id, first, shown, self.stopping)
 
     async def threads(self, asked: models.UserRequest) -> dict[str, Any]:
-        """Return a user's threads, those active last first."""
-        page = await self.memory.alist_sessions(user=asked.user, limit=_THREADS_SHOWN)
-        return {"threads": [models.thread_answer(session) for session in page.sessions]}
+        """Return a user's threads and those that nobody in particular began, those active last first."""
+        users = dict.fromkeys([asked.user, "default"])
+        pages = [await self.memory.alist_sessions(user=user, limit=_THREADS_SHOWN) for user in users]
+        found = {session.thread_id: session for page in pages for session in page.sessions}
+        latest = sorted(found.values(), key=lambda session: -session.last_active_ts)[:_THREADS_SHOWN]
+        return {"threads": [models.thread_answer(session) for session in latest]}
 
     async def exchange(self, asked: models.ExchangeRequest) -> dict[str, Any]:
         """Return an exchange as a whole."""
@@ -189,7 +191,7 @@ def create_app(endpoints: Endpoints, guard: Callable[[Iterable[str]], Guard]) ->
             "GET", "/state", models.StateRequest, endpoints.state, "A thread, its user's memories, events"
         ),
         Endpoint("GET", "/threads", models.UserRequest, endpoints.threads, "A user's threads"),
-        Endpoint("POST", "/turn", models.ExchangeRequest, endpoints.exchange, "Say something"),
+        Endpoint("POST", "/exchange", models.ExchangeRequest, endpoints.exchange, "Say something"),
         Endpoint("POST", "/recall", models.RecallRequest, endpoints.recall, "What a query recalls"),
         Endpoint("POST", "/new_thread", models.UserRequest, endpoints.new_thread, "Begin a thread"),
         Endpoint("POST", "/working", models.WorkingRequest, endpoints.working, "Set goal or scratchpad"),
@@ -230,7 +232,7 @@ def _fixed(content: dict[str, Any]) -> Responder:
 def _api(endpoint: Endpoint, endpoints: Endpoints) -> Responder:
     async def answer(request: Request) -> Response:
         given = await body(request) if endpoint.method == "POST" else dict(request.query_params)
-        asked = models.read_request(endpoint.model, given)
+        asked = models.read_request(endpoint.model, given, endpoints.memory.long_term.modes)
         accepted = request.headers.get("accept", "")
         if isinstance(asked, models.ExchangeRequest) and _EVENT_STREAM in accepted:
             lines = stream_exchange(endpoints.stream(asked), _status, endpoints.stopping)
@@ -242,7 +244,9 @@ def _api(endpoint: Endpoint, endpoints: Endpoints) -> Responder:
 
 def _events(endpoints: Endpoints) -> Responder:
     async def answer(request: Request) -> Response:
-        asked = models.read_request(models.ThreadRequest, dict(request.query_params))
+        asked = models.read_request(
+            models.ThreadRequest, dict(request.query_params), endpoints.memory.long_term.modes
+        )
         last_id = models.event_id(request.headers.get("last-event-id", ""))
         lines = await endpoints.follow(asked, last_id)
         return StreamingResponse(lines, media_type=_EVENT_STREAM)

@@ -6,8 +6,9 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
@@ -18,8 +19,8 @@ from langchain_agentmem.core.operations import Op, gather, ok
 from langchain_agentmem.core.redaction import redact
 from langchain_agentmem.demo.meter import Meter, measure
 from langchain_agentmem.demo.models import NEAREST, SKIP, ExchangeRequest, RecallRequest, nearest_answer
-from langchain_agentmem.demo.store import DemoStore, redis_memories
-from langchain_agentmem.errors import AgentMemoryError
+from langchain_agentmem.demo.store import DemoStore, vector_memories
+from langchain_agentmem.errors import AgentMemoryError, WrongOwnerError
 from langchain_agentmem.events.event import Event
 from langchain_agentmem.longterm.types import MemoryRecord
 from langchain_agentmem.working.session import SessionState
@@ -34,10 +35,6 @@ class ModelError(AgentMemoryError):
     """The model that answers failed."""
 
 
-class ForeignThreadError(AgentMemoryError):
-    """The thread is another user's."""
-
-
 class Exchanges:
     """Exchanges and recalls, for any user and thread.
 
@@ -49,7 +46,7 @@ class Exchanges:
 
     def __init__(self, memory: AgentMemory, store: DemoStore, answering: Answering) -> None:
         self._memory = memory
-        self._memories = redis_memories(memory)
+        self._memories = vector_memories(memory)
         # The id of an exchange's memory is made before it, so that its key is noted before it is written.
         self._memories.drafting.new_id = lambda: _memory_id.get() or uuid.uuid4().hex
         self._store = store
@@ -59,12 +56,12 @@ class Exchanges:
         """Return the session of a thread; `None` if there is none.
 
         Raises:
-            ForeignThreadError: It is another user's.
+            WrongOwnerError: It is another user's.
         """
-        state = await self._memory.working.aload(thread)
-        if state is not None and state.user not in (*NOBODY, user):
-            raise ForeignThreadError(f"The thread {thread} is {state.user}'s; begin one of your own.")
-        return state
+        try:
+            return await self._memory.working.aload(thread, user=user)
+        except WrongOwnerError as error:  # what it advises is for a program
+            raise WrongOwnerError(f"The thread {thread} is another user's; begin one of your own.") from error
 
     async def own_events(self, thread: str, user: str, found: list[Event]) -> list[Event]:
         """Return those of a thread's events that are this user's to see.
@@ -73,7 +70,7 @@ class Exchanges:
         """
         session = None
         if any(event.user in NOBODY for event in found):
-            with suppress(ForeignThreadError):
+            with suppress(WrongOwnerError):
                 session = await self.session(thread, user)
         may_see = {user} if session is None else {user, *NOBODY}
         return [event for event in found if event.user in may_see]
@@ -82,7 +79,7 @@ class Exchanges:
         """Yield the answer in parts, and then what happened.
 
         Raises:
-            ForeignThreadError: The thread is another user's.
+            WrongOwnerError: The thread is another user's.
             ModelError: The model failed; what was said is kept, marked as unanswered, and so are the events.
         """
         pages_own = measure()
@@ -157,7 +154,7 @@ class Exchanges:
         if not remembered.deduped:
             return {**fate, "what": "stored"}
         merged = await self._memories.aget(remembered.id, user=asked.user)
-        about = {"text": merged.text, "hits": merged.hit_count} if merged else {}
+        about = {"text": merged.text, "hit_count": merged.hit_count} if merged else {}
         return {**fate, "what": "merged", **about}
 
     async def recall(self, asked: RecallRequest) -> dict[str, Any]:
@@ -173,7 +170,8 @@ class Exchanges:
 
     def _recall(self, asked: RecallRequest) -> Op[list[list[MemoryRecord]]]:
         """Recall within the threshold, and without one, leaving out the excluded memories."""
-        (vector,) = yield Embed(self._memories.embeddings, [asked.query], "query")
+        embeddings = cast(Embeddings, self._memories.embeddings)  # what searches by vectors has them
+        (vector,) = yield Embed(embeddings, [asked.query], "query")
         k = NEAREST + len(asked.exclude)
         limits = (self._threshold(asked.threshold), None)
         found = yield from gather([self._nearest(asked, vector, k, limit) for limit in limits])
@@ -202,7 +200,7 @@ class Exchanges:
         return {
             "query": query,
             "threshold": self._threshold(threshold),
-            "hits": nearest_answer(near, {record.id for record in recalled}),
+            "memories": nearest_answer(near, {record.id for record in recalled}),
         }
 
     def _threshold(self, asked: float | None) -> float:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core.operations import Effect
-from langchain_agentmem.demo.store import redis_memories
+from langchain_agentmem.demo.store import vector_memories
 from langchain_agentmem.transport.connections import RoundTrip
 
 
 @dataclass
 class Meter:
-    """What was spent since `measure` was called.
+    """The cost of what happened since `measure` was called.
 
     Attributes:
         round_trips: How many batches Redis was sent.
@@ -44,7 +44,7 @@ def measured(memory: AgentMemory) -> AgentMemory:
     Raises:
         ConfigurationError: It is on a database that cannot search by vectors.
     """
-    twin = AgentMemory(settings=memory.settings, embeddings=redis_memories(memory).embeddings)
+    twin = AgentMemory(settings=memory.settings, embeddings=vector_memories(memory).embeddings)
     twin.transport.observer = _spend
     return twin
 

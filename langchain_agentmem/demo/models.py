@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
 
 from langchain_agentmem.core.checks import utf8, validate_id
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Event, cut
-from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord
 from langchain_agentmem.working.listing import SessionSummary
 from langchain_agentmem.working.session import SessionState, Turn
@@ -31,9 +30,10 @@ def _scope(value: str, info: ValidationInfo) -> str:
     return validate_id(info.field_name or "value", value)
 
 
-def _mode(value: str) -> str:
-    if value not in LongTermMemory.modes:
-        raise ValueError(f"must be one of {', '.join(LongTermMemory.modes)}")
+def _mode(value: str, info: ValidationInfo) -> str:
+    modes = cast(Collection[str], info.context)
+    if value not in modes:
+        raise ValueError(f"must be one of {', '.join(modes)}")
     return value
 
 
@@ -115,20 +115,21 @@ class WorkingRequest(ThreadRequest):
     scratchpad: Text | None = None
 
 
-def read_request(model: type[ApiRequest], given: bytes | dict[str, str]) -> Any:
+def read_request(model: type[ApiRequest], given: bytes | dict[str, str], modes: Collection[str]) -> Any:
     """Return a request, checked.
 
     Args:
         model: What it should be.
         given: A JSON body, or the parameters of a URL.
+        modes: How the memory in use can rank.
 
     Raises:
         InvalidInputError: Names every member that is not usable.
     """
     try:
         if isinstance(given, bytes):
-            return model.model_validate_json(given or b"{}")
-        return model.model_validate(given)
+            return model.model_validate_json(given or b"{}", context=modes)
+        return model.model_validate(given, context=modes)
     except ValidationError as error:
         said = "; ".join(
             f"{'.'.join(map(str, item['loc'])) or 'the body'}: {item['msg'].removeprefix('Value error, ')}"
@@ -185,13 +186,8 @@ def thread_answer(summary: SessionSummary) -> dict[str, Any]:
 
 def memory_answer(record: MemoryRecord) -> dict[str, Any]:
     """Return a memory, as in the table of all."""
-    return {
-        "id": record.id,
-        "text": cut(record.text, _MEMORY_BYTES),
-        "kind": record.kind,
-        "hits": record.hit_count,
-        "ttl_seconds": record.ttl_seconds,
-    }
+    shown = _only(record.to_dict(), "id", "kind", "hit_count", "ttl_seconds")
+    return {**shown, "text": cut(record.text, _MEMORY_BYTES)}
 
 
 def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> list[dict[str, Any]]:
@@ -203,10 +199,8 @@ def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> l
     """
     return [
         {
-            "id": record.id,
+            **_only(record.to_dict(), "id", "kind", "distance"),
             "text": cut(record.text, _MEMORY_BYTES),
-            "kind": record.kind,
-            "distance": _finite(record.distance),
             "recalled": record.id in recalled,
         }
         for record in near
@@ -215,17 +209,14 @@ def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> l
 
 def event_answer(found: Event) -> dict[str, Any]:
     """Return an event."""
-    return {
-        "id": found.id,
-        "action": found.action,
-        "name": found.name,
-        "detail": found.detail,
-        "ts": _finite(found.ts),
-        "duration_seconds": _finite(found.duration_seconds),
-        "user": found.user,
-    }
+    return _only(found.to_dict(), "id", "action", "name", "detail", "ts", "duration_seconds", "user")
 
 
-def _finite(number: float | None) -> float | None:
-    """Return a number, or `None` for one that JSON does not have, whoever stored it."""
-    return number if number is not None and isfinite(number) else None
+def _only(form: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return some members of a JSON form."""
+    return {name: _finite(form[name]) for name in names}
+
+
+def _finite(value: Any) -> Any:
+    """Return a value, or `None` for a number that JSON does not have, whoever stored it."""
+    return value if not isinstance(value, float) or isfinite(value) else None

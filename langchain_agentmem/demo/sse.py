@@ -33,7 +33,7 @@ async def stream_exchange(
     status: Callable[[Exception], int],
     stopping: Callable[[], bool],
 ) -> AsyncIterator[str]:
-    """Yield an exchange as server-sent events: `delta` for a part of the answer, then `turn`, or `error`.
+    """Yield an exchange as server-sent events: `delta` for a part of the answer, then `exchange`, or `error`.
 
     It runs in a task of its own: when the reader goes it is cancelled once, and can still record that.
 
@@ -49,7 +49,7 @@ async def stream_exchange(
             async with aclosing(cast(Any, parts)):
                 async for part in parts:
                     is_delta = isinstance(part, str)
-                    ready.put_nowait(sse("delta", {"text": part}) if is_delta else sse("turn", part))
+                    ready.put_nowait(sse("delta", {"text": part}) if is_delta else sse("exchange", part))
         except AgentMemoryError as error:
             ready.put_nowait(sse("error", {"error": str(error), "status": status(error)}))
         finally:

@@ -18,8 +18,8 @@ from langchain_agentmem.core.operations import Command, Op, call, reads, writes
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
-from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 _REFUSAL = (
     "This store holds memories or sessions that the demo did not write, so it is not emptied. "
@@ -37,13 +37,13 @@ def marker_key(memory_prefix: str) -> str:
     return f"agentmem:demo:wrote:{memory_prefix}"
 
 
-def redis_memories(memory: AgentMemory) -> LongTermMemory:
+def vector_memories(memory: AgentMemory) -> BaseLongTermMemory:
     """Return the long-term memory, if it searches by vectors.
 
     Raises:
         ConfigurationError: It is on a database that cannot.
     """
-    if not isinstance(memory.long_term, LongTermMemory):
+    if not memory.long_term.supports_vectors:
         raise ConfigurationError("The demo needs Redis with Search and JSON; a REST API will not do.")
     return memory.long_term
 
@@ -58,7 +58,8 @@ class DemoStore:
 
     def __init__(self, memory: AgentMemory, *, may_empty: bool) -> None:
         self._memory = memory
-        self._memories = redis_memories(memory)
+        self._memories = vector_memories(memory)
+        self._memory_key = Keys(memory_prefix=memory.settings.memory_prefix).memory
         self._may_empty = may_empty
         self._marker = marker_key(memory.settings.memory_prefix)
         self._resetting = asyncio.Lock()  # two at once would fill in the samples twice
@@ -107,9 +108,7 @@ class DemoStore:
 
     async def note_exchange(self, thread_id: str, memory_id: str, *, begins: bool) -> None:
         """Note what an exchange is about to write: this memory, and the thread if it begins it."""
-        await self.note(
-            self._memories.store.keys.memory(memory_id), *(self._keys_of(thread_id) if begins else ())
-        )
+        await self.note(self._memory_key(memory_id), *(self._keys_of(thread_id) if begins else ()))
 
     def _keys_of(self, thread_id: str) -> tuple[str, str]:
         return self._memory.working.key(thread_id), self._memory.events.key(thread_id)
@@ -169,7 +168,7 @@ class DemoStore:
     async def _seed(self) -> None:
         for kind, texts in SAMPLES.items():
             ids = [uuid.uuid4().hex for _ in texts]
-            await self.note(*map(self._memories.store.keys.memory, ids))
+            await self.note(*map(self._memory_key, ids))
             await self._memories.aremember_many(texts, user=USER, namespace=NAMESPACE, kind=kind, ids=ids)
 
 

@@ -181,5 +181,5 @@ def _read_notes() -> Mapping[str, object]:
 
 
 def _note_key(candidates: Sequence[Candidate]) -> str:
-    """Changes whenever a candidate comes, goes or is another file, so that a better one gets its chance."""
+    """Return a key that changes whenever a candidate comes, goes or is another file; all are tried then."""
     return _fingerprint(sorted(path for candidate in candidates for path in candidate.files))

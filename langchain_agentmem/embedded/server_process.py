@@ -34,7 +34,13 @@ ARGUMENTS = ("-", "--port", "0", "--bind", "127.0.0.1", "--protected-mode", "yes
 
 
 class ServerProcess:
-    """Runs at most one server of this folder, behind one socket and password."""
+    """Runs at most one server of this folder, behind one socket and password.
+
+    Args:
+        folder: The server's folder.
+        socket_path: The unix socket that the configuration names.
+        password: The password that the configuration sets.
+    """
 
     def __init__(self, folder: str, socket_path: str, password: str) -> None:
         self._folder = folder

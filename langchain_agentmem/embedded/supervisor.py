@@ -48,6 +48,14 @@ class Supervisor:
     `order` has: `candidates` (each a `name`, the `server` to run and its whole `config`), `socket`,
     `password`, `search`, `ephemeral`, `syncs` (whether the supervisor syncs the append-only file),
     `timeout_seconds`.
+
+    Args:
+        folder: The server's folder.
+        order: The order, as above.
+        report: A socket to the starter, closed when the server is ready.
+
+    Raises:
+        OSError: The folder or a lock in it cannot be opened.
     """
 
     def __init__(self, folder: str, order: dict[str, Any], report: socket.socket) -> None:

@@ -35,7 +35,7 @@ _DOCUMENTS, _DOCUMENT_BYTES = 3, 200
 
 
 class _Run(NamedTuple):
-    """What is kept of a run from its start to its end; `began` is on the monotonic clock."""
+    """A run that has started and not ended; `began` is on the monotonic clock."""
 
     kind: str
     name: str

@@ -20,7 +20,14 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Importer:
-    """Store lines a batch at a time, in their order; what cannot be stored does not keep the others."""
+    """An import of lines, a batch at a time, in their order; a refused line does not stop the others.
+
+    Args:
+        working: Where messages and notes are stored.
+        long_term: Where memories are stored.
+        options: Options that override what lines say.
+        plain: Whether each line of bytes is the text of a memory, rather than JSON.
+    """
 
     def __init__(
         self,
@@ -35,7 +42,16 @@ class Importer:
         self._memories = ImportedMemories(long_term, options, self._report)
 
     def run_op(self, lines: Iterable[RawLine], batch_size: int, on_batch: OnBatch | None) -> Op[ImportReport]:
-        """Store all lines; tell after each batch what became of them so far."""
+        """Store all lines; report the progress after each batch.
+
+        Args:
+            lines: The lines, as bytes, texts or dicts; read as they are stored.
+            batch_size: How many lines are stored together.
+            on_batch: Called with the report so far.
+
+        Raises:
+            StoreError: The server failed; what was stored stays, and a second run goes on from there.
+        """
         numbered = enumerate(_without_mark(lines), 1)
         while batch := list(islice(numbered, batch_size)):
             yield from self._store(batch)

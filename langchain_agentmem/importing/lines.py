@@ -1,4 +1,4 @@
-"""What is imported, a line at a time: a message, a memory, or a session's notes. Pure functions."""
+"""The lines of an import: a message, a memory, or a session's notes each. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOTES_MEMBERS = {"thread", "user", "agent", "goal", "scratchpad"}
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """Hold a message of a conversation; `digest` is the same for equal lines only."""
+    """A message of a conversation; `digest` is the same for equal lines only."""
 
     message: BaseMessage
     ts: float | None
@@ -35,7 +35,7 @@ class MessageLine:
 
 @dataclass(frozen=True, slots=True)
 class MemoryLine:
-    """Hold a memory; what is `None` is for the import's options to say."""
+    """A memory; the import's options, or else defaults, replace what is `None`."""
 
     text: str
     user: str | None = None
@@ -50,7 +50,7 @@ class MemoryLine:
 
 @dataclass(frozen=True, slots=True)
 class NotesLine:
-    """Hold what a session is for, and whose it is."""
+    """The goal and notes of a session, with its user and agent."""
 
     thread: str
     user: str | None
@@ -65,7 +65,7 @@ RawLine: TypeAlias = bytes | str | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """Hold what goes before what a line says; `default_user` only stands in for what it does not say."""
+    """The options of an import, which override what a line says; `default_user` only fills in."""
 
     user: str | None
     namespace: str | None

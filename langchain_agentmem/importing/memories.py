@@ -18,7 +18,13 @@ from langchain_agentmem.longterm.types import Draft
 
 
 class ImportedMemories:
-    """Take memories, and store those that are not there; no duplicate counts as learnt again."""
+    """The memories of an import: those that are not there are stored, and duplicates are left as they are.
+
+    Args:
+        long_term: Where memories are stored.
+        options: Options that override what lines say.
+        report: Counts what becomes of the memories.
+    """
 
     def __init__(self, long_term: BaseLongTermMemory, options: ImportOptions, report: ImportReport) -> None:
         self._long_term, self._options, self._report = long_term, options, report

@@ -1,4 +1,4 @@
-"""What became of the lines of an import."""
+"""The report of an import."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TrimmedSession:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of the lines of an import.
+    """The outcome of an import, by its lines.
 
     Attributes:
         lines: How many were read, blank ones too.

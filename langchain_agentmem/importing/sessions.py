@@ -1,7 +1,7 @@
 """The messages and notes of an import.
 
 A message's mark is written into the session's Hash by the very step that appends it, so either both are
-there or neither is; a mark lives and dies with its session.
+there or neither is; a mark expires with its session.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MARK_SIZE = 16
 
 @dataclass(slots=True)
 class _Session:
-    """Hold what is known of a session that lines are for, and what is to be written to it."""
+    """A session of an import: what was read of it, and what is to be written to it."""
 
     owner: str = ""
     marks: set[str] = field(default_factory=set)
@@ -38,7 +38,13 @@ class _Session:
 
 
 class ImportedSessions:
-    """Take messages and notes; what a batch has of a session is stored in one atomic step."""
+    """The messages and notes of an import; what a batch has of a session is stored in one atomic step.
+
+    Args:
+        working: Where sessions are stored.
+        options: Options that override what lines say.
+        report: Counts what becomes of the messages.
+    """
 
     def __init__(self, working: WorkingMemory, options: ImportOptions, report: ImportReport) -> None:
         self._working, self._options, self._report = working, options, report

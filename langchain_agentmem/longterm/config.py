@@ -15,7 +15,7 @@ TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
 
 @dataclass(frozen=True, kw_only=True)
 class BaseLongTermMemoryConfig:
-    """What both backends have, checked.
+    """The options that both backends have, checked.
 
     Attributes:
         index_name: The search index.

@@ -1,4 +1,4 @@
-"""Check what is to be stored as a whole, before any of it is."""
+"""Checks of memories that are to be stored: all of them, before any is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def encode_metadata(metadata: Any) -> bytes | None:
 
 
 class About(TypedDict, total=False):
-    """What memories that are stored together have in common: what `remember` takes besides a text."""
+    """The values that memories stored together share: the parameters of `remember` besides the text."""
 
     user: Required[str]
     namespace: str

@@ -27,6 +27,7 @@ from langchain_agentmem.longterm.types import (
     Filter,
     MemoryRecord,
     Mode,
+    RebuiltIndex,
     RememberResult,
     Search,
     WriteBatch,
@@ -35,8 +36,6 @@ from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
-
-    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 logger = logging.getLogger("langchain_agentmem.longterm")
 
@@ -433,7 +432,7 @@ class BaseLongTermMemory(Connected):
     def index_info(self) -> dict[str, Any]:
         """Return what the server says about the index: its name, documents and schema. One round trip.
 
-        With vectors, `mismatch` says how the schema differs from what is wanted; `None` if it does not.
+        `mismatch` says how the schema differs from what is wanted; `None` if it does not.
 
         Raises:
             IndexMissingError: There is none.

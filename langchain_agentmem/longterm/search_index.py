@@ -1,4 +1,4 @@
-"""What both backends share: a search index and what is known about it, schemas compared, TTLs read."""
+"""The search index, as both backends share it: knowledge about it, comparison of schemas, reading of TTLs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GONE = -2  # what TTL answers for a key that is not there
 
 @dataclass(slots=True)
 class IndexKnowledge:
-    """What is known about an index over one connection, by whoever asked first.
+    """The knowledge about an index over one connection, gained by whoever asked first.
 
     Attributes:
         checked: Whether it was there, with the right schema and backfilled.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
@@ -26,7 +26,7 @@ Filter: TypeAlias = "FilterExpression | dict[str, Any]"
 
 
 class RecallOptions(TypedDict, total=False):
-    """What `recall` takes besides a query, a user and a namespace."""
+    """The options of `recall` besides a query, a user and a namespace."""
 
     kind: str | None
     k: int
@@ -73,10 +73,14 @@ class MemoryRecord:
     ttl_seconds: int | None = None
     document_id: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the memory's JSON form: every attribute under its name."""
+        return asdict(self)
+
 
 @dataclass(frozen=True, slots=True)
 class RememberResult:
-    """What became of a text that was to be remembered.
+    """The result of remembering a text.
 
     Attributes:
         id: The memory that holds it now: a new one, or the one that it is a duplicate of.
@@ -152,7 +156,7 @@ def _tags(*names: str | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What to recall, except the vector or text it is ranked by.
+    """A search, except for the vector or text that results are ranked by.
 
     Attributes:
         scope: Whose memories, in which namespace, of which kind.
@@ -211,6 +215,26 @@ class WriteBatch:
     def texts(self) -> list[str]:
         """Return what has to be embedded."""
         return [draft.text for draft in self.drafts]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltIndex:
+    """The result of `rebuild_index`.
+
+    Attributes:
+        documents: How many documents the index holds now.
+        failures: How many it could not take, as those with vectors of another length; they are never
+            recalled.
+        unreadable: How many documents under the prefix are no memories, because a member is missing; they are
+            never recalled. The log names them.
+        rewritten: In how many a user, namespace, kind or thread stood as only other programs write it, and
+            is now written so that it is found.
+    """
+
+    documents: int
+    failures: int
+    unreadable: int
+    rewritten: int
 
 
 class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document is, seen only inside

@@ -48,7 +48,7 @@ _IN_TIME = stop_after_delay(2.0)
 
 
 def _give_up(state: RetryCallState) -> bool:
-    """Return whether it is time to give up; never for want of a script that the next attempt sends."""
+    """Return whether to give up; never because of a missing script, which the next attempt sends."""
     error = state.outcome.exception() if state.outcome is not None else None
     return _IN_TIME(state) and not (isinstance(error, Retryable) and _lacks_script(error.cause))
 

@@ -161,7 +161,13 @@ class _Conversation:
 
 
 class RestDriver(Driver):
-    """Runs operations on a database behind a REST API, one request per batch."""
+    """Runs operations on a database behind a REST API, one request per batch.
+
+    Args:
+        talk: The database and its last sync token.
+        client: The client, which keeps to `end`.
+        end: When the request of the current thread has to be over.
+    """
 
     def __init__(self, talk: _Conversation, client: httpx.Client, end: End) -> None:
         self._talk = talk

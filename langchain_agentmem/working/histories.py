@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class _History(Connected, BaseChatMessageHistory):
-    """What all histories share: a session id, and three operations, run synchronously or not.
+    """The base of all histories: a session id, and three operations, run synchronously or not.
 
     Each operation takes another session's id too, as the Flowise nodes do.
     """

@@ -103,7 +103,19 @@ def sessions_of(
 def latest(
     thread_ids: Sequence[str], user: str | None, limit: int, load: Callable[[str], Op[SessionState | None]]
 ) -> Op[list[SessionState]]:
-    """Return the sessions of these threads, of a user or of all, active last first. 200 per round trip."""
+    """Return the sessions of these threads, of a user or of all, active last first.
+
+    One round trip per 200 threads.
+
+    Args:
+        thread_ids: The threads to look at.
+        user: Whose sessions; `None` for everybody's.
+        limit: How many sessions to return at most.
+        load: The operation that reads a session; `None` if there is none.
+
+    Raises:
+        WrongKeyTypeError: The key of a session holds something else.
+    """
     found: list[SessionState] = []
     for at in range(0, len(thread_ids), _PAGE):
         states = yield from gather([late(partial(load, one)) for one in thread_ids[at : at + _PAGE]])

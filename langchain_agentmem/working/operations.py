@@ -47,7 +47,7 @@ _PAGE = 500  # sessions that are looked at in one round trip
 
 
 class Owner(NamedTuple):
-    """Whose a session is.
+    """The owner of a session.
 
     Attributes:
         user: `None` if there is no session, empty if it cannot be told.
@@ -397,6 +397,11 @@ class SessionOperations:
 
 def write(thread_id: str, note: Command, command: Command) -> Op[int | None]:
     """Note the thread, then write. One round trip.
+
+    Args:
+        thread_id: The thread.
+        note: The command that notes it in its user's record.
+        command: The call of the script that writes the session.
 
     Returns:
         The session's `turn_count`, or `None` if nothing was replaced and so nothing written.

@@ -1,4 +1,4 @@
-"""What a session is once read: its state, its messages, and the entries that could not be read."""
+"""A session as it is read: its state, its messages, and the entries that could not be read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import NOBODY, YEAR_10000
-from langchain_agentmem.core.messages import decode_entry, decode_turn, is_unanswered, role_of
+from langchain_agentmem.core.messages import (
+    decode_entry,
+    decode_turn,
+    encode_turn,
+    is_unanswered,
+    mark_unanswered,
+    role_of,
+)
 from langchain_agentmem.core.operations import text
 from langchain_agentmem.errors import WrongOwnerError
 
@@ -53,6 +60,18 @@ class Turn:
     ts: float
     message: BaseMessage
     unanswered: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the message's JSON form, as a session's Hash holds it.
+
+        `role`, `content` and `ts`, and whatever else the message has, such as `tool_calls`.
+
+        Raises:
+            MessageNotStorableError: It would not come back equal.
+        """
+        stored = encode_turn(self.message, self.ts)
+        found: dict[str, Any] = json.loads(mark_unanswered(stored) if self.unanswered else stored)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +121,7 @@ class SessionState:
         return [turn.message for turn in self.recent_turns]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the session as JSON has it, without its messages."""
+        """Return the session's JSON form, without its messages."""
         return {name: getattr(self, name) for name in _DESCRIBED}
 
     @property
@@ -260,7 +279,13 @@ def window_of_hash(key: str, stored: bytes | None) -> Window:
 
 
 def window_of_list(key: str, entries: list[bytes], most: int | None) -> Window:
-    """Return the window in a list whose newest entry is first; `most` is how many were asked for."""
+    """Return the window in a list of messages, oldest first.
+
+    Args:
+        key: The key of the list, to name an unreadable entry by.
+        entries: The stored entries, newest first.
+        most: How many were asked for; `None` for all.
+    """
     turns, unreadable = read_list(key, entries, most)
     readable = min((entry.position for entry in unreadable), default=len(entries))
     return Window(turns, unreadable, _last(entries[::-1], _unanswered_at_the_end(turns), readable))

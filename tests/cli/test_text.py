@@ -64,7 +64,7 @@ def test_one_line_is_one_and_short() -> None:
 )
 def test_a_span_has_two_units(seconds: int, shown: str) -> None:
     assert span(seconds) == shown
-    assert span(None) == "for ever"
+    assert span(None) == "never"
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1e300])

@@ -22,12 +22,22 @@ from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Event
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord
+from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
+
+MODES = LongTermMemory.modes
 
 
-def test_the_modes_are_those_of_recall() -> None:
-    assert "vector" in LongTermMemory.modes
-    for mode in LongTermMemory.modes:
-        assert read_request(RecallRequest, {"user": "alice", "query": "tea", "mode": mode}).mode == mode
+def test_the_modes_are_those_of_the_memory_in_use() -> None:
+    asked = {"user": "alice", "query": "tea"}
+    for modes in (LongTermMemory.modes, UpstashLongTermMemory.modes):
+        for mode in modes:
+            assert read_request(RecallRequest, {**asked, "mode": mode}, modes).mode == mode
+    with pytest.raises(InvalidInputError, match=r"mode: must be one of vector$"):
+        read_request(RecallRequest, {**asked, "mode": "text"}, LongTermMemory.modes)
+
+
+def test_the_mode_that_nobody_names_is_one_of_the_memory() -> None:
+    assert read_request(RecallRequest, {"user": "alice", "query": "tea"}, MODES).mode in MODES
 
 
 @pytest.mark.parametrize(
@@ -50,11 +60,11 @@ def test_the_modes_are_those_of_recall() -> None:
 )
 def test_a_refusal_names_what_is_wrong(given: bytes | str, named: str) -> None:
     with pytest.raises(InvalidInputError, match=named):
-        read_request(ExchangeRequest, given.encode() if isinstance(given, str) else given)
+        read_request(ExchangeRequest, given.encode() if isinstance(given, str) else given, MODES)
 
 
 def test_a_note_may_be_emptied() -> None:
-    asked = read_request(WorkingRequest, b'{"user": "a", "thread": "t", "goal": ""}')
+    asked = read_request(WorkingRequest, b'{"user": "a", "thread": "t", "goal": ""}', MODES)
     assert (asked.goal, asked.scratchpad) == ("", None)
 
 
@@ -71,9 +81,9 @@ def test_what_is_no_id_of_an_event(id: str) -> None:
 
 def test_the_description_is_made_of_the_models() -> None:
     described = document(
-        [("POST", "/turn", ExchangeRequest, "Say"), ("GET", "/recall", RecallRequest, "Look")]
+        [("POST", "/exchange", ExchangeRequest, "Say"), ("GET", "/recall", RecallRequest, "Look")]
     )
-    body = described["paths"]["/turn"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    body = described["paths"]["/exchange"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["required"] == ["user", "thread", "text"]
     parameters = described["paths"]["/recall"]["get"]["parameters"]
     assert {one["name"] for one in parameters if one["required"]} == {"user", "query"}

@@ -309,6 +309,7 @@ def test_the_index_is_described_and_counted_in_one_request() -> None:
         "documents": 3,
         "schema": {"storage": "JSON", "prefix": "memory:", "text": "TEXT", "userId": "KEYWORD",
                   "kind": "KEYWORD", "createdAt": "F64 FAST"},
+        "mismatch": None,
     }  # fmt: skip
     with pytest.raises(IndexMissingError):
         memory.index_info()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolCall
 
 from langchain_agentmem.errors import WrongOwnerError
 from langchain_agentmem.working.session import (
@@ -52,6 +52,13 @@ def test_a_session_has_its_fields() -> None:
     assert (found.thread_id, found.user, found.agent, found.goal) == ("t", "alice", "a", "g")
     assert (found.turn_count, found.created_ts, found.ttl_seconds) == (7, 1.5, 60)
     assert found.messages == [HumanMessage("hi")]
+
+
+def test_the_json_form_of_a_message_is_the_stored_one() -> None:
+    call = ToolCall(name="look", args={"at": "sea"}, id="1", type="tool_call")
+    lines = [turn("hi", unanswered=True), turn("so", "assistant", tool_calls=[call])]
+    turns, unreadable = read_turns("k", stored(*lines))
+    assert ([one.to_dict() for one in turns], unreadable) == ([json.loads(line) for line in lines], [])
 
 
 @pytest.mark.parametrize(

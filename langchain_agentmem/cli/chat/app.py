@@ -33,8 +33,8 @@ def chat(
         str,
         options.id_option(
             "kind",
-            "What your words are remembered as: episodic (for a week, the default), semantic (for ever), a "
-            "kind of your own, or skip to remember nothing.",
+            "The kind your messages are remembered as: episodic (a week, the default), semantic (never "
+            "expires), your own, or skip to remember nothing.",
         ),
     ] = "episodic",
     model: options.Model = None,
@@ -43,7 +43,7 @@ def chat(
     """Talk to a memory, and see what it does.
 
     Each line is an exchange: what fits is recalled, an answer is given, and what you said is remembered, or
-    merged into what is known already. Lines that begin with a slash are commands; /help lists them.
+    merged into an existing memory. Lines that begin with a slash are commands; /help lists them.
 
     \b
       agentmem chat                                  a private Redis, nothing to set up

@@ -32,12 +32,14 @@ def load_own(memory: AgentMemory, thread: str | None, user: str) -> SessionState
     try:
         return None if thread is None else memory.working.load(thread, user=user)
     except WrongOwnerError as error:
-        raise InvalidInputError(f"The thread {thread} is another user's: become that user first.") from error
+        raise InvalidInputError(
+            f"The thread {thread} is another user's: choose another thread, or name that user."
+        ) from error
 
 
 @dataclass
 class Conversation:
-    """Talk to a memory, in one thread at a time.
+    """A conversation with a memory, in one thread at a time.
 
     Attributes:
         memory: What is talked to.
@@ -156,10 +158,10 @@ class Conversation:
             return f"not remembered ({reason})"
         distance = remembered.existing_distance
         if not remembered.deduped:
-            return "stored as new memory" + ("" if distance is None else f" (nearest known: {distance:.3f})")
-        known = self.memory.long_term.get(remembered.id, user=self.user)
-        hits = "?" if known is None else str(known.hit_count)
-        return f"merged into a known memory (hits {hits}, distance {distance or 0:.3f})"
+            return "stored as new memory" + ("" if distance is None else f" (nearest: {distance:.3f})")
+        existing = self.memory.long_term.get(remembered.id, user=self.user)
+        duplicates = "?" if existing is None else str(existing.hit_count)
+        return f"merged into an existing memory (duplicates {duplicates}, distance {distance or 0:.3f})"
 
 
 def summary(events: Sequence[Event]) -> str:

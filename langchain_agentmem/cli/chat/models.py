@@ -1,4 +1,4 @@
-"""What answers in a chat: a real model, or, without one, the memory itself."""
+"""The models that answer in a chat: a real one, or, without one, the memory itself."""
 
 from __future__ import annotations
 

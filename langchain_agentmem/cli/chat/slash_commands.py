@@ -1,4 +1,4 @@
-"""What a line in a chat that begins with a slash does."""
+"""The slash commands of a chat."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Run: TypeAlias = "Callable[[Conversation, str, Confirm], None]"
 
 
 class Command(NamedTuple):
-    """Name a command: how it is written, what it does, and the function that does it."""
+    """A slash command: its usage, its help, and the function that runs it."""
 
     usage: str
     help: str

@@ -40,8 +40,8 @@ def export(
 
     agentmem import reads them. A memory is {"text": …, "user": …, "namespace": …, "kind": …, …}, a message
     {"thread": …, "role": …, "content": …, "ts": …, …}. Not exported are embeddings, and what a window has cut
-    off. Importing gives memories a new time and no hits. --what events is for reading only. With --user, what
-    this package wrote for that user is exported; with --thorough, what other programs wrote too.
+    off. Importing gives memories a new time and no duplicates. --what events is for reading only. With
+    --user, what this package wrote for that user is exported; with --thorough, what other programs wrote too.
 
     \b
       agentmem export --user alice --output alice.jsonl

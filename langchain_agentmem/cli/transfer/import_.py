@@ -14,14 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import (
-    CommandError,
-    Screen,
-    counted,
-    one_line,
-    show_json,
-    standard,
-)
+from langchain_agentmem.cli.console import CommandError, Screen, counted, one_line, show_json, standard
 
 if TYPE_CHECKING:
     from langchain_agentmem.importing.report import ImportReport
@@ -41,12 +34,10 @@ def import_(
         options.id_option("namespace", "The memories'. Without it: as the line says, else default."),
     ] = None,
     kind: Annotated[
-        str | None,
-        options.id_option("kind", "The memories'. Without it: as the line says, else episodic."),
+        str | None, options.id_option("kind", "The memories'. Without it: as the line says, else episodic.")
     ] = None,
     thread: Annotated[
-        str | None,
-        options.id_option("thread", "The messages' conversation, and where memories were learnt."),
+        str | None, options.id_option("thread", "The messages' conversation, and where memories were learnt.")
     ] = None,
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, max=10_000, help="How many lines are stored at once.")
@@ -64,10 +55,10 @@ def import_(
     file whose name ends with .txt, every line is a memory as it stands.
 
     A second run stores nothing twice, also if the first was ended in the middle. Into the store it came from,
-    an export appends its conversations again; memories are known by their ids. A memory that is known
-    already, or nearly the same, is left as it is. A line that cannot be imported is reported with its number,
-    the rest goes on, and the exit code is 1. A session keeps as many messages as AGENTMEM_MAX_TURNS says (20;
-    none: all); the report names those that do not hold all of theirs.
+    an export appends its conversations again; memories are recognized by their ids. A memory that exists
+    already, or nearly the same one, is left as it is. A line that cannot be imported is reported with its
+    number, the rest goes on, and the exit code is 1. A session keeps as many messages as AGENTMEM_MAX_TURNS
+    says (20; none: all); the report names those that do not hold all of theirs.
 
     \b
       agentmem import chat.jsonl --thread 4f0c9a --user alice
@@ -112,12 +103,12 @@ def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 class Reading(Progress):
-    """Read lines, and show how far that is: a bar on a terminal, else a line now and then; on standard error.
+    """Reads lines and shows the progress: a bar on a terminal, else a line now and then; on standard error.
 
     Args:
         screen: Where it is shown.
         stream: What is read.
-        size: Its bytes, which say how much is left; `None` if nobody knows.
+        size: Its bytes, which say how much is left; `None` if unknown.
     """
 
     def __init__(self, screen: Screen, stream: Iterable[bytes], size: int | None) -> None:
@@ -149,8 +140,8 @@ class Reading(Progress):
 
 def _told(report: ImportReport) -> list[tuple[str, str]]:
     facts = [
-        ("messages", f"{report.new_messages:,} new, {report.duplicate_messages:,} known already"),
-        ("memories", f"{report.new_memories:,} new, {report.duplicate_memories:,} known already"),
+        ("messages", f"{report.new_messages:,} new, {report.duplicate_messages:,} duplicate"),
+        ("memories", f"{report.new_memories:,} new, {report.duplicate_memories:,} duplicate"),
     ]
     for window in report.windows[:_WINDOWS_NAMED]:
         kept = f"keeps the last {window.kept:,} of {window.messages:,} (AGENTMEM_MAX_TURNS=none keeps all)"

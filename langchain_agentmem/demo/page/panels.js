@@ -89,7 +89,7 @@ export function showFate(fate, failures) {
     told.push(element("b", {}, "stored"), " as a new memory");
     if (distance) told.push(`, the nearest one at ${distance}`);
   } else if (fate.what === "merged") {
-    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}, seen again: ${fate.hits ?? "?"}`);
+    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}, seen again: ${fate.hit_count ?? "?"}`);
   } else {
     told.push(fate.what === "skipped" ? "not remembered: skip" : "not remembered: too long");
   }
@@ -118,34 +118,34 @@ export function showQuery(recall) {
 }
 
 export function showRecalled(recall, threshold) {
-  const hits = recall?.hits ?? [];
-  const within = hits.filter((hit) => hit.recalled);
-  const missed = hits.filter((hit) => !hit.recalled);
-  const rows = within.map((hit) => recalledRow(hit, hits.indexOf(hit), threshold));
+  const memories = recall?.memories ?? [];
+  const within = memories.filter((memory) => memory.recalled);
+  const missed = memories.filter((memory) => !memory.recalled);
+  const rows = within.map((memory) => recalledRow(memory, memories.indexOf(memory), threshold));
   if (recall && !within.length) {
     rows.push(element("li", { class: "none" }, `Nothing recalled within ${threshold.toFixed(2)}.`));
   }
   if (missed.length) {
     rows.push(element("li", { class: "divider" }, "Beyond the threshold: not recalled"));
-    rows.push(...missed.map((hit) => recalledRow(hit, hits.indexOf(hit), threshold)));
+    rows.push(...missed.map((memory) => recalledRow(memory, memories.indexOf(memory), threshold)));
   }
   byId("recalled").replaceChildren(...rows);
 }
 
-function recalledRow(hit, index, threshold) {
+function recalledRow(memory, index, threshold) {
   const fill = element("span", { class: "fill" });
   const mark = element("span", { class: "mark" });
-  fill.style.width = `${Math.min(Math.max(hit.distance ?? 0, 0), 1) * 100}%`;
+  fill.style.width = `${Math.min(Math.max(memory.distance ?? 0, 0), 1) * 100}%`;
   mark.style.left = `${Math.min(threshold, 1) * 100}%`;
-  const state = element("span", { class: "hidden" }, hit.recalled ? " recalled" : " not recalled");
+  const state = element("span", { class: "hidden" }, memory.recalled ? " recalled" : " not recalled");
   return element(
     "li",
-    { class: hit.recalled ? "hit" : "miss", "data-id": hit.id },
+    { class: memory.recalled ? "hit" : "miss", "data-id": memory.id },
     element("span", { class: "rank" }, String(index + 1)),
-    element("span", { class: "text", title: hit.text }, hit.text),
-    kindBadge(hit.kind),
+    element("span", { class: "text", title: memory.text }, memory.text),
+    kindBadge(memory.kind),
     element("span", { class: "bar", "aria-hidden": "true" }, fill, mark),
-    element("span", { class: "distance" }, hit.distance === null ? "text" : hit.distance.toFixed(3), state),
+    element("span", { class: "distance" }, memory.distance === null ? "text" : memory.distance.toFixed(3), state),
   );
 }
 
@@ -162,18 +162,18 @@ export function showChart(recall, threshold) {
   parts.push(drawn("line", { class: "axis", x1: left, x2: width - right, y1: base, y2: base }));
   parts.push(drawn("line", { class: "limit", x1: x(threshold), x2: x(threshold), y1: 0, y2: base }));
   const lanes = [];
-  for (const [index, hit] of (recall?.hits ?? []).entries()) {
-    if (hit.distance === null) continue;
-    const at = x(hit.distance);
+  for (const [index, memory] of (recall?.memories ?? []).entries()) {
+    if (memory.distance === null) continue;
+    const at = x(memory.distance);
     let lane = lanes.findIndex((last) => Math.abs(at - last) > 18);
     if (lane < 0) lane = lanes.length;
     lanes[lane] = at;
-    const dot = drawn("g", { class: hit.recalled ? "dot in" : "dot" });
+    const dot = drawn("g", { class: memory.recalled ? "dot in" : "dot" });
     const y = base - 12 - (lane % 3) * 17;
     dot.append(
       drawn("circle", { cx: at, cy: y, r: 8 }),
       drawn("text", { x: at, y }, String(index + 1)),
-      drawn("title", {}, `${hit.distance.toFixed(3)} ${hit.text}`),
+      drawn("title", {}, `${memory.distance.toFixed(3)} ${memory.text}`),
     );
     parts.push(dot);
   }
@@ -187,22 +187,22 @@ export function showMemories(memories, { scope, limit, onDrop }) {
   expiries = new Map(memories.filter((one) => one.ttl_seconds !== null).map((one) => [one.id, Date.now() + one.ttl_seconds * 1000]));
   const shown = JSON.stringify([scope, memories.map(({ ttl_seconds, ...one }) => one)]);
   if (known?.shown === shown) return showExpiries(); // rows that stay keep their focus
-  const before = known?.scope === scope ? known.hits : null;
+  const before = known?.scope === scope ? known.counts : null;
   const rows = memories.map((memory) => {
     const drop = element("button", { type: "button", title: "Delete", "aria-label": `Delete: ${memory.text}` }, "✕");
     drop.addEventListener("click", () => onDrop(memory));
-    const fresh = before !== null && before.get(memory.id) !== memory.hits;
+    const fresh = before !== null && before.get(memory.id) !== memory.hit_count;
     return element(
       "tr",
       { "data-id": memory.id, class: fresh ? "fresh" : "" },
       element("td", {}, element("span", { class: "text", title: memory.text }, memory.text)),
       element("td", {}, kindBadge(memory.kind)),
-      element("td", { class: "number hits" }, String(memory.hits)),
+      element("td", { class: "number seen" }, String(memory.hit_count)),
       element("td", { class: "number ttl" }, "never"),
       element("td", {}, drop),
     );
   });
-  known = { scope, shown, hits: new Map(memories.map((memory) => [memory.id, memory.hits])) };
+  known = { scope, shown, counts: new Map(memories.map((memory) => [memory.id, memory.hit_count])) };
   byId("memories").replaceChildren(...rows);
   byId("memory-count").textContent = memories.length < limit ? `${memories.length} in scope` : `the newest ${memories.length}`;
   showExpiries();

@@ -56,11 +56,11 @@ export async function post(path, body, signal) {
 
 // An exchange: `onDelta` is given the answer in parts; the result is what happened.
 export async function exchange(body, onDelta) {
-  const answer = await ask("/turn", posted(body, { headers: { Accept: "text/event-stream" } }));
+  const answer = await ask("/exchange", posted(body, { headers: { Accept: "text/event-stream" } }));
   for await (const { name, data } of events(answer)) {
     if (name === "delta") onDelta(data.text);
     else if (name === "error") throw new Refused(data.status ?? 500, data.error);
-    else if (name === "turn") return data;
+    else if (name === "exchange") return data;
   }
   throw new Refused(0, "The answer broke off. Is agentmem demo still running?");
 }

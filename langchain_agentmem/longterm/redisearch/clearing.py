@@ -1,4 +1,4 @@
-"""Delete memories: by the search index where it surely names them all, else key by key.
+"""Deletion of memories: by the search index where it is certain to name them all, else key by key.
 
 An index that is missing, is being backfilled, has another schema or has refused documents does not name
 every memory. Then every key under the prefix is looked at, so that what is forgotten is gone.
@@ -101,7 +101,7 @@ def scope_ids(store: Store, settings: IndexSettings, scope: Scope) -> Op[list[st
 
 
 def _clear_indexed(store: Store, settings: IndexSettings, scope: Scope, removed: Removed) -> Op[bool]:
-    """Delete what the index names; return whether it surely named every memory."""
+    """Delete what the index names; return whether it is certain to have named every memory."""
     tags, page = scope.tags(), list[bytes]()
     left: set[bytes] = set()  # found, but not deleted: expired meanwhile, or of another scope after all
     stuck = 0

@@ -1,4 +1,4 @@
-"""Store memories, skip near-duplicates: in one script, or under a lock where no script may search."""
+"""The writes, which skip near-duplicates: in one script, or under a lock where no script may search."""
 
 from __future__ import annotations
 

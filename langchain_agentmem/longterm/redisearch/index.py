@@ -1,4 +1,4 @@
-"""Create, verify and recreate the search index, and wait until it holds every memory.
+"""The search index: created, verified, recreated, and waited for until it holds every memory.
 
 An index with another schema than wanted is an error; it is never dropped on its own.
 """

@@ -18,13 +18,14 @@ from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
-from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex, rebuild
+from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.types import (
     Draft,
     Filter,
     MemoryRecord,
     Mode,
+    RebuiltIndex,
     RememberResult,
     Scope,
     Search,

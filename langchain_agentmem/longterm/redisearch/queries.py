@@ -32,7 +32,7 @@ _MAX_REPEATS = 10
 
 @dataclass(frozen=True)
 class Store:
-    """Where the memories are: their keys, their index and their storage.
+    """The place of memories on Redis: their keys, their index and their storage.
 
     Attributes:
         search_timeout_ms: How long a search may take. As long as the client waits for a reply: the server's

@@ -1,9 +1,8 @@
-"""Recreate the index over memories that are there, other programs' among them."""
+"""The rebuilding of the index over existing memories, other programs' among them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import orjson
 
@@ -20,29 +19,9 @@ from langchain_agentmem.longterm.redisearch.document import (
 )
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.queries import Store, read
-from langchain_agentmem.longterm.types import UnreadableDocument, report_unreadable
+from langchain_agentmem.longterm.types import RebuiltIndex, UnreadableDocument, report_unreadable
 
 _RETAG = load(__package__, "retag")
-
-
-@dataclass(frozen=True, slots=True)
-class RebuiltIndex:
-    """What `rebuild_index` found and did.
-
-    Attributes:
-        documents: How many documents the index holds now.
-        failures: How many it could not take, as those with vectors of another length; they are never
-            recalled.
-        unreadable: How many documents under the prefix are no memories, for want of a member; they are never
-            recalled. The log names them.
-        rewritten: In how many a user, namespace, kind or thread stood as only other programs write it, and
-            is now written so that it is found.
-    """
-
-    documents: int
-    failures: int
-    unreadable: int
-    rewritten: int
 
 
 def rebuild(store: Store, index: MemoryIndex, dimensions: int) -> Op[RebuiltIndex]:

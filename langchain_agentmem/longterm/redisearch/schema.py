@@ -42,7 +42,7 @@ _OTHERWISE = (
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """What of an index the user chooses. Its dimensions come from the embeddings."""
+    """The options of an index that the user chooses. Its dimensions come from the embeddings."""
 
     name: str
     prefix: str
@@ -119,7 +119,7 @@ class IndexSettings:
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What `FT.INFO` says about an index.
+    """The state of an index, as `FT.INFO` reports it.
 
     Attributes:
         schema: Its storage, prefix, stop words and fields, in a line each.

@@ -1,4 +1,4 @@
-"""Store memories on Upstash, skip duplicates: in one script, or in two steps where it may not search."""
+"""The writes on Upstash, which skip duplicates: in one script, or in two steps where it may not search."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Create Upstash's search index over the memories when it is found missing, and verify its schema."""
+"""Upstash's search index over the memories: created when it is found missing, its schema verified."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FIELDS = {"text": "TEXT", "userId": "KEYWORD", "kind": "KEYWORD", "createdAt": "
 
 
 class UpstashIndex(SearchIndex):
-    """An index by its name. No I/O of its own.
+    """A search index of Upstash. No I/O of its own.
 
-    Attributes:
+    Args:
         name: Its name.
-        prefix: What stands before the id in a key.
+        prefix: The key prefix of memories; the id follows it.
         sorts: Whether `createdAt` has to be FAST: a server sorts and scores by FAST fields only.
     """
 
@@ -71,7 +71,12 @@ class UpstashIndex(SearchIndex):
         described, count = yield [self._asked(), asks("SEARCH.COUNT", self.name, "{}")]
         if ok(described) is None:
             raise IndexMissingError(f"There is no search index {self.name!r}: call create_index().")
-        return {"name": self.name, "documents": int(ok(count)), "schema": _schema(described)}
+        return {
+            "name": self.name,
+            "documents": int(ok(count)),
+            "schema": _schema(described),
+            "mismatch": self._mismatch(described),
+        }
 
     def drop(self) -> Op[None]:
         """Remove the index, if it is there; documents stay. One round trip."""
@@ -85,20 +90,25 @@ class UpstashIndex(SearchIndex):
         return asks("SEARCH.DESCRIBE", self.name)
 
     def _check(self, described: Any, refusal: StoreError | None) -> None:
-        if described is None:
-            return
+        if described is not None and (mismatch := self._mismatch(described)):
+            raise IndexMismatchError(mismatch) from refusal
+
+    def _mismatch(self, described: Any) -> str | None:
+        """Return how the schema differs from what is wanted, and what to do; `None` if it does not."""
         found, wanted = _schema(described), self.schema
         if not self.sorts and found.get("createdAt") == "F64":
             wanted["createdAt"] = "F64"
         differing = differences(found, wanted)
-        if differing:
-            lines = [
+        if not differing:
+            return None
+        return "\n".join(
+            [
                 f"The search index {self.name!r} has another schema than long-term memory needs:",
                 *differing.values(),
                 "drop_index() keeps the documents, and create_index() then creates the right one; or use "
                 "another index_name. If only createdAt is not FAST, recency_per_day=0 takes it as it is.",
             ]
-            raise IndexMismatchError("\n".join(lines)) from refusal
+        )
 
 
 def _schema(described: Any) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.operations import Op
@@ -17,6 +17,7 @@ from langchain_agentmem.longterm.types import (
     Filter,
     MemoryRecord,
     Mode,
+    RebuiltIndex,
     RememberResult,
     Scope,
     Search,
@@ -26,9 +27,6 @@ from langchain_agentmem.longterm.upstash import dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
-
-if TYPE_CHECKING:
-    from langchain_agentmem.longterm.redisearch.rebuild import RebuiltIndex
 
 
 class UpstashLongTermMemory(BaseLongTermMemory):

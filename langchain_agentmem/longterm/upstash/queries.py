@@ -26,7 +26,7 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class UpstashStore:
-    """Where the memories are, and how they are ranked.
+    """The place of memories on Upstash, and their ranking.
 
     Attributes:
         index: Their search index.
