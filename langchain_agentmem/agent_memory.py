@@ -476,18 +476,19 @@ class AgentMemory(Connected):
         """Store conversations and memories as `export_user` yields them, each once, however often it is run.
 
         A line is a message `{"thread", "role", "content", "ts", …}`, a session's notes `{"thread", "goal",
-        …}`, a memory `{"text", "user", …}`, or a memory's text alone; events are refused. What an import
-        stored before, whatever ended it, is not stored again. A memory that is there already, or nearly the
-        same one, is left as it is. Up to five round trips per batch, and one embedding of its new memories.
+        …}`, a memory `{"text", "user", …}`, or a memory's text `"…"` alone; events are refused. What an
+        import stored before, whatever ended it, is not stored again. A memory that is there already, or
+        nearly the same one, is left as it is. Up to five round trips per batch, and one embedding of its new
+        memories.
 
         Args:
-            lines: Dicts, texts, or JSON as bytes, such as the lines of an open file. Iterated over once.
+            lines: Dicts, or JSON as bytes or strings, such as the lines of an open file. Iterated over once.
             user: Whose all of it is, whatever a line says; `namespace`, `kind` and `thread_id` likewise.
             namespace: The memories' namespace.
             kind: The memories' kind.
             thread_id: The messages' thread, and where memories were learnt.
             default_user: Whose a line is that names no user.
-            plain: Whether bytes are a memory's text as it stands, rather than JSON.
+            plain: Whether each line that is no dict is a memory's text as it stands, rather than JSON.
             batch_size: How many lines are stored at once.
             on_batch: Called after every batch with the report so far. What it raises ends the import.
 

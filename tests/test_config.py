@@ -25,6 +25,7 @@ from langchain_agentmem import (
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.events.config import EventLogConfig
 from langchain_agentmem.longterm.config import LongTermMemoryConfig, UpstashLongTermMemoryConfig
+from langchain_agentmem.transport import connections
 from langchain_agentmem.working.config import WorkingMemoryConfig
 
 REDIS = {"url": "redis://localhost:1"}
@@ -40,7 +41,9 @@ CONFIGS: dict[type, type] = {
 
 
 @pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what the tests here open, for nothing of it connects; have no settings of the environment."""
+    monkeypatch.setattr(connections, "_shared", {})
     for name in AgentMemorySettings.model_fields:
         monkeypatch.delenv(f"AGENTMEM_{name.upper()}", raising=False)
 

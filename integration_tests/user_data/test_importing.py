@@ -18,7 +18,7 @@ LINES: list[Any] = [
     {"thread": "t1", "user": "ada", "role": "user", "content": "Which tea?", "ts": 5},
     {"thread": "t1", "user": "ada", "role": "assistant", "content": "Green."},
     b'{"text": "Ada likes tea", "user": "ada", "kind": "semantic"}\n',
-    "Somebody likes coffee",
+    '"Somebody likes coffee"\n',
 ]
 
 
@@ -68,7 +68,7 @@ async def test_a_batch_costs_a_few_round_trips_however_many_sessions_it_is_of(
     memory.long_term.create_index()
     lines = [{"thread": f"t{n}", "role": "user", "content": str(n)} for n in range(30)]
     counting = Counting(memory.transport)
-    await both(memory).aimport_lines([*lines, *(f"a{n} b{n} c{n}" for n in range(30))])
+    await both(memory).aimport_lines([*lines, *({"text": f"a{n} b{n} c{n}"} for n in range(30))])
     assert counting.round_trips == 5
 
 
@@ -80,13 +80,18 @@ async def test_what_cannot_be_imported_is_in_the_report_by_its_number(
         {"text": 5},
         {"role": "user", "content": {1}, "thread": "t"},
         b"null",
+        "no JSON",
     ]
-    report = await both(memory).aimport_lines([*bad, "a memory"], default_user="ada")
-    assert [refused.line for refused in report.refused] == [1, 2, 3, 4]
+    report = await both(memory).aimport_lines([*bad, '"a memory"'], default_user="ada")
+    assert [refused.line for refused in report.refused] == [1, 2, 3, 4, 5]
     assert report.new_memories == 1
     for wrong in ({"user": ""}, {"default_user": ""}, {"thread_id": 5}, {"batch_size": 0}):
         with pytest.raises(InvalidInputError, match=next(iter(wrong))):
-            await both(memory).aimport_lines(["another"], **wrong)
+            await both(memory).aimport_lines(['"another"'], **wrong)
+    for single in ("facts.jsonl", b"{}", {"text": "tea"}):
+        with pytest.raises(InvalidInputError, match="lines"):
+            await both(memory).aimport_lines(single)  # type: ignore[arg-type]
+    assert (await both(memory).aimport_lines(["tea"], plain=True, user="bob")).new_memories == 1
     assert len(memory.long_term.list_memories(user="ada", namespace=None)) == 1
 
 

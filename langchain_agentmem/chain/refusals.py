@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from langchain_core.language_models import BaseLanguageModel
 from langchain_core.runnables import (
     Runnable,
     RunnableAssign,
@@ -70,6 +71,19 @@ def refuse_agent(runnable: Runnable[Any, Any], keys: Mapping[str, str]) -> None:
                 )
         elif keys["input_key"] == "messages":
             raise InvalidInputError(_USE_OF_AGENTS)
+
+
+def refuse_model(runnable: Runnable[Any, Any]) -> None:
+    """Refuse a model without a prompt: it takes no dict, and so neither history nor memories.
+
+    Raises:
+        InvalidInputError: It is one.
+    """
+    if any(isinstance(one, BaseLanguageModel) for one in _first_of(runnable)):
+        raise InvalidInputError(
+            "wrap() gives the chain a dict with the history and the memories, which a model does not take: "
+            "put a prompt before it, as in wrap(prompt | model)."
+        )
 
 
 def refuse_stream_mode(runnable: Runnable[Any, Any], given: Mapping[str, Any], *, streams: bool) -> None:

@@ -16,7 +16,7 @@ from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
 
 from langchain_agentmem.chain.exchange import Exchange, same_store
 from langchain_agentmem.chain.options import ChainMemory, WrapOptions
-from langchain_agentmem.chain.refusals import every_part, refuse_agent, refuse_stream_mode
+from langchain_agentmem.chain.refusals import every_part, refuse_agent, refuse_model, refuse_stream_mode
 from langchain_agentmem.core.operations import Op, ok
 from langchain_agentmem.errors import InvalidInputError
 
@@ -35,6 +35,7 @@ class MemoryChain(Runnable[Any, Any]):
         self.memory = memory
         self.runnable: Runnable[Any, Any] = coerce_to_runnable(runnable)
         self.options = options
+        refuse_model(self.runnable)
         refuse_agent(self.runnable, options.keys)
         if any(
             isinstance(part, MemoryChain) and same_store(part.memory, memory)

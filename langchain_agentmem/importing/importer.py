@@ -26,7 +26,7 @@ class Importer:
         working: Where messages and notes are stored.
         long_term: Where memories are stored.
         options: Options that override what lines say.
-        plain: Whether each line of bytes is the text of a memory, rather than JSON.
+        plain: Whether each line that is no dict is the text of a memory, rather than JSON.
     """
 
     def __init__(
@@ -50,8 +50,13 @@ class Importer:
             on_batch: Called with the report so far.
 
         Raises:
+            InvalidInputError: The lines are a single one.
             StoreError: The server failed; what was stored stays, and a second run goes on from there.
         """
+        if isinstance(lines, bytes | str | dict):
+            raise InvalidInputError(
+                f"lines must be lines, such as an open file or a list, not one {type(lines).__name__}."
+            )
         numbered = enumerate(_without_mark(lines), 1)
         while batch := list(islice(numbered, batch_size)):
             yield from self._store(batch)

@@ -82,15 +82,15 @@ def parse(line: RawLine, *, plain: bool = False) -> Line | None:
     """Return what a line holds; `None` if it is blank.
 
     Args:
-        line: JSON as UTF-8, with or without its end; or what it would decode to: a text or a dict.
-        plain: Whether bytes are a text as it stands, rather than JSON.
+        line: JSON, as UTF-8 or as a string, with or without its end; or the dict it would decode to.
+        plain: Whether what is no dict is a memory's text as it stands, rather than JSON.
 
     Raises:
         InvalidInputError: It cannot be imported; says why.
     """
     found: object = line
-    if isinstance(line, bytes):
-        text = _text(line)
+    if isinstance(line, bytes | str):
+        text = _text(line) if isinstance(line, bytes) else line.strip()
         if not text:
             return None
         found = text if plain else _json(text)

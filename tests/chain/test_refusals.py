@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import (
     Runnable,
     RunnableBranch,
@@ -14,7 +16,7 @@ from langchain_core.runnables import (
     RunnablePassthrough,
 )
 
-from langchain_agentmem.chain.refusals import every_part, refuse_agent, refuse_stream_mode
+from langchain_agentmem.chain.refusals import every_part, refuse_agent, refuse_model, refuse_stream_mode
 from langchain_agentmem.errors import InvalidInputError
 from tests.chain.fake_memory import wrapping
 
@@ -122,3 +124,11 @@ def test_what_a_function_calls_is_not_seen() -> None:
         return every_part(RunnableLambda(lambda said: OK.invoke(said)))
 
     assert len(list(parts())) == 1
+
+
+@pytest.mark.parametrize("around", GETS_THE_INPUT.values(), ids=GETS_THE_INPUT)
+def test_a_model_that_would_get_the_dict_is_refused_and_one_behind_a_prompt_is_not(around: Around) -> None:
+    model = FakeListChatModel(responses=["ok"])
+    with pytest.raises(InvalidInputError, match="put a prompt before it"):
+        refuse_model(around(model))
+    refuse_model(around(ChatPromptTemplate.from_template("{input}") | model))
