@@ -158,8 +158,16 @@ HEAVY = [
 ]
 
 
-@pytest.mark.parametrize("statement", ["import langchain_agentmem", "from langchain_agentmem import *"])
-def test_importing_loads_nothing_heavy(statement: str) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import langchain_agentmem",
+        "from langchain_agentmem import *",
+        "import langchain_agentmem as own; own.AgentMemory('redis://localhost:1').wrap(lambda x: x)",
+    ],
+    ids=["package", "names", "wrap"],
+)
+def test_nothing_heavy_is_loaded_before_it_is_used(statement: str) -> None:
     code = f"{statement}\nimport sys\nprint(*sorted(set(sys.modules) & set({HEAVY!r})))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -222,7 +222,6 @@ async def test_rows_of_another_scope_are_dropped_whatever_the_search_says(
         for kind in ("episodic", "semantic"):
             await both(memory).aremember(f"tea {user} {kind}", user=user, kind=kind)
     everything = "(@user:{alice|bob})"
-    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.memory.condition", lambda *_: everything)
     monkeypatch.setattr("langchain_agentmem.longterm.redisearch.queries.condition", lambda *_: everything)
     monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing.condition", lambda *_: everything)
     monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing._PAGE", 1)

@@ -161,7 +161,8 @@ class Search:
     Attributes:
         scope: Whose memories, in which namespace, of which kind.
         k: How many at most.
-        condition: On Redis, the condition of the search: the scope's, narrowed by the caller's filter.
+        condition: On Redis, the scope's condition narrowed by the caller's filter; empty without a filter, so
+            that redisvl is loaded by the first search, not by what is only checked.
         narrowed: On Upstash, the caller's filter.
         distance_threshold: Up to which cosine distance; `None` for any.
     """

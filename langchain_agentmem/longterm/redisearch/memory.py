@@ -16,7 +16,7 @@ from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
-from langchain_agentmem.longterm.redisearch.filters import condition, narrowed
+from langchain_agentmem.longterm.redisearch.filters import narrowed
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
@@ -197,8 +197,7 @@ class LongTermMemory(BaseLongTermMemory):
 
     def _duplicate(self, draft: Draft) -> Search:
         """Return the search for a duplicate of a memory."""
-        scope = draft.scope
-        return Search(scope, 1, condition(scope), distance_threshold=self.config.dedup_threshold)
+        return Search(draft.scope, 1, distance_threshold=self.config.dedup_threshold)
 
     def search(
         self,
@@ -227,7 +226,7 @@ class LongTermMemory(BaseLongTermMemory):
         scope = Scope.of_user(user, namespace, kind)
         return Search(
             scope=scope,
-            condition=condition(scope) if filter is None else narrowed(scope, filter),
+            condition="" if filter is None else narrowed(scope, filter),
             k=checks.positive("k", k),
             distance_threshold=threshold,
         )

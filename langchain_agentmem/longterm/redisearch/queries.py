@@ -88,9 +88,10 @@ def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]
         search: What to recall.
         vector: The vector they are near to, of length one, in the index's number format.
     """
+    where = search.condition or condition(search.scope)
 
     def nearest(k: int) -> Command:
-        return store.nearest(search.condition, vector, k)
+        return store.nearest(where, vector, k)
 
     found = yield from _readable(store, nearest, search.k, search.scope)
     most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
