@@ -8,6 +8,7 @@ word's rarity is estimated from the candidates. Whether anything is known at all
 from __future__ import annotations
 
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from itertools import accumulate
 from math import exp, log
 from typing import NamedTuple
 
-from langchain_agentmem.longterm.words import WORD, content_words, forms, stem
+from langchain_agentmem.longterm.question import Question
+from langchain_agentmem.longterm.words import WORD, forms, stem
 
 CANDIDATES = 100  # nearest by vector, and as many by words
 
@@ -25,21 +27,22 @@ _SATURATION = 0.8  # of a word that is said more than once, as k1 in BM25
 _CONTEXT = 0.5  # a word in the two messages before counts half
 _AFTER = 0.15  # a word in the two messages after, if they are candidates too
 _FULL_QUESTION = 3  # with fewer words in the question, words count for less: one shared word says little
-_UNSEEN = (
-    100  # memories without the word that every scope is credited with: else nothing is rare in a small one
-)
+_UNSEEN = 100  # memories without the word, added to every scope: else nothing is rare in a small one
 _SPEAKER = 0.5  # said by somebody whom the question names
 _STRANGER = 0.5  # words count half in what others have said, while the question names none of them
 _ASKS = 0.1  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
+_HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
 
 # Whether anything is known.
 _GATE_COVER = 0.15  # the share of the question's rarity that one memory has
 _GATE_SPEAKER = 0.15
 _GATE_NOT_OWN = 0.05
-_GATE_SCOPE = 0.02  # the best of many is near by chance: less by this times the logarithm of the scope's size
-_GATES = {"own": 0.28, "question": 0.37, "other": 0.49}
+_GATE_SCOPE = 0.02  # less, by this times the scope's size's logarithm: the best of many is near by chance
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
+
+_SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
+_ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
 
 
 class Candidate(NamedTuple):
@@ -50,99 +53,51 @@ class Candidate(NamedTuple):
         text: The memory.
         context: The messages before it, one per line.
         similarity: The cosine of the angle to the question's vector; `None` if only words found it.
+        created_ts: When it was stored, in seconds since 1970.
     """
 
     key: str
     text: str
     context: str
     similarity: float | None
+    created_ts: float = 0.0
 
 
 @dataclass(slots=True)
 class Hit:
-    """A candidate's rank.
+    """A candidate's rank, and what it is made of.
 
     Attributes:
         key: The candidate's.
-        score: From 0 to 1; what counts is its order.
-        meaning: The similarity; an upper bound if only words found it.
-        words: What shared words add.
-        speaker: What being said by somebody else or by somebody named adds or takes.
+        similarity: The candidate's: `None` if only words found it.
+        meaning: The similarity; its upper bound if only words found it.
+        words: What shared words add, with those of the context.
+        context: How much of `words` the messages around it add.
+        speaker: What being said by somebody named adds, or by somebody else takes.
         asks: What being a question takes.
+        recency: What being recent adds.
         shared: The shared words, as the question has them.
     """
 
     key: str
+    similarity: float | None
     meaning: float
     words: float = 0.0
+    context: float = 0.0
     speaker: float = 0.0
     asks: float = 0.0
+    recency: float = 0.0
     shared: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> float:
         """Return the sum of the parts."""
-        return self.meaning + self.words + self.speaker + self.asks
+        return self.meaning + self.words + self.speaker + self.asks + self.recency
 
     @property
     def score(self) -> float:
-        """Return the sum, from 0 to 1."""
+        """Return the sum, brought between 0 and 1."""
         return 1 - exp(-max(0.0, self.total))
-
-
-class Question:
-    """What is asked, prepared once per recall.
-
-    Args:
-        text: The question, or any text to find memories for.
-        language: Of stemming and stop words.
-
-    Attributes:
-        words: The words that carry meaning, at most 12: from stem to word.
-        names: The stems among them that are names, as their capital letter says.
-    """
-
-    MAX_WORDS = 12
-
-    def __init__(self, text: str, language: str = "english") -> None:
-        self.language = language
-        self.words = dict([*content_words(text, language).items()][: self.MAX_WORDS])
-        self.names = {stem(word, language) for word in _names(text)} & self.words.keys()
-        self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
-        asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text))
-        self.is_own = asks and bool(_OWN.search(text))
-        self.gate = _GATES["own" if self.is_own else "question" if asks else "other"]
-
-    @property
-    def required(self) -> list[str]:
-        """Return the words of which a memory must have one to be found by words; names do not suffice."""
-        return [word for key, word in self.words.items() if key not in self.names] or [*self.words.values()]
-
-
-_ASKING = re.compile(
-    r"\s*(?:(?:and|but|so|in|on|at|for|from|to|about|until|since|by|with|of|around) )?"
-    r"(?:what|who|whom|whose|which|where|when|why|how|do|does|did|is|are|was|were|am|can|could|will|would|should"
-    r"|have|has|had|any|wer|was|wo|wann|wie|warum|welche\w*|qué|quién|dónde|cuándo|cómo|cuál\w*)\b",
-    re.IGNORECASE,
-)
-_OWN = re.compile(
-    r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|me|nosotros|nuestr\w+)\b",
-    re.IGNORECASE,
-)
-_CAPITALISED = re.compile(r"[^\W\d_][\w'’-]*")
-_SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
-_ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
-
-
-def _names(text: str) -> set[str]:
-    """Return the lower-case words with a capital that does not begin a sentence; ABBREVIATIONS are none."""
-    found: set[str] = set()
-    for match in _CAPITALISED.finditer(text):
-        word, before = match[0], text[: match.start()].rstrip(" \"'“‘(")
-        begins = not before or before[-1] in ".!?:"
-        if word[0].isupper() and not word.isupper() and not begins and "'" not in word[:2]:
-            found.update(part for part in WORD.findall(word.lower()) if len(part) > 1)
-    return found
 
 
 def rank(
@@ -153,6 +108,8 @@ def rank(
     size: int,
     matched: int,
     gated: bool = True,
+    recency_weight: float = 0.0,
+    now: float | None = None,
 ) -> list[Hit]:
     """Return the k best candidates, best first; none if nothing of what is asked seems to be known.
 
@@ -163,11 +120,21 @@ def rank(
         size: How many memories the scope has.
         matched: How many of them the search by words has matched.
         gated: Whether to return nothing where nothing seems to be known.
+        recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
+            30 days.
+        now: Seconds since 1970, as `created_ts`; the time of the call by default.
+
+    Without any similarity, as in a search by words alone, what shares no word is left out, and there is no
+    gate.
     """
     if not candidates:
         return []
     floor = min((one.similarity for one in candidates if one.similarity is not None), default=0.0)
-    hits = [Hit(one.key, floor if one.similarity is None else one.similarity) for one in candidates]
+    by_words = all(one.similarity is None for one in candidates)
+    hits = [
+        Hit(one.key, one.similarity, floor if one.similarity is None else one.similarity)
+        for one in candidates
+    ]
     counts = _Counts(question, candidates)
     rarity = counts.rarity(size, matched)
     speakers = [_SPEAKER_OF.match(one.text) if ":" in one.text[:40] else None for one in candidates]
@@ -181,7 +148,7 @@ def rank(
     best = -1.0
     for at, (hit, candidate) in enumerate(zip(hits, candidates, strict=True)):
         own = counts.own[at]
-        hit.words = trust * counts.weight(at, rarity)
+        hit.words, hit.context = (trust * weight for weight in counts.weights(at, rarity))
         near = hit.meaning + (_GATE_COVER * sum(rarity[i] for i in own) / whole if own else 0.0)
         if own:
             hit.shared = [counts.words[i] for i in own]
@@ -189,12 +156,17 @@ def rank(
             hit.speaker, near = _SPEAKER, near + _GATE_SPEAKER
         elif speakers[at]:
             if nobody_named:
-                hit.words *= _STRANGER
+                hit.words, hit.context = hit.words * _STRANGER, hit.context * _STRANGER
             if question.is_own:
                 hit.speaker, near = -_NOT_OWN, near - _GATE_NOT_OWN
         if _ENDS_ASKING.search(candidate.text[-300:]):
             hit.asks = -_ASKS
+        if recency_weight:
+            age = max(0.0, (time.time() if now is None else now) - candidate.created_ts)
+            hit.recency = recency_weight * 0.5 ** (age / _HALF_LIFE_SECONDS)
         best = max(best, near)
+    if by_words:
+        return sorted((hit for hit in hits if hit.words > 0), key=lambda hit: -hit.total)[:k]
     if gated and best - _GATE_SCOPE * log(max(1, size)) < question.gate:
         return []
     hits.sort(key=lambda hit: -hit.total)
@@ -232,16 +204,21 @@ class _Counts:
         having = [min(size, n + rest * n * n) for n in counted]
         return [log(1 + (size + _UNSEEN - n + 0.5) / (n + 0.5)) for n in having]
 
-    def weight(self, at: int, rarity: Sequence[float]) -> float:
-        """Return what the words of a candidate weigh, with those around it."""
+    def weights(self, at: int, rarity: Sequence[float]) -> tuple[float, float]:
+        """Return what a candidate's words weigh with those around it, and how much of it those around add."""
         own, before, after = self.own[at], self._before[at], self._after.get(at, ())
         if not own and not before and not after:
-            return 0.0
-        weight = 0.0
+            return 0.0, 0.0
+        weight = alone = 0.0
         for i in {*own, *before, *(i for one in after for i in one)} & self._counted:
             times = own.get(i, 0) + _CONTEXT * before.get(i, 0) + _AFTER * sum(one.get(i, 0) for one in after)
-            weight += rarity[i] * times * (_SATURATION + 1) / (times + _SATURATION)
-        return weight
+            weight += rarity[i] * _saturated(times)
+            alone += rarity[i] * _saturated(own.get(i, 0))
+        return weight, weight - alone
+
+
+def _saturated(times: float) -> float:
+    return times * (_SATURATION + 1) / (times + _SATURATION)
 
 
 def _count(question: Question, texts: Sequence[str]) -> list[dict[int, int]]:
@@ -271,7 +248,7 @@ def _count(question: Question, texts: Sequence[str]) -> list[dict[int, int]]:
 
 
 def _beginnings(wanted: str, asked: str, language: str) -> list[str]:
-    """Return what the forms of a word begin with, none of them with another: `happ` of happy and happiness."""
+    """Return what the forms of a word begin with, none with another: `happ` of happy and happiness."""
     begins = {wanted[:-1] if len(wanted) > 2 else wanted}
     begins |= {form[:-1] if len(form) > 2 else form for form in forms(asked, language)}
     return [one for one in begins if not any(one != other and one.startswith(other) for other in begins)]

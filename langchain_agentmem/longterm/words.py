@@ -50,7 +50,8 @@ STOP_WORDS = {
         out over own re s same she should so some such t than that the their them then there these they
         this those through to too up ve very was we were what when where which while who whom whose why
         will with would you your yours d yes kind type many during time today day good thanks thank
-        welcome okay ok hello hi hey please sorry thing things something someone know tell sure lot really""".split()
+        welcome okay ok hello hi hey please sorry thing things something someone know tell sure lot
+        really""".split()
     ),
     "german": frozenset(
         """aber alle als also am an auch auf aus bei beim bin bis bist da damit dann das dass dein deine dem
@@ -64,7 +65,8 @@ STOP_WORDS = {
         """a al algo ante como con cómo cuál cuáles cuando cuándo cuánto cuántos de del desde donde dónde el
         ella ellos en entre era eres es esa ese eso esta este esto estoy está están fue ha había hay he la
         las le les lo los me mi mis mí muy más ni no nos o para pero por porque qué que quien quién se ser
-        si sin sobre son soy su sus sí también te tengo ti tiene tienes tu tus tú un una uno unos y ya yo""".split()
+        si sin sobre son soy su sus sí también te tengo ti tiene tienes tu tus tú un una uno unos y ya
+        yo""".split()
     ),
 }
 """What carries no meaning, by language; a language that is not here has none, and finds by all its words."""
