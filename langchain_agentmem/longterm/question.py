@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from langchain_agentmem.longterm.words import WORD, content_words, stem
-
-_GATES = {"own": 0.28, "question": 0.37, "other": 0.49}
+from langchain_agentmem.longterm.words import WORD, content_words, related, stem
 
 
 class Question:
@@ -27,10 +25,10 @@ class Question:
         self.language = language
         self.words = dict([*content_words(text, language).items()][: self.MAX_WORDS])
         self.names = {stem(word, language) for word in _names(text)} & self.words.keys()
+        self.related = {key: related(word, language) for key, word in self.words.items()}
         self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
-        asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text))
-        self.is_own = asks and bool(_OWN.search(text))
-        self.gate = _GATES["own" if self.is_own else "question" if asks else "other"]
+        self.asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text))
+        self.is_own = self.asks and bool(_OWN.search(text))
 
     @property
     def required(self) -> list[str]:
