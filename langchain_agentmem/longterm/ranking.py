@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 from typing import NamedTuple
@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.word_counts import CANDIDATES, WordCounts
+from langchain_agentmem.longterm.word_counts import WordCounts
 from langchain_agentmem.longterm.words import WORD
 
-__all__ = ["CANDIDATES", "Candidate", "Hit", "Question", "rank"]
+NEAREST, WORDED = 60, 50  # candidates by vector, by words; 100 of each gain nothing (docs/recall-quality.md)
 
 # How a memory ranks. The unit is cosine similarity.
 _WORD = 0.06  # of one unit of a word's rarity
@@ -59,7 +59,7 @@ class Candidate(NamedTuple):
         created_ts: When it was stored, in seconds since 1970.
     """
 
-    key: str
+    key: Hashable
     text: str
     context: str
     similarity: float | None
@@ -82,7 +82,7 @@ class Hit:
         shared: The shared words, as the question has them.
     """
 
-    key: str
+    key: Hashable
     similarity: float | None
     meaning: float
     words: float = 0.0
@@ -109,7 +109,7 @@ def rank(
     k: int,
     *,
     size: int,
-    matched: int,
+    unread: int,
     gated: bool = True,
     recency_weight: float = 0.0,
     now: float | None = None,
@@ -121,7 +121,7 @@ def rank(
         candidates: What searches have brought, each once.
         k: How many at most.
         size: How many memories the scope has.
-        matched: How many of them the search by words has matched.
+        unread: How many memories the search by words has matched, and not returned.
         gated: Whether to return nothing where nothing seems to be known.
         recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
             30 days.
@@ -132,10 +132,10 @@ def rank(
     """
     if not candidates:
         return []
-    parts = _Parts(question, candidates, size, matched)
+    parts = _Parts(question, candidates, size, unread)
     if recency_weight:
-        age = (time.time() if now is None else now) - np.array([one.created_ts for one in candidates])
-        parts.recency = recency_weight * 0.5 ** (np.maximum(0.0, age) / _HALF_LIFE_SECONDS)
+        now = time.time() if now is None else now
+        parts.recency = np.array([recency(recency_weight, one.created_ts, now) for one in candidates])
     total = parts.total()
     order = np.argsort(-total, kind="stable")[:k]
     if all(one.similarity is None for one in candidates):
@@ -145,25 +145,30 @@ def rank(
     return [parts.hit(at) for at in order if total[at] >= _CUTOFF * total[order[0]]]
 
 
+def recency(weight: float, created_ts: float, now: float) -> float:
+    """Return what being recent adds: the weight for a memory stored now, half of it after 30 days."""
+    return weight * 0.5 ** (max(0.0, now - created_ts) / _HALF_LIFE_SECONDS) if weight else 0.0
+
+
 class _Parts:
     """What all ranks are made of, and whether any candidate answers: arrays in the candidates' order."""
 
-    def __init__(self, question: Question, candidates: Sequence[Candidate], size: int, matched: int) -> None:
+    def __init__(self, question: Question, candidates: Sequence[Candidate], size: int, unread: int) -> None:
         self.question, self.candidates, self.size = question, candidates, size
         nearest = [one.similarity for one in candidates if one.similarity is not None]
         floor = min(nearest, default=0.0)
         self.meaning = np.array([floor if one.similarity is None else one.similarity for one in candidates])
-        self._add_words(matched)
+        self._add_words(unread)
         self._add_speakers()
         self.asks = np.array([-_ASKS if _is_question(one.text) else 0.0 for one in candidates])
         self.recency = np.zeros(len(candidates))
 
-    def _add_words(self, matched: int) -> None:
+    def _add_words(self, unread: int) -> None:
         question = self.question
         self._counts = counts = WordCounts(
             question, [one.text for one in self.candidates], [one.context for one in self.candidates]
         )
-        rarity = counts.rarity(self.size, matched)
+        rarity = counts.rarity(self.size, unread)
         weight = rarity * (counts.own > 0).any(axis=0)
         weight *= _WORD * min(1.0, len(question.words) / _FULL_QUESTION)
         around = counts.own + _CONTEXT * counts.before + _AFTER * counts.after

@@ -13,7 +13,6 @@ from langchain_agentmem.longterm.words import WORD, forms, stem
 
 Matrix = NDArray[np.float64]
 
-CANDIDATES = 100  # nearest by vector, and as many by words
 _RELATED = 0.5  # a word that stands for the one asked for, `daughter` for `kid`, counts half
 _UNSEEN = 100  # memories without the word, added to every scope: else nothing is rare in a small one
 
@@ -49,7 +48,7 @@ class WordCounts:
             np.add.at(after, earlier, self.own[later])
         self.after = after[place]
 
-    def rarity(self, size: int, matched: int) -> Matrix:
+    def rarity(self, size: int, unread: int) -> Matrix:
         """Return each word's rarity: the logarithm of the share of memories without it.
 
         Counted among the candidates. If the search by words has matched more than it returned, the rest is
@@ -57,10 +56,10 @@ class WordCounts:
 
         Args:
             size: How many memories the scope has.
-            matched: How many of them the search by words has matched.
+            unread: How many memories the search by words has matched, and not returned.
         """
         counted = (self.own > 0).sum(axis=0)
-        rest = max(0, matched - CANDIDATES) / max(1, (counted**2).sum())
+        rest = unread / max(1, (counted**2).sum())
         having = np.minimum(size, counted + rest * counted**2)
         rarity: Matrix = np.log(1 + (size + _UNSEEN - having + 0.5) / (having + 0.5))
         return rarity
