@@ -23,6 +23,7 @@ from langchain_agentmem.user_data import Forgotten
 
 if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
+    from langchain_core.documents import BaseDocumentCompressor
     from langchain_core.embeddings import Embeddings
     from langchain_core.runnables.base import RunnableLike
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.types import Filter, Mode
+    from langchain_agentmem.longterm.types import Filter, Mode, RecallOptions
     from langchain_agentmem.user_data import Tier
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -221,6 +222,8 @@ class AgentMemory(Connected):
         mode: Mode | None = None,
         filter: Filter | None = None,
         distance_threshold: float | EllipsisType | None = ...,
+        recency_weight: float = 0.0,
+        reranker: BaseDocumentCompressor | None = None,
     ) -> MemoryRetriever:
         """Return a LangChain retriever of one user's memories.
 
@@ -229,11 +232,12 @@ class AgentMemory(Connected):
             k: How many at most.
             kind: Of which kind; `None` for all.
             namespace: In which namespace; `None` for all of this user's.
-            mode: How memories are ranked: by `vector` or by `text`; `None` for the backend's own way.
+            mode: How memories are found and ranked, as in `recall`: `hybrid`, `vector` or `text`.
             filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict in the
                 language of its search.
-            distance_threshold: Up to which cosine distance (0 to 2), instead of `recall_threshold`; `None`
-                for any. Only with vectors.
+            distance_threshold: Up to which cosine distance (0 to 2), as in `recall`; `None` for any.
+            recency_weight: What being new adds to a memory's rank, in cosine similarity.
+            reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
 
         Raises:
             InvalidInputError: One of them is not usable.
@@ -241,7 +245,16 @@ class AgentMemory(Connected):
         from langchain_agentmem.longterm.retriever import MemoryRetriever
 
         # Checked here: a wrong one would otherwise show only when the retriever is called.
-        self.long_term.search(user, namespace, kind, k, mode, distance_threshold, filter)
+        recall: RecallOptions = {
+            "kind": kind,
+            "k": k,
+            "mode": mode,
+            "distance_threshold": distance_threshold,
+            "filter": filter,
+            "recency_weight": recency_weight,
+            "reranker": reranker,
+        }
+        self.long_term.search(user, namespace, recall)
         return MemoryRetriever(
             memory=self.long_term,
             user=user,
@@ -251,6 +264,8 @@ class AgentMemory(Connected):
             mode=mode,
             filter=filter,
             distance_threshold=distance_threshold,
+            recency_weight=recency_weight,
+            reranker=reranker,
         )
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
@@ -287,6 +302,8 @@ class AgentMemory(Connected):
         mode: Mode | None = None,
         distance_threshold: float | EllipsisType | None = ...,
         filter: Filter | None = None,
+        recency_weight: float = 0.0,
+        reranker: BaseDocumentCompressor | None = None,
         on_exchange: Callable[[ExchangeReport], None] | None = None,
         on_abandon: OnAbandon = "keep_input",
         check_owner: bool = True,
@@ -318,12 +335,12 @@ class AgentMemory(Connected):
                 that is given them and returns one or the other. If it raises, nothing is remembered.
             k: How many memories are recalled at most.
             kind: Only memories of this kind are recalled; `None` for all.
-            mode: How memories are ranked: `vector` on Redis, `text` on Upstash, each the backend's own way
-                and its default.
-            distance_threshold: The farthest cosine distance (0 to 2) that is recalled; `None` for any. If not
-                given: the setting `recall_threshold`.
+            mode: How memories are found and ranked, as in `recall`: `hybrid`, `vector` or `text`.
+            distance_threshold: The farthest cosine distance (0 to 2) that is recalled; `None` for any.
             filter: A redisvl `FilterExpression` that recalled memories must meet besides; on Upstash, a
                 dict in the language of its search.
+            recency_weight: What being new adds to a memory's rank, in cosine similarity.
+            reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
             on_exchange: Called with an `ExchangeReport` after every exchange. What it raises is logged and
                 counted.
             on_abandon: What is stored of an exchange that ends without an answer: `keep_input`, what the user
@@ -340,20 +357,23 @@ class AgentMemory(Connected):
         from langchain_agentmem.chain.runnable import MemoryChain
 
         # Checked here: a wrong one would otherwise show only in an exchange.
-        self.long_term.search("default", "default", kind, k, mode, distance_threshold, filter)
+        recall: RecallOptions = {
+            "kind": kind,
+            "k": k,
+            "mode": mode,
+            "distance_threshold": distance_threshold,
+            "filter": filter,
+            "recency_weight": recency_weight,
+            "reranker": reranker,
+        }
+        self.long_term.search("default", "default", recall)
         options = WrapOptions(
             input_key=input_key,
             history_key=history_key or self.settings.memory_key,
             memories_key=memories_key,
             output_key=output_key,
             remember=remember,
-            recall={
-                "kind": kind,
-                "k": k,
-                "mode": mode,
-                "distance_threshold": distance_threshold,
-                "filter": filter,
-            },
+            recall=recall,
             on_exchange=on_exchange,
             on_abandon=on_abandon,
             check_owner=check_owner,

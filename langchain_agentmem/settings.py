@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
@@ -121,19 +122,29 @@ class AgentMemorySettings(BaseSettings):
         min_length=1,
         description="The name of the search index. Default: `agentmem:idx`, `memories` on Upstash.",
     )
+    dedup: Literal["same", "near", "exact"] | Callable[[str], str] | None = Field(
+        LongTermMemoryConfig.dedup,
+        description="What makes a text a duplicate of a memory: `same`, it says the same; `exact`, it is the "
+        "same text; `near`, it is near in meaning; a function, it has the same key; `None`, nothing does.",
+    )
     dedup_threshold: Distance = Field(
         LongTermMemoryConfig.dedup_threshold,
-        description="The largest distance at which a text is a duplicate of a memory.",
+        description='With `dedup="near"`, the largest distance at which a text is a duplicate of a memory.',
     )
     recall_threshold: Distance = Field(
         LongTermMemoryConfig.recall_threshold,
-        description="The largest distance at which a memory is recalled.",
+        description='With `mode="vector"`, the largest distance at which a memory is recalled.',
+    )
+    language: str = Field(
+        LongTermMemoryConfig.language,
+        min_length=1,
+        description="The language of memories, as Snowball names it: for stemming and stop words.",
     )
     dedup_score: float | None = Field(
         UpstashLongTermMemoryConfig.dedup_score,
         ge=0,
-        description="On Upstash: the full-text score above which a memory that shares half of the words is a "
-        "duplicate; `None` for identical texts only.",
+        description='On Upstash, with `dedup="near"`: the full-text score above which a memory that shares '
+        "half of the words is a duplicate; `None` for none.",
     )
     recency_per_day: float = Field(
         UpstashLongTermMemoryConfig.recency_per_day,
@@ -222,6 +233,8 @@ class AgentMemorySettings(BaseSettings):
                 key_prefix=self.memory_prefix,
                 ttl_by_kind=self.ttl_by_kind,
                 max_text_bytes=self.max_text_bytes,
+                dedup=self.dedup,
+                language=self.language,
                 dedup_score=self.dedup_score,
                 recency_per_day=self.recency_per_day,
             )
@@ -230,6 +243,8 @@ class AgentMemorySettings(BaseSettings):
             key_prefix=self.memory_prefix,
             ttl_by_kind=self.ttl_by_kind,
             max_text_bytes=self.max_text_bytes,
+            dedup=self.dedup,
+            language=self.language,
             storage=self.storage,
             algorithm=self.algorithm,
             vector_type=self.vector_type,

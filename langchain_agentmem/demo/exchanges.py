@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from contextvars import ContextVar
 from typing import Any, TypeAlias, cast
 
 from langchain_core.embeddings import Embeddings
@@ -28,8 +26,6 @@ from langchain_agentmem.working.session import SessionState
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
 """Returns what answers, given whether the exchange will be remembered."""
 
-_memory_id: ContextVar[str | None] = ContextVar("agentmem_demo_memory_id", default=None)
-
 
 class ModelError(AgentMemoryError):
     """The model that answers failed."""
@@ -47,8 +43,6 @@ class Exchanges:
     def __init__(self, memory: AgentMemory, store: DemoStore, answering: Answering) -> None:
         self._memory = memory
         self._memories = vector_memories(memory)
-        # The id of an exchange's memory is made before it, so that its key is noted before it is written.
-        self._memories.drafting.new_id = lambda: _memory_id.get() or uuid.uuid4().hex
         self._store = store
         self._answering = answering
 
@@ -84,9 +78,11 @@ class Exchanges:
         """
         pages_own = measure()
         state = await self.session(asked.thread, asked.user)
-        memory_id = uuid.uuid4().hex
-        await self._store.note_exchange(asked.thread, memory_id, begins=state is None)
-        _memory_id.set(memory_id)
+        kind = "episodic" if asked.kind == SKIP else asked.kind
+        draft = self._memories.drafting.draft(
+            asked.text, user=asked.user, namespace=asked.namespace, kind=kind
+        )  # its key is noted before it is written
+        await self._store.note_exchange(asked.thread, draft.id, begins=state is None)
         reports: list[ExchangeReport] = []
         meter = measure()
         answer = ""

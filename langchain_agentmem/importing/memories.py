@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import Op, gather, ok
@@ -37,7 +38,7 @@ class ImportedMemories:
             InvalidInputError: It cannot be stored.
         """
         options = self._options
-        scope = {
+        scope: dict[str, Any] = {
             "user": options.owner(line),
             "namespace": options.namespace or line.namespace or "default",
             "kind": options.kind or line.kind or "episodic",
@@ -55,7 +56,7 @@ class ImportedMemories:
             document_id=line.document_id,
             id=kept,
         )
-        draft = draft if draft.replaces else _named_by_content(draft)
+        draft = draft if draft.overwrites else _named_by_content(draft)
         self._report.duplicate_memories += draft.id in self._waiting
         self._waiting.setdefault(draft.id, draft)
 
@@ -83,4 +84,4 @@ class ImportedMemories:
 def _named_by_content(draft: Draft) -> Draft:
     """Return the memory under an id made of what it says and whose it is; it replaces nothing."""
     said = json.dumps([draft.user, draft.namespace, draft.kind, draft.text])
-    return replace(draft, id=hashlib.sha256(said).hexdigest()[:32], replaces=False)
+    return replace(draft, id=hashlib.sha256(said).hexdigest()[:32], overwrites=False)

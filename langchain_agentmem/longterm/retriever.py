@@ -29,7 +29,9 @@ class MemoryRetriever(BaseRetriever):
         k: How many at most.
         distance_threshold: Up to which cosine distance; `...` for the memory's own threshold, `None` for any.
         filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict.
-        mode: How memories are ranked; `None` for the memory's own way.
+        mode: How memories are found and ranked; `None` for the memory's own way.
+        recency_weight: What being new adds to a rank, in cosine similarity.
+        reranker: A LangChain document compressor that orders the candidates.
     """
 
     memory: BaseLongTermMemory
@@ -40,6 +42,8 @@ class MemoryRetriever(BaseRetriever):
     distance_threshold: float | EllipsisType | None = Field(default_factory=lambda: ...)
     filter: Any = None
     mode: Mode | None = None
+    recency_weight: float = 0.0
+    reranker: Any = None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
@@ -60,6 +64,8 @@ class MemoryRetriever(BaseRetriever):
             "distance_threshold": self.distance_threshold,
             "filter": self.filter,
             "mode": self.mode,
+            "recency_weight": self.recency_weight,
+            "reranker": self.reranker,
         }
 
 

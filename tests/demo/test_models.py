@@ -32,8 +32,8 @@ def test_the_modes_are_those_of_the_memory_in_use() -> None:
     for modes in (LongTermMemory.modes, UpstashLongTermMemory.modes):
         for mode in modes:
             assert read_request(RecallRequest, {**asked, "mode": mode}, modes).mode == mode
-    with pytest.raises(InvalidInputError, match=r"mode: must be one of vector$"):
-        read_request(RecallRequest, {**asked, "mode": "text"}, LongTermMemory.modes)
+    with pytest.raises(InvalidInputError, match=r"mode: must be one of hybrid, vector, text$"):
+        read_request(RecallRequest, {**asked, "mode": "words"}, LongTermMemory.modes)
 
 
 def test_the_mode_that_nobody_names_is_one_of_the_memory() -> None:

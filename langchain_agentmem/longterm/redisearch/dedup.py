@@ -66,7 +66,7 @@ class Entry:
 
 
 def remember(
-    store: Store, index: MemoryIndex, entries: Sequence[Entry], threshold: float | None
+    store: Store, index: MemoryIndex, entries: Sequence[Entry], threshold: float
 ) -> Op[list[RememberResult]]:
     """Store memories in their order; skip near-duplicates.
 
@@ -84,11 +84,11 @@ def remember(
         InvalidInputError: An id belongs to a memory of another scope; that one was left as it is.
         StoreError: The server refused one. Others may be stored.
     """
-    limits = [None if threshold is None or entry.draft.replaces else threshold for entry in entries]
+    limits = [threshold if entry.draft.by_nearness else None for entry in entries]
     results: list[RememberResult | None] = [None] * len(entries)
 
     def store_rest() -> Op[None]:
-        if index.knowledge.searches_in_scripts or threshold is None:
+        if index.knowledge.searches_in_scripts or not any(entry.draft.by_nearness for entry in entries):
             yield from _in_one_batch(store, index, entries, limits, results)
         for at, entry in enumerate(entries):
             if results[at] is None:

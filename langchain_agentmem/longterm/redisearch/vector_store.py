@@ -297,7 +297,7 @@ class MemoryVectorStore(VectorStore):
             batch_size=_BATCH_SIZE,
             **self._about,
         )
-        yield from self.memory.store_all_op(batches, deduplicate=False)
+        yield from self.memory.store_all_op(batches)
         if ids is not None:  # one that was remembered under the id itself is replaced too
             yield from self.memory.delete_many_op(document_ids, self.scope)
         return document_ids
