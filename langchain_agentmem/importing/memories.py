@@ -64,7 +64,8 @@ class ImportedMemories:
         """Store what was taken. A round trip to look at ids, and what `add_op` costs."""
         drafts, self._waiting = list(self._waiting.values()), {}
         new = (yield from self._missing(drafts)) if self._long_term.supports_chosen_ids else drafts
-        stored = (yield from self._long_term.add_op(new)) if new else 0
+        results = (yield from self._long_term.add_op(new)) if new else []
+        stored = sum(not result.deduped for result in results)
         self._report.new_memories += stored
         self._report.duplicate_memories += len(drafts) - stored
 
