@@ -224,6 +224,7 @@ class AgentMemory(Connected):
         distance_threshold: float | EllipsisType | None = ...,
         recency_weight: float = 0.0,
         reranker: BaseDocumentCompressor | None = None,
+        explain: bool = False,
     ) -> MemoryRetriever:
         """Return a LangChain retriever of one user's memories.
 
@@ -238,6 +239,7 @@ class AgentMemory(Connected):
             distance_threshold: Up to which cosine distance (0 to 2), as in `recall`; `None` for any.
             recency_weight: What being new adds to a memory's rank, in cosine similarity.
             reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
+            explain: Whether each document's metadata says the parts of its rank.
 
         Raises:
             InvalidInputError: One of them is not usable.
@@ -253,6 +255,7 @@ class AgentMemory(Connected):
             "filter": filter,
             "recency_weight": recency_weight,
             "reranker": reranker,
+            "explain": explain,
         }
         self.long_term.search(user, namespace, recall)
         return MemoryRetriever(
@@ -266,6 +269,7 @@ class AgentMemory(Connected):
             distance_threshold=distance_threshold,
             recency_weight=recency_weight,
             reranker=reranker,
+            explain=explain,
         )
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:

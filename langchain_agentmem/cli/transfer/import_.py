@@ -58,7 +58,7 @@ def import_(
     What agentmem export writes can be read too (except events); an option goes before what a line says. In a
     file whose name ends with .txt, every line is a memory as it stands.
 
-    A second run stores nothing twice, also if the first was ended in the middle; nor does an export that comes
+    A second run stores nothing twice, also if the first was ended in the middle; nor does an export coming
     back into its store. A line that says the same as a memory, or as an earlier line, is merged into it: the
     report says which (--verbose and --json: all of them), and --keep-all merges none. A line that cannot be
     imported is reported with its number, the rest goes on, and the exit code is 1. A session keeps as many

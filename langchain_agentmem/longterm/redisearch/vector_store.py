@@ -277,7 +277,8 @@ class MemoryVectorStore(VectorStore):
     @property
     def _anywhere(self) -> dict[str, Any]:
         user, namespace, kind = astuple(self.scope)
-        return {"user": user, "namespace": namespace, "kind": kind, "distance_threshold": None}
+        scope = {"user": user, "namespace": namespace, "kind": kind}
+        return {**scope, "mode": "vector", "distance_threshold": None}
 
     def _add(
         self,
