@@ -8,16 +8,20 @@ word's rarity is estimated from the candidates. Whether anything is known at all
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Sequence
+import time
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import exp, log
 from typing import NamedTuple
 
-from langchain_agentmem.longterm.words import WORD, content_words, forms, stem
+import numpy as np
+from numpy.typing import NDArray
 
-CANDIDATES = 100  # nearest by vector, and as many by words
+from langchain_agentmem.longterm.question import Question
+from langchain_agentmem.longterm.word_counts import WordCounts
+from langchain_agentmem.longterm.words import WORD
+
+NEAREST, WORDED = 60, 50  # candidates by vector, by words; 100 of each gain nothing (docs/recall-quality.md)
 
 # How a memory ranks. The unit is cosine similarity.
 _WORD = 0.06  # of one unit of a word's rarity
@@ -25,21 +29,23 @@ _SATURATION = 0.8  # of a word that is said more than once, as k1 in BM25
 _CONTEXT = 0.5  # a word in the two messages before counts half
 _AFTER = 0.15  # a word in the two messages after, if they are candidates too
 _FULL_QUESTION = 3  # with fewer words in the question, words count for less: one shared word says little
-_UNSEEN = (
-    100  # memories without the word that every scope is credited with: else nothing is rare in a small one
-)
 _SPEAKER = 0.5  # said by somebody whom the question names
 _STRANGER = 0.5  # words count half in what others have said, while the question names none of them
-_ASKS = 0.1  # a question is seldom an answer
+_ASKS = 0.13  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
+_HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
+_CUTOFF = 0.4  # what ranks below this share of the best is left out
 
 # Whether anything is known.
 _GATE_COVER = 0.15  # the share of the question's rarity that one memory has
 _GATE_SPEAKER = 0.15
 _GATE_NOT_OWN = 0.05
-_GATE_SCOPE = 0.02  # the best of many is near by chance: less by this times the logarithm of the scope's size
+_GATE_SCOPE = 0.02  # less, by this times the scope's size's logarithm: the best of many is near by chance
 _GATES = {"own": 0.28, "question": 0.37, "other": 0.49}
-_CUTOFF = 0.4  # what ranks below this share of the best is left out
+
+_SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
+_ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
+_Array = NDArray[np.float64]
 
 
 class Candidate(NamedTuple):
@@ -50,99 +56,51 @@ class Candidate(NamedTuple):
         text: The memory.
         context: The messages before it, one per line.
         similarity: The cosine of the angle to the question's vector; `None` if only words found it.
+        created_ts: When it was stored, in seconds since 1970.
     """
 
-    key: str
+    key: Hashable
     text: str
     context: str
     similarity: float | None
+    created_ts: float = 0.0
 
 
 @dataclass(slots=True)
 class Hit:
-    """A candidate's rank.
+    """A candidate's rank, and what it is made of.
 
     Attributes:
         key: The candidate's.
-        score: From 0 to 1; what counts is its order.
-        meaning: The similarity; an upper bound if only words found it.
-        words: What shared words add.
-        speaker: What being said by somebody else or by somebody named adds or takes.
+        similarity: The candidate's: `None` if only words found it.
+        meaning: The similarity; its upper bound if only words found it.
+        words: What shared words add, with those of the context.
+        context: How much of `words` the messages around it add.
+        speaker: What being said by somebody named adds, or by somebody else takes.
         asks: What being a question takes.
+        recency: What being recent adds.
         shared: The shared words, as the question has them.
     """
 
-    key: str
+    key: Hashable
+    similarity: float | None
     meaning: float
     words: float = 0.0
+    context: float = 0.0
     speaker: float = 0.0
     asks: float = 0.0
+    recency: float = 0.0
     shared: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> float:
         """Return the sum of the parts."""
-        return self.meaning + self.words + self.speaker + self.asks
+        return self.meaning + self.words + self.speaker + self.asks + self.recency
 
     @property
     def score(self) -> float:
-        """Return the sum, from 0 to 1."""
+        """Return the sum, brought between 0 and 1."""
         return 1 - exp(-max(0.0, self.total))
-
-
-class Question:
-    """What is asked, prepared once per recall.
-
-    Args:
-        text: The question, or any text to find memories for.
-        language: Of stemming and stop words.
-
-    Attributes:
-        words: The words that carry meaning, at most 12: from stem to word.
-        names: The stems among them that are names, as their capital letter says.
-    """
-
-    MAX_WORDS = 12
-
-    def __init__(self, text: str, language: str = "english") -> None:
-        self.language = language
-        self.words = dict([*content_words(text, language).items()][: self.MAX_WORDS])
-        self.names = {stem(word, language) for word in _names(text)} & self.words.keys()
-        self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
-        asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text))
-        self.is_own = asks and bool(_OWN.search(text))
-        self.gate = _GATES["own" if self.is_own else "question" if asks else "other"]
-
-    @property
-    def required(self) -> list[str]:
-        """Return the words of which a memory must have one to be found by words; names do not suffice."""
-        return [word for key, word in self.words.items() if key not in self.names] or [*self.words.values()]
-
-
-_ASKING = re.compile(
-    r"\s*(?:(?:and|but|so|in|on|at|for|from|to|about|until|since|by|with|of|around) )?"
-    r"(?:what|who|whom|whose|which|where|when|why|how|do|does|did|is|are|was|were|am|can|could|will|would|should"
-    r"|have|has|had|any|wer|was|wo|wann|wie|warum|welche\w*|qué|quién|dónde|cuándo|cómo|cuál\w*)\b",
-    re.IGNORECASE,
-)
-_OWN = re.compile(
-    r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|me|nosotros|nuestr\w+)\b",
-    re.IGNORECASE,
-)
-_CAPITALISED = re.compile(r"[^\W\d_][\w'’-]*")
-_SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
-_ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
-
-
-def _names(text: str) -> set[str]:
-    """Return the lower-case words with a capital that does not begin a sentence; ABBREVIATIONS are none."""
-    found: set[str] = set()
-    for match in _CAPITALISED.finditer(text):
-        word, before = match[0], text[: match.start()].rstrip(" \"'“‘(")
-        begins = not before or before[-1] in ".!?:"
-        if word[0].isupper() and not word.isupper() and not begins and "'" not in word[:2]:
-            found.update(part for part in WORD.findall(word.lower()) if len(part) > 1)
-    return found
 
 
 def rank(
@@ -151,8 +109,10 @@ def rank(
     k: int,
     *,
     size: int,
-    matched: int,
+    unread: int,
     gated: bool = True,
+    recency_weight: float = 0.0,
+    now: float | None = None,
 ) -> list[Hit]:
     """Return the k best candidates, best first; none if nothing of what is asked seems to be known.
 
@@ -161,117 +121,106 @@ def rank(
         candidates: What searches have brought, each once.
         k: How many at most.
         size: How many memories the scope has.
-        matched: How many of them the search by words has matched.
+        unread: How many memories the search by words has matched, and not returned.
         gated: Whether to return nothing where nothing seems to be known.
+        recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
+            30 days.
+        now: Seconds since 1970, as `created_ts`; the time of the call by default.
+
+    Without any similarity, as in a search by words alone, what shares no word is left out, and there is no
+    gate.
     """
     if not candidates:
         return []
-    floor = min((one.similarity for one in candidates if one.similarity is not None), default=0.0)
-    hits = [Hit(one.key, floor if one.similarity is None else one.similarity) for one in candidates]
-    counts = _Counts(question, candidates)
-    rarity = counts.rarity(size, matched)
-    speakers = [_SPEAKER_OF.match(one.text) if ":" in one.text[:40] else None for one in candidates]
-    named = [
-        match is not None and not question.spoken.isdisjoint(WORD.findall(match[1].lower()))
-        for match in speakers
-    ]
-    nobody_named = True not in named
-    trust = _WORD * min(1.0, len(question.words) / _FULL_QUESTION)
-    whole = sum(rarity) or 1.0
-    best = -1.0
-    for at, (hit, candidate) in enumerate(zip(hits, candidates, strict=True)):
-        own = counts.own[at]
-        hit.words = trust * counts.weight(at, rarity)
-        near = hit.meaning + (_GATE_COVER * sum(rarity[i] for i in own) / whole if own else 0.0)
-        if own:
-            hit.shared = [counts.words[i] for i in own]
-        if named[at]:
-            hit.speaker, near = _SPEAKER, near + _GATE_SPEAKER
-        elif speakers[at]:
-            if nobody_named:
-                hit.words *= _STRANGER
-            if question.is_own:
-                hit.speaker, near = -_NOT_OWN, near - _GATE_NOT_OWN
-        if _ENDS_ASKING.search(candidate.text[-300:]):
-            hit.asks = -_ASKS
-        best = max(best, near)
-    if gated and best - _GATE_SCOPE * log(max(1, size)) < question.gate:
+    parts = _Parts(question, candidates, size, unread)
+    if recency_weight:
+        now = time.time() if now is None else now
+        parts.recency = np.array([recency(recency_weight, one.created_ts, now) for one in candidates])
+    total = parts.total()
+    order = np.argsort(-total, kind="stable")[:k]
+    if all(one.similarity is None for one in candidates):
+        return [parts.hit(at) for at in order if parts.words[at] > 0]
+    if gated and not parts.is_known():
         return []
-    hits.sort(key=lambda hit: -hit.total)
-    return [hit for hit in hits[:k] if hit.total >= _CUTOFF * hits[0].total]
+    return [parts.hit(at) for at in order if total[at] >= _CUTOFF * total[order[0]]]
 
 
-class _Counts:
-    """How often each of the question's words is in each candidate, in what was before it, and after it."""
-
-    def __init__(self, question: Question, candidates: Sequence[Candidate]) -> None:
-        self.words = [*question.words.values()]
-        texts = [one.text for one in candidates] + [one.context for one in candidates]
-        found = _count(question, texts)
-        self.own, self._before = found[: len(candidates)], found[len(candidates) :]
-        self._after: dict[int, list[dict[int, int]]] = {}
-        places = {" ".join(one.text.split()): at for at, one in enumerate(candidates)}
-        for at, one in enumerate(candidates):
-            if self.own[at]:
-                for line in one.context.splitlines():
-                    if (earlier := places.get(line)) is not None:
-                        self._after.setdefault(earlier, []).append(self.own[at])
-
-    def rarity(self, size: int, matched: int) -> list[float]:
-        """Return each word's rarity: the logarithm of the share of memories without it.
-
-        Counted among the candidates. If the search by words has matched more than it returned, the rest is
-        divided among the words by the square of their counts: what was left out holds the common words.
-        """
-        counted = [0] * len(self.words)
-        for own in self.own:
-            for i in own:
-                counted[i] += 1
-        self._counted = {i for i, n in enumerate(counted) if n}
-        rest = max(0, matched - CANDIDATES) / (sum(n * n for n in counted) or 1)
-        having = [min(size, n + rest * n * n) for n in counted]
-        return [log(1 + (size + _UNSEEN - n + 0.5) / (n + 0.5)) for n in having]
-
-    def weight(self, at: int, rarity: Sequence[float]) -> float:
-        """Return what the words of a candidate weigh, with those around it."""
-        own, before, after = self.own[at], self._before[at], self._after.get(at, ())
-        if not own and not before and not after:
-            return 0.0
-        weight = 0.0
-        for i in {*own, *before, *(i for one in after for i in one)} & self._counted:
-            times = own.get(i, 0) + _CONTEXT * before.get(i, 0) + _AFTER * sum(one.get(i, 0) for one in after)
-            weight += rarity[i] * times * (_SATURATION + 1) / (times + _SATURATION)
-        return weight
+def recency(weight: float, created_ts: float, now: float) -> float:
+    """Return what being recent adds: the weight for a memory stored now, half of it after 30 days."""
+    return weight * 0.5 ** (max(0.0, now - created_ts) / _HALF_LIFE_SECONDS) if weight else 0.0
 
 
-def _count(question: Question, texts: Sequence[str]) -> list[dict[int, int]]:
-    """Return how often each text has each word, by the word's place in the question.
+class _Parts:
+    """What all ranks are made of, and whether any candidate answers: arrays in the candidates' order."""
 
-    All texts are searched as one string for the beginnings of the words: most hold none of them, and only
-    what begins alike is stemmed.
-    """
-    lower = [text.lower() for text in texts]
-    starts = [*accumulate((len(text) + 1 for text in lower), initial=0)]
-    joined = "\n".join(lower)
-    counts: list[dict[int, int]] = [{} for _ in texts]
-    for i, (wanted, asked) in enumerate(question.words.items()):
-        for begin in _beginnings(wanted, asked, question.language):
-            at = joined.find(begin)
-            while at >= 0:
-                end = at + len(begin)
-                if at == 0 or not joined[at - 1].isalnum():
-                    match = WORD.match(joined, at)
-                    end = match.end() if match else end
-                    word = joined[at:end]
-                    if word == asked or stem(word, question.language) == wanted:
-                        counted = counts[bisect_right(starts, at) - 1]
-                        counted[i] = counted.get(i, 0) + 1
-                at = joined.find(begin, end)
-    return counts
+    def __init__(self, question: Question, candidates: Sequence[Candidate], size: int, unread: int) -> None:
+        self.question, self.candidates, self.size = question, candidates, size
+        nearest = [one.similarity for one in candidates if one.similarity is not None]
+        floor = min(nearest, default=0.0)
+        self.meaning = np.array([floor if one.similarity is None else one.similarity for one in candidates])
+        self._add_words(unread)
+        self._add_speakers()
+        self.asks = np.array([-_ASKS if _is_question(one.text) else 0.0 for one in candidates])
+        self.recency = np.zeros(len(candidates))
+
+    def _add_words(self, unread: int) -> None:
+        question = self.question
+        self._counts = counts = WordCounts(
+            question, [one.text for one in self.candidates], [one.context for one in self.candidates]
+        )
+        rarity = counts.rarity(self.size, unread)
+        weight = rarity * (counts.own > 0).any(axis=0)
+        weight *= _WORD * min(1.0, len(question.words) / _FULL_QUESTION)
+        around = counts.own + _CONTEXT * counts.before + _AFTER * counts.after
+        self.words = _saturated(around) @ weight
+        self.context = self.words - _saturated(counts.own) @ weight
+        self.cover = np.minimum(1.0, counts.own) @ rarity / (rarity.sum() or 1.0)
+
+    def _add_speakers(self) -> None:
+        spoken = self.question.spoken
+        others = [_SPEAKER_OF.match(one.text) if ":" in one.text[:40] else None for one in self.candidates]
+        self.named = np.array(
+            [other is not None and not spoken.isdisjoint(WORD.findall(other[1].lower())) for other in others]
+        )
+        self.strange = np.array([other is not None for other in others]) & ~self.named
+        if not self.named.any():
+            share = np.where(self.strange, _STRANGER, 1.0)
+            self.words, self.context = self.words * share, self.context * share
+        self.speaker = _SPEAKER * self.named - _NOT_OWN * (self.strange & self.question.is_own)
+
+    def total(self) -> _Array:
+        """Return the ranks."""
+        total: _Array = self.meaning + self.words + self.speaker + self.asks + self.recency
+        return total
+
+    def is_known(self) -> bool:
+        """Return whether any candidate is near enough to be an answer."""
+        question = self.question
+        near = self.meaning + _GATE_COVER * self.cover + _GATE_SPEAKER * self.named
+        near -= _GATE_NOT_OWN * (self.strange & question.is_own)
+        gate = _GATES["own" if question.is_own else "question" if question.asks else "other"]
+        return bool(near.max() - _GATE_SCOPE * log(max(1, self.size)) >= gate)
+
+    def hit(self, at: int) -> Hit:
+        """Return a candidate's rank with its parts."""
+        one, shared = self.candidates[at], self._counts.own[at]
+        return Hit(
+            one.key,
+            one.similarity,
+            meaning=float(self.meaning[at]),
+            words=float(self.words[at]),
+            context=float(self.context[at]),
+            speaker=float(self.speaker[at]),
+            asks=float(self.asks[at]),
+            recency=float(self.recency[at]),
+            shared=[word for word, n in zip(self.question.words.values(), shared, strict=True) if n],
+        )
 
 
-def _beginnings(wanted: str, asked: str, language: str) -> list[str]:
-    """Return what the forms of a word begin with, none of them with another: `happ` of happy and happiness."""
-    begins = {wanted[:-1] if len(wanted) > 2 else wanted}
-    begins |= {form[:-1] if len(form) > 2 else form for form in forms(asked, language)}
-    return [one for one in begins if not any(one != other and one.startswith(other) for other in begins)]
+def _saturated(times: _Array) -> _Array:
+    saturated: _Array = times * (_SATURATION + 1) / (times + _SATURATION)
+    return saturated
+
+
+def _is_question(text: str) -> bool:
+    return ("?" in text or "？" in text) and _ENDS_ASKING.search(text[-300:]) is not None

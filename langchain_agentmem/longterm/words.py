@@ -32,6 +32,11 @@ def forms(word: str, language: str = "english") -> tuple[str, ...]:
     return (word, *_irregular()[1].get(stem(word, language), ())) if language == "english" else (word,)
 
 
+def related(word: str, language: str = "english") -> tuple[str, ...]:
+    """Return words that may state what a question with a word asks: `daughter` for `kid`."""
+    return _related().get(stem(word), ()) if language == "english" else ()
+
+
 def content_words(text: str, language: str = "english") -> dict[str, str]:
     """Return the words of a text that carry meaning: from the stem to the lower-case word, in their order."""
     stop = STOP_WORDS.get(language, frozenset())
@@ -50,7 +55,8 @@ STOP_WORDS = {
         out over own re s same she should so some such t than that the their them then there these they
         this those through to too up ve very was we were what when where which while who whom whose why
         will with would you your yours d yes kind type many during time today day good thanks thank
-        welcome okay ok hello hi hey please sorry thing things something someone know tell sure lot really""".split()
+        welcome okay ok hello hi hey please sorry thing things something someone know tell sure lot
+        really""".split()
     ),
     "german": frozenset(
         """aber alle als also am an auch auf aus bei beim bin bis bist da damit dann das dass dein deine dem
@@ -64,22 +70,54 @@ STOP_WORDS = {
         """a al algo ante como con cómo cuál cuáles cuando cuándo cuánto cuántos de del desde donde dónde el
         ella ellos en entre era eres es esa ese eso esta este esto estoy está están fue ha había hay he la
         las le les lo los me mi mis mí muy más ni no nos o para pero por porque qué que quien quién se ser
-        si sin sobre son soy su sus sí también te tengo ti tiene tienes tu tus tú un una uno unos y ya yo""".split()
+        si sin sobre son soy su sus sí también te tengo ti tiene tienes tu tus tú un una uno unos y ya
+        yo""".split()
     ),
 }
 """What carries no meaning, by language; a language that is not here has none, and finds by all its words."""
 
-_IRREGULAR = """
-    buy bought | bring brought | build built | catch caught | choose chose chosen | draw drew drawn drink
-    drank drunk | drive drove driven | eat ate eaten | fall fell fallen | feel felt | fight fought find
-    found | fly flew flown | forget forgot forgotten | grow grew grown | hear heard | hold held | keep kept
-    know knew known | leave left | lead led | lose lost | mean meant | meet met | pay paid | ride rode
-    ridden run ran | see saw seen | sell sold | send sent | sing sang sung | sit sat | sleep slept speak
-    spoke spoken | spend spent | stand stood | steal stole stolen | swim swam swum | teach taught think
-    thought | throw threw thrown | understand understood | wear wore worn | win won | write wrote written
-    begin began begun | break broke broken | become became | child children | person people | man men woman
-    women | foot feet | tooth teeth | mouse mice | wife wives
+_SAME = """
+    become became | begin began begun | break broke broken | bring brought | build built | buy bought |
+    catch caught | choose chose chosen | come came | draw drew drawn | drink drank drunk | drive drove
+    driven | eat ate eaten | fall fell fallen | feel felt | fight fought | find found | fly flew flown |
+    forget forgot forgotten | give gave given | grow grew grown | hear heard | hold held | keep kept |
+    know knew known | lead led | leave left | lose lost | make made | mean meant | meet met | pay paid |
+    ride rode ridden | run ran | say said | see saw seen | sell sold | send sent | sing sang sung | sit
+    sat | sleep slept | speak spoke spoken | spend spent | stand stood | steal stole stolen | swim swam
+    swum | take took taken | teach taught | think thought | throw threw thrown | understand understood |
+    wake woke woken | wear wore worn | win won | write wrote written | child children kid | foot feet |
+    man men | mouse mice | person people | tooth teeth | wife wives | woman women | color colour |
+    favorite favourite | neighbor neighbour | mother mom mum | father dad
 """
+
+_RELATED = """
+    name: called call named
+    live home address city town reside: live home address moved move based house flat apartment
+    job work profession occupation employer career: job work employed
+    child son daughter: child son daughter twins baby
+    wife husband spouse partner married: wife husband spouse partner married divorced engaged
+    pet: dog cat
+    parent: mother father
+    sibling: brother sister
+    drink beverage: drink tea coffee wine beer
+    eat diet food meal cook dinner: eat diet food vegetarian vegan allergic intolerant
+    birthday: born
+    boss: manager
+    manager: boss
+    movie: film
+    film: movie
+    car: drive
+"""
+
+
+@lru_cache(maxsize=1)
+def _related() -> dict[str, tuple[str, ...]]:
+    lines = (line.split(":") for line in _RELATED.strip().splitlines())
+    return {
+        stem(asked): tuple(word for word in said.split() if stem(word) != stem(asked))
+        for words, said in lines
+        for asked in words.split()
+    }
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +125,7 @@ def _irregular() -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """Return the plain stem of each irregular form's stem, and all forms of each plain stem."""
     snowball = _snowball("english")
     plain, forms = {}, {}
-    for group in _IRREGULAR.split("|"):
+    for group in _SAME.split("|"):
         words = tuple(group.split())
         stems = [str(snowball.stemWord(word)) for word in words]
         plain.update(dict.fromkeys(stems, stems[0]))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -42,10 +42,23 @@ FIELDS = (
     "metadata",
     "exact",
     "document_id",
+    "context",
+    "updated_ts",
 )
 _INDEXED = 7  # the first so many of them are index fields too
 _SCOPED = ("user", "namespace", "kind", "source_thread")
 _DIGEST = re.compile("#[0-9a-f]{64}")
+
+# The members that a recall reads, as a JSON path that returns them in one array: reading each by its own path
+# takes several times as long. All are there in what this version writes, and the first seven in any memory.
+_MEMBERS = ("text", "user", "namespace", "kind", "source_thread", "created_ts", "hit_count",
+            "context", "metadata", "exact", "document_id", "updated_ts")  # fmt: skip
+_REQUIRED = 7
+RECALL_FIELDS: dict[Storage, tuple[str, ...]] = {
+    "hash": _MEMBERS,
+    "json": (f"$[{','.join(map(repr, _MEMBERS))}]", "AS", "members"),
+}
+RECALL_DIALECT: dict[Storage, int] = {"hash": 2, "json": 3}  # 3 returns every value that a path leads to
 
 # What `RETURN` names, so that a search returns everything except the embedding.
 SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
@@ -75,12 +88,15 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
         "text": draft.text,
         "hit_count": 0,
     }
+    if draft.context or storage == "json":
+        document["context"] = draft.context
     exact = {name: original for name in _SCOPED if (original := getattr(draft, name)) != document[name]}
     if draft.document_id is not None:
         document["document_id"] = draft.document_id
     if draft.metadata is not None:
         document["metadata"] = draft.metadata.decode()
     if storage == "json":
+        document = {**dict.fromkeys(_MEMBERS[_REQUIRED:]), **document}
         if exact:
             document["exact"] = exact
         document["embedding"] = embedding
@@ -140,6 +156,8 @@ def decode(
             score=None if distance is None else 1 - distance / 2,
             ttl_seconds=ttl_seconds,
             document_id=None if document_id is None else document_id.decode(),
+            context=fields.get(b"context", b"").decode(),
+            updated_ts=float(fields[b"updated_ts"]) if b"updated_ts" in fields else None,
         )
     except KeyError as error:
         raise UnreadableDocument(f"it has no {error.args[0].decode()!r}") from error
@@ -208,11 +226,62 @@ def fields_of(reply: object) -> dict[bytes, bytes]:
         return {name.encode(): value for name, value in found if value is not None}
     fields: dict[bytes, bytes] = {}
     for path, values in orjson.loads(reply).items() if isinstance(reply, bytes) else ():
-        if values:
-            value = values[0]
-            encoded = value.encode() if isinstance(value, str) else orjson.dumps(value)
-            fields[path.removeprefix("$.").encode()] = encoded
+        if values and values[0] is not None:
+            fields[path.removeprefix("$.").encode()] = _encoded(values[0])
     return fields
+
+
+def _encoded(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else orjson.dumps(value)
+
+
+class Found(NamedTuple):
+    """A document that a search has found, as far as ranking needs it.
+
+    Attributes:
+        key: Where it is.
+        text: The memory.
+        context: What was said before it.
+        created_ts: When it was stored.
+        similarity: The cosine of the angle to what was searched for; `None` if its words were.
+        fields: Its members, as `decode` takes them; `None` if some have to be read again, one by one.
+    """
+
+    key: bytes
+    text: str
+    context: str
+    created_ts: float
+    similarity: float | None
+    fields: dict[bytes, bytes] | None
+
+    @classmethod
+    def read(cls, key: bytes, fields: Mapping[bytes, bytes]) -> Found:
+        """Read a row of a search for `RECALL_FIELDS`."""
+        # Rounding takes the distance of equal vectors a little below zero at times.
+        near = None if b"distance" not in fields else 1 - max(float(fields[b"distance"]), 0.0)
+        if b"members" not in fields:
+            said, before = (text(fields.get(name, b"")) for name in (b"text", b"context"))
+            return cls(key, said, before, _number(fields.get(b"created_ts")), near, dict(fields))
+        values = orjson.loads(fields[b"members"])
+        whole = len(values) in (_REQUIRED, len(_MEMBERS)) and isinstance(values[4], str)
+        members = dict(zip(_MEMBERS, values if whole else values[:1], strict=False))
+        return cls(
+            key,
+            str(members.get("text", "")),
+            str(members.get("context") or ""),
+            _number(members.get("created_ts")),
+            near,
+            {name.encode(): _encoded(value) for name, value in members.items() if value is not None}
+            if whole
+            else None,
+        )
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def vector(embedding: Sequence[float], vector_type: VectorType) -> NDArray[np.floating[Any]]:

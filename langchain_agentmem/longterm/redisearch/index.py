@@ -19,7 +19,7 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.redisearch.schema import CONTEXT, IndexSettings, IndexState
 from langchain_agentmem.longterm.search_index import SearchIndex
 
 _EXISTS = re.compile("index already exists", re.IGNORECASE)
@@ -135,6 +135,7 @@ class MemoryIndex(SearchIndex):
         if flagged:
             yield from call(writes("DEL", backfilling(self.settings.name)))
         self.dimensions = self.knowledge.dimensions = state.dimensions
+        self.knowledge.contexts = CONTEXT in state.schema
         self.knowledge.checked = True
 
     def check_place(self) -> Op[None]:

@@ -17,8 +17,10 @@ from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
+from langchain_agentmem.longterm.redisearch.recall import recall
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.redisearch.search import checked_search
+from langchain_agentmem.longterm.results import rerank
 from langchain_agentmem.longterm.types import (
     Dedup,
     Draft,
@@ -118,13 +120,16 @@ class LongTermMemory(BaseLongTermMemory):
             max_text_bytes=max_text_bytes,
         )
         super().__init__(self.config)
-        self.index = MemoryIndex(IndexSettings(index_name, key_prefix, storage, algorithm, vector_type))
+        self.index = MemoryIndex(
+            IndexSettings(index_name, key_prefix, storage, algorithm, vector_type, language)
+        )
         self.store = queries.Store(
             keys=Keys(memory_prefix=key_prefix),
             index_name=index_name,
             storage=storage,
             search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
             tolerance=TOLERANCE[vector_type],
+            language=language,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
         self.index.share(self.transport.known)
@@ -194,7 +199,9 @@ class LongTermMemory(BaseLongTermMemory):
         entries = self._entries(drafts, vectors)
         new = [entry for entry in entries if entry.draft.overwrites]
         others = [entry for entry in entries if not entry.draft.overwrites]
-        found = yield from gather(self._nearest(self._duplicate(one.draft), one.embedding) for one in others)
+        found = yield from gather(
+            self._found(self._duplicate(one.draft), "", one.embedding) for one in others
+        )
         most = self.config.dedup_threshold + self.store.tolerance
         for entry, reply in zip(others, found, strict=True):
             before = (one.embedding for one in new if one.draft.scope == entry.draft.scope)
@@ -218,24 +225,33 @@ class LongTermMemory(BaseLongTermMemory):
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
     ) -> Op[list[MemoryRecord]]:
-        """Return the memories nearest to a vector, or else to a text's, nearest first.
+        """Return the memories that answer a query best, best first.
 
-        One round trip, and the embedding of the text.
+        One round trip, and the embedding of the query.
 
         Raises:
             EmbeddingError: The embedding is not usable.
         """
+        if search.mode == "text":
+            return self._indexed(lambda: self._ranked(search, query, None))
         if embedding is None:
             return self._embed_and_search(search, query)
-        return self._nearest(search, self._vector(embedding))
+        return self._found(search, query, self._vector(embedding))
 
     def _embed_and_search(self, search: Search, query: str) -> Op[list[MemoryRecord]]:
         (embedding,) = yield Embed(self.embeddings, [query], "query")
-        return (yield from self._nearest(search, self._vector(embedding)))
+        return (yield from self._found(search, query, self._vector(embedding)))
 
-    def _nearest(self, search: Search, numbers: Any) -> Op[list[MemoryRecord]]:
-        stored = numbers.tobytes()
-        return self.index.using(len(numbers), lambda: queries.recall(self.store, search, stored))
+    def _found(self, search: Search, query: str, numbers: Any) -> Op[list[MemoryRecord]]:
+        find = self._nearest if search.mode == "vector" else self._ranked
+        return self.index.using(len(numbers), lambda: find(search, query, numbers.tobytes()))
+
+    def _ranked(self, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
+        return recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
+
+    def _nearest(self, search: Search, query: str, vector: bytes) -> Op[list[MemoryRecord]]:
+        found = yield from queries.nearest(self.store, search, vector)
+        return (yield from rerank(search, query, found))
 
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
         """Return the operation of `update`."""

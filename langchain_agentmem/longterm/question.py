@@ -1,0 +1,60 @@
+"""What a question asks for: its words, the names among them, whose it is."""
+
+from __future__ import annotations
+
+import re
+
+from langchain_agentmem.longterm.words import WORD, content_words, related, stem
+
+
+class Question:
+    """What is asked, prepared once per recall.
+
+    Args:
+        text: The question, or any text to find memories for.
+        language: Of stemming and stop words.
+
+    Attributes:
+        words: The words that carry meaning, at most 12: from stem to word.
+        names: The stems among them that are names, as their capital letter says.
+    """
+
+    MAX_WORDS = 12
+
+    def __init__(self, text: str, language: str = "english") -> None:
+        self.language = language
+        self.words = dict([*content_words(text, language).items()][: self.MAX_WORDS])
+        self.names = {stem(word, language) for word in _names(text)} & self.words.keys()
+        self.related = {key: related(word, language) for key, word in self.words.items()}
+        self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
+        self.asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text))
+        self.is_own = self.asks and bool(_OWN.search(text))
+
+    @property
+    def required(self) -> list[str]:
+        """Return the words of which a memory must have one to be found by words; names do not suffice."""
+        return [word for key, word in self.words.items() if key not in self.names] or [*self.words.values()]
+
+
+_ASKING = re.compile(
+    r"\s*(?:(?:and|but|so|in|on|at|for|from|to|about|until|since|by|with|of|around) )?"
+    r"(?:what|who|whom|whose|which|where|when|why|how|do|does|did|is|are|was|were|am|can|could|will|would|should"
+    r"|have|has|had|any|wer|was|wo|wann|wie|warum|welche\w*|qué|quién|dónde|cuándo|cómo|cuál\w*)\b",
+    re.IGNORECASE,
+)
+_OWN = re.compile(
+    r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|me|nosotros|nuestr\w+)\b",
+    re.IGNORECASE,
+)
+_CAPITALISED = re.compile(r"[^\W\d_][\w'’-]*")
+
+
+def _names(text: str) -> set[str]:
+    """Return the lower-case words with a capital that does not begin a sentence; ABBREVIATIONS are none."""
+    found: set[str] = set()
+    for match in _CAPITALISED.finditer(text):
+        word, before = match[0], text[: match.start()].rstrip(" \"'“‘(")
+        begins = not before or before[-1] in ".!?:"
+        if word[0].isupper() and not word.isupper() and not begins and "'" not in word[:2]:
+            found.update(part for part in WORD.findall(word.lower()) if len(part) > 1)
+    return found

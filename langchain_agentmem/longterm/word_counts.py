@@ -1,0 +1,113 @@
+"""How often a question's words are in each candidate and in the messages around it, and how rare they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langchain_agentmem.longterm.question import Question
+from langchain_agentmem.longterm.words import WORD, forms, stem
+
+Matrix = NDArray[np.float64]
+
+_RELATED = 0.5  # a word that stands for the one asked for, `daughter` for `kid`, counts half
+_UNSEEN = 100  # memories without the word, added to every scope: else nothing is rare in a small one
+
+
+class WordCounts:
+    """The question's words in the candidates, each a matrix of a row per candidate and a column per word.
+
+    Args:
+        question: Whose words are counted.
+        texts: The candidates.
+        contexts: For each candidate the messages before it, one per line.
+
+    Attributes:
+        own: How often each text has each word.
+        before: How often the messages before it have it.
+        after: How often the candidates have it that came after, as their context tells.
+    """
+
+    def __init__(self, question: Question, texts: Sequence[str], contexts: Sequence[str]) -> None:
+        lines: dict[str, int] = {}  # each line is searched once, though it is in several contexts
+        place = [lines.setdefault(" ".join(text.split()), len(lines)) for text in texts]
+        follows = [
+            (at, lines.setdefault(line, len(lines)))
+            for at, context in enumerate(contexts)
+            for line in context.splitlines()
+        ]
+        counts = _count(question, [*lines])
+        self.own = counts[place]
+        self.before, after = np.zeros_like(self.own), np.zeros_like(counts)
+        if follows:
+            later, earlier = np.array(follows).T
+            np.add.at(self.before, later, counts[earlier])
+            np.add.at(after, earlier, self.own[later])
+        self.after = after[place]
+
+    def rarity(self, size: int, unread: int) -> Matrix:
+        """Return each word's rarity: the logarithm of the share of memories without it.
+
+        Counted among the candidates. If the search by words has matched more than it returned, the rest is
+        divided among the words by the square of their counts: what was left out holds the common words.
+
+        Args:
+            size: How many memories the scope has.
+            unread: How many memories the search by words has matched, and not returned.
+        """
+        counted = (self.own > 0).sum(axis=0)
+        rest = unread / max(1, (counted**2).sum())
+        having = np.minimum(size, counted + rest * counted**2)
+        rarity: Matrix = np.log(1 + (size + _UNSEEN - having + 0.5) / (having + 0.5))
+        return rarity
+
+
+def _count(question: Question, lines: Sequence[str]) -> Matrix:
+    """Return how often each line has each word.
+
+    All lines are searched as one string for the beginnings of the words: most hold none of them, and only
+    what begins alike is stemmed.
+    """
+    lower = [line.lower() for line in lines]
+    starts = [*accumulate((len(line) + 1 for line in lower), initial=0)]
+    joined = "\n".join(lower)
+    counts = np.zeros((len(lines), len(question.words)))
+    for i, (wanted, asked) in enumerate(question.words.items()):
+        found = _places(joined, wanted, asked, question.language)
+        counts[:, i] = _per_line(found, starts)
+        for related in question.related.get(wanted, ()):
+            also = _places(joined, stem(related, question.language), related, question.language)
+            counts[:, i] += _RELATED * _per_line(also, starts)
+    return counts
+
+
+def _per_line(places: list[int], starts: Sequence[int]) -> Matrix:
+    lines = np.searchsorted(starts, places, side="right") - 1
+    return np.bincount(lines, minlength=len(starts) - 1).astype(float)
+
+
+def _places(joined: str, wanted: str, asked: str, language: str) -> list[int]:
+    """Return where the words with a stem begin in a text."""
+    places = []
+    for begin in _beginnings(wanted, asked, language):
+        at = joined.find(begin)
+        while at >= 0:
+            end = at + len(begin)
+            if at == 0 or not joined[at - 1].isalnum():
+                match = WORD.match(joined, at)
+                end = match.end() if match else end
+                word = joined[at:end]
+                if word == asked or stem(word, language) == wanted:
+                    places.append(at)
+            at = joined.find(begin, end)
+    return places
+
+
+def _beginnings(wanted: str, asked: str, language: str) -> list[str]:
+    """Return what the forms of a word begin with, none with another: `happ` of happy and happiness."""
+    begins = {wanted[:-1] if len(wanted) > 2 else wanted}
+    begins |= {form[:-1] if len(form) > 2 else form for form in forms(asked, language)}
+    return [one for one in begins if not any(one != other and one.startswith(other) for other in begins)]
