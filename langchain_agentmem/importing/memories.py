@@ -119,7 +119,7 @@ class ImportedMemories:
     def _named(self, number: int, draft: Draft) -> _Taken:
         """Return a memory without an exported id, under that of what it says, or one made of its text."""
         by_text = _id_of(draft)
-        if draft.digest is not None:
+        if not self._options.keep_all and draft.digest is not None:
             return _Taken(number, draft.id, draft, also=by_text)
         if draft.by_nearness:
             return _Taken(number, by_text, replace(draft, id=by_text))
@@ -183,12 +183,14 @@ class ImportedMemories:
         draft = taken.draft
         if record not in draft.scope:
             return False
-        if draft.overwrites:  # it has the exported id: it is that memory, whatever became of it
-            return True
-        if record.text == draft.text:
-            return record.superseded_by is None or draft.digest is None
-        same = None if draft.digest is None else self._long_term.drafting.digest(draft.scope, record.text)
-        return same is not None and same == draft.digest and record.superseded_by is None
+        if record.id == draft.id and (draft.overwrites or draft.digest is None):
+            return True  # it has the exported id, or that of this text: whatever became of it
+        if record.superseded_by is not None:  # what is said again is stored again
+            return False
+        return record.text == draft.text or (
+            record.id == draft.id
+            and self._long_term.drafting.digest(draft.scope, record.text) == draft.digest
+        )
 
     def _hold(self, taken: _Taken, memory_id: str) -> None:
         if memory_id != taken.key:
