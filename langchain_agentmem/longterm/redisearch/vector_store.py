@@ -277,8 +277,7 @@ class MemoryVectorStore(VectorStore):
     @property
     def _anywhere(self) -> dict[str, Any]:
         user, namespace, kind = astuple(self.scope)
-        scope = {"user": user, "namespace": namespace, "kind": kind}
-        return {**scope, "mode": "vector", "distance_threshold": None}
+        return {"user": user, "namespace": namespace, "kind": kind, "mode": "vector", "distance_threshold": None}
 
     def _add(
         self,
