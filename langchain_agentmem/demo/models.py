@@ -9,7 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from langchain_agentmem.core.checks import utf8, validate_id
 from langchain_agentmem.errors import InvalidInputError
@@ -30,7 +38,7 @@ def _scope(value: str, info: ValidationInfo) -> str:
     return validate_id(info.field_name or "value", value)
 
 
-def _mode(value: str, info: ValidationInfo) -> str:
+def _mode(value: object, info: ValidationInfo) -> object:
     modes = cast(Collection[str], info.context)
     if value not in modes:
         raise ValueError(f"must be one of {', '.join(modes)}")
@@ -52,7 +60,7 @@ Scope = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_sco
 Words = Annotated[str, Field(min_length=1), AfterValidator(_words)]
 Text = Annotated[str, AfterValidator(_text)]
 Threshold = Annotated[float, Field(ge=0, le=2)]
-RankedBy = Annotated[Mode, AfterValidator(_mode)]
+RankedBy = Annotated[Mode, BeforeValidator(_mode)]
 
 
 class ApiRequest(BaseModel):
