@@ -224,6 +224,7 @@ class AgentMemory(Connected):
         distance_threshold: float | EllipsisType | None = ...,
         recency_weight: float = 0.0,
         reranker: BaseDocumentCompressor | None = None,
+        explain: bool = False,
     ) -> MemoryRetriever:
         """Return a LangChain retriever of one user's memories.
 
@@ -238,6 +239,7 @@ class AgentMemory(Connected):
             distance_threshold: Up to which cosine distance (0 to 2), as in `recall`; `None` for any.
             recency_weight: What being new adds to a memory's rank, in cosine similarity.
             reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
+            explain: Whether each document's metadata says the parts of its rank.
 
         Raises:
             InvalidInputError: One of them is not usable.
@@ -253,6 +255,7 @@ class AgentMemory(Connected):
             "filter": filter,
             "recency_weight": recency_weight,
             "reranker": reranker,
+            "explain": explain,
         }
         self.long_term.search(user, namespace, recall)
         return MemoryRetriever(
@@ -266,6 +269,7 @@ class AgentMemory(Connected):
             distance_threshold=distance_threshold,
             recency_weight=recency_weight,
             reranker=reranker,
+            explain=explain,
         )
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
@@ -490,6 +494,7 @@ class AgentMemory(Connected):
         thread_id: str | None = None,
         default_user: str = "default",
         plain: bool = False,
+        keep_all: bool = False,
         batch_size: int = 64,
         on_batch: Callable[[ImportReport], None] | None = None,
     ) -> ImportReport:
@@ -497,9 +502,10 @@ class AgentMemory(Connected):
 
         A line is a message `{"thread", "role", "content", "ts", …}`, a session's notes `{"thread", "goal",
         …}`, a memory `{"text", "user", …}`, or a memory's text `"…"` alone; events are refused. What an
-        import stored before, whatever ended it, is not stored again. A memory that is there already, or
-        nearly the same one, is left as it is. Up to five round trips per batch, and one embedding of its new
-        memories.
+        import stored before, whatever ended it, is not stored again, nor is what was exported from there. A
+        memory that says the same as another one is merged into it, and reported (`merged`); it is not counted
+        as a hit. Memories of one thread in a row give each other their context, unless an export has it. Up
+        to seven round trips per batch, and one embedding of its new memories.
 
         Args:
             lines: Dicts, or JSON as bytes or strings, such as the lines of an open file. Iterated over once.
@@ -509,18 +515,19 @@ class AgentMemory(Connected):
             thread_id: The messages' thread, and where memories were learnt.
             default_user: Whose a line is that names no user.
             plain: Whether each line that is no dict is a memory's text as it stands, rather than JSON.
+            keep_all: Whether each line becomes a memory of its own, whatever says the same.
             batch_size: How many lines are stored at once.
             on_batch: Called after every batch with the report so far. What it raises ends the import.
 
         Returns:
-            What was new, what was there, and in `refused` the lines that could not be stored, which do not
+            What was new, what was there or was merged, and in `refused` the lines that could not be stored, which do not
             keep the others from being stored.
 
         Raises:
             InvalidInputError: An argument is not usable; nothing was stored.
             StoreError: The server refused a batch; those before it are stored. Run it again.
         """
-        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        op = self._import(user, namespace, kind, thread_id, default_user, plain, keep_all)
         return self.transport.run(op(lines, positive("batch_size", batch_size), on_batch))
 
     async def aimport_lines(
@@ -533,11 +540,12 @@ class AgentMemory(Connected):
         thread_id: str | None = None,
         default_user: str = "default",
         plain: bool = False,
+        keep_all: bool = False,
         batch_size: int = 64,
         on_batch: Callable[[ImportReport], None] | None = None,
     ) -> ImportReport:
         """Async version of `import_lines`."""
-        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        op = self._import(user, namespace, kind, thread_id, default_user, plain, keep_all)
         return await self.transport.arun(op(lines, positive("batch_size", batch_size), on_batch))
 
     def _import(
@@ -548,6 +556,7 @@ class AgentMemory(Connected):
         thread_id: str | None,
         default_user: str,
         plain: bool,
+        keep_all: bool,
     ) -> Callable[..., Op[ImportReport]]:
         from langchain_agentmem.importing.importer import Importer
         from langchain_agentmem.importing.lines import ImportOptions
@@ -556,7 +565,15 @@ class AgentMemory(Connected):
         for name, value in given.items():
             if value is not None:
                 validate_id(name, value)
-        options = ImportOptions(**given, default_user=validate_id("default_user", default_user))
+        validate_id("default_user", default_user)
+        options = ImportOptions(
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            thread_id=thread_id,
+            default_user=default_user,
+            keep_all=keep_all,
+        )
         return Importer(self.working, self.long_term, options, plain=plain).run_op
 
     def _export(

@@ -69,7 +69,6 @@ def chat(
         screen,
         check=lambda memory: load_own(memory, thread, talker),
         on_error="raise",
-        recall_threshold=recall_threshold,
     ) as memory:
         conversation = Conversation(
             memory,
@@ -79,6 +78,7 @@ def chat(
             kind=None if kind == "skip" else kind,
             answering=answering,
             model=model,
+            recall_threshold=recall_threshold,
         )
         conversation.switch(thread)
         screen.ready()

@@ -288,9 +288,10 @@ def row_keys(reply: Any) -> list[bytes]:
 
 
 def _fields(reply: Any) -> dict[bytes, bytes] | None:
-    if reply is None or isinstance(reply, dict):
-        return reply
-    return dict(zip(reply[::2], reply[1::2], strict=True))
+    if reply is None:
+        return None
+    members = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+    return {name: value for name, value in members.items() if value is not None}  # null, in JSON
 
 
 def _decoded(store: Store, found: list[Row], scope: Scope) -> list[MemoryRecord]:
