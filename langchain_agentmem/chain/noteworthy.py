@@ -58,17 +58,18 @@ def _sentences(text: str) -> Iterator[tuple[str, bool]]:
             yield sentence.strip(_AROUND), asked
 
 
-def _acts(sentence: str, asked: bool) -> Iterator[Act]:  # noqa: FBT001 - as `_sentences` yields them
+def _acts(sentence: str, asked: bool) -> Iterator[Act]:
     if len(sentence) > _LONG:
         yield "states"
         return
-    small_talk = _is_small_talk(sentence)
-    if _GREETING.match(sentence):
+    small_talk, phrases = _is_small_talk(sentence), _phrases(sentence)
+    opening = phrases if small_talk else phrases[:2]
+    if _GREETINGS.intersection(opening) or _PLEASANTRY.fullmatch(sentence) or "👋" in sentence:
         yield "greets"
-    if _THANKS.search(sentence) if small_talk else _THANKS.match(sentence):
+    if _THANKS.intersection(opening):
         yield "thanks"
     if small_talk:
-        if _LEAVE.search(sentence):
+        if _FAREWELLS.intersection(phrases):
             yield "leaves"
     elif asked or _QUESTION.match(sentence):
         yield "asks"
@@ -78,10 +79,16 @@ def _acts(sentence: str, asked: bool) -> Iterator[Act]:  # noqa: FBT001 - as `_s
         yield "states"
 
 
-def _is_small_talk(sentence: str) -> bool:
+def _phrases(sentence: str) -> list[str]:
+    """Return each word of a sentence, and each with the one behind it."""
     words = _WORD.findall(sentence.casefold())
-    known = all(word in _SMALL_TALK or word in _GLUE for word in words)
-    return (known and any(word in _SMALL_TALK for word in words)) or bool(_HOW_ARE_YOU.fullmatch(sentence))
+    return [phrase for pair in pairwise([*words, ""]) for phrase in (pair[0], " ".join(pair))]
+
+
+def _is_small_talk(sentence: str) -> bool:
+    phrases = _phrases(sentence)
+    known = all(word in _KNOWN for word in phrases[::2]) and not _SMALL_TALK.isdisjoint(phrases)
+    return known or not phrases or bool(_PLEASANTRY.fullmatch(sentence))
 
 
 def _states_on_the_way(sentence: str, *, asked: bool) -> bool:
@@ -98,7 +105,7 @@ def _states_on_the_way(sentence: str, *, asked: bool) -> bool:
         or any(word.casefold() not in _BEFORE_A_SUBJECT for word in _ASIDE.findall(sentence))
     ):
         return True
-    clauses = [clause for clause in _CLAUSE.split(sentence) if _WORD.search(clause)]
+    clauses = [clause.strip(_AROUND) for clause in _CLAUSE.split(sentence) if _WORD.search(clause)]
     said = [clause for clause in clauses if not _NO_STATEMENT.match(clause) and not _is_small_talk(clause)]
     if not asked:
         told = any(len(_WORD.findall(clause)) > 2 for clause in said)
@@ -110,7 +117,9 @@ def _states_on_the_way(sentence: str, *, asked: bool) -> bool:
 
 def _equates(sentence: str) -> bool:
     """Return whether a sentence has a verb besides the question's: "What matters to me is honesty"."""
-    return bool(_FREE_RELATIVE.match(sentence) or _COPULA.search(_ASKED_COPULA.sub(" ", sentence)))
+    return bool(_WH_QUESTION.match(sentence)) and bool(
+        _FREE_RELATIVE.match(sentence) or _COPULA.search(_ASKED_COPULA.sub(" ", sentence))
+    )
 
 
 _OCCASIONS: dict[Act, str] = {
@@ -126,7 +135,7 @@ _END = re.compile(
     r"((?<![.!?…。！？؟\u037e])[.!?…。！？؟\u037e]+(?=[\s\"')*]|$|[^\x00-\u024f])|(?<=[\u0370-\u03ff\u1f00-\u1fff]);(?=\s|$)|\n+)"
 )
 _ASKING_MARK = re.compile(r"[?？؟;\u037e]")  # the Greek question mark looks like a semicolon
-_ASKING_ENDING = re.compile(r"(?:吗|(?:ます|です|でしょう|ました|ません)か)\s*$")
+_ASKING_ENDING = re.compile(r"(?:吗|呢|哪里|哪儿|什么|谁|多少|(?:ます|です|でしょう|ました|ません)か)\s*$")
 _CLAUSE = re.compile(
     r"[,;:，、–—()]|\s-\s|\b(?:so|because|since|given that|but|as|weil|aber)\b", re.IGNORECASE
 )
@@ -140,7 +149,7 @@ _ASKED_ELSEWHERE = (
 _SUBJECT = "i|you|we|he|she|it|they|there|my|your|our|his|her|their|the|this|that|these|those|anyone|any"
 _INDIRECT = (
     r"(?:i (?:wonder|was wondering|(?:want|need) to know|forgot|forget|don't (?:know|remember))"
-    rf"|i(?:'d| would) like to know|i'm (?:wondering|not sure)) (?:{_ASKED})"
+    rf"|i(?:'d| would) like to know|i'm (?:wondering|not sure)) (?:{_ASKED})(?! to\b)"
 )
 _LEADING = (
     r"(?:(?:and|but|so|or|ok|okay|hey|hi|hello|well|then|also|please|in|on|at|for|from|to|about|with|of|by"
@@ -153,8 +162,10 @@ _QUESTION = re.compile(
     rf"(?:(?:{_ASKED})(?:'s|'re)\b|whats\b|hows\b|wheres\b|whos\b|(?:what|how) about\b"
     rf"|(?:where|when|who|whom|why)(?: else| exactly)? (?:{_AUXILIARY})(?:n't)?\b"
     rf"|(?:what|how|whose|which(?! (?:is|was) (?:{_ASKED}|because)))"
-    rf" (?:(?!(?:{_SUBJECT}|a|an)\b)[\w'-]+ ){{0,5}}?(?:{_AUXILIARY})(?:n't)?\b"
-    r"|(?:who|what) (?:[a-z]{2,}(?:(?<!i)s|ed)|made|got|took|gave|came|went)\b(?!.*\b(?:i|me|is|was|are|were)\b)"
+    r" (?:of (?:my|our|your|the|these|those) )?"
+    rf"(?:(?!(?:{_SUBJECT}|a|an)\b)[\w'-]+ ){{0,5}}?(?:{_AUXILIARY})(?:n't)?\b"
+    r"|(?:who|what) (?:[a-z]{2,}(?:(?<!i)s|ed)|made|got|took|gave|came|went)\b"
+    r"(?!.*\b(?:i|me|is|was|are|were)\b)"
     rf"|(?:{_AUXILIARY}(?<!ha[dsv])(?<!have))(?:n't)? (?:i|you|we|he|she|they|there|any(?:one|body)?)\b"
     rf"|(?:{_AUXILIARY}(?<!ha[dsv])(?<!have)(?<!do)(?<!did))(?:n't)? (?:it|this|that|these|those)\b"
     r"|(?:is|are|can|could|will|would|should|may|might|must|does)(?:n't)? (?:my|your|our)\b"
@@ -165,14 +176,17 @@ _QUESTION = re.compile(
     re.IGNORECASE,
 )
 _NO_STATEMENT = re.compile(
-    rf"\s*{_LEADING}(?:{_ASKED}|whats|{_ASKED_ELSEWHERE}|{_AUXILIARY}|if|whether|any|tell|you"
+    rf"\s*{_LEADING}(?:{_ASKED}|whats|{_ASKED_ELSEWHERE}|{_AUXILIARY}|if|whether|any|(?:tell|show) me"
+    rf"|remind me (?:again )?(?:{_ASKED}|if|whether)|you"
     rf"|isn't|aren't|don't|doesn't|didn't|won't|can't|{_INDIRECT}|\w+ ich)\b",
     re.IGNORECASE,
 )
 _COPULA = re.compile(r"\b(?:is|are|was|were)\b", re.IGNORECASE)
+_WH_QUESTION = re.compile(rf"{_LEADING}(?:{_ASKED})\b", re.IGNORECASE)
 _ASKED_COPULA = re.compile(rf"\b(?:{_ASKED}) (?:[\w'-]+ ){{0,6}}?(?:is|are|was|were)\b", re.IGNORECASE)
 _FREE_RELATIVE = re.compile(
-    r"(?:and |but |so )?(?:what|who) (?:[\w']+ )*?(?:\w{2,}(?:s|ed)|most|best|me) (?:[\w']+ ){0,3}?(?:is|are|was|were)\b",
+    r"(?:and |but |so )?(?:what|who) (?:[\w']+ )*?(?:\w{2,}(?:s|ed)|most|best|me)"
+    r" (?:[\w']+ ){0,3}?(?:is|are|was|were)\b",
     re.IGNORECASE,
 )
 _EXPLAINS = re.compile(r":\s|[–—]|\s-\s")
@@ -181,7 +195,8 @@ _FIRST_PERSON = re.compile(
     re.IGNORECASE,
 )
 _DECLARES = re.compile(
-    r"\w (?:is|are|was|were|has|had|will|isn't|aren't|can't|doesn't|won't|ist|sind|war|hat|heißt|est|es|è|está|tiene)\b"
+    r"\w (?:is|are|was|were|has|had|will|isn't|aren't|can't|doesn't|won't"
+    r"|ist|sind|war|hat|heißt|est|es|è|está|tiene)\b"
     r"|\b(?:it|that|he|she|there)'s\b"
     r"|\b(?:soy|estoy|tengo|vivo|trabajo|sono|ho|abito|lavoro|sou|estou|tenho|moro|jestem|mam)\b"
     r"|^(?!.*(?:[什么哪谁吗怎几呢何誰]|どこ|いつ|どう|なぜ|か$)).*(?:我|私|僕|俺|저는|나는)",
@@ -198,55 +213,61 @@ _BEFORE_A_SUBJECT = frozenset(
 )
 # What is wanted from now on, politely: "Could you answer in German, please?"
 _REQUEST = re.compile(
-    r".*\b(?:can|could|will|would) you (?:please )?(?:remind me (?:to|that|on|at|about)|(?:call|remember) (?!if|whether)\w+ \S"
+    r".*\b(?:can|could|will|would) you (?:please )?"
+    r"(?:remind me (?:to|that|on|at|about)|(?:call|remember) (?!if|whether)\w+ \S"
     rf"|(?!(?:(?:please )?(?:tell|show|say|explain|help|check|remind|remember|repeat)\b|{_AUXILIARY}\b))"
     r".*\b(?:please|from now on|always|never|in (?:the )?future)\b)"
     r"|.*\bplease (?:always|never|don't)\b",
     re.IGNORECASE,
 )
 _TELLS = re.compile(
-    r"\b(?:that|(?:tell|told|mention(?:ed)?) (?:you|to you)|(?:know|heard?|remember|believe|notice)) "
+    r"\b(?:that|(?:tell|told) you|mention(?:ed)?(?: to you)?|(?:know|heard?|remember|believe|notice)) "
     r"(?:that )?"
     r"(?:i|i'm|im|i've|we|we're|we've|my (?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|\w+ed|\w+s))\b"
-    r"|\b(?:te (?:dije|conté|he dicho)|sab(?:es|ías)|t'ai(?:-je)? dit|sa(?:is|vais)-tu|ti ho detto|sai) (?:que|qu'|che)",
+    r"|\bdass (?:ich|wir|mein\w*)\b"
+    r"|\b(?:te (?:dije|conté|he dicho)|sab(?:es|ías)|t'ai(?:-je)? dit|sa(?:is|vais)-tu"
+    r"|ti ho detto|sai) (?:que|qu'|che)",
     re.IGNORECASE,
 )
-_GREETING = re.compile(
-    r"[\s\W]*(?:(?:hi|hello|hey|heya|hiya|howdy|yo|greetings|good (?:morning|afternoon|evening|day)|hola"
-    r"|buen[oa]s (?:días|dias|tardes|noches)|hallo|guten (?:morgen|tag|abend)|moin|servus|bonjour|bonsoir|salut"
-    r"|ciao|buongiorno|buonasera|olá|oi|bom dia|boa tarde|how are you|how's it going|what's up)\b"
-    r"|你好|您好|こんにちは|こんばんは|おはよう|안녕|👋)",
+_PLEASANTRY = re.compile(
+    r"(?:and )?(?:how are (?:you|things)(?: doing)?|how(?:'s| is) (?:it|everything) going|how do you do"
+    r"|how have you been|what's up|wie geht(?:'s| es (?:dir|ihnen))|(?:cómo|como) est[aá]s|qué tal"
+    r"|(?:comment )?ça va|come (?:stai|va))(?: today| now)?",
     re.IGNORECASE,
 )
-_HOW_ARE_YOU = re.compile(
-    r"\W*(?:and )?(?:how are (?:you|things)(?: doing)?|how(?:'s| is) (?:it|everything) going|how do you do"
-    r"|how have you been|what's up|wie geht(?:'s| es (?:dir|ihnen))|(?:cómo|como) est[aá]s|qué tal|(?:comment )?ça va"
-    r"|come (?:stai|va))(?: today| now| there)?\W*",
-    re.IGNORECASE,
+
+
+def _listed(text: str) -> frozenset[str]:
+    return frozenset(" ".join(phrase.split()) for phrase in text.split(","))
+
+
+_GREETINGS = _listed(
+    """hi, hello, hey, heya, hiya, howdy, greetings, good morning, good afternoon, good evening, good day,
+    hallo, guten morgen, guten tag, guten abend, moin, servus, hola, buenos días, buenos dias, buenas tardes,
+    bonjour, bonsoir, salut, ciao, buongiorno, buonasera, olá, oi, bom dia, boa tarde, cześć, merhaba, привет,
+    здравствуйте, γεια, مرحبا, 你好, 您好, こんにちは, こんばんは, おはよう, おはようございます, 안녕하세요"""
 )
-_THANKS = re.compile(
-    r"(?:many )?(?:\b(?:thanks|thank you|thank u|thx|ty|cheers|gracias|danke|merci|grazie|obrigad[oa])\b|谢谢|ありがとう|감사)"
-    r"|\b(?:vielen dank|muchas gracias|merci|appreciated)\b",
-    re.IGNORECASE,
+_THANKS = _listed(
+    """thanks, thank you, thank u, thx, ty, cheers, appreciated, danke, vielen dank, gracias, muchas gracias,
+    merci, grazie, obrigado, obrigada, dziękuję, dzięki, dank je, teşekkürler, спасибо, ευχαριστώ, شكرا, 谢谢,
+    ありがとう, ありがとうございます, 감사합니다"""
 )
-_LEAVE = re.compile(
-    r"\b(?:bye|goodbye|good night|see (?:you|ya)|later|take care|adiós|adios|hasta luego|tschüss|bis (?:bald|später|dann)"
-    r"|auf wiedersehen|au revoir|à bientôt|arrivederci|tchau|até logo)\b|再见|さようなら",
-    re.IGNORECASE,
+_FAREWELLS = _listed(
+    """bye, goodbye, good night, see you, see ya, later, take care, tschüss, gute nacht, bis bald, bis später,
+    auf wiedersehen, adiós, adios, hasta luego, buenas noches, au revoir, à bientôt, arrivederci, tchau,
+    até logo, пока, 再见, さようなら"""
 )
-# Words of small talk, and those that say nothing in it but do not make it alone ("have a good one").
-_SMALL_TALK = frozenset(
-    """hi hello hey heya hiya howdy yo good morning afternoon evening night everyone greetings welcome thanks thank
-    thx ty cheers appreciated please ok okay k sure yes yeah yep yup no nope right alright fine great cool nice perfect
-    awesome wonderful excellent brilliant amazing lovely bye goodbye later care that's thats it's got understood sounds
-    exactly indeed lol haha hehe wow oh ah hmm um hm sorry hola oye buenos buenas días dias tardes noches gracias
-    muchas adiós adios vale sí si hallo guten morgen tag abend danke dir schön vielen dank tschüss bitte ja nein okidoki
-    wiedersehen bis bald später moin servus bonjour bonsoir salut merci beaucoup bien oui non revoir d'accord s'il plaît
-    bientôt ciao buongiorno buonasera grazie mille sì va bene prego arrivederci olá oi obrigado obrigada bom boa dia
-    tarde tchau até logo 你好 您好 谢谢 好的 再见 はい いいえ ありがとう ありがとうございます こんにちは こんばんは
-    おはよう さようなら 안녕하세요 감사합니다 네""".split()
+_CHATTER = _listed(
+    """yo, ok, okay, okidoki, k, yes, yeah, yep, yup, sure, no, nope, please, sorry, welcome, right, alright,
+    fine, great, good, nice, cool, perfect, awesome, wonderful, excellent, brilliant, amazing, lovely,
+    exactly, indeed, understood, got it, i see, that's, thats, sounds, never mind, worries, lol, haha, hehe, wow,
+    oh, ah, hm, hmm, um, ja, nein, bitte, schön, sí, si, vale, oye, por favor, de nada, oui, non, d'accord, bien,
+    s'il vous plaît, sì, va bene, prego, да, нет, 好的, はい, いいえ, 네"""
 )
-_GLUE = frozenset(
-    """there day all again you u ya so very much a lot many see soon take have one is it for now just and then well to
-    too for your the help me do by my friend por favor de nada hasta luego auf dann und au te vous go on""".split()
+_SMALL_TALK = _GREETINGS | _THANKS | _FAREWELLS | _CHATTER
+# What says nothing beside small talk ("have a good one"), and is not small talk alone.
+_KNOWN = frozenset(word for phrase in _SMALL_TALK for word in phrase.split()) | frozenset(
+    """a again all and day do everyone for go have help i is it it's just lot many meet meeting much my now on
+    one so soon take talking that the then there to today tomorrow too u very well ya you you're your au auf
+    beaucoup bom dann dia dir mille muchas te tout und vous""".split()
 )
