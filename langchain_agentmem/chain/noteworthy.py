@@ -260,9 +260,9 @@ _FAREWELLS = _listed(
 _CHATTER = _listed(
     """yo, ok, okay, okidoki, k, yes, yeah, yep, yup, sure, no, nope, please, sorry, welcome, right, alright,
     fine, great, good, nice, cool, perfect, awesome, wonderful, excellent, brilliant, amazing, lovely,
-    exactly, indeed, understood, got it, i see, that's, thats, sounds, never mind, worries, lol, haha, hehe, wow,
-    oh, ah, hm, hmm, um, ja, nein, bitte, schön, sí, si, vale, oye, por favor, de nada, oui, non, d'accord, bien,
-    s'il vous plaît, sì, va bene, prego, да, нет, 好的, はい, いいえ, 네"""
+    exactly, indeed, understood, got it, i see, that's, thats, sounds, never mind, worries, lol, haha, hehe,
+    wow, oh, ah, hm, hmm, um, ja, nein, bitte, schön, sí, si, vale, oye, por favor, de nada, oui, non,
+    d'accord, bien, s'il vous plaît, sì, va bene, prego, да, нет, 好的, はい, いいえ, 네"""
 )
 _SMALL_TALK = _GREETINGS | _THANKS | _FAREWELLS | _CHATTER
 # What says nothing beside small talk ("have a good one"), and is not small talk alone.

@@ -6,12 +6,14 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.chain.noteworthy import noteworthy, occasion
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.core.checks import NOBODY
 from langchain_agentmem.core.embed import Embed
@@ -112,7 +114,7 @@ class Exchanges:
         chain = self._memory.wrap(
             self._answering(asked.kind != SKIP),
             history_key="chat_history",
-            remember=None if asked.kind == SKIP else asked.kind,
+            remember=None if asked.kind == SKIP else partial(noteworthy, kind=asked.kind),
             k=NEAREST,
             mode=asked.mode,  # type: ignore[arg-type]  # checked when it was asked
             distance_threshold=self._threshold(asked.threshold),
@@ -149,7 +151,9 @@ class Exchanges:
         """Return what became of the words: stored, merged into a memory, or neither."""
         remembered = report.remembered
         if remembered is None:
-            return {"what": "skipped" if asked.kind == SKIP else "too long"}
+            because = {"off": {"what": "skipped"}, "unusable": {"what": "too long"}}
+            passed_over = {"what": "not noteworthy", "because": occasion(asked.text)}
+            return because.get(report.not_remembered or "", passed_over)
         fate: dict[str, Any] = {"id": remembered.id, "distance": remembered.existing_distance}
         if not remembered.deduped:
             return {**fate, "what": "stored"}
