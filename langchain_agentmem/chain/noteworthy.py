@@ -224,6 +224,9 @@ _TELLS = re.compile(
     r"\b(?:that|(?:tell|told) you|mention(?:ed)?(?: to you)?|(?:know|heard?|remember|believe|notice)) "
     r"(?:that )?"
     r"(?:i|i'm|im|i've|we|we're|we've|my (?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|\w+ed|\w+s))\b"
+    rf"|^(?!{_LEADING}(?:{_ASKED})\b).*\b(?:(?:tell|told) you that\b"
+    r"|(?:(?:tell|told) you|mention(?:ed)?|know|heard?|remember|believe|notice)(?: that)?"
+    rf" (?!(?:{_ASKED}|if|whether|about)\b)(?:[\w']+ ){{1,4}}?(?:is|are|was|were|has|had|will)\b)"
     r"|\bdass (?:ich|wir|mein\w*)\b"
     r"|\b(?:te (?:dije|conté|he dicho)|sab(?:es|ías)|t'ai(?:-je)? dit|sa(?:is|vais)-tu"
     r"|ti ho detto|sai) (?:que|qu'|che)",
