@@ -183,7 +183,9 @@ class TestWhatCannotBeStored:
     ) -> None:
         model = Model()
         with pytest.raises(MessageNotStorableError):
-            await run(memory.wrap(model.runnable), HumanMessage("I am here", additional_kwargs={"a": {1}}), config())
+            await run(
+                memory.wrap(model.runnable), HumanMessage("I am here", additional_kwargs={"a": {1}}), config()
+            )
         assert model.asked == []
 
     async def test_or_the_chain_goes_on_without_storing_it(self, lenient: AgentMemory, run: Run) -> None:
@@ -293,7 +295,9 @@ class TestWhatIsNoAnswer:
         await run(waiting, "I am here", config())
         assert turns(memory) == [("I am here", True)]
 
-    @pytest.mark.parametrize("state", [{"messages": [HumanMessage("I am here"), AIMessage("half")]}, {}], ids=str)
+    @pytest.mark.parametrize(
+        "state", [{"messages": [HumanMessage("I am here"), AIMessage("half")]}, {}], ids=str
+    )
     async def test_a_graph_that_waits_for_somebody_has_not_answered(
         self, memory: AgentMemory, run: Run, state: dict[str, list[BaseMessage]]
     ) -> None:

@@ -112,7 +112,7 @@ async def test_said_again_it_stands_once_and_is_answered(memory: AgentMemory, ru
     assert count(memory) == 4
     assert [[m.content for m in history] for history in failing.histories] == [["before", "yo"]] * 4
     remembered = [record.text for record in memory.long_term.list_memories(user="alice")]
-    assert sorted(remembered) == ["before", "I am here"]
+    assert sorted(remembered) == ["I am here", "before"]
 
 
 async def test_langchains_own_retry_stores_one_question_and_one_answer(memory: AgentMemory) -> None:

@@ -349,7 +349,8 @@ class TestFailures:
         reports: list[ExchangeReport] = []
         async with AgentMemory(url, embeddings=WordEmbeddings(), on_error="continue") as memory:
             assert (
-                await run(memory.wrap(ECHO_TEXT, on_exchange=reports.append), "hello, I am there", config()) == "ok"
+                await run(memory.wrap(ECHO_TEXT, on_exchange=reports.append), "hello, I am there", config())
+                == "ok"
             )
             assert memory.failures == 2
             assert [failure.split(":")[0] for failure in reports[0].failures] == ["history", "append"]
