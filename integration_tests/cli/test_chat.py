@@ -85,7 +85,7 @@ def test_a_model_answers_in_parts_and_its_failure_is_the_turns(
 ) -> None:
     chat = terminal("--user", "ada", "--model", "stub:model", url=url)
     chat.expect("you › ")
-    chat.send("hello there")
+    chat.send("I am there")
     assert "answer 0 of the model, in parts" in chat.expect("you › ")
     chat.send("please fail")
     said = chat.expect("you › ")
