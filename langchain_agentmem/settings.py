@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationErr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
-from langchain_agentmem.core.keys import index_keys, threads_prefix
+from langchain_agentmem.core.keys import index_keys, same_prefix, threads_prefix
 from langchain_agentmem.core.node_parameters import MEMORY_KEY
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.events.config import EventLogConfig
@@ -204,6 +204,7 @@ class AgentMemorySettings(BaseSettings):
     @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:
         prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix]
+        prefixes.append(same_prefix(self.memory_prefix))
         prefixes += [self.session_list_prefix] if self.session_list_prefix else []
         for one in prefixes:
             if sum(other.startswith(one) for other in prefixes) > 1:
@@ -221,7 +222,12 @@ class AgentMemorySettings(BaseSettings):
             list_prefix=self.session_list_prefix,
             threads_prefix=self.threads_prefix,
             threads_ttl_seconds=self.events_ttl_seconds,
-            reserved_prefixes=(self.events_prefix, self.memory_prefix, index_keys(self.index_name)),
+            reserved_prefixes=(
+                self.events_prefix,
+                self.memory_prefix,
+                same_prefix(self.memory_prefix),
+                index_keys(self.index_name),
+            ),
         )
 
     @property

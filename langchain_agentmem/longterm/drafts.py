@@ -96,9 +96,13 @@ class Drafting:
         default_ttl = self._config.ttl_by_kind.get(checks.validate_id("kind", kind))
         checks.bounded_text("text", text, self._config.max_text_bytes)
         scope = Scope(checks.validate_id("user", user), checks.validate_id("namespace", namespace), kind)
-        same = digest(self._config.dedup, scope, text) if deduplicate else None
+        same = digest(self._config.dedup, scope, text)
+        if id is not None and id == replaces:
+            raise InvalidInputError(
+                "A memory cannot replace itself: with id=, it takes the place of what is there."
+            )
         return Draft(
-            id=(same or uuid.uuid4().hex) if id is None else checks.validate_id("id", id),
+            id=_new_id(same if deduplicate else None) if id is None else checks.validate_id("id", id),
             text=text,
             user=user,
             namespace=namespace,
@@ -111,7 +115,7 @@ class Drafting:
             document_id=document_id,
             digest=same,
             by_nearness=deduplicate and id is None and self._config.dedup == "near",
-            overwrites=id is not None,
+            overwrites=id is not None or not deduplicate,
             replaces=None if replaces is None else checks.validate_id("replaces", replaces),
             context=self._context(context),
         )
@@ -215,6 +219,10 @@ class Drafting:
             WriteBatch(drafts[at : at + step], None if embeddings is None else embeddings[at : at + step])
             for at in range(0, count, step)
         ]
+
+
+def _new_id(same: str | None) -> str:
+    return uuid.uuid4().hex if same is None else same
 
 
 def contexts_of(texts: Sequence[str]) -> list[str]:

@@ -434,7 +434,13 @@ class BaseLongTermMemory(Connected):
         return await self.transport.arun(self.update_op(change, embedding))
 
     def list_memories(
-        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+        self,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        limit: int = 100,
+        include_superseded: bool = False,
     ) -> list[MemoryRecord]:
         """Return a user's newest memories, newest first, with the TTL they have left. Two round trips.
 
@@ -445,17 +451,24 @@ class BaseLongTermMemory(Connected):
             namespace: In which namespace; `None` for all.
             kind: Of which kind; `None` for all.
             limit: How many at most; a server returns a million rows at most, Upstash 11,000.
+            include_superseded: Whether memories that another one has replaced are among them.
 
         Raises:
             InvalidInputError: An argument is not usable.
         """
-        return self.transport.run(self.list_op(user, namespace, kind, limit))
+        return self.transport.run(self.list_op(user, namespace, kind, limit, include_superseded))
 
     async def alist_memories(
-        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+        self,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        limit: int = 100,
+        include_superseded: bool = False,
     ) -> list[MemoryRecord]:
         """Async version of `list_memories`."""
-        return await self.transport.arun(self.list_op(user, namespace, kind, limit))
+        return await self.transport.arun(self.list_op(user, namespace, kind, limit, include_superseded))
 
     def delete_memory(self, id: str, *, user: str | None = None) -> bool:
         """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
@@ -767,13 +780,13 @@ class BaseLongTermMemory(Connected):
         """Return the operation of `update`."""
 
     @abstractmethod
-    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
-        """Store memories, except those of which nearly the same is there, which is left as it is.
+    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
+        """Store memories, except duplicates of what is there, which is left as it is: no hit, no new TTL.
 
         One whose id was chosen is stored in any case, in place of what has its id.
 
         Returns:
-            How many were stored.
+            One result per memory, in their order.
         """
 
     @abstractmethod
@@ -782,7 +795,12 @@ class BaseLongTermMemory(Connected):
 
     @abstractmethod
     def list_op(
-        self, user: str, namespace: str | None, kind: str | None, limit: int
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        limit: int,
+        include_superseded: bool = False,
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
 

@@ -141,7 +141,8 @@ class RememberResult:
         deduped: Whether it is a duplicate.
         existing_distance: With `dedup="near"`, the distance of the nearest memory of the same user, namespace
             and kind that was there before. Otherwise that of `near`. `None` if none was looked for, or found.
-        near: The nearest memory that says something else, if it was asked for, or known from a recall.
+        near: The nearest memory of the same user and namespace that says something else, if it was asked for,
+            or known from a recall.
         replaced: The id of the memory that this one superseded; `None` if it superseded none.
     """
 
@@ -248,10 +249,11 @@ class Draft:
 
     Attributes:
         id: The one it gets if it is stored, and no duplicate.
-        digest: What all texts have in common that say the same in its scope; `None` if duplicates of it are
-            not looked for, or by nearness.
+        digest: What all texts have in common that say the same in its scope; `None` if duplicates are found
+            by nearness, or not at all.
         by_nearness: Whether one near it in meaning is taken for the same.
-        overwrites: Whether it is stored in any case, in place of what has its id: the caller chose the id.
+        overwrites: Whether it is stored in any case, in place of what has its id: the caller chose the id, or
+            wants no duplicate looked for.
         replaces: The id of the memory it supersedes; `None` for none.
         context: What was said before it, one message per line.
     """
@@ -330,12 +332,14 @@ class RebuiltIndex:
             never recalled. The log names them.
         rewritten: In how many a user, namespace, kind or thread stood as only other programs write it, and
             is now written so that it is found.
+        digested: How many lacked the digest that duplicates of them are found by, and have it now.
     """
 
     documents: int
     failures: int
     unreadable: int
     rewritten: int
+    digested: int = 0
 
 
 class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document is, seen only inside

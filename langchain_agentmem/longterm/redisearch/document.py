@@ -44,8 +44,13 @@ FIELDS = (
     "document_id",
     "context",
     "updated_ts",
+    "past",  # the text of one that is superseded
+    "superseded_by",
+    "superseded_ts",
+    "same",  # the digest it stands for, if that is not its id
 )
 _INDEXED = 7  # the first so many of them are index fields too
+_RETURNED = FIELDS[:-1]
 _SCOPED = ("user", "namespace", "kind", "source_thread")
 _DIGEST = re.compile("#[0-9a-f]{64}")
 
@@ -62,10 +67,10 @@ RECALL_DIALECT: dict[Storage, int] = {"hash": 2, "json": 3}  # 3 returns every v
 
 # What `RETURN` names, so that a search returns everything except the embedding.
 SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
-    "hash": FIELDS,
+    "hash": _RETURNED,
     "json": (
-        *FIELDS[:_INDEXED],
-        *(part for name in FIELDS[_INDEXED:] for part in (f"$.{name}", "AS", name)),
+        *_RETURNED[:_INDEXED],
+        *(part for name in _RETURNED[_INDEXED:] for part in (f"$.{name}", "AS", name)),
     ),
 }
 
@@ -88,15 +93,17 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
         "text": draft.text,
         "hit_count": 0,
     }
-    if draft.context or storage == "json":
-        document["context"] = draft.context
     exact = {name: original for name in _SCOPED if (original := getattr(draft, name)) != document[name]}
     if draft.document_id is not None:
         document["document_id"] = draft.document_id
     if draft.metadata is not None:
         document["metadata"] = draft.metadata.decode()
+    if draft.context:
+        document["context"] = draft.context
+    if draft.digest is not None and draft.digest != draft.id:
+        document["same"] = draft.digest
     if storage == "json":
-        document = {**dict.fromkeys(_MEMBERS[_REQUIRED:]), **document}
+        document = {**dict.fromkeys(_MEMBERS[_REQUIRED:]), "context": "", **document}
         if exact:
             document["exact"] = exact
         document["embedding"] = embedding
@@ -105,6 +112,36 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
         document["exact"] = orjson.dumps(exact)
     document["embedding"] = embedding.tobytes()
     return tuple(part for item in document.items() for part in item)
+
+
+def changes(
+    storage: Storage,
+    *,
+    text: str | None,
+    embedding: NDArray[np.floating[Any]] | None,
+    metadata: bytes | None,
+    same: str,
+) -> tuple[Argument, ...]:
+    """Return the members that an update changes: names, each followed by its value, or by JSON text of it.
+
+    Args:
+        storage: `json` or `hash`.
+        text: The new text; `None` to leave it.
+        embedding: The new text's vector, of length one, in the index's number format.
+        metadata: The new metadata as JSON text; `None` to leave it.
+        same: The digest that the new text stands for; empty for none.
+    """
+    members: dict[str, Any] = {} if text is None else {"text": text, "same": same, "embedding": embedding}
+    if metadata is not None:
+        members["metadata"] = metadata.decode()
+    if storage == "json":
+        dumped = {
+            name: orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY) for name, value in members.items()
+        }
+        return tuple(part for item in dumped.items() for part in item)
+    if embedding is not None:
+        members["embedding"] = embedding.tobytes()
+    return tuple(part for item in members.items() for part in item)
 
 
 def id_of(key: bytes, prefix: str) -> str:
@@ -140,16 +177,15 @@ def decode(
         metadata = json.loads(fields[b"metadata"]) if b"metadata" in fields else {}
         if not isinstance(metadata, dict):
             raise UnreadableDocument("its metadata is no JSON object")
-        document_id = fields.get(b"document_id")
+        document_id, superseded_by = fields.get(b"document_id"), fields.get(b"superseded_by")
         return MemoryRecord(
             id=memory_id,
-            text=fields[b"text"].decode(),
+            text=fields[b"text" if superseded_by is None else b"past"].decode(),
             user=user,
             namespace=namespace,
             kind=kind,
             source_thread=source_thread,
-            # 12 digits are what a search returns of a number, so `get` gives no more.
-            created_ts=float(b"%.12g" % float(fields[b"created_ts"])),
+            created_ts=_seconds(fields[b"created_ts"]),
             hit_count=int(fields[b"hit_count"]),
             metadata=metadata,
             distance=distance,
@@ -157,12 +193,23 @@ def decode(
             ttl_seconds=ttl_seconds,
             document_id=None if document_id is None else document_id.decode(),
             context=fields.get(b"context", b"").decode(),
-            updated_ts=float(fields[b"updated_ts"]) if b"updated_ts" in fields else None,
+            updated_ts=_time(fields.get(b"updated_ts")),
+            superseded_by=None if superseded_by is None else superseded_by.decode(),
+            superseded_ts=_time(fields.get(b"superseded_ts")),
         )
     except KeyError as error:
         raise UnreadableDocument(f"it has no {error.args[0].decode()!r}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise UnreadableDocument(str(error)) from error
+
+
+def _seconds(stored: bytes) -> float:
+    # 12 digits are what a search returns of a number, so `get` gives no more.
+    return float(b"%.12g" % float(stored))
+
+
+def _time(stored: bytes | None) -> float | None:
+    return None if stored is None else _seconds(stored)
 
 
 def _originals(tags: list[str], exact: bytes | None) -> list[str]:

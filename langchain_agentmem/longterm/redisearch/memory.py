@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core import checks
@@ -14,12 +15,14 @@ from langchain_agentmem.errors import ConfigurationError, IndexMissingError, Inv
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
+from langchain_agentmem.longterm.redisearch import update as updating
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 from langchain_agentmem.longterm.redisearch.recall import recall
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.redisearch.search import checked_search
+from langchain_agentmem.longterm.redisearch.write_calls import Entry
 from langchain_agentmem.longterm.results import rerank
 from langchain_agentmem.longterm.types import (
     Dedup,
@@ -163,52 +166,73 @@ class LongTermMemory(BaseLongTermMemory):
         self._vector(embedding)
 
     def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
-        """Store a batch in one round trip; skip what is within `dedup_threshold` of another in its scope.
+        """Store a batch in one round trip, each memory unless it is a duplicate by the rule of `dedup`.
 
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.
         """
         if batch.embeddings is None:
             return self._embed_and_store(batch)
-        return self._store(self._entries(batch.drafts, batch.embeddings))
+        return self._store(self._entries(batch.drafts, batch.embeddings), batch)
 
     def _embed_and_store(self, batch: WriteBatch) -> Op[list[RememberResult]]:
         vectors = yield Embed(self.embeddings, batch.texts)
-        return (yield from self._store(self._entries(batch.drafts, vectors)))
+        return (yield from self._store(self._entries(batch.drafts, vectors), batch))
 
-    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[dedup.Entry]:
+    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[Entry]:
         entries = [
-            dedup.Entry(draft, self._vector(embedding))
-            for draft, embedding in zip(drafts, vectors, strict=True)
+            Entry(draft, self._vector(embedding)) for draft, embedding in zip(drafts, vectors, strict=True)
         ]
         sizes = {len(entry.embedding) for entry in entries}
         if len(sizes) > 1:
             raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
         return entries
 
-    def _store(self, entries: list[dedup.Entry]) -> Op[list[RememberResult]]:
-        return dedup.remember(self.store, self.index, entries, self.config.dedup_threshold)
+    def _store(
+        self, entries: list[Entry], batch: WriteBatch, *, counts: bool = True
+    ) -> Op[list[RememberResult]]:
+        threshold = self.config.dedup_threshold if self.config.dedup == "near" else None
+        looking = dedup.Looking(self.drafting.digest, threshold, batch.known, batch.near, counts)
+        return dedup.remember(self.store, self.index, entries, looking)
 
-    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
-        """Store memories, except those of which nearly the same is there, or among these before them.
+    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
+        """Store memories, except duplicates of what is there, or of one before; what is there stays as it is.
 
-        Duplicates are looked for rather than left to the storing, which would count them as learnt again.
-        Two round trips and one embedding.
+        One embedding, and one round trip; by nearness two, because duplicates are looked for rather than left
+        to the storing, which would count them as learnt again.
         """
-        vectors = yield Embed(self.embeddings, [draft.text for draft in drafts])
-        entries = self._entries(drafts, vectors)
-        new = [entry for entry in entries if entry.draft.overwrites]
-        others = [entry for entry in entries if not entry.draft.overwrites]
-        found = yield from gather(
-            self._found(self._duplicate(one.draft), "", one.embedding) for one in others
+        batch = WriteBatch(drafts)
+        entries = self._entries(drafts, (yield Embed(self.embeddings, batch.texts)))
+        if self.config.dedup != "near":
+            return (yield from self._store(entries, batch, counts=False))
+        return (yield from self._add_unless_near(entries, batch))
+
+    def _add_unless_near(self, entries: list[Entry], batch: WriteBatch) -> Op[list[RememberResult]]:
+        others = [at for at, entry in enumerate(entries) if not entry.draft.overwrites]
+        replies = yield from gather(
+            self._found(self._duplicate(entries[at].draft), "", entries[at].embedding) for at in others
         )
+        new = {at: entry for at, entry in enumerate(entries) if entry.draft.overwrites}
+        known: dict[int, str] = {}
+        for at, reply in zip(others, replies, strict=True):
+            there = (record.id for record in ok(reply))
+            before = (one.draft.id for one in new.values() if self._near(one, entries[at]))
+            same = next(chain(there, before), None)
+            if same is None:
+                new[at] = entries[at]
+            else:
+                known[at] = same
+        order = sorted(new)
+        stored = (yield from self._store([new[at] for at in order], batch)) if new else []
+        results = dict(zip(order, stored, strict=True))
+        return [RememberResult(known[at], True) if at in known else results[at] for at in range(len(entries))]
+
+    def _near(self, one: Entry, other: Entry) -> bool:
+        """Return whether two new memories are duplicates by nearness."""
         most = self.config.dedup_threshold + self.store.tolerance
-        for entry, reply in zip(others, found, strict=True):
-            before = (one.embedding for one in new if one.draft.scope == entry.draft.scope)
-            if not ok(reply) and all(cosine_distance(entry.embedding, one) > most for one in before):
-                new.append(entry)
-        results = (yield from self._store(new)) if new else []
-        return sum(not result.deduped for result in results)
+        return (
+            one.draft.scope == other.draft.scope and cosine_distance(one.embedding, other.embedding) <= most
+        )
 
     def _duplicate(self, draft: Draft) -> Search:
         """Return the search for a duplicate of a memory."""
@@ -254,8 +278,26 @@ class LongTermMemory(BaseLongTermMemory):
         return (yield from rerank(search, query, found))
 
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
-        """Return the operation of `update`."""
-        raise NotImplementedError
+        """Return the operation of `update`.
+
+        Raises:
+            EmbeddingError: The embedding is not usable, or nothing is embedded; nothing is changed.
+        """
+        if embedding is not None and update.text is None:
+            raise InvalidInputError("An embedding goes with a text; give both, or leave it out.")
+        numbers = None if embedding is None else self._vector(embedding)
+        return self._update(update, numbers)
+
+    def _update(self, update: Update, numbers: Any) -> Op[bool]:
+        def change() -> Op[bool]:
+            return updating.update(self.store, update, numbers, self.drafting.digest)
+
+        if update.text is None:
+            return (yield from change())
+        if numbers is None:
+            (embedding,) = yield Embed(self.embeddings, [update.text])
+            numbers = self._vector(embedding)
+        return (yield from self.index.using(len(numbers), change, backfilled=False))
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
@@ -266,12 +308,19 @@ class LongTermMemory(BaseLongTermMemory):
         return queries.get(self.store, ids, scope)
 
     def list_op(
-        self, user: str, namespace: str | None, kind: str | None, limit: int
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        limit: int,
+        include_superseded: bool = False,
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
         scope = Scope.of_user(user, namespace, kind)
         checks.positive("limit", limit)
-        return self._indexed(lambda: queries.recent(self.store, scope, limit))
+        return self._indexed(
+            lambda: queries.recent(self.store, scope, limit, include_superseded=include_superseded)
+        )
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
@@ -302,7 +351,11 @@ class LongTermMemory(BaseLongTermMemory):
 
     def rebuild_op(self) -> Op[RebuiltIndex]:
         """Return the operation of `rebuild_index`."""
-        return (yield from rebuild(self.store, self.index, (yield from self._dimensions(None))))
+        return (
+            yield from rebuild(
+                self.store, self.index, (yield from self._dimensions(None)), self.drafting.digest
+            )
+        )
 
     def _dimensions(self, found: int | None) -> Op[int]:
         """Return the vectors' length: as found, as the embeddings declare it, or of a vector they make."""

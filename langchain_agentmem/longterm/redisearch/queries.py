@@ -149,13 +149,18 @@ def nearest(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord
     return sorted(near, key=attrgetter("score"), reverse=True)
 
 
-def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
+def recent(
+    store: Store, scope: Scope, limit: int, *, include_superseded: bool = False
+) -> Op[list[MemoryRecord]]:
     """Return the newest memories of a scope, newest first, with the TTL they have left. Two round trips.
+
+    More if some of the newest have expired, cannot be read, or are superseded.
 
     Args:
         store: Where they are.
         scope: Whose, in which namespace, of which kind.
         limit: How many at most.
+        include_superseded: Whether those that another one has replaced are among them.
     """
 
     def newest(count: int) -> Command:
@@ -163,7 +168,7 @@ def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
             condition(scope), "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, MAX_ROWS)
         )
 
-    listed = yield from _readable(store, newest, limit, scope)
+    listed = yield from _readable(store, newest, limit, scope, include_superseded)
     return (yield from with_ttl(listed, [store.keys.memory(record.id) for record in listed]))
 
 
@@ -206,17 +211,25 @@ def _record(store: Store, key: str, document: object, ttl: int, scope: Scope) ->
 
 
 def _readable(
-    store: Store, search: Callable[[int], Command], count: int, scope: Scope
+    store: Store,
+    search: Callable[[int], Command],
+    count: int,
+    scope: Scope,
+    include_superseded: bool = False,
 ) -> Op[list[MemoryRecord]]:
     """Return the first so many memories of a scope that a search finds; undecodable rows do not count.
 
     Nor do rows of another scope: the index splits at commas, and trims, what other programs wrote, and so
-    may find them.
+    may find them. Nor, unless they are asked for, do those that are superseded.
     """
     asked = count
     for _ in range(_MAX_REPEATS):
         found = yield from alive(store, search(asked))
-        readable = _decoded(store, found, scope)
+        readable = [
+            record
+            for record in _decoded(store, found, scope)
+            if include_superseded or record.superseded_by is None
+        ]
         lost = len(found) - len(readable)
         if not lost or len(readable) >= count or len(found) < asked:
             break
@@ -253,6 +266,11 @@ def searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, li
 
 def _counted(reply: Any) -> tuple[int, list[Row]]:
     return (reply[b"total_results"] if isinstance(reply, dict) else reply[0]), _rows(reply)
+
+
+def found_by(store: Store, reply: Any, scope: Scope) -> list[MemoryRecord]:
+    """Return the memories of a scope in the reply to a search."""
+    return _decoded(store, _rows(reply), scope)
 
 
 def _rows(reply: Any) -> list[Row]:

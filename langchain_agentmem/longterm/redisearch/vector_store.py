@@ -277,7 +277,13 @@ class MemoryVectorStore(VectorStore):
     @property
     def _anywhere(self) -> dict[str, Any]:
         user, namespace, kind = astuple(self.scope)
-        return {"user": user, "namespace": namespace, "kind": kind, "mode": "vector", "distance_threshold": None}
+        return {
+            "user": user,
+            "namespace": namespace,
+            "kind": kind,
+            "mode": "vector",
+            "distance_threshold": None,
+        }
 
     def _add(
         self,

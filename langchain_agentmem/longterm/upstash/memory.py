@@ -152,10 +152,9 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         """Store a batch in one round trip, each memory unless it is a duplicate."""
         return dedup.remember(self.store, batch.drafts)
 
-    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
         """Store memories, each unless it is a duplicate, which counts one more hit. One round trip."""
-        results = yield from dedup.remember(self.store, drafts)
-        return sum(not result.deduped for result in results)
+        return dedup.remember(self.store, drafts)
 
     def search(self, user: str, namespace: str | None, options: RecallOptions) -> Search:
         """Return a recall, checked.
@@ -200,7 +199,12 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         return queries.get(self.store, _id(memory_id), _user(user))
 
     def list_op(
-        self, user: str, namespace: str | None, kind: str | None, limit: int
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        limit: int,
+        include_superseded: bool = False,
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
         scope = self._scope(user, namespace, kind)
