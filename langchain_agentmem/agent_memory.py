@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from typing_extensions import Self
 
 from langchain_agentmem import user_data
+from langchain_agentmem.chain.noteworthy import noteworthy
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import positive, validate_id
 from langchain_agentmem.core.lazy import cached_property
@@ -300,7 +301,7 @@ class AgentMemory(Connected):
         history_key: str | None = None,
         memories_key: str | None = "memories",
         output_key: str | None = None,
-        remember: Remember = "episodic",
+        remember: Remember = noteworthy,
         k: int = 5,
         kind: str | None = None,
         mode: Mode | None = None,
@@ -315,7 +316,7 @@ class AgentMemory(Connected):
         """Put the memory around a runnable.
 
         An exchange (a question with its answer) costs two round trips besides the model: one that reads
-        the session and recalls, one that appends the messages, remembers what the user said and records
+        the session and recalls, one that appends the messages, remembers what the user stated and records
         the events. The user's text is embedded once. Recall runs before the write, so an exchange never
         recalls itself. Streaming stays streaming.
 
@@ -335,8 +336,10 @@ class AgentMemory(Connected):
             memories_key: Under which name the chain gets the recalled memories: a list of
                 `MemoryRecord` that reads as lines of text in a prompt. `None` recalls nothing.
             output_key: Where the answer stands, if the runnable returns a dict.
-            remember: The kind the user's words are remembered as, `None` for not at all, or a callable
-                that is given them and returns one or the other. If it raises, nothing is remembered.
+            remember: A function that is given the user's words and returns the kind they are remembered as,
+                or `None` for not at all; or one of the two itself. If not given: `noteworthy`, which returns
+                `episodic` except for what is only a question, a greeting or thanks; `"episodic"` remembers
+                those, too. If it raises, nothing is remembered.
             k: How many memories are recalled at most.
             kind: Only memories of this kind are recalled; `None` for all.
             mode: How memories are found and ranked, as in `recall`: `hybrid`, `vector` or `text`.
@@ -520,8 +523,8 @@ class AgentMemory(Connected):
             on_batch: Called after every batch with the report so far. What it raises ends the import.
 
         Returns:
-            What was new, what was there or was merged, and in `refused` the lines that could not be stored, which do not
-            keep the others from being stored.
+            What was new, what was there or was merged, and in `refused` the lines that could not be stored,
+            which do not keep the others from being stored.
 
         Raises:
             InvalidInputError: An argument is not usable; nothing was stored.

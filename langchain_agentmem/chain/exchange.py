@@ -308,6 +308,7 @@ class Exchange:
                     namespace=self._ids.namespace,
                     recalled=list(self._recalled),
                     remembered=self._remembered[0] if self._remembered else None,
+                    not_remembered=None if self._remembered else self._memories.not_remembered,
                     turn_count=self._turn_count,
                     failures=self.failures.noted,
                     read_seconds=read - began,

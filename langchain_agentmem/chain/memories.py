@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_agentmem.chain.failures import Failures
-from langchain_agentmem.chain.options import ChainMemory, Remember, WrapOptions
+from langchain_agentmem.chain.options import ChainMemory, NotRemembered, Remember, WrapOptions
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.operations import Op, gather, late, ok
@@ -75,6 +75,7 @@ class ExchangeMemories:
         self._vectors: dict[str, Sequence[float]] = {}
         self._searchable = False
         self._recalled: list[MemoryRecord] = []
+        self._chose_nothing = False
 
     def prepare(self, *, kept: bool) -> Op[None]:
         """Decide what is remembered, and embed it and what is searched for, each text once.
@@ -94,6 +95,7 @@ class ExchangeMemories:
             return
         with self._failures.passing_over("remember"):
             self._new = yield from memories_of(self._text, self._options.remember)
+            self._chose_nothing = not self._new
         self._searchable = self._options.memories_key is not None
         texts = dict.fromkeys([self._text] * self._searchable + [new.text for new in self._new])
         embeddings = self._memory.long_term.embeddings
@@ -118,6 +120,15 @@ class ExchangeMemories:
     def remembers(self) -> bool:
         """Return whether there is something to remember."""
         return bool(self._new)
+
+    @property
+    def not_remembered(self) -> NotRemembered:
+        """Return why nothing has been remembered, given that nothing has."""
+        if self._options.remember is None:
+            return "off"
+        if self._unusable() or not self._text:
+            return "unusable"
+        return "not_noteworthy" if self._chose_nothing else "failed"
 
     def recall(self) -> Op[list[MemoryRecord]]:
         """Find the memories that answer what the user said. One round trip."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import asdict
+from functools import partial
 from types import EllipsisType
 from typing import Any, TypeAlias, cast
 
@@ -12,6 +13,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.chain.noteworthy import noteworthy, occasion
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.core.checks import NOBODY
 from langchain_agentmem.core.embed import Embed
@@ -115,7 +117,7 @@ class Exchanges:
         chain = self._memory.wrap(
             self._answering(asked.kind != SKIP),
             history_key="chat_history",
-            remember=None if asked.kind == SKIP else asked.kind,
+            remember=None if asked.kind == SKIP else partial(noteworthy, kind=asked.kind),
             k=NEAREST,
             mode=asked.mode,
             distance_threshold=self._threshold(asked),
@@ -157,7 +159,9 @@ class Exchanges:
         """Return what became of the words: stored, said before, or neither; `own` is what holds them."""
         remembered = report.remembered
         if remembered is None:
-            return {"what": "skipped" if asked.kind == SKIP else "too long"}
+            because = {"off": {"what": "skipped"}, "unusable": {"what": "too long"}}
+            passed_over = {"what": "not noteworthy", "because": occasion(asked.text)}
+            return because.get(report.not_remembered or "", passed_over)
         near = None if remembered.near is None else asdict(remembered.near)
         fate: dict[str, Any] = {"id": remembered.id, "near": near}
         if not remembered.deduped:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import InitVar, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_agentmem.chain.noteworthy import noteworthy, occasion
 from langchain_agentmem.cli.connect import whereabouts
 from langchain_agentmem.cli.console import CommandError, Screen, milliseconds, one_line
 from langchain_agentmem.cli.memories import fate, nearest, recalled
@@ -46,7 +48,7 @@ class Conversation:
         screen: Where it is shown.
         user: Who talks.
         namespace: In which part of the user's memories.
-        kind: What is said is remembered as; `None` for not at all.
+        kind: What is stated is remembered as; `None` for not at all.
         answering: What answers.
         model: What that is called; `None` for the memory itself.
         recall_threshold: Up to which distance is recalled; `None` for any.
@@ -69,8 +71,8 @@ class Conversation:
         self._chain = self.memory.wrap(
             answering,
             history_key="chat_history",
-            remember=self.kind,
             distance_threshold=... if self.recall_threshold is None else self.recall_threshold,
+            remember=None if self.kind is None else partial(noteworthy, kind=self.kind),
             on_exchange=self._reports.append,
         )
 
@@ -159,8 +161,12 @@ class Conversation:
     def _fate(self, words: str, report: ExchangeReport) -> str:
         remembered = report.remembered
         if remembered is None:
-            reason = "--kind skip" if self.kind is None else f"too long: {len(words.encode()):,} bytes"
-            return f"not remembered ({reason})"
+            reasons = {
+                "off": "--kind skip",
+                "not_noteworthy": f"nothing to remember: {occasion(words)}",
+                "unusable": f"too long: {len(words.encode()):,} bytes",
+            }
+            return f"not remembered ({reasons.get(report.not_remembered or '', 'it failed')})"
         if remembered.deduped:
             same = self.memory.long_term.get(remembered.id, user=self.user)
             return fate(remembered, same) + ("" if same is None else f" (duplicates {same.hit_count})")

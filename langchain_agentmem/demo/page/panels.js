@@ -90,7 +90,8 @@ export function showFate(fate, failures) {
   } else if (fate.what === "merged") {
     told.push(element("b", {}, "says the same"), ` as “${fate.text ?? "a memory"}”, seen again: ${fate.hit_count ?? "?"}`);
   } else {
-    told.push(fate.what === "skipped" ? "not remembered: skip" : "not remembered: too long");
+    const reasons = { skipped: "skip", "not noteworthy": `${fate.because}, nothing to remember` };
+    told.push(`not remembered: ${reasons[fate.what] ?? fate.what}`);
   }
   if (failures.length) told.push(`; ${failures.join("; ")}`);
   byId("fate").replaceChildren(...told);

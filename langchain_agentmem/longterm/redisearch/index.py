@@ -19,7 +19,7 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.redisearch.schema import CONTEXT, IndexSettings, IndexState
 from langchain_agentmem.longterm.search_index import SearchIndex
 
 _EXISTS = re.compile("index already exists", re.IGNORECASE)
