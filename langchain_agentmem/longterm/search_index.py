@@ -20,12 +20,14 @@ class IndexKnowledge:
     Attributes:
         checked: Whether it was there, with the right schema and backfilled.
         dimensions: The length of its vectors then.
+        contexts: Whether it holds the contexts of memories.
         searches_in_scripts: Whether the server allows a search inside a script, as far as known.
     """
 
     checked: bool = False
     dimensions: int | None = None
     searches_in_scripts: bool = True
+    contexts: bool = True
 
 
 class SearchIndex(ABC):
