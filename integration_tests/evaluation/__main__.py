@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from integration_tests.evaluation import data, latency, peers, rerankers, scores
 from integration_tests.evaluation.embedded import KeptEmbeddings
 from integration_tests.evaluation.report import Report, Result, show
 from integration_tests.evaluation.scores import Request
-from langchain_agentmem import EmbeddedRedis, LongTermMemory
+from langchain_agentmem import EmbeddedRedis
 from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -107,11 +106,9 @@ class Run:
         """Measure recall and deduplication on a set of data."""
         result, stored, asked = Result(one), scores.scopes(one), scores.requests(one)
         if asked:
+            self._peers(result, stored, asked)
             with EmbeddedRedis() as server:
                 self._recall(server.url, result, stored, asked)
-            self._peers(result, stored, asked)
-            own = [*result.systems][-1 - len(self.chosen.peers) + len(result.problems)]
-            result.systems[own] = result.systems.pop(own)  # the package's own way is the last row
         if one.pairs is not None:
             self._dedup(one.pairs, result)
         return result
@@ -126,7 +123,9 @@ class Run:
         for name, way in systems.ways(memory, self.reranker).items():
             with self.bar(f"{result.data.name}: {name}", len(asked)) as advance:
                 found = systems.answers(memory, asked, way, advance)
-            self._count(result, name, asked, found)
+            result.systems[name] = scores.grouped(asked, found)
+            result.by_conversation[name] = scores.grouped(asked, found, "part", within="chat")
+            result.by_category[name] = scores.grouped(asked, found, "category", within="chat")
             self.misses += _misses(name, stored, asked, found) if self.chosen.misses else []
         memory.close()
 
@@ -142,22 +141,14 @@ class Run:
             if peer.problem:
                 result.problems[peer.name] = peer.problem
             else:
-                self._count(result, f"{peer.name} {peer.version}", asked, peer.found)
-
-    def _count(
-        self, result: Result, name: str, asked: Sequence[Request], found: Sequence[Sequence[int]]
-    ) -> None:
-        result.systems[name] = scores.grouped(asked, found)
-        result.by_conversation[name] = scores.grouped(asked, found, "part", within="chat")
-        result.by_category[name] = scores.grouped(asked, found, "category", within="chat")
+                result.systems[f"{peer.name} {peer.version}"] = scores.grouped(asked, peer.found)
 
     def _dedup(self, pairs: data.Pairs, result: Result) -> None:
-        for rule in _rules():
+        for rule in ("near", "exact", "same"):
             with EmbeddedRedis() as server:
-                memory = systems.open_memory(server.url, self.embeddings, **rule)
-                name = str(rule.get("dedup", "near"))
-                with self.bar(f"dedup={name}", len(pairs.different) + len(pairs.restated)) as advance:
-                    result.rules[name] = systems.merged(memory, pairs, advance)
+                memory = systems.open_memory(server.url, self.embeddings, dedup=rule)
+                with self.bar(f"dedup={rule}", len(pairs.different) + len(pairs.restated)) as advance:
+                    result.rules[rule] = systems.merged(memory, pairs, advance)
                 memory.close()
 
     def measure_times(self, sets: Sequence[data.Data], report: Report) -> None:
@@ -171,13 +162,6 @@ class Run:
         if questions and self.chosen.growth:
             with self.bar("growth", 6200) as advance:
                 report.growth = latency.growth(self.embeddings, texts, questions, advance=advance)
-
-
-def _rules() -> list[dict[str, Any]]:
-    """Return the rules of deduplication."""
-    if "dedup" not in inspect.signature(LongTermMemory).parameters:
-        return [{}]
-    return [{"dedup": "near"}, {"dedup": "exact"}, {"dedup": "same"}]
 
 
 def _misses(

@@ -30,7 +30,7 @@ class Result:
     Attributes:
         data: The set.
         systems: Figures by system, by group of questions; the package's own way last.
-        by_conversation: Figures of the questions about conversations, by system, by conversation.
+        by_conversation: Figures of the questions about conversations, by the package's modes, by conversation.
         by_category: The same, by LoCoMo's category.
         rules: For each rule of deduplication, whether each pair was merged.
         problems: Why a peer did not run, by its name.
@@ -168,13 +168,14 @@ def _pairs(rules: dict[str, dict[str, list[bool]]], pairs: Pairs) -> Rows:
 
 def timings(measured: Sequence[Timing]) -> Rows:
     """Return the table of times."""
-    heads = ["", "ms", "ratio", "ms on the client", "round trips"]
+    heads = ["", "ms", "ratio", "ms on the client", "of which ranking", "round trips"]
     return heads, [
         [
             one.name,
             f"{one.milliseconds:.3f}",
             f"{one.ratio:.2f}",
             f"{one.client:.3f}",
+            f"{one.ranking:.3f}",
             f"{one.round_trips:.0f}",
         ]
         for one in measured
@@ -203,7 +204,7 @@ def show(console: Console, title: str, rows: Rows) -> None:
 
 
 def markdown(rows: Rows) -> str:
-    """Return a table as the documentation has it; the last row, the package's own way, is bold."""
+    """Return a table as the documentation has it."""
     heads, body = rows
     lines = [f"| {' | '.join(heads)} |", "|---|" + "---:|" * (len(heads) - 1)]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in body)])

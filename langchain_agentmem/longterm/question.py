@@ -22,12 +22,14 @@ class Question:
     MAX_WORDS = 12
 
     def __init__(self, text: str, language: str = "english") -> None:
+        self.text = text
         self.language = language
-        self.words = dict([*content_words(text, language).items()][: self.MAX_WORDS])
+        words = content_words(_plain(text) if language == "english" else text, language)
+        self.words = dict([*words.items()][: self.MAX_WORDS])
         self.names = {stem(word, language) for word in _names(text)} & self.words.keys()
         self.related = {key: related(word, language) for key, word in self.words.items()}
         self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
-        self.asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text))
+        self.asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text) or _REQUEST.match(text))
         self.is_own = self.asks and bool(_OWN.search(text))
 
     @property
@@ -42,11 +44,30 @@ _ASKING = re.compile(
     r"|have|has|had|any|wer|was|wo|wann|wie|warum|welche\w*|qué|quién|dónde|cuándo|cómo|cuál\w*)\b",
     re.IGNORECASE,
 )
+_REQUEST = re.compile(
+    r"(?:please |can you |could you )*(?:tell|remind|show|give|list|suggest|recommend|find|plan|help|book|order)\b"
+    r".*\b(?:i|my|our|mine)\b",
+    re.IGNORECASE,
+)
 _OWN = re.compile(
     r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|me|nosotros|nuestr\w+)\b",
     re.IGNORECASE,
 )
+_PHRASES = [
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in [
+        (r"\bwho am i\b", "my name"),
+        (r"\bfor a living\b", "as a job"),
+        (r"\b(?:kind|type)s? of\b", ""),
+    ]
+]
 _CAPITALISED = re.compile(r"[^\W\d_][\w'’-]*")
+
+
+def _plain(text: str) -> str:
+    for pattern, replacement in _PHRASES:
+        text = pattern.sub(replacement, text)
+    return text
 
 
 def _names(text: str) -> set[str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.word_counts import WordCounts
-from langchain_agentmem.longterm.words import WORD
+from langchain_agentmem.longterm.words import STOP_WORDS, WORD
 
 NEAREST, WORDED = 60, 50  # candidates by vector, by words; 100 of each gain nothing (docs/recall-quality.md)
 
@@ -34,14 +34,21 @@ _STRANGER = 0.5  # words count half in what others have said, while the question
 _ASKS = 0.13  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
 _HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
+_SAME_WORDS = 0.6
+_SAME_MEANING = 0.1
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
 
-# Whether anything is known.
-_GATE_COVER = 0.15  # the share of the question's rarity that one memory has
-_GATE_SPEAKER = 0.15
-_GATE_NOT_OWN = 0.05
-_GATE_SCOPE = 0.02  # less, by this times the scope's size's logarithm: the best of many is near by chance
-_GATES = {"own": 0.28, "question": 0.37, "other": 0.49}
+# Whether anything is known: a logistic regression, in log odds, on the candidate where they are best.
+_GATE_MEANING = 16.5  # of one unit of cosine similarity
+_GATE_COVER = 1.3  # the share of the question's rarity that the memory has
+_GATE_UNSEEN = -2.9  # the share of it that no memory has
+_GATE_SPEAKER = 2.4  # said by somebody whom the question names
+_GATE_NOT_OWN = -9.7  # said by others, where the question is about oneself
+_GATE_SCOPE = -0.3  # of the logarithm of the scope's size: the best of many is near by chance
+_GATE_OWN_WORD = (
+    -1.8
+)  # of each of up to four words of a question about oneself: more of them are near to more
+_GATE_BIAS = {"own": 0.2, "question": -4.6, "other": -6.5}
 
 _SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
 _ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
@@ -142,7 +149,8 @@ def rank(
         return [parts.hit(at) for at in order if parts.words[at] > 0]
     if gated and not parts.is_known():
         return []
-    return [parts.hit(at) for at in order if total[at] >= _CUTOFF * total[order[0]]]
+    kept = [int(at) for at in order if total[at] >= _CUTOFF * total[order[0]]]
+    return [parts.hit(at) for at in parts.newest_first(kept)]
 
 
 def recency(weight: float, created_ts: float, now: float) -> float:
@@ -174,7 +182,9 @@ class _Parts:
         around = counts.own + _CONTEXT * counts.before + _AFTER * counts.after
         self.words = _saturated(around) @ weight
         self.context = self.words - _saturated(counts.own) @ weight
-        self.cover = np.minimum(1.0, counts.own) @ rarity / (rarity.sum() or 1.0)
+        whole = rarity.sum() or 1.0
+        self.cover = np.minimum(1.0, counts.own) @ rarity / whole
+        self.unseen = float(rarity[~counts.own.any(axis=0)].sum() / whole) if len(rarity) else 1.0
 
     def _add_speakers(self) -> None:
         spoken = self.question.spoken
@@ -182,7 +192,8 @@ class _Parts:
         self.named = np.array(
             [other is not None and not spoken.isdisjoint(WORD.findall(other[1].lower())) for other in others]
         )
-        self.strange = np.array([other is not None for other in others]) & ~self.named
+        self.other = np.array([other is not None for other in others])
+        self.strange = self.other & ~self.named
         if not self.named.any():
             share = np.where(self.strange, _STRANGER, 1.0)
             self.words, self.context = self.words * share, self.context * share
@@ -196,10 +207,36 @@ class _Parts:
     def is_known(self) -> bool:
         """Return whether any candidate is near enough to be an answer."""
         question = self.question
-        near = self.meaning + _GATE_COVER * self.cover + _GATE_SPEAKER * self.named
-        near -= _GATE_NOT_OWN * (self.strange & question.is_own)
-        gate = _GATES["own" if question.is_own else "question" if question.asks else "other"]
-        return bool(near.max() - _GATE_SCOPE * log(max(1, self.size)) >= gate)
+        near = _GATE_MEANING * self.meaning + _GATE_COVER * self.cover + _GATE_SPEAKER * self.named
+        near += _GATE_NOT_OWN * (self.strange & question.is_own)
+        odds = near.max() + _GATE_UNSEEN * self.unseen + _GATE_SCOPE * log(max(1, self.size))
+        if question.is_own:
+            odds += _GATE_OWN_WORD * min(4, len(question.words))
+        odds += _GATE_BIAS["own" if question.is_own else "question" if question.asks else "other"]
+        return bool(odds >= 0)
+
+    def newest_first(self, places: list[int]) -> list[int]:
+        """Return places with those that say different things of the same in the order of their time."""
+        ordered, left = list(places), list(range(len(places)))
+        words = [_said(self.candidates[at].text) for at in places]
+        while left:
+            first = left[0]
+            same = [n for n in left if n == first or self._contradict(places, words, first, n)]
+            left = [n for n in left if n not in same]
+            newest = sorted(same, key=lambda n: -self.candidates[places[n]].created_ts)
+            for n, then in zip(same, newest, strict=True):
+                ordered[n] = places[then]
+        return ordered
+
+    def _contradict(self, places: list[int], words: list[set[str]], one: int, other: int) -> bool:
+        common = len(words[one] & words[other])
+        if common >= 2 and common >= _SAME_WORDS * min(len(words[one]), len(words[other])):
+            return True
+        a, b = places[one], places[other]
+        if self.other[a] or self.other[b] or abs(self.meaning[a] - self.meaning[b]) > _SAME_MEANING:
+            return False
+        answers = self._counts.own > 0
+        return bool(answers[a].any() and (answers[a] == answers[b]).all())
 
     def hit(self, at: int) -> Hit:
         """Return a candidate's rank with its parts."""
@@ -220,6 +257,11 @@ class _Parts:
 def _saturated(times: _Array) -> _Array:
     saturated: _Array = times * (_SATURATION + 1) / (times + _SATURATION)
     return saturated
+
+
+def _said(text: str) -> set[str]:
+    speaker = _SPEAKER_OF.match(text)
+    return set(WORD.findall(text[speaker.end() if speaker else 0 :].lower())) - STOP_WORDS["english"]
 
 
 def _is_question(text: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.words import WORD, forms, stem
+from langchain_agentmem.longterm.words import STATED, WORD, forms, stem
 
 Matrix = NDArray[np.float64]
 
@@ -81,6 +81,8 @@ def _count(question: Question, lines: Sequence[str]) -> Matrix:
         for related in question.related.get(wanted, ()):
             also = _places(joined, stem(related, question.language), related, question.language)
             counts[:, i] += _RELATED * _per_line(also, starts)
+        if (stated := STATED.get(wanted)) is not None:
+            counts[:, i] += _RELATED * np.array([len(stated.findall(line)) for line in lines])
     return counts
 
 

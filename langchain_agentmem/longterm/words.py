@@ -37,6 +37,14 @@ def related(word: str, language: str = "english") -> tuple[str, ...]:
     return _related().get(stem(word), ()) if language == "english" else ()
 
 
+STATED = {
+    "name": re.compile(r"\b(?:[Ii]['’]m|I am|[Tt]his is|[Cc]alls? me) [A-Z]"),
+    "job": re.compile(r"\b(?:[Ii]['’]m|[Ii] am|[Ww]ork(?:s|ed|ing)? as) an? "),
+    "avoid": re.compile(r"\b(?:can['’]?t (?:have|eat|drink)|do(?:es)?(?:n['’]t| not) (?:eat|drink))\b"),
+}
+"""How people state what a word asks for without saying it: "I'm Maria" the name, "I'm a nurse" the job."""
+
+
 def content_words(text: str, language: str = "english") -> dict[str, str]:
     """Return the words of a text that carry meaning: from the stem to the lower-case word, in their order."""
     stop = STOP_WORDS.get(language, frozenset())
@@ -54,7 +62,7 @@ STOP_WORDS = {
         into is it its just like ll m me might more most much must my no nor not of off on or other our
         out over own re s same she should so some such t than that the their them then there these they
         this those through to too up ve very was we were what when where which while who whom whose why
-        will with would you your yours d yes kind type many during time today day good thanks thank
+        will with would you your yours d yes many during time today day good thanks thank
         welcome okay ok hello hi hey please sorry thing things something someone know tell sure lot
         really""".split()
     ),
@@ -96,11 +104,11 @@ _RELATED = """
     job work profession occupation employer career: job work employed
     child son daughter: child son daughter twins baby
     wife husband spouse partner married: wife husband spouse partner married divorced engaged
-    pet: dog cat
+    pet: dog cat puppy kitten rabbit parrot hamster
     parent: mother father
     sibling: brother sister
     drink beverage: drink tea coffee wine beer
-    eat diet food meal cook dinner: eat diet food vegetarian vegan allergic intolerant
+    eat diet food meal cook dinner avoid: eat diet food vegetarian vegan allergic intolerant
     birthday: born
     boss: manager
     manager: boss
