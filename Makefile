@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo chat test coverage compat soak bench lint types format clean
+.PHONY: demo chat test coverage compat soak bench eval lint types format clean
 
 # torch is pinned in constraints.txt. On Linux pip takes its CUDA build unless it finds a CPU build: name an
 # index that has one with PIP_FLAGS="--extra-index-url …".
@@ -44,6 +44,9 @@ soak: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m integration_tests.benchmarks $(ARGS)
+
+eval: $(VENV)/.dev
+	$(BIN)/python -m integration_tests.evaluation $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

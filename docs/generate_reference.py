@@ -69,7 +69,7 @@ def _names() -> Iterator[str]:
             yield from ("| field | |", "|---|---|")
             yield from (f"| `{_cell(field)}` | {said} |" for field, said in fields)
             yield ""
-        members = list(_members(cls))
+        members = list(_members(cls)) if inspect.isclass(cls) else []
         if members:
             yield from ("| member | |", "|---|---|")
             yield from (_row(cls, attribute, value) for attribute, value in members)
@@ -168,6 +168,8 @@ def _annotation(annotation: Any) -> str:
 
 
 def _literal(value: Any) -> str:
+    if inspect.isfunction(value):
+        return value.__name__
     return "..." if value is ... else repr(value).replace("'", '"')
 
 

@@ -4,7 +4,7 @@ This uses the default embeddings, all-MiniLM-L6-v2 on this machine. It needs no 
 
 Prints:
     What you know about the user:
-    - I am allergic to peanuts.
+    - 20…: I am allergic to peanuts.
     Human: Which foods am I allergic to?
     recall 0.3… I am allergic to peanuts.
     answered in …

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.chain.noteworthy import noteworthy
     from langchain_agentmem.chain.options import ExchangeReport
     from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.embedded.server import EmbeddedRedis
@@ -74,6 +75,7 @@ _MODULES = {
     "UpstashChatMessageHistory": "working.histories",
     "UpstashLongTermMemory": "longterm.upstash.memory",
     "WorkingMemory": "working.working_memory",
+    "noteworthy": "chain.noteworthy",
 }
 
 __all__ = [
@@ -104,6 +106,7 @@ __all__ = [
     "UpstashChatMessageHistory",
     "UpstashLongTermMemory",
     "WorkingMemory",
+    "noteworthy",
 ]
 
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from typing_extensions import Self
 
 from langchain_agentmem import user_data
+from langchain_agentmem.chain.noteworthy import noteworthy
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import positive, validate_id
 from langchain_agentmem.core.lazy import cached_property
@@ -23,6 +24,7 @@ from langchain_agentmem.user_data import Forgotten
 
 if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
+    from langchain_core.documents import BaseDocumentCompressor
     from langchain_core.embeddings import Embeddings
     from langchain_core.runnables.base import RunnableLike
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.importing.report import ImportReport
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.types import Filter, Mode
+    from langchain_agentmem.longterm.types import Filter, Mode, RecallOptions
     from langchain_agentmem.user_data import Tier
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -221,6 +223,9 @@ class AgentMemory(Connected):
         mode: Mode | None = None,
         filter: Filter | None = None,
         distance_threshold: float | EllipsisType | None = ...,
+        recency_weight: float = 0.0,
+        reranker: BaseDocumentCompressor | None = None,
+        explain: bool = False,
     ) -> MemoryRetriever:
         """Return a LangChain retriever of one user's memories.
 
@@ -229,11 +234,13 @@ class AgentMemory(Connected):
             k: How many at most.
             kind: Of which kind; `None` for all.
             namespace: In which namespace; `None` for all of this user's.
-            mode: How memories are ranked: by `vector` or by `text`; `None` for the backend's own way.
+            mode: How memories are found and ranked, as in `recall`: `hybrid`, `vector` or `text`.
             filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict in the
                 language of its search.
-            distance_threshold: Up to which cosine distance (0 to 2), instead of `recall_threshold`; `None`
-                for any. Only with vectors.
+            distance_threshold: Up to which cosine distance (0 to 2), as in `recall`; `None` for any.
+            recency_weight: What being new adds to a memory's rank, in cosine similarity.
+            reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
+            explain: Whether each document's metadata says the parts of its rank.
 
         Raises:
             InvalidInputError: One of them is not usable.
@@ -241,7 +248,17 @@ class AgentMemory(Connected):
         from langchain_agentmem.longterm.retriever import MemoryRetriever
 
         # Checked here: a wrong one would otherwise show only when the retriever is called.
-        self.long_term.search(user, namespace, kind, k, mode, distance_threshold, filter)
+        recall: RecallOptions = {
+            "kind": kind,
+            "k": k,
+            "mode": mode,
+            "distance_threshold": distance_threshold,
+            "filter": filter,
+            "recency_weight": recency_weight,
+            "reranker": reranker,
+            "explain": explain,
+        }
+        self.long_term.search(user, namespace, recall)
         return MemoryRetriever(
             memory=self.long_term,
             user=user,
@@ -251,6 +268,9 @@ class AgentMemory(Connected):
             mode=mode,
             filter=filter,
             distance_threshold=distance_threshold,
+            recency_weight=recency_weight,
+            reranker=reranker,
+            explain=explain,
         )
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
@@ -281,12 +301,14 @@ class AgentMemory(Connected):
         history_key: str | None = None,
         memories_key: str | None = "memories",
         output_key: str | None = None,
-        remember: Remember = "episodic",
+        remember: Remember = noteworthy,
         k: int = 5,
         kind: str | None = None,
         mode: Mode | None = None,
         distance_threshold: float | EllipsisType | None = ...,
         filter: Filter | None = None,
+        recency_weight: float = 0.0,
+        reranker: BaseDocumentCompressor | None = None,
         on_exchange: Callable[[ExchangeReport], None] | None = None,
         on_abandon: OnAbandon = "keep_input",
         check_owner: bool = True,
@@ -294,7 +316,7 @@ class AgentMemory(Connected):
         """Put the memory around a runnable.
 
         An exchange (a question with its answer) costs two round trips besides the model: one that reads
-        the session and recalls, one that appends the messages, remembers what the user said and records
+        the session and recalls, one that appends the messages, remembers what the user stated and records
         the events. The user's text is embedded once. Recall runs before the write, so an exchange never
         recalls itself. Streaming stays streaming.
 
@@ -314,16 +336,18 @@ class AgentMemory(Connected):
             memories_key: Under which name the chain gets the recalled memories: a list of
                 `MemoryRecord` that reads as lines of text in a prompt. `None` recalls nothing.
             output_key: Where the answer stands, if the runnable returns a dict.
-            remember: The kind the user's words are remembered as, `None` for not at all, or a callable
-                that is given them and returns one or the other. If it raises, nothing is remembered.
+            remember: A function that is given the user's words and returns the kind they are remembered as,
+                or `None` for not at all; or one of the two itself. If not given: `noteworthy`, which returns
+                `episodic` except for what is only a question, a greeting or thanks; `"episodic"` remembers
+                those, too. If it raises, nothing is remembered.
             k: How many memories are recalled at most.
             kind: Only memories of this kind are recalled; `None` for all.
-            mode: How memories are ranked: `vector` on Redis, `text` on Upstash, each the backend's own way
-                and its default.
-            distance_threshold: The farthest cosine distance (0 to 2) that is recalled; `None` for any. If not
-                given: the setting `recall_threshold`.
+            mode: How memories are found and ranked, as in `recall`: `hybrid`, `vector` or `text`.
+            distance_threshold: The farthest cosine distance (0 to 2) that is recalled; `None` for any.
             filter: A redisvl `FilterExpression` that recalled memories must meet besides; on Upstash, a
                 dict in the language of its search.
+            recency_weight: What being new adds to a memory's rank, in cosine similarity.
+            reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
             on_exchange: Called with an `ExchangeReport` after every exchange. What it raises is logged and
                 counted.
             on_abandon: What is stored of an exchange that ends without an answer: `keep_input`, what the user
@@ -340,20 +364,23 @@ class AgentMemory(Connected):
         from langchain_agentmem.chain.runnable import MemoryChain
 
         # Checked here: a wrong one would otherwise show only in an exchange.
-        self.long_term.search("default", "default", kind, k, mode, distance_threshold, filter)
+        recall: RecallOptions = {
+            "kind": kind,
+            "k": k,
+            "mode": mode,
+            "distance_threshold": distance_threshold,
+            "filter": filter,
+            "recency_weight": recency_weight,
+            "reranker": reranker,
+        }
+        self.long_term.search("default", "default", recall)
         options = WrapOptions(
             input_key=input_key,
             history_key=history_key or self.settings.memory_key,
             memories_key=memories_key,
             output_key=output_key,
             remember=remember,
-            recall={
-                "kind": kind,
-                "k": k,
-                "mode": mode,
-                "distance_threshold": distance_threshold,
-                "filter": filter,
-            },
+            recall=recall,
             on_exchange=on_exchange,
             on_abandon=on_abandon,
             check_owner=check_owner,
@@ -470,6 +497,7 @@ class AgentMemory(Connected):
         thread_id: str | None = None,
         default_user: str = "default",
         plain: bool = False,
+        keep_all: bool = False,
         batch_size: int = 64,
         on_batch: Callable[[ImportReport], None] | None = None,
     ) -> ImportReport:
@@ -477,9 +505,10 @@ class AgentMemory(Connected):
 
         A line is a message `{"thread", "role", "content", "ts", …}`, a session's notes `{"thread", "goal",
         …}`, a memory `{"text", "user", …}`, or a memory's text `"…"` alone; events are refused. What an
-        import stored before, whatever ended it, is not stored again. A memory that is there already, or
-        nearly the same one, is left as it is. Up to five round trips per batch, and one embedding of its new
-        memories.
+        import stored before, whatever ended it, is not stored again, nor is what was exported from there. A
+        memory that says the same as another one is merged into it, and reported (`merged`); it is not counted
+        as a hit. Memories of one thread in a row give each other their context, unless an export has it. Up
+        to seven round trips per batch, and one embedding of its new memories.
 
         Args:
             lines: Dicts, or JSON as bytes or strings, such as the lines of an open file. Iterated over once.
@@ -489,18 +518,19 @@ class AgentMemory(Connected):
             thread_id: The messages' thread, and where memories were learnt.
             default_user: Whose a line is that names no user.
             plain: Whether each line that is no dict is a memory's text as it stands, rather than JSON.
+            keep_all: Whether each line becomes a memory of its own, whatever says the same.
             batch_size: How many lines are stored at once.
             on_batch: Called after every batch with the report so far. What it raises ends the import.
 
         Returns:
-            What was new, what was there, and in `refused` the lines that could not be stored, which do not
-            keep the others from being stored.
+            What was new, what was there or was merged, and in `refused` the lines that could not be stored,
+            which do not keep the others from being stored.
 
         Raises:
             InvalidInputError: An argument is not usable; nothing was stored.
             StoreError: The server refused a batch; those before it are stored. Run it again.
         """
-        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        op = self._import(user, namespace, kind, thread_id, default_user, plain, keep_all)
         return self.transport.run(op(lines, positive("batch_size", batch_size), on_batch))
 
     async def aimport_lines(
@@ -513,11 +543,12 @@ class AgentMemory(Connected):
         thread_id: str | None = None,
         default_user: str = "default",
         plain: bool = False,
+        keep_all: bool = False,
         batch_size: int = 64,
         on_batch: Callable[[ImportReport], None] | None = None,
     ) -> ImportReport:
         """Async version of `import_lines`."""
-        op = self._import(user, namespace, kind, thread_id, default_user, plain)
+        op = self._import(user, namespace, kind, thread_id, default_user, plain, keep_all)
         return await self.transport.arun(op(lines, positive("batch_size", batch_size), on_batch))
 
     def _import(
@@ -528,6 +559,7 @@ class AgentMemory(Connected):
         thread_id: str | None,
         default_user: str,
         plain: bool,
+        keep_all: bool,
     ) -> Callable[..., Op[ImportReport]]:
         from langchain_agentmem.importing.importer import Importer
         from langchain_agentmem.importing.lines import ImportOptions
@@ -536,7 +568,15 @@ class AgentMemory(Connected):
         for name, value in given.items():
             if value is not None:
                 validate_id(name, value)
-        options = ImportOptions(**given, default_user=validate_id("default_user", default_user))
+        validate_id("default_user", default_user)
+        options = ImportOptions(
+            user=user,
+            namespace=namespace,
+            kind=kind,
+            thread_id=thread_id,
+            default_user=default_user,
+            keep_all=keep_all,
+        )
         return Importer(self.working, self.long_term, options, plain=plain).run_op
 
     def _export(

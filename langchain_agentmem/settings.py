@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
-from langchain_agentmem.core.keys import index_keys, threads_prefix
+from langchain_agentmem.core.keys import index_keys, same_prefix, threads_prefix
 from langchain_agentmem.core.node_parameters import MEMORY_KEY
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.events.config import EventLogConfig
@@ -121,19 +122,29 @@ class AgentMemorySettings(BaseSettings):
         min_length=1,
         description="The name of the search index. Default: `agentmem:idx`, `memories` on Upstash.",
     )
+    dedup: Literal["same", "near", "exact"] | Callable[[str], str] | None = Field(
+        LongTermMemoryConfig.dedup,
+        description="What makes a text a duplicate of a memory: `same`, it says the same; `exact`, it is the "
+        "same text; `near`, it is near in meaning; a function, it has the same key; `None`, nothing does.",
+    )
     dedup_threshold: Distance = Field(
         LongTermMemoryConfig.dedup_threshold,
-        description="The largest distance at which a text is a duplicate of a memory.",
+        description='With `dedup="near"`, the largest distance at which a text is a duplicate of a memory.',
     )
     recall_threshold: Distance = Field(
         LongTermMemoryConfig.recall_threshold,
-        description="The largest distance at which a memory is recalled.",
+        description='With `mode="vector"`, the largest distance at which a memory is recalled.',
+    )
+    language: str = Field(
+        LongTermMemoryConfig.language,
+        min_length=1,
+        description="The language of memories, as Snowball names it: for stemming and stop words.",
     )
     dedup_score: float | None = Field(
         UpstashLongTermMemoryConfig.dedup_score,
         ge=0,
-        description="On Upstash: the full-text score above which a memory that shares half of the words is a "
-        "duplicate; `None` for identical texts only.",
+        description='On Upstash, with `dedup="near"`: the full-text score above which a memory that shares '
+        "half of the words is a duplicate; `None` for none.",
     )
     recency_per_day: float = Field(
         UpstashLongTermMemoryConfig.recency_per_day,
@@ -193,6 +204,7 @@ class AgentMemorySettings(BaseSettings):
     @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:
         prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix]
+        prefixes.append(same_prefix(self.memory_prefix))
         prefixes += [self.session_list_prefix] if self.session_list_prefix else []
         for one in prefixes:
             if sum(other.startswith(one) for other in prefixes) > 1:
@@ -210,7 +222,12 @@ class AgentMemorySettings(BaseSettings):
             list_prefix=self.session_list_prefix,
             threads_prefix=self.threads_prefix,
             threads_ttl_seconds=self.events_ttl_seconds,
-            reserved_prefixes=(self.events_prefix, self.memory_prefix, index_keys(self.index_name)),
+            reserved_prefixes=(
+                self.events_prefix,
+                self.memory_prefix,
+                same_prefix(self.memory_prefix),
+                index_keys(self.index_name),
+            ),
         )
 
     @property
@@ -222,6 +239,8 @@ class AgentMemorySettings(BaseSettings):
                 key_prefix=self.memory_prefix,
                 ttl_by_kind=self.ttl_by_kind,
                 max_text_bytes=self.max_text_bytes,
+                dedup=self.dedup,
+                language=self.language,
                 dedup_score=self.dedup_score,
                 recency_per_day=self.recency_per_day,
             )
@@ -230,6 +249,8 @@ class AgentMemorySettings(BaseSettings):
             key_prefix=self.memory_prefix,
             ttl_by_kind=self.ttl_by_kind,
             max_text_bytes=self.max_text_bytes,
+            dedup=self.dedup,
+            language=self.language,
             storage=self.storage,
             algorithm=self.algorithm,
             vector_type=self.vector_type,

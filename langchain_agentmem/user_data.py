@@ -45,6 +45,8 @@ Steps: TypeAlias = "Generator[Op[Any] | list[Line], Any, None]"
 """An export in progress: yields operations, whose results are sent in, and pages of lines."""
 
 TIERS: tuple[Tier, ...] = ("sessions", "memories", "events")
+_OF_SEARCHES = {"distance", "score", "matched_words", "explanation"}
+_IF_ANY = {"context", "updated_ts", "superseded_by", "superseded_ts"}
 _PAGE = 500  # threads, memories or events of a round trip
 
 
@@ -317,7 +319,8 @@ def memory_line(record: MemoryRecord) -> dict[str, Any]:
     """Return a memory as `agentmem import` reads it: without what only a search says of it."""
     about = record.to_dict()
     about["thread"] = about.pop("source_thread")
-    return {name: value for name, value in about.items() if name not in ("distance", "score")}
+    absent = {name for name in _IF_ANY if not about[name]}
+    return {name: value for name, value in about.items() if name not in _OF_SEARCHES | absent}
 
 
 def event_line(thread_id: str, event: Event) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def test_settings_reach_every_tier(url: str, bare: redis.Redis) -> None:
         "events_ttl_seconds": 30,
     }
     with AgentMemory(url, embeddings=WordEmbeddings(), **options) as memory:
-        memory.wrap(RunnableLambda(lambda _: "ok")).invoke("hello", CONFIG)
+        memory.wrap(RunnableLambda(lambda _: "ok")).invoke("hello, I am here", CONFIG)
         assert memory.history("t1").messages == memory.working.messages("t1")
     kinds = {key.decode().split(":")[0] + ":": key for key in bare.keys("*")}
     assert set(kinds) == {"s:", "m:", "e:", "u:"}
@@ -148,12 +148,12 @@ def test_loops_one_after_the_other(url: str) -> None:
     chain = memory.wrap(RunnableLambda(lambda _: "ok"))
 
     async def turn() -> None:
-        await chain.ainvoke("hello", CONFIG)
+        await chain.ainvoke("hello, I am here", CONFIG)
         if len(await memory.working.amessages("t1")) == 6:
             await memory.aclose()
 
     asyncio.run(turn())
-    chain.invoke("hello", CONFIG)
+    chain.invoke("hello, I am here", CONFIG)
     asyncio.run(turn())
 
 
@@ -211,7 +211,7 @@ async def test_an_async_client_alone_is_enough_for_all_three_tiers(url: str) -> 
     async with redis.asyncio.Redis.from_url(url) as client:
         memory = AgentMemory(async_client=client, embeddings=WordEmbeddings())
         chain = memory.wrap(RunnableLambda(lambda _: "ok"))
-        await chain.ainvoke("hello", CONFIG)
+        await chain.ainvoke("hello, I am here", CONFIG)
         handler = memory.acallback("t2")
         await RunnableLambda(lambda _: "ok").ainvoke("x", {"callbacks": [handler]})
         assert [event.action for event in await memory.events.arecent("t2")] == ["chain_end", "chain_start"]

@@ -84,14 +84,14 @@ class TestEmbeddings:
         async with AgentMemory(url, embeddings=Odd()) as memory:
             memory.wrap(model.runnable).invoke("warm", config("other"))
             with pytest.raises((EmbeddingError, InvalidInputError)):
-                await run(memory.wrap(model.runnable), "hi", config())
+                await run(memory.wrap(model.runnable), "I am here", config())
             assert len(model.asked) == 1
-            assert turns(memory) == [("hi", True)]
+            assert turns(memory) == [("I am here", True)]
         async with AgentMemory(url, embeddings=Odd(), on_error="continue") as memory:
             memory.wrap(model.runnable).invoke("warm", config("other"))
             chain = memory.wrap(model.runnable, on_exchange=reports.append)
-            assert await run(chain, "hi", config()) == "dear"
-            assert turns(memory) == [("hi", False), ("dear", False)]
+            assert await run(chain, "I am here", config()) == "dear"
+            assert turns(memory) == [("I am here", False), ("dear", False)]
             assert [failure.split(":")[0] for failure in reports[0].failures] == ["recall"]
             assert memory.failures == 1
 
@@ -109,8 +109,8 @@ class TestLoneSurrogates:
         assert "lone surrogate" in reports[0].failures[0]
 
     async def test_an_answer_may_have_one(self, memory: AgentMemory, run: Run) -> None:
-        assert await run(memory.wrap(Model("ho \udfff").runnable), "hi", config()) == "ho \udfff"
-        assert contents(memory) == ["hi", "ho \udfff"]
+        assert await run(memory.wrap(Model("ho \udfff").runnable), "I am here", config()) == "ho \udfff"
+        assert contents(memory) == ["I am here", "ho \udfff"]
 
 
 class TestCallbacks:
@@ -120,8 +120,8 @@ class TestCallbacks:
     ) -> None:
         reports: list[ExchangeReport] = []
         chain = memory.wrap(Model().runnable, remember=remember, on_exchange=reports.append)
-        assert await run(chain, "hi", config()) == "dear"
-        assert turns(memory) == [("hi", False), ("dear", False)]
+        assert await run(chain, "I am here", config()) == "dear"
+        assert turns(memory) == [("I am here", False), ("dear", False)]
         assert memory.long_term.list_memories(user="alice") == []
         assert [failure.split(":")[0] for failure in reports[0].failures] == ["remember"]
         assert memory.failures == 1
@@ -130,8 +130,8 @@ class TestCallbacks:
     async def test_a_report_that_fails_costs_nothing(
         self, memory: AgentMemory, run: Run, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert await run(memory.wrap(Model().runnable, on_exchange=fail), "hi", config()) == "dear"
-        assert turns(memory) == [("hi", False), ("dear", False)]
+        assert await run(memory.wrap(Model().runnable, on_exchange=fail), "I am here", config()) == "dear"
+        assert turns(memory) == [("I am here", False), ("dear", False)]
         assert memory.failures == 1
         assert "ZeroDivisionError: a callback of yours" in caplog.text
 
@@ -140,8 +140,8 @@ class TestCallbacks:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            memory.wrap(Model().runnable, on_exchange=stop).invoke("hi", config())
-        assert turns(memory) == [("hi", False), ("dear", False)]
+            memory.wrap(Model().runnable, on_exchange=stop).invoke("I am here", config())
+        assert turns(memory) == [("I am here", False), ("dear", False)]
 
     async def test_an_error_without_words_is_passed_over_too(self, memory: AgentMemory) -> None:
         class MuteError(Exception):
@@ -151,7 +151,7 @@ class TestCallbacks:
         def fail_mutely(_: Any) -> None:
             raise MuteError
 
-        assert memory.wrap(Model().runnable, on_exchange=fail_mutely).invoke("hi", config()) == "dear"
+        assert memory.wrap(Model().runnable, on_exchange=fail_mutely).invoke("I am here", config()) == "dear"
         assert memory.failures == 1
 
     async def test_what_would_have_to_be_awaited_is_refused_at_once(self, memory: AgentMemory) -> None:
@@ -183,13 +183,15 @@ class TestWhatCannotBeStored:
     ) -> None:
         model = Model()
         with pytest.raises(MessageNotStorableError):
-            await run(memory.wrap(model.runnable), HumanMessage("hi", additional_kwargs={"a": {1}}), config())
+            await run(
+                memory.wrap(model.runnable), HumanMessage("I am here", additional_kwargs={"a": {1}}), config()
+            )
         assert model.asked == []
 
     async def test_or_the_chain_goes_on_without_storing_it(self, lenient: AgentMemory, run: Run) -> None:
         reports: list[ExchangeReport] = []
         chain = lenient.wrap(Model().runnable, on_exchange=reports.append)
-        odd = HumanMessage("hi", additional_kwargs={"a": {1}})
+        odd = HumanMessage("I am here", additional_kwargs={"a": {1}})
         assert await run(chain, odd, config()) == "dear"
         assert turns(lenient) == []
         assert [failure.split(":")[0] for failure in reports[0].failures] == ["append"]
@@ -199,17 +201,17 @@ class TestWhatCannotBeStored:
         self, memory: AgentMemory, run: Run
     ) -> None:
         with pytest.raises(MessageNotStorableError) as caught:
-            await run(memory.wrap(Model(self.ODD).runnable), "hi", config())
+            await run(memory.wrap(Model(self.ODD).runnable), "I am here", config())
         assert caught.value.output == self.ODD
-        assert turns(memory) == [("hi", True)]
+        assert turns(memory) == [("I am here", True)]
         assert memory.long_term.list_memories(user="alice") == []
         assert "chain_end" in actions(memory)
 
     async def test_or_it_is_returned(self, lenient: AgentMemory, run: Run) -> None:
         reports: list[ExchangeReport] = []
         chain = lenient.wrap(Model(self.ODD).runnable, on_exchange=reports.append)
-        assert await run(chain, "hi", config()) == self.ODD
-        assert turns(lenient) == [("hi", True)]
+        assert await run(chain, "I am here", config()) == self.ODD
+        assert turns(lenient) == [("I am here", True)]
         assert len(reports[0].failures) == 1
         assert reports[0].turn_count == 1
 
@@ -217,17 +219,17 @@ class TestWhatCannotBeStored:
         circular: dict[str, Any] = {}
         circular["again"] = circular
         with pytest.raises(ExchangeNotStoredError, match="Circular") as caught:
-            await run(memory.wrap(Model(circular).runnable), "hi", config())
+            await run(memory.wrap(Model(circular).runnable), "I am here", config())
         assert caught.value.output is circular
         assert isinstance(caught.value.__cause__, ValueError)
-        assert turns(memory) == [("hi", True)]
+        assert turns(memory) == [("I am here", True)]
 
     async def test_a_foreign_error_while_remembering_leaves_the_answer_on_the_error(
         self, memory: AgentMemory, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(memory.long_term, "remember_op", fail)
         with pytest.raises(ExchangeNotStoredError, match="ZeroDivisionError") as caught:
-            await run(memory.wrap(Model().runnable), "hi", config())
+            await run(memory.wrap(Model().runnable), "I am here", config())
         assert caught.value.output == "dear"
         assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
@@ -235,8 +237,8 @@ class TestWhatCannotBeStored:
         self, lenient: AgentMemory, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lenient.long_term, "remember_op", fail)
-        assert await run(lenient.wrap(Model().runnable), "hi", config()) == "dear"
-        assert turns(lenient) == [("hi", False), ("dear", False)]
+        assert await run(lenient.wrap(Model().runnable), "I am here", config()) == "dear"
+        assert turns(lenient) == [("I am here", False), ("dear", False)]
         assert lenient.failures == 1
 
 
@@ -244,11 +246,11 @@ class TestWhatIsNoAnswer:
     async def test_none_is_no_message(self, memory: AgentMemory, run: Run) -> None:
         if run.__name__ in ("stream", "astream"):
             pytest.skip("what streams nothing is not None")
-        assert await run(memory.wrap(Model(None).runnable), "hi", config()) is None
-        assert turns(memory) == [("hi", False)]
-        assert [record.text for record in memory.long_term.list_memories(user="alice")] == ["hi"]
+        assert await run(memory.wrap(Model(None).runnable), "I am here", config()) is None
+        assert turns(memory) == [("I am here", False)]
+        assert [record.text for record in memory.long_term.list_memories(user="alice")] == ["I am here"]
         assert await run(memory.wrap(Model({"answer": None}).runnable), "ho", config()) == {"answer": None}
-        assert turns(memory) == [("hi", False), ("ho", False)]
+        assert turns(memory) == [("I am here", False), ("ho", False)]
 
     @pytest.mark.parametrize(
         "made", [iter("ab"), (x for x in "ab"), map(str, [1])], ids=lambda o: type(o).__name__
@@ -256,53 +258,55 @@ class TestWhatIsNoAnswer:
     async def test_what_would_have_to_be_consumed_is_refused(self, memory: AgentMemory, made: Any) -> None:
         for output in (made, {"answer": made}):
             with pytest.raises(InvalidInputError, match=type(made).__name__) as caught:
-                memory.wrap(Model(output).runnable).invoke("hi", config())
+                memory.wrap(Model(output).runnable).invoke("I am here", config())
             assert caught.value.output is output
-            assert turns(memory) == [("hi", True)]
+            assert turns(memory) == [("I am here", True)]
         assert len(list(made)) > 0
 
     async def test_a_generator_function_is_a_stream(self, memory: AgentMemory) -> None:
         def speak(_: Any) -> Iterator[str]:
             yield from ("one ", "two")
 
-        assert memory.wrap(speak).invoke("hi", config()) == "one two"
-        assert turns(memory) == [("hi", False), ("one two", False)]
+        assert memory.wrap(speak).invoke("I am here", config()) == "one two"
+        assert turns(memory) == [("I am here", False), ("one two", False)]
 
     async def test_messages_deep_inside_are_refused_with_the_member_to_name(
         self, memory: AgentMemory
     ) -> None:
         output = {"agent": {"messages": [AIMessage("dear")]}}
         with pytest.raises(InvalidInputError, match="output_key") as caught:
-            memory.wrap(Model(output).runnable).invoke("hi", config())
+            memory.wrap(Model(output).runnable).invoke("I am here", config())
         assert caught.value.output == output
-        assert turns(memory) == [("hi", True)]
+        assert turns(memory) == [("I am here", True)]
 
     async def test_who_says_nothing_takes_nothing_away(self, memory: AgentMemory, run: Run) -> None:
         with pytest.raises(ZeroDivisionError):
-            await run(memory.wrap(RunnableLambda(fail)), "hi", config())
+            await run(memory.wrap(RunnableLambda(fail)), "I am here", config())
         seen: list[Any] = []
         chain = memory.wrap(RunnableLambda(lambda inputs: seen.append(inputs["chat_history"]) or "dear"))
         assert await run(chain, {"input": None}, config()) == "dear"
-        assert seen == [[HumanMessage("hi")]]
-        assert turns(memory) == [("hi", True), ("dear", False)]
+        assert seen == [[HumanMessage("I am here")]]
+        assert turns(memory) == [("I am here", True), ("dear", False)]
 
     async def test_what_is_dropped_leaves_all_as_it_was(self, memory: AgentMemory, run: Run) -> None:
         with pytest.raises(ZeroDivisionError):
-            await run(memory.wrap(RunnableLambda(fail)), "hi", config())
+            await run(memory.wrap(RunnableLambda(fail)), "I am here", config())
         waiting = memory.wrap(Model({"__interrupt__": ["may I?"]}).runnable, on_abandon="drop")
-        await run(waiting, "hi", config())
-        assert turns(memory) == [("hi", True)]
+        await run(waiting, "I am here", config())
+        assert turns(memory) == [("I am here", True)]
 
-    @pytest.mark.parametrize("state", [{"messages": [HumanMessage("hi"), AIMessage("half")]}, {}], ids=str)
+    @pytest.mark.parametrize(
+        "state", [{"messages": [HumanMessage("I am here"), AIMessage("half")]}, {}], ids=str
+    )
     async def test_a_graph_that_waits_for_somebody_has_not_answered(
         self, memory: AgentMemory, run: Run, state: dict[str, list[BaseMessage]]
     ) -> None:
         output = {**state, "__interrupt__": ["may I?"]}
-        assert await run(memory.wrap(Model(output).runnable), "hi", config()) == output
-        assert turns(memory) == [("hi", True)]
+        assert await run(memory.wrap(Model(output).runnable), "I am here", config()) == output
+        assert turns(memory) == [("I am here", True)]
         assert memory.long_term.list_memories(user="alice") == []
-        await run(memory.wrap(Model().runnable), "hi", config())
-        assert turns(memory) == [("hi", False), ("dear", False)]
+        await run(memory.wrap(Model().runnable), "I am here", config())
+        assert turns(memory) == [("I am here", False), ("dear", False)]
 
 
 async def test_a_write_that_is_cancelled_leaves_the_exchange_unanswered(memory: AgentMemory) -> None:
@@ -316,12 +320,12 @@ async def test_a_write_that_is_cancelled_leaves_the_exchange_unanswered(memory: 
         return await arun(op)
 
     memory.transport.arun = hanging  # type: ignore[method-assign]
-    task = asyncio.create_task(memory.wrap(Model().runnable).ainvoke("hi", config()))
+    task = asyncio.create_task(memory.wrap(Model().runnable).ainvoke("I am here", config()))
     await writing.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert turns(memory) == [("hi", True), ("dear", True)]
+    assert turns(memory) == [("I am here", True), ("dear", True)]
 
 
 def test_every_error_of_a_turn_can_carry_an_answer() -> None:

@@ -35,7 +35,7 @@ async def test_anothers_session_is_refused_before_the_chain_runs(
     before = {key: bare.dump(key) for key in bare.scan_iter()}
     asked: list[Any] = []
     with pytest.raises(WrongOwnerError, match="check_owner=False") as caught:
-        await run(memory.wrap(RunnableLambda(asked.append)), "hi", config())
+        await run(memory.wrap(RunnableLambda(asked.append)), "I am here", config())
     assert isinstance(caught.value, PermissionError)
     assert SECRET not in str(caught.value)
     assert asked == []
@@ -44,10 +44,10 @@ async def test_anothers_session_is_refused_before_the_chain_runs(
 
 async def test_its_own_user_and_whoever_may_go_on(memory: AgentMemory, run: Run) -> None:
     chain = memory.wrap(RunnableLambda(lambda inputs: f"{len(inputs['chat_history'])}"))
-    assert await run(chain, "hi", config()) == "0"
-    assert await run(chain, "hi", config()) == "2"
+    assert await run(chain, "I am here", config()) == "0"
+    assert await run(chain, "I am here", config()) == "2"
     shared = memory.wrap(RunnableLambda(lambda inputs: f"{len(inputs['chat_history'])}"), check_owner=False)
-    assert await run(shared, "hi", config(user="bob")) == "4"
+    assert await run(shared, "I am here", config(user="bob")) == "4"
     state = memory.working.load("t1")
     assert state is not None
     assert state.user == "alice"
@@ -57,15 +57,15 @@ async def test_a_session_of_nobody_in_particular_is_open(
     memory: AgentMemory, bare: redis.Redis, run: Run
 ) -> None:
     chain = memory.wrap(RunnableLambda(lambda inputs: f"{len(inputs['chat_history'])}"))
-    memory.history("t1").add_messages([HumanMessage("hi"), AIMessage("yo")])
+    memory.history("t1").add_messages([HumanMessage("I am here"), AIMessage("yo")])
     assert await run(chain, "more", config()) == "2"
-    memory.working.append("t2", [HumanMessage("hi")])
+    memory.working.append("t2", [HumanMessage("I am here")])
     bare.hdel("agent:session:t2", "user")
     assert await run(chain, "more", config("t2")) == "1"
 
 
 async def test_a_chain_that_names_no_user_is_not_checked(memory: AgentMemory) -> None:
-    memory.working.append("t1", [HumanMessage("hi")], user="alice")
+    memory.working.append("t1", [HumanMessage("I am here")], user="alice")
     chain = memory.wrap(RunnableLambda(lambda _: "ok"), memories_key=None, remember=None)
     assert chain.invoke("more", {"configurable": {"session_id": "t1"}}) == "ok"
     with pytest.raises(WrongOwnerError):
@@ -83,7 +83,7 @@ async def test_a_session_that_another_began_meanwhile_is_left_alone(
         return "dear"
 
     with pytest.raises(WrongOwnerError, match="check_owner=False") as caught:
-        await run(memory.wrap(RunnableLambda(answer)), "hi", config())
+        await run(memory.wrap(RunnableLambda(answer)), "I am here", config())
     assert caught.value.output == "dear"
     assert SECRET not in str(caught.value)
     assert contents(memory) == ["private"]
@@ -95,7 +95,7 @@ async def test_nor_is_what_was_said_to_a_failing_chain_put_there(memory: AgentMe
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await run(memory.wrap(RunnableLambda(answer)), "hi", config())
+        await run(memory.wrap(RunnableLambda(answer)), "I am here", config())
     assert contents(memory) == ["private"]
 
 
@@ -107,8 +107,8 @@ async def test_reading_can_ask_for_the_user(
 ) -> None:
     connection = connection_to(backend, request, url)
     working = WorkingMemory(transport=connection, storage=storage)
-    await both(working).aappend("t1", [HumanMessage("hi")], user=user)
-    assert await both(working).amessages("t1", user=user) == [HumanMessage("hi")]
+    await both(working).aappend("t1", [HumanMessage("I am here")], user=user)
+    assert await both(working).amessages("t1", user=user) == [HumanMessage("I am here")]
     assert (await both(working).aload("t1", user=user)).user == user
     with pytest.raises(WrongOwnerError):
         await both(working).amessages("t1", user="bob")
@@ -124,7 +124,7 @@ async def test_the_check_costs_no_round_trip(memory: AgentMemory, run: Run) -> N
     chain = memory.wrap(RunnableLambda(lambda _: "ok"))
     await run(chain, "warm up", config())
     counting.round_trips = 0
-    await run(chain, "hi", config())
+    await run(chain, "I am here", config())
     assert counting.round_trips == 2
 
 

@@ -79,9 +79,9 @@ ONCE = pytest.mark.parametrize("run", [invoke, ainvoke, batch, abatch])  # LangC
 
 async def test_what_was_said_to_a_chain_that_raises_is_kept(memory: AgentMemory, run: Run) -> None:
     with pytest.raises(ZeroDivisionError):
-        await run(memory.wrap(Failing(1).runnable), "hi", config())
-    assert turns(memory) == [("hi", True)]
-    assert memory.working.messages("t1") == [HumanMessage("hi")]
+        await run(memory.wrap(Failing(1).runnable), "I am here", config())
+    assert turns(memory) == [("I am here", True)]
+    assert memory.working.messages("t1") == [HumanMessage("I am here")]
     assert count(memory) == 1
     state = memory.working.load("t1")
     assert state is not None
@@ -94,7 +94,7 @@ async def test_an_error_without_words_is_told_by_its_kind(memory: AgentMemory) -
         raise ValueError
 
     with pytest.raises(ValueError, match=r"^$"):
-        memory.wrap(RunnableLambda(fail)).invoke("hi", config())
+        memory.wrap(RunnableLambda(fail)).invoke("I am here", config())
     assert last_event(memory) == ("turn_error", "ValueError")
 
 
@@ -104,29 +104,29 @@ async def test_said_again_it_stands_once_and_is_answered(memory: AgentMemory, ru
     await run(memory.wrap(RunnableLambda(lambda _: "yo")), "before", config())
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            await run(chain, "hi", config())
-        assert turns(memory) == [("before", False), ("yo", False), ("hi", True)]
+            await run(chain, "I am here", config())
+        assert turns(memory) == [("before", False), ("yo", False), ("I am here", True)]
         assert count(memory) == 3
-    assert await run(chain, "hi", config()) == "ok"
-    assert turns(memory) == [("before", False), ("yo", False), ("hi", False), ("ok", False)]
+    assert await run(chain, "I am here", config()) == "ok"
+    assert turns(memory) == [("before", False), ("yo", False), ("I am here", False), ("ok", False)]
     assert count(memory) == 4
     assert [[m.content for m in history] for history in failing.histories] == [["before", "yo"]] * 4
     remembered = [record.text for record in memory.long_term.list_memories(user="alice")]
-    assert sorted(remembered) == ["before", "hi"]
+    assert sorted(remembered) == ["I am here", "before"]
 
 
 async def test_langchains_own_retry_stores_one_question_and_one_answer(memory: AgentMemory) -> None:
     chain = memory.wrap(Failing(2).runnable)
-    assert chain.with_retry(wait_exponential_jitter=False).invoke("hi", config()) == "ok"
-    assert turns(memory) == [("hi", False), ("ok", False)]
+    assert chain.with_retry(wait_exponential_jitter=False).invoke("I am here", config()) == "ok"
+    assert turns(memory) == [("I am here", False), ("ok", False)]
     assert count(memory) == 2
 
 
 async def test_a_fallback_answers_what_the_first_chain_did_not(memory: AgentMemory, run: Run) -> None:
     other = Failing(0, "from the other")
     chain = memory.wrap(Failing(1).runnable).with_fallbacks([memory.wrap(other.runnable)])
-    assert await run(chain, "hi", config()) == "from the other"
-    assert turns(memory) == [("hi", False), ("from the other", False)]
+    assert await run(chain, "I am here", config()) == "from the other"
+    assert turns(memory) == [("I am here", False), ("from the other", False)]
     assert other.histories == [[]]
 
 
@@ -134,11 +134,11 @@ async def test_another_question_afterwards_leaves_the_unanswered_one(memory: Age
     failing = Failing(1)
     chain = memory.wrap(failing.runnable)
     with pytest.raises(ZeroDivisionError):
-        await run(chain, "hi", config())
+        await run(chain, "I am here", config())
     await run(chain, "how are you", config())
-    await run(chain, "hi", config())
-    first = [("hi", True), ("how are you", False), ("ok", False)]
-    assert turns(memory) == [*first, ("hi", False), ("ok", False)]
+    await run(chain, "I am here", config())
+    first = [("I am here", True), ("how are you", False), ("ok", False)]
+    assert turns(memory) == [*first, ("I am here", False), ("ok", False)]
     assert [len(history) for history in failing.histories] == [0, 1, 3]
     assert count(memory) == 5
 
@@ -169,10 +169,10 @@ async def test_what_is_not_said_right_after_is_not_replaced(memory: AgentMemory)
 async def test_threads_are_apart(memory: AgentMemory) -> None:
     chain = memory.wrap(Failing(1).runnable)
     with pytest.raises(ZeroDivisionError):
-        chain.invoke("hi", config("t1"))
-    chain.invoke("hi", config("t2"))
-    assert turns(memory, "t1") == [("hi", True)]
-    assert turns(memory, "t2") == [("hi", False), ("ok", False)]
+        chain.invoke("I am here", config("t1"))
+    chain.invoke("I am here", config("t2"))
+    assert turns(memory, "t1") == [("I am here", True)]
+    assert turns(memory, "t2") == [("I am here", False), ("ok", False)]
 
 
 async def test_nothing_is_taken_away_if_somebody_appended_meanwhile(memory: AgentMemory, run: Run) -> None:
@@ -181,9 +181,9 @@ async def test_nothing_is_taken_away_if_somebody_appended_meanwhile(memory: Agen
         return "ok"
 
     with pytest.raises(ZeroDivisionError):
-        await run(memory.wrap(Failing(1).runnable), "hi", config())
-    await run(memory.wrap(RunnableLambda(answer)), "hi", config())
-    expected = [("hi", True), ("from elsewhere", False), ("hi", False), ("ok", False)]
+        await run(memory.wrap(Failing(1).runnable), "I am here", config())
+    await run(memory.wrap(RunnableLambda(answer)), "I am here", config())
+    expected = [("I am here", True), ("from elsewhere", False), ("I am here", False), ("ok", False)]
     assert turns(memory) == expected
     assert count(memory) == 4
 
@@ -264,7 +264,7 @@ class TestCancellation:
             await asyncio.Event().wait()
             return "never"
 
-        task = asyncio.create_task(memory.wrap(RunnableLambda(never)).ainvoke("hi", config()))
+        task = asyncio.create_task(memory.wrap(RunnableLambda(never)).ainvoke("I am here", config()))
         await reached.wait()
         task.cancel()
         while again and not task.done():  # as the task groups of a web framework do
@@ -272,7 +272,7 @@ class TestCancellation:
             await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.to_thread(wait_until, lambda: turns(memory) == [("hi", True)])
+        await asyncio.to_thread(wait_until, lambda: turns(memory) == [("I am here", True)])
         assert last_event(memory) == ("turn_error", "the call was cancelled")
 
     async def test_a_stream_that_is_cancelled_keeps_what_was_said(self, memory: AgentMemory) -> None:
@@ -320,8 +320,8 @@ class TestAnsweredAndNotStored:
         forgetful(2)
         failing = Failing(0)
         chain = memory.wrap(failing.runnable).with_retry(wait_exponential_jitter=False)
-        assert await run(chain, "hi", config()) == "ok"
-        assert turns(memory) == [("hi", False), ("ok", False)]
+        assert await run(chain, "I am here", config()) == "ok"
+        assert turns(memory) == [("I am here", False), ("ok", False)]
         assert count(memory) == 2
         assert failing.histories == [[], [], []]
 
@@ -336,12 +336,12 @@ class TestAnsweredAndNotStored:
         forgetful(1)
         chain = memory.wrap(Failing(0, exchange).runnable)
         with pytest.raises(Exception, match="disk") as caught:
-            await run(chain, "hi", config())
+            await run(chain, "I am here", config())
         assert getattr(caught.value, "output", None) == exchange
         assert [unanswered for _, unanswered in turns(memory)] == [True] * 4
-        assert memory.working.messages("t1") == [HumanMessage("hi"), *exchange]
-        await run(chain, "hi", config())
-        assert turns(memory) == [(m.content, False) for m in [HumanMessage("hi"), *exchange]]
+        assert memory.working.messages("t1") == [HumanMessage("I am here"), *exchange]
+        await run(chain, "I am here", config())
+        assert turns(memory) == [(m.content, False) for m in [HumanMessage("I am here"), *exchange]]
         assert count(memory) == 4
 
     @ONCE
@@ -351,8 +351,8 @@ class TestAnsweredAndNotStored:
         forgetful(1)
         chain = memory.wrap(Failing(0, "first").runnable)
         other = memory.wrap(Failing(0, "second").runnable)
-        assert await run(chain.with_fallbacks([other]), "hi", config()) == "second"
-        assert turns(memory)[-2:] == [("hi", False), ("second", False)]
+        assert await run(chain.with_fallbacks([other]), "I am here", config()) == "second"
+        assert turns(memory)[-2:] == [("I am here", False), ("second", False)]
         assert count(memory) == 2
 
     async def test_what_others_appended_meanwhile_stays(
@@ -368,8 +368,8 @@ class TestAnsweredAndNotStored:
 
         monkeypatch.setattr(memory.transport, "run", interfering)
         with pytest.raises(Exception, match="disk"):
-            memory.wrap(Failing(0).runnable).invoke("hi", config())
-        assert turns(memory) == [("hi", False), ("ok", False), ("from elsewhere", False)]
+            memory.wrap(Failing(0).runnable).invoke("I am here", config())
+        assert turns(memory) == [("I am here", False), ("ok", False), ("from elsewhere", False)]
 
     @pytest.mark.parametrize("stored", [True, False], ids=["stored", "not stored"])
     @pytest.mark.parametrize("retried", [False, True], ids=["at once", "in a retry"])
@@ -392,12 +392,12 @@ class TestAnsweredAndNotStored:
 
         if retried:
             with pytest.raises(ZeroDivisionError):
-                memory.wrap(Failing(1).runnable).invoke("hi", config())
+                memory.wrap(Failing(1).runnable).invoke("I am here", config())
         monkeypatch.setattr(memory.transport, "run", breaking)
         with pytest.raises(StoreConnectionError) as caught:
-            memory.wrap(Failing(0).runnable).invoke("hi", config())
+            memory.wrap(Failing(0).runnable).invoke("I am here", config())
         assert caught.value.output == "ok"
-        assert turns(memory) == [("hi", True), ("ok", True)]
+        assert turns(memory) == [("I am here", True), ("ok", True)]
         assert count(memory) == 2
 
     async def test_after_a_timeout_nothing_more_is_sent(
@@ -413,7 +413,7 @@ class TestAnsweredAndNotStored:
 
         monkeypatch.setattr(memory.transport, "run", hanging)
         with pytest.raises(StoreTimeoutError):
-            memory.wrap(Failing(0).runnable).invoke("hi", config())
+            memory.wrap(Failing(0).runnable).invoke("I am here", config())
         assert turns(memory) == []
 
 
@@ -427,13 +427,13 @@ async def test_a_small_window_stays_right(url: str, window: int, storage: Any) -
         memory.wrap(RunnableLambda(lambda _: "yo")).invoke("before", config())
         for _ in range(2):
             with pytest.raises(ZeroDivisionError):
-                chain.invoke("hi", config())
-        chain.invoke("hi", config())
-        said = [("before", False), ("yo", False), ("hi", False), ("ok", False)]
+                chain.invoke("I am here", config())
+        chain.invoke("I am here", config())
+        said = [("before", False), ("yo", False), ("I am here", False), ("ok", False)]
         shown = turns(memory)
         assert shown == said[-len(shown) :]
         assert shown[-1] == ("ok", False)
-        assert sum(text == "hi" for text, _ in shown) <= 1
+        assert sum(text == "I am here" for text, _ in shown) <= 1
         assert count(memory) == 4
 
 
@@ -470,16 +470,16 @@ async def test_a_turn_that_replaces_costs_two_round_trips_like_any(memory: Agent
     for expected in ("fails", "fails again", "answers"):
         before = counting.round_trips
         if expected == "answers":
-            await run(chain, "hi", config())
+            await run(chain, "I am here", config())
         else:
             with pytest.raises(ZeroDivisionError):
-                await run(chain, "hi", config())
+                await run(chain, "I am here", config())
         if expected != "fails":  # the first use of the index looks at it
             assert counting.round_trips - before == 2
 
 
 def test_a_turn_says_whether_it_was_answered() -> None:
-    assert Turn("user", "hi", 0.0, HumanMessage("hi")).unanswered is False
+    assert Turn("user", "I am here", 0.0, HumanMessage("I am here")).unanswered is False
 
 
 async def test_embeddings_that_fail_do_not_cost_what_was_said(url: str, run: Run) -> None:
@@ -490,5 +490,5 @@ async def test_embeddings_that_fail_do_not_cost_what_was_said(url: str, run: Run
     async with AgentMemory(url, embeddings=Broken()) as memory:
         for _ in range(2):
             with pytest.raises(TimeoutError):
-                await run(memory.wrap(Failing(0).runnable), "hi", config())
-            assert turns(memory) == [("hi", True)]
+                await run(memory.wrap(Failing(0).runnable), "I am here", config())
+            assert turns(memory) == [("I am here", True)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from pydantic import BaseModel
 from integration_tests.chain.conftest import Run, actions, ainvoke, config, contents, invoke
 from integration_tests.conftest import Counting
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem import AgentMemory
+from langchain_agentmem import AgentMemory, noteworthy
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.errors import InvalidInputError, StoreConnectionError, WrongKeyTypeError
 
@@ -37,12 +39,12 @@ async def test_a_turn_reads_recalls_answers_and_writes(memory: AgentMemory, run:
         return AIMessage("noted")
 
     chain = memory.wrap(PROMPT | RunnableLambda(answer), on_exchange=reports.append)
-    assert (await run(chain, {"input": "is the theme dark"}, config())).content == "noted"
+    assert (await run(chain, {"input": "the theme is dark"}, config())).content == "noted"
     assert (await run(chain, {"input": "and the font"}, config())).content == "noted"
 
-    assert prompts[0][0].content == "Known:\n- the editor theme is dark"
-    assert [m.content for m in prompts[1][1:]] == ["is the theme dark", "noted", "and the font"]
-    assert contents(memory) == ["is the theme dark", "noted", "and the font", "noted"]
+    assert re.fullmatch(r"Known:\n- \d{4}-\d\d-\d\d: the editor theme is dark", prompts[0][0].text)
+    assert [m.content for m in prompts[1][1:]] == ["the theme is dark", "noted", "and the font"]
+    assert contents(memory) == ["the theme is dark", "noted", "and the font", "noted"]
     first = reports[0]
     assert [hit.text for hit in first.recalled] == ["the editor theme is dark"]
     assert first.remembered is not None
@@ -50,7 +52,7 @@ async def test_a_turn_reads_recalls_answers_and_writes(memory: AgentMemory, run:
     stored = memory.long_term.get(first.remembered.id)
     assert stored is not None
     assert (stored.text, stored.kind, stored.source_thread, stored.user) == (
-        "is the theme dark",
+        "the theme is dark",
         "episodic",
         "t1",
         "alice",
@@ -67,7 +69,7 @@ async def test_a_turn_is_two_round_trips_and_one_embedding(url: str, run: Run) -
         chain = memory.wrap(PROMPT | ECHO)
         await run(chain, {"input": "warm up"}, config())
         counting.round_trips = embeddings.embedded = 0
-        await run(chain, {"input": "what is a turn"}, config())
+        await run(chain, {"input": "a turn is an exchange"}, config())
         assert (counting.round_trips, embeddings.embedded) == (2, 1)
         assert len(memory.events.recent("t1", 100)) > 4
 
@@ -121,8 +123,8 @@ async def test_a_chain_that_raises_is_recorded(memory: AgentMemory, run: Run) ->
         raise ZeroDivisionError("with api_key=sk-abcdefghijklmnopqrstuvwx")
 
     with pytest.raises(ZeroDivisionError):
-        await run(memory.wrap(PROMPT | RunnableLambda(fail)), {"input": "hello"}, config())
-    assert contents(memory) == ["hello"]
+        await run(memory.wrap(PROMPT | RunnableLambda(fail)), {"input": "I am here"}, config())
+    assert contents(memory) == ["I am here"]
     assert memory.long_term.list_memories(user="alice") == []
     assert actions(memory)[-1] == "turn_error"
     assert "chain_error" in actions(memory)
@@ -134,12 +136,12 @@ async def test_a_chain_that_raises_is_recorded(memory: AgentMemory, run: Run) ->
 @pytest.mark.parametrize(
     "value",
     [
-        "hello",
-        HumanMessage("hello"),
-        [HumanMessage("hello")],
-        {"input": "hello"},
-        {"input": HumanMessage("hello")},
-        {"input": [HumanMessage("hello")]},
+        "I am here",
+        HumanMessage("I am here"),
+        [HumanMessage("I am here")],
+        {"input": "I am here"},
+        {"input": HumanMessage("I am here")},
+        {"input": [HumanMessage("I am here")]},
     ],
     ids=repr,
 )
@@ -147,8 +149,8 @@ async def test_inputs_of_every_shape(memory: AgentMemory, value: Any) -> None:
     chain = memory.wrap(RunnableLambda(lambda inputs: f"{len(inputs['chat_history'])}"))
     assert chain.invoke(value, config()) == "0"
     assert chain.invoke(value, config()) == "2"
-    assert contents(memory) == ["hello", "0", "hello", "2"]
-    assert [hit.text for hit in memory.long_term.list_memories(user="alice")] == ["hello"]
+    assert contents(memory) == ["I am here", "0", "I am here", "2"]
+    assert [hit.text for hit in memory.long_term.list_memories(user="alice")] == ["I am here"]
 
 
 class Answer(BaseModel):
@@ -179,7 +181,7 @@ CALLS = [
 )
 async def test_outputs_of_every_shape(memory: AgentMemory, output: Any, stored: list[BaseMessage]) -> None:
     chain = memory.wrap(RunnableLambda(lambda _: output))
-    assert chain.invoke("hello", config()) == output
+    assert chain.invoke("I am here", config()) == output
     assert memory.working.messages("t1")[1:] == stored
 
 
@@ -199,13 +201,18 @@ async def test_keys_have_the_names_they_are_given(memory: AgentMemory) -> None:
 @pytest.mark.parametrize(
     ("remember", "kinds"),
     [
-        ("semantic", ["semantic", "semantic"]),
-        (None, []),
-        (lambda text: "semantic" if "always" in text else None, ["semantic"]),
+        ({}, ["episodic"]),
+        ({"remember": partial(noteworthy, kind="semantic")}, ["semantic"]),
+        ({"remember": "episodic"}, ["episodic", "episodic"]),
+        ({"remember": None}, []),
+        ({"remember": lambda text: "semantic" if "always" in text else None}, ["semantic"]),
     ],
+    ids=str,
 )
-async def test_what_is_remembered_is_a_choice(memory: AgentMemory, remember: Any, kinds: list[str]) -> None:
-    chain = memory.wrap(ECHO_TEXT, remember=remember)
+async def test_what_is_remembered_is_a_choice(
+    memory: AgentMemory, remember: dict[str, Any], kinds: list[str]
+) -> None:
+    chain = memory.wrap(ECHO_TEXT, **remember)
     chain.invoke("tabs always win", config())
     chain.invoke("good morning everybody", config())
     assert [hit.kind for hit in memory.long_term.list_memories(user="alice")] == kinds
@@ -220,7 +227,7 @@ async def test_recall_is_a_choice(memory: AgentMemory, url: str) -> None:
         chain = other.wrap(
             RunnableLambda(lambda inputs: f"{sorted(inputs)}"), memories_key=None, remember=None
         )
-        assert chain.invoke("hi", config()) == "['chat_history', 'input']"
+        assert chain.invoke("I am here", config()) == "['chat_history', 'input']"
     assert embeddings.embedded == 0
 
 
@@ -259,19 +266,19 @@ async def test_a_turn_without_its_ids_is_refused(
 ) -> None:
     asked = []
     with pytest.raises(InvalidInputError, match=named):
-        await run(memory.wrap(RunnableLambda(asked.append)), "hi", {"configurable": configurable})
+        await run(memory.wrap(RunnableLambda(asked.append)), "I am here", {"configurable": configurable})
     assert asked == []
     assert bare.dbsize() == 0
 
 
 async def test_langgraphs_thread_id_names_the_session_too(memory: AgentMemory) -> None:
-    memory.wrap(ECHO_TEXT).invoke("hi", {"configurable": {"thread_id": "t7", "user_id": "alice"}})
-    assert contents(memory, "t7") == ["hi", "ok"]
+    memory.wrap(ECHO_TEXT).invoke("I am here", {"configurable": {"thread_id": "t7", "user_id": "alice"}})
+    assert contents(memory, "t7") == ["I am here", "ok"]
 
 
 async def test_a_missing_input_is_refused(memory: AgentMemory) -> None:
     with pytest.raises(InvalidInputError, match="input_key"):
-        memory.wrap(ECHO_TEXT).invoke({"question": "hi"}, config())
+        memory.wrap(ECHO_TEXT).invoke({"question": "I am here"}, config())
 
 
 async def test_a_text_over_the_limit_does_not_stop_the_turn_and_is_reported(
@@ -299,10 +306,10 @@ async def test_a_chain_that_returns_its_state_does_not_store_it_again(memory: Ag
         return {"messages": [HumanMessage(inputs["input"]), AIMessage("bye")]}
 
     for _ in range(2):
-        memory.wrap(RunnableLambda(answer)).invoke("hello", config())
-    memory.wrap(RunnableLambda(answer_alone)).invoke("hello", config())
-    turn = ["hello", "", "seen", "done"]
-    assert contents(memory) == [*turn, *turn, "hello", "bye"]
+        memory.wrap(RunnableLambda(answer)).invoke("I am here", config())
+    memory.wrap(RunnableLambda(answer_alone)).invoke("I am here", config())
+    turn = ["I am here", "", "seen", "done"]
+    assert contents(memory) == [*turn, *turn, "I am here", "bye"]
 
 
 @pytest.mark.parametrize("text", ["", "   "])
@@ -323,7 +330,7 @@ class TestFailures:
             return "dear"
 
         with pytest.raises(WrongKeyTypeError) as caught:
-            await run(memory.wrap(RunnableLambda(answer)), "hi", config())
+            await run(memory.wrap(RunnableLambda(answer)), "I am here", config())
         assert caught.value.output == "dear"
 
     async def test_history_that_fails_raises_before_the_chain_runs(
@@ -332,7 +339,7 @@ class TestFailures:
         bare.set("agent:session:t1", "mine")
         asked: list[Any] = []
         with pytest.raises(WrongKeyTypeError):
-            await run(memory.wrap(RunnableLambda(asked.append)), "hi", config())
+            await run(memory.wrap(RunnableLambda(asked.append)), "I am here", config())
         assert asked == []
 
     async def test_the_chain_goes_on_if_the_user_chose_so(
@@ -342,7 +349,8 @@ class TestFailures:
         reports: list[ExchangeReport] = []
         async with AgentMemory(url, embeddings=WordEmbeddings(), on_error="continue") as memory:
             assert (
-                await run(memory.wrap(ECHO_TEXT, on_exchange=reports.append), "hello there", config()) == "ok"
+                await run(memory.wrap(ECHO_TEXT, on_exchange=reports.append), "hello, I am there", config())
+                == "ok"
             )
             assert memory.failures == 2
             assert [failure.split(":")[0] for failure in reports[0].failures] == ["history", "append"]
@@ -359,18 +367,18 @@ class TestFailures:
 
         async with AgentMemory(url, embeddings=Broken()) as memory:
             with pytest.raises(TimeoutError):
-                await run(memory.wrap(ECHO_TEXT), "hi", config())
+                await run(memory.wrap(ECHO_TEXT), "I am here", config())
         async with AgentMemory(url, embeddings=Broken(), on_error="continue") as memory:
-            assert await run(memory.wrap(ECHO_TEXT), "hi", config()) == "ok"
-            assert contents(memory) == ["hi", "ok"]
+            assert await run(memory.wrap(ECHO_TEXT), "I am here", config()) == "ok"
+            assert contents(memory) == ["I am here", "ok"]
             assert memory.failures == 1
 
     async def test_events_that_cannot_be_written_do_not_matter(
         self, memory: AgentMemory, bare: redis.Redis, run: Run
     ) -> None:
         bare.set("agent:events:t1", "mine")
-        assert await run(memory.wrap(ECHO_TEXT), "hi", config()) == "ok"
-        assert contents(memory) == ["hi", "ok"]
+        assert await run(memory.wrap(ECHO_TEXT), "I am here", config()) == "ok"
+        assert contents(memory) == ["I am here", "ok"]
         assert memory.events.dropped > 0
         assert bare.get("agent:events:t1") == b"mine"
 
@@ -379,14 +387,14 @@ class TestFailures:
     async def test_a_server_that_is_gone_raises(self, run: Run) -> None:
         async with AgentMemory("redis://127.0.0.1:1", embeddings=WordEmbeddings()) as memory:
             with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1:1"):
-                await run(memory.wrap(ECHO_TEXT), "hi", config())
+                await run(memory.wrap(ECHO_TEXT), "I am here", config())
 
     @pytest.mark.usefixtures("impatient")
     async def test_a_server_that_is_gone_is_passed_over_on_request(self) -> None:
         async with AgentMemory(
             "redis://127.0.0.1:1", embeddings=WordEmbeddings(), on_error="continue"
         ) as memory:
-            assert memory.wrap(ECHO_TEXT).invoke("hi", config()) == "ok"
+            assert memory.wrap(ECHO_TEXT).invoke("I am here", config()) == "ok"
             assert memory.failures == 2
             assert memory.events.dropped > 0
 

@@ -16,7 +16,7 @@ from langchain_agentmem.embedded.server import EmbeddedRedis
 
 
 def test_a_piped_line_that_fails_ends_the_run(url: str, bare: redis.Redis) -> None:
-    done = run("--user", "ada", url=url, stdin="one\n/memorys\nthree\n")
+    done = run("--user", "ada", url=url, stdin="one fact\n/memorys\nthree\n")
     assert done.returncode == 1
     assert "error: line 2: There is no /memorys; did you mean /memories?" in done.stderr
     assert done.stdout.count("stored as new memory") == 1
@@ -25,7 +25,10 @@ def test_a_piped_line_that_fails_ends_the_run(url: str, bare: redis.Redis) -> No
     done = run(url=url, stdin=b"\xef\xbb\xbfone\r\ntwo \xff\n")
     assert done.returncode == 1
     assert "error: line 2 of the input is not UTF-8 (at byte 5)" in done.stderr
-    assert "You told me: “one”" in run("--user", "ada", url=url, stdin="one").stdout
+    asked = run("--user", "ada", url=url, stdin="is there one fact").stdout
+    assert re.search("^You told me (to|yester)day: “one fact”$", asked, re.M)
+    assert "memory     not remembered (nothing to remember: a question)" in asked
+    assert "I knew that: you told me" in run("--user", "ada", url=url, stdin="One fact.").stdout
 
 
 def test_options_choose_whose_where_and_whether(url: str, bare: redis.Redis) -> None:
@@ -82,7 +85,7 @@ def test_a_model_answers_in_parts_and_its_failure_is_the_turns(
 ) -> None:
     chat = terminal("--user", "ada", "--model", "stub:model", url=url)
     chat.expect("you › ")
-    chat.send("hello there")
+    chat.send("I am there")
     assert "answer 0 of the model, in parts" in chat.expect("you › ")
     chat.send("please fail")
     said = chat.expect("you › ")

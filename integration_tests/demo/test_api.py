@@ -95,15 +95,33 @@ def test_the_threshold_decides_what_is_recalled(
 
 
 def test_a_query_can_leave_out_what_its_exchange_became(client: httpx.Client) -> None:
-    exchange = say(client, QUESTION)
-    asked = {"user": "alice", "query": QUESTION}
+    statement = "I use a light theme in my browser."
+    exchange = say(client, statement)
+    asked = {"user": "alice", "query": statement}
     own = client.post("/recall", json=asked).json()
     without = client.post("/recall", json={**asked, "exclude": [exchange["fate"]["id"]]}).json()
-    assert own["memories"][0]["text"] == QUESTION
+    assert own["memories"][0]["text"] == statement
     assert recalled(without) == recalled(exchange["recall"])
 
 
+@pytest.mark.parametrize("kind", ["episodic", "semantic"])
+@pytest.mark.parametrize(
+    ("text", "because"), [(QUESTION, "a question"), ("Hi!", "a greeting"), ("Thanks!", "thanks")]
+)
+def test_what_states_nothing_is_not_remembered(
+    client: httpx.Client, kind: str, text: str, because: str
+) -> None:
+    assert say(client, text, kind=kind)["fate"] == {"what": "not noteworthy", "because": because}
+    assert len(state(client)["memories"]) == 8
+
+
+def test_a_text_that_is_too_long_is_not_remembered(client: httpx.Client) -> None:
+    assert say(client, "I live here. " * 3_000)["fate"] == {"what": "too long"}
+
+
 def test_what_is_skipped_is_not_remembered(client: httpx.Client) -> None:
+    fate = say(client, QUESTION, kind="skip")["fate"]
+    assert fate == {"what": "skipped"}
     assert say(client, "My favorite color is teal.", kind="skip")["fate"] == {"what": "skipped"}
     assert len(state(client)["memories"]) == 8
 

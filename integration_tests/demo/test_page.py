@@ -74,7 +74,11 @@ def test_the_walk_through(open_page: Open) -> None:
     assert page.locator("#recalled .miss").count() == 7
     assert page.locator("#chart .dot").count() == 8
     assert page.locator("#chart .in").count() == 1
-    expect(page.locator("#window")).to_contain_text(f"You told me: “{THEME}”")
+    expect(page.locator("#window")).to_contain_text(
+        re.compile(f"You told me (to|yester)day: “{re.escape(THEME)}”")
+    )
+
+    expect(page.locator("#fate")).to_contain_text("not remembered: a question, nothing to remember")
 
     slide(page, 0.30)
     expect(page.locator("#recalled .hit")).to_have_count(0)

@@ -34,15 +34,20 @@ class TestStandard(RetrieversIntegrationTests):
 
 async def test_a_document_says_where_it_comes_from(memory: LongTermMemory) -> None:
     result = memory.remember(
-        "green tea", user="alice", source_thread="t1", metadata={"importance": 3, "user": "overwritten"}
+        "green tea",
+        user="alice",
+        source_thread="t1",
+        context="What do you drink?",
+        metadata={"importance": 3, "user": "overwritten"},
     )
-    retriever = MemoryRetriever(memory=memory, user="alice")
+    retriever = MemoryRetriever(memory=memory, user="alice", explain=True)
     for (found,) in (retriever.invoke("tea"), await retriever.ainvoke("tea")):
         assert isinstance(found, Document)
         assert (found.id, found.page_content) == (result.id, "green tea")
         assert found.metadata.pop("created_ts") > 0
         assert found.metadata.pop("distance") == pytest.approx(1 - 2**-0.5, abs=0.01)
-        assert found.metadata.pop("score") == pytest.approx(0.85, abs=0.01)
+        assert 0 < found.metadata.pop("score") <= 1
+        assert found.metadata.pop("explanation")["words"] > 0
         assert found.metadata == {
             "importance": 3,
             "id": result.id,
@@ -50,7 +55,10 @@ async def test_a_document_says_where_it_comes_from(memory: LongTermMemory) -> No
             "namespace": "default",
             "kind": "episodic",
             "source_thread": "t1",
+            "updated_ts": None,
             "hit_count": 0,
+            "context": "What do you drink?",
+            "matched_words": ["tea"],
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -60,7 +61,7 @@ def memory(emulator: Emulator) -> Iterator[AgentMemory]:
 @pytest.fixture
 def warm(memory: AgentMemory, emulator: Emulator) -> AgentMemory:
     """A memory whose scripts the server knows, and whose index is there."""
-    memory.wrap(CHAIN).invoke({"input": "warming up"}, ids("warm", "nobody"))
+    memory.wrap(CHAIN).invoke({"input": "I am warming up"}, ids("warm", "nobody"))
     emulator.requests.clear()
     return memory
 
@@ -74,7 +75,8 @@ async def test_a_turn_is_two_requests(warm: AgentMemory, emulator: Emulator, bot
     emulator.requests.clear()
     answer = await both(chain).ainvoke({"input": "Am I allergic to something?"}, ids())
     assert len(emulator.requests) == 2
-    assert answer.content == "4 messages: Known:\n- I am allergic to peanuts."
+    expected = r"4 messages: Known:\n- \d{4}-\d\d-\d\d: I am allergic to peanuts\."
+    assert re.fullmatch(expected, answer.content)
     assert [hit.text for hit in reports[1].recalled] == ["I am allergic to peanuts."]
     assert reports[1].recalled[0].distance is None
     assert (reports[1].turn_count, reports[1].failures) == (4, [])
@@ -154,7 +156,7 @@ def test_the_environment_names_the_database(emulator: Emulator, monkeypatch: pyt
     monkeypatch.setenv("UPSTASH_REDIS_REST_URL", emulator.url)
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", emulator.token)
     with AgentMemory() as memory:
-        memory.working.append_turn("t1", "user", "hi")
+        memory.working.append_turn("t1", "user", "I am here")
         assert memory.settings.session_storage == "list"
     assert emulator.requests
 
@@ -191,7 +193,7 @@ def test_a_token_is_not_sent_to_another_host(emulator: Emulator, monkeypatch: py
 async def test_an_official_client_is_enough(emulator: Emulator, both: Both) -> None:
     client = upstash_redis.Redis(emulator.url, emulator.token)
     with AgentMemory(client=client) as memory:
-        await both(memory.wrap(CHAIN)).ainvoke({"input": "hi"}, ids())
+        await both(memory.wrap(CHAIN)).ainvoke({"input": "I am here"}, ids())
         assert isinstance(memory.long_term, UpstashLongTermMemory)
     assert client.llen("t1") == 2
     with pytest.raises(ConfigurationError, match="not both"):
@@ -251,9 +253,9 @@ class TestNode:
         with AgentMemory.from_node(named, credential) as memory:
             prompt = ChatPromptTemplate.from_messages([MessagesPlaceholder("history"), ("human", "{input}")])
             chain = memory.wrap(prompt | RunnableLambda(spoken), memories_key=None, remember=None)
-            assert chain.invoke({"input": "hi"}).content.startswith("2 messages")
+            assert chain.invoke({"input": "I am here"}).content.startswith("2 messages")
             assert chain.invoke(
-                {"input": "hi"}, {"configurable": {"session_id": "other"}}
+                {"input": "I am here"}, {"configurable": {"session_id": "other"}}
             ).content.startswith("1")
         assert bare.llen("flow-7") == 3
         assert 50 < bare.ttl("flow-7") <= 60

@@ -131,7 +131,7 @@ async def test_what_cannot_be_read_is_reported_and_hides_nothing(
 async def test_a_thorough_export_finds_what_other_programs_wrote(
     memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
-    turns = '[{"role": "user", "content": "hi", "ts": 1}]'
+    turns = '[{"role": "user", "content": "I am here", "ts": 1}]'
     bare.hset("agent:session:old", mapping={"user": "alice", "turn_count": 1, "recent_turns": turns})
     bare.xadd("agent:events:other", {"action": "a", "user": "alice"})
     assert await exported(memory, both, "alice") == []

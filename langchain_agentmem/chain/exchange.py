@@ -189,7 +189,7 @@ class Exchange:
         messages = self._kept() if not answered else [*(self._question or ()), *self._answer]
         operations = self._writes(messages if self._question is not None else [], self._drain())
         if answered and self._memories.remembers:
-            operations["remember"] = self._memories.remember()
+            operations["remember"] = self._memories.remember(self._history)
         results = dict(zip(operations, (yield from gather(operations.values())), strict=True))
         self._lost_events(results["events"])
         appended = results.get("append")
@@ -308,6 +308,7 @@ class Exchange:
                     namespace=self._ids.namespace,
                     recalled=list(self._recalled),
                     remembered=self._remembered[0] if self._remembered else None,
+                    not_remembered=None if self._remembered else self._memories.not_remembered,
                     turn_count=self._turn_count,
                     failures=self.failures.noted,
                     read_seconds=read - began,

@@ -7,14 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_agentmem.chain.failures import Failures
-from langchain_agentmem.chain.options import ChainMemory, Remember, WrapOptions
+from langchain_agentmem.chain.options import ChainMemory, NotRemembered, Remember, WrapOptions
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.operations import Op, gather, late, ok
+from langchain_agentmem.longterm.drafts import CONTEXT_MESSAGES, context_of
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
+    from langchain_core.messages import BaseMessage
 
 
 class Ids(NamedTuple):
@@ -72,6 +74,8 @@ class ExchangeMemories:
         self._new: list[NewMemory] = []
         self._vectors: dict[str, Sequence[float]] = {}
         self._searchable = False
+        self._recalled: list[MemoryRecord] = []
+        self._chose_nothing = False
 
     def prepare(self, *, kept: bool) -> Op[None]:
         """Decide what is remembered, and embed it and what is searched for, each text once.
@@ -91,6 +95,7 @@ class ExchangeMemories:
             return
         with self._failures.passing_over("remember"):
             self._new = yield from memories_of(self._text, self._options.remember)
+            self._chose_nothing = not self._new
         self._searchable = self._options.memories_key is not None
         texts = dict.fromkeys([self._text] * self._searchable + [new.text for new in self._new])
         embeddings = self._memory.long_term.embeddings
@@ -116,8 +121,21 @@ class ExchangeMemories:
         """Return whether there is something to remember."""
         return bool(self._new)
 
+    @property
+    def not_remembered(self) -> NotRemembered:
+        """Return why nothing has been remembered, given that nothing has."""
+        if self._options.remember is None:
+            return "off"
+        if self._unusable() or not self._text:
+            return "unusable"
+        return "not_noteworthy" if self._chose_nothing else "failed"
+
     def recall(self) -> Op[list[MemoryRecord]]:
-        """Find the memories nearest to what the user said. One round trip."""
+        """Find the memories that answer what the user said. One round trip."""
+        self._recalled = yield from self._recall_op()
+        return self._recalled
+
+    def _recall_op(self) -> Op[list[MemoryRecord]]:
         return self._memory.long_term.recall_op(
             self._text,
             user=self._ids.user,
@@ -126,12 +144,17 @@ class ExchangeMemories:
             **self._options.recall,
         )
 
-    def remember(self) -> Op[list[RememberResult]]:
-        """Store what is to be remembered. One round trip, whatever the number."""
-        results = yield from gather([late(partial(self._remember, new)) for new in self._new])
+    def remember(self, history: Sequence[BaseMessage]) -> Op[list[RememberResult]]:
+        """Store what is to be remembered. One round trip, whatever the number.
+
+        Args:
+            history: What was said before it, the last of which becomes its context.
+        """
+        context = context_of([message.text for message in history if message.text][-CONTEXT_MESSAGES:])
+        results = yield from gather([late(partial(self._remember, new, context)) for new in self._new])
         return [ok(result) for result in results]
 
-    def _remember(self, new: NewMemory) -> Op[RememberResult]:
+    def _remember(self, new: NewMemory, context: str) -> Op[RememberResult]:
         return self._memory.long_term.remember_op(
             new.text,
             user=self._ids.user,
@@ -140,6 +163,8 @@ class ExchangeMemories:
             source_thread=self._ids.thread_id,
             metadata=new.metadata,
             embedding=self._vectors.get(new.text),
+            context=context,
+            known=self._recalled,
         )
 
     def _unusable(self) -> str:

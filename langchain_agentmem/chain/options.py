@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime, timezone, tzinfo
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 from langchain_agentmem.chain.refusals import refuse_callback, refuse_equal_keys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.working.working_memory import WorkingMemory
 
 Remember: TypeAlias = str | Callable[[str], str | None] | None
+NotRemembered: TypeAlias = Literal["off", "not_noteworthy", "unusable", "failed"]
 OnAbandon: TypeAlias = Literal["keep_input", "keep_partial", "drop"]
 
 
@@ -52,11 +54,25 @@ class ChainMemory(Protocol):
         """Return the event log."""
 
 
+def day_of(record: MemoryRecord, *, tz: tzinfo | None = timezone.utc) -> date | None:
+    """Return the day on which a memory was stored; `None` if no date is known, whoever wrote it.
+
+    Args:
+        record: The memory.
+        tz: In which time zone; `None` for that of this machine.
+    """
+    try:
+        return datetime.fromtimestamp(record.created_ts, tz).date() if record.created_ts > 0 else None
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
 class RecalledMemories(list[MemoryRecord]):
-    """Recalled memories; as text, one per line, so that `{memories}` in a prompt reads well."""
+    """Recalled memories; as text, each on a line with its day in UTC, so that `{memories}` reads well."""
 
     def __str__(self) -> str:
-        return "\n".join(f"- {record.text}" for record in self)
+        dated = ((record, day_of(record)) for record in self)
+        return "\n".join(f"- {f'{day}: ' if day else ''}{record.text}" for record, day in dated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +81,10 @@ class ExchangeReport:
 
     Attributes:
         recalled: What the chain was given, nearest first.
-        remembered: What became of the user's text; `None` if it was not to be remembered, or the
-            writing failed and `on_error` is `continue`.
+        remembered: What became of the user's text; `None` if it was not remembered.
+        not_remembered: Why it was not: `off` (with `remember=None`), `not_noteworthy` (the function given as
+            `remember` chose nothing, as the default does for a question, a greeting or thanks), `unusable`
+            (no text, a text that is too long, or no Unicode), `failed` (see `failures`); `None` if it was.
         turn_count: How many messages the session ever got; `None` if the writing failed.
         failures: What was passed over: what failed, if `on_error` is `continue`; a callback that raised;
             a text that cannot be remembered.
@@ -80,6 +98,7 @@ class ExchangeReport:
     namespace: str
     recalled: list[MemoryRecord]
     remembered: RememberResult | None
+    not_remembered: NotRemembered | None
     turn_count: int | None
     failures: list[str] = field(default_factory=list)
     read_seconds: float = 0.0

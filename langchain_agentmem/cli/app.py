@@ -89,7 +89,7 @@ def agentmem(
 
 for _run in (
     *(demo.demo, chat.chat),
-    *(memories.recall, memories.remember, memories.memories),
+    *(memories.recall, memories.remember, memories.update, memories.memories),
     *(sessions.sessions, sessions.session, events.events),
     *(import_.import_, export.export, forget.forget, doctor.doctor, redis_server.redis),
 ):

@@ -98,6 +98,13 @@ def moment(ts: float) -> str:
     return f"{ts:g} s"
 
 
+def day(ts: float) -> str:
+    """Return the day of a time, in the local time zone: `2026-05-17`; nothing for what is no time."""
+    with suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(ts).date().isoformat()
+    return ""
+
+
 def milliseconds(seconds: float | None) -> str:
     """Return a duration: `0.3 ms`, `12 ms`, `1,240 ms`; nothing for `None`."""
     if seconds is None:

@@ -91,8 +91,28 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 def threshold_option(name: str = "--recall-threshold", most: float = 2, help: str = "") -> Any:
     """Declare an option that takes a distance."""
-    recalled = "The farthest that is recalled. Without it: AGENTMEM_RECALL_THRESHOLD, else 0.55."
+    recalled = "The farthest that is recalled. Without it: any; by mode vector, AGENTMEM_RECALL_THRESHOLD, "
+    recalled += "else 0.55."
     return typer.Option(name, metavar="DISTANCE", min=0, max=most, help=help or recalled)
+
+
+def _json_object(value: str) -> dict[str, Any]:
+    """Return the value of an option that takes a JSON object; anything else is wrong usage."""
+    from langchain_agentmem.core import json
+
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise typer.BadParameter('it takes a JSON object, such as {"source": "mail"}.')
+    return found
+
+
+Metadata = Annotated[
+    dict[str, Any] | None,
+    typer.Option("--metadata", metavar="JSON", parser=_json_object, help="A JSON object to keep with it."),
+]
 
 
 def login_name() -> str:

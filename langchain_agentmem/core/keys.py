@@ -11,6 +11,7 @@ from langchain_agentmem.errors import InvalidInputError
 
 # With a letter or digit: a lone underscore is a syntax error in a query.
 _PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
+_HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")  # what a cluster's slot is computed from, if it is there
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
@@ -46,7 +47,7 @@ class Keys:
         """
         key = self.list_prefix + validate_id(name, thread_id)
         others = (self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix)
-        for prefix in (*others, *self.reserved):
+        for prefix in (*others, same_prefix(self.memory_prefix), *self.reserved):
             if key.startswith(prefix):
                 raise InvalidInputError(
                     f"{name} begins with {prefix!r}, where the memory keeps other things; choose another."
@@ -56,6 +57,16 @@ class Keys:
     def memory(self, memory_id: str) -> str:
         """Return the key of one memory, a JSON document or a Hash."""
         return self.memory_prefix + validate_id("id", memory_id)
+
+    def same(self, memory_key: str) -> str:
+        """Return the key of a pointer: it holds the id of the memory that says what one at a key would.
+
+        Cluster slots of the two are the same.
+
+        Args:
+            memory_key: The key of the memory whose id is the digest of what is said.
+        """
+        return same_prefix(memory_key) + ("" if _HASH_TAG.match(memory_key) else "}")
 
     def upstash_memory(self, memory_id: str) -> str:
         """Return the key of one memory on Upstash, whose id begins with its user and may be longer."""
@@ -75,6 +86,11 @@ class Keys:
     def threads(self, user: str) -> str:
         """Return the key of a user's threads, a sorted set."""
         return self.threads_prefix + validate_id("user", user)
+
+
+def same_prefix(memory_prefix: str) -> str:
+    """Return what the keys of pointers to memories begin with, given what those of the memories do."""
+    return f"agent:same:{'' if _HASH_TAG.match(memory_prefix) else '{'}{memory_prefix}"
 
 
 def threads_prefix(session_prefix: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from contextvars import ContextVar
+from dataclasses import asdict
+from functools import partial
+from types import EllipsisType
 from typing import Any, TypeAlias, cast
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable
 
 from langchain_agentmem.agent_memory import AgentMemory
+from langchain_agentmem.chain.noteworthy import noteworthy, occasion
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.core.checks import NOBODY
 from langchain_agentmem.core.embed import Embed
@@ -28,7 +30,8 @@ from langchain_agentmem.working.session import SessionState
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
 """Returns what answers, given whether the exchange will be remembered."""
 
-_memory_id: ContextVar[str | None] = ContextVar("agentmem_demo_memory_id", default=None)
+
+_TICK_SECONDS = 0.01  # to which `created_ts` is told
 
 
 class ModelError(AgentMemoryError):
@@ -47,8 +50,6 @@ class Exchanges:
     def __init__(self, memory: AgentMemory, store: DemoStore, answering: Answering) -> None:
         self._memory = memory
         self._memories = vector_memories(memory)
-        # The id of an exchange's memory is made before it, so that its key is noted before it is written.
-        self._memories.drafting.new_id = lambda: _memory_id.get() or uuid.uuid4().hex
         self._store = store
         self._answering = answering
 
@@ -84,9 +85,11 @@ class Exchanges:
         """
         pages_own = measure()
         state = await self.session(asked.thread, asked.user)
-        memory_id = uuid.uuid4().hex
-        await self._store.note_exchange(asked.thread, memory_id, begins=state is None)
-        _memory_id.set(memory_id)
+        kind = "episodic" if asked.kind == SKIP else asked.kind
+        draft = self._memories.drafting.draft(
+            asked.text, user=asked.user, namespace=asked.namespace, kind=kind
+        )  # its key is noted before it is written
+        await self._store.note_exchange(asked.thread, draft.id, begins=state is None)
         reports: list[ExchangeReport] = []
         meter = measure()
         answer = ""
@@ -99,8 +102,10 @@ class Exchanges:
             raise
         except Exception as error:
             raise ModelError(f"The model failed: {type(error).__name__}: {redact(str(error))}") from error
-        shown = measure()
-        happened = await self._happened(asked, reports.pop(), meter)
+        shown, report = measure(), reports.pop()
+        if report.remembered is not None and report.remembered.id != draft.id:
+            await self._store.note_memory(report.remembered.id)  # said again after it was superseded
+        happened = await self._happened(asked, report, meter)
         happened["answer"] = answer
         happened["cost"]["page_round_trips"] = pages_own.round_trips + shown.round_trips
         yield happened
@@ -112,10 +117,10 @@ class Exchanges:
         chain = self._memory.wrap(
             self._answering(asked.kind != SKIP),
             history_key="chat_history",
-            remember=None if asked.kind == SKIP else asked.kind,
+            remember=None if asked.kind == SKIP else partial(noteworthy, kind=asked.kind),
             k=NEAREST,
-            mode=asked.mode,  # type: ignore[arg-type]  # checked when it was asked
-            distance_threshold=self._threshold(asked.threshold),
+            mode=asked.mode,
+            distance_threshold=self._threshold(asked),
             on_exchange=reports.append,
         )
         inputs = {
@@ -130,81 +135,110 @@ class Exchanges:
 
     async def _happened(self, asked: ExchangeRequest, report: ExchangeReport, meter: Meter) -> dict[str, Any]:
         """Return what became of the words, and what was near them before."""
-        fate = await self._fate(asked, report)
-        near = report.recalled
-        if meter.vector is not None:
-            own = fate.get("id") if fate["what"] == "stored" else None
-            nearest = await self._memory.transport.arun(self._nearest(asked, meter.vector, NEAREST + 1))
-            recalled = {record.id for record in near}
-            missed = [record for record in nearest if record.id not in recalled and record.id != own]
-            near = [*near, *missed][:NEAREST]
+        own: MemoryRecord | None = None
+        if report.remembered is not None:
+            own = await self._memories.aget(report.remembered.id, user=asked.user)
+        fate = self._fate(asked, report, own)
+        near: list[MemoryRecord] = []
+        if meter.vector is not None or asked.mode == "text":
+            before = own if fate["what"] == "stored" else None
+            look = RecallRequest.model_construct(
+                user=asked.user, query=asked.text, namespace=asked.namespace, mode=asked.mode
+            )
+            near = await self._memory.transport.arun(self._near(look, meter.vector, None, before))
         return {
-            "recall": self._recall_answer(asked.text, asked.threshold, near, report.recalled),
+            "recall": self._recall_answer(asked.text, asked, report.recalled, near),
             "fate": fate,
             "failures": report.failures,
             "cost": {**_cost(meter), "model_ms": report.chain_seconds * 1000},
         }
 
-    async def _fate(self, asked: ExchangeRequest, report: ExchangeReport) -> dict[str, Any]:
-        """Return what became of the words: stored, merged into a memory, or neither."""
+    def _fate(
+        self, asked: ExchangeRequest, report: ExchangeReport, own: MemoryRecord | None
+    ) -> dict[str, Any]:
+        """Return what became of the words: stored, said before, or neither; `own` is what holds them."""
         remembered = report.remembered
         if remembered is None:
-            return {"what": "skipped" if asked.kind == SKIP else "too long"}
-        fate: dict[str, Any] = {"id": remembered.id, "distance": remembered.existing_distance}
+            because = {"off": {"what": "skipped"}, "unusable": {"what": "too long"}}
+            passed_over = {"what": "not noteworthy", "because": occasion(asked.text)}
+            return because.get(report.not_remembered or "", passed_over)
+        near = None if remembered.near is None else asdict(remembered.near)
+        fate: dict[str, Any] = {"id": remembered.id, "near": near}
         if not remembered.deduped:
             return {**fate, "what": "stored"}
-        merged = await self._memories.aget(remembered.id, user=asked.user)
-        about = {"text": merged.text, "hit_count": merged.hit_count} if merged else {}
+        about = {"text": own.text, "hit_count": own.hit_count} if own else {}
         return {**fate, "what": "merged", **about}
 
     async def recall(self, asked: RecallRequest) -> dict[str, Any]:
-        """Return what is recalled for a query, and what just misses the threshold. One round trip."""
+        """Return what is recalled for a query, and what just misses. One round trip, two with `before`."""
         meter = measure()
-        recalled, near = await self._memory.transport.arun(self._recall(asked))
-        ids = {record.id for record in recalled}
-        near = [*recalled, *(record for record in near if record.id not in ids)][:NEAREST]
-        return {
-            **self._recall_answer(asked.query, asked.threshold, near, recalled),
-            "cost": _cost(meter),
-        }
+        before = None
+        if asked.before is not None:
+            before = await self._memories.aget(asked.before, user=asked.user)
+        recalled, near = await self._memory.transport.arun(self._recall(asked, before))
+        return {**self._recall_answer(asked.query, asked, recalled, near), "cost": _cost(meter)}
 
-    def _recall(self, asked: RecallRequest) -> Op[list[list[MemoryRecord]]]:
-        """Recall within the threshold, and without one, leaving out the excluded memories."""
-        embeddings = cast(Embeddings, self._memories.embeddings)  # what searches by vectors has them
-        (vector,) = yield Embed(embeddings, [asked.query], "query")
-        k = NEAREST + len(asked.exclude)
-        limits = (self._threshold(asked.threshold), None)
-        found = yield from gather([self._nearest(asked, vector, k, limit) for limit in limits])
-        return [[record for record in ok(one) if record.id not in asked.exclude][:NEAREST] for one in found]
+    def _recall(self, asked: RecallRequest, before: MemoryRecord | None) -> Op[list[list[MemoryRecord]]]:
+        """Recall, and recall whatever is near, without a gate or a threshold."""
+        vector = None
+        if asked.mode != "text":
+            embeddings = cast(Embeddings, self._memories.embeddings)  # what searches by vectors has them
+            (vector,) = yield Embed(embeddings, [asked.query], "query")
+        limits = (self._threshold(asked), None)
+        found = yield from gather(self._near(asked, vector, limit, before) for limit in limits)
+        return [ok(one) for one in found]
 
-    def _nearest(
+    def _near(
         self,
-        asked: ExchangeRequest | RecallRequest,
-        vector: list[float],
-        k: int,
-        threshold: float | None = None,
+        asked: RecallRequest,
+        vector: list[float] | None,
+        threshold: float | EllipsisType | None,
+        before: MemoryRecord | None,
     ) -> Op[list[MemoryRecord]]:
+        """Recall with a threshold, and with the parts of each rank.
+
+        What is not older than a memory is left out: an exchange does not recall itself, and would be the
+        measure of everything else.
+        """
+        from redisvl.query.filter import Num
+
         return self._memories.recall_op(
-            "",
+            asked.query,
             embedding=vector,
             user=asked.user,
             namespace=asked.namespace,
-            mode=asked.mode,  # type: ignore[arg-type]  # checked when it was asked
-            k=k,
+            mode=asked.mode,
+            k=NEAREST,
             distance_threshold=threshold,
+            filter=None if before is None else Num("created_ts") < before.created_ts - _TICK_SECONDS,
+            explain=True,
         )
 
     def _recall_answer(
-        self, query: str, threshold: float | None, near: list[MemoryRecord], recalled: list[MemoryRecord]
+        self,
+        query: str,
+        asked: ExchangeRequest | RecallRequest,
+        recalled: list[MemoryRecord],
+        near: list[MemoryRecord],
     ) -> dict[str, Any]:
+        explained = {record.id: record for record in near}
+        ids = {record.id for record in recalled}
+        shown = [explained.get(record.id, record) for record in recalled]
+        shown += [record for record in near if record.id not in ids]
+        threshold = self._threshold(asked)
         return {
             "query": query,
-            "threshold": self._threshold(threshold),
-            "memories": nearest_answer(near, {record.id for record in recalled}),
+            "mode": asked.mode or self._memories.modes[0],
+            "threshold": None if threshold is ... else threshold,
+            "memories": nearest_answer(shown[:NEAREST], ids),
         }
 
-    def _threshold(self, asked: float | None) -> float:
-        return self._memory.settings.recall_threshold if asked is None else asked
+    def _threshold(self, asked: ExchangeRequest | RecallRequest) -> float | EllipsisType:
+        """Return the distance up to which is recalled; `...` for what the mode does by itself."""
+        if asked.mode == "text" or asked.threshold is None:
+            vector = asked.mode == "vector"
+            return self._memory.settings.recall_threshold if vector else ...
+        return asked.threshold
 
 
 def _cost(meter: Meter) -> dict[str, Any]:

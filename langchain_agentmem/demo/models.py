@@ -5,16 +5,24 @@ Answers are plain JSON; long texts are cut, and numbers that JSON does not have 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 
 from langchain_agentmem.core.checks import utf8, validate_id
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Event, cut
-from langchain_agentmem.longterm.types import MemoryRecord
+from langchain_agentmem.longterm.types import MemoryRecord, Mode
 from langchain_agentmem.working.listing import SessionSummary
 from langchain_agentmem.working.session import SessionState, Turn
 
@@ -30,7 +38,7 @@ def _scope(value: str, info: ValidationInfo) -> str:
     return validate_id(info.field_name or "value", value)
 
 
-def _mode(value: str, info: ValidationInfo) -> str:
+def _mode(value: object, info: ValidationInfo) -> object:
     modes = cast(Collection[str], info.context)
     if value not in modes:
         raise ValueError(f"must be one of {', '.join(modes)}")
@@ -52,7 +60,7 @@ Scope = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_sco
 Words = Annotated[str, Field(min_length=1), AfterValidator(_words)]
 Text = Annotated[str, AfterValidator(_text)]
 Threshold = Annotated[float, Field(ge=0, le=2)]
-Mode = Annotated[str, AfterValidator(_mode)]
+RankedBy = Annotated[Mode, BeforeValidator(_mode)]
 
 
 class ApiRequest(BaseModel):
@@ -79,27 +87,27 @@ class StateRequest(ThreadRequest):
     namespace: Scope = "default"
     threshold: Threshold | None = None
     query: Text = ""
-    mode: Mode = "vector"
+    mode: RankedBy | None = None
 
 
 class ExchangeRequest(ThreadRequest):
-    """Say something."""
+    """Say something; without a mode, what the memory does by itself, without a threshold, its own."""
 
     text: Words
     namespace: Scope = "default"
     kind: Scope = "episodic"
     threshold: Threshold | None = None
-    mode: Mode = "vector"
+    mode: RankedBy | None = None
 
 
 class RecallRequest(UserRequest):
-    """Recall for a query, without saying anything."""
+    """Recall for a query, without saying anything; as it was before the memory whose id is given."""
 
     query: Words
     namespace: Scope = "default"
     threshold: Threshold | None = None
-    mode: Mode = "vector"
-    exclude: Annotated[list[Scope], Field(max_length=20)] = []
+    mode: RankedBy | None = None
+    before: Scope | None = None
 
 
 class DropRequest(UserRequest):
@@ -191,16 +199,20 @@ def memory_answer(record: MemoryRecord) -> dict[str, Any]:
 
 
 def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> list[dict[str, Any]]:
-    """Return the memories nearest to a query, and whether each was recalled or just missed.
+    """Return what is nearest to a query, why, and whether each was recalled or just missed.
 
     Args:
-        near: The memories, nearest first.
+        near: The memories, best first.
         recalled: The ids of those that were recalled.
     """
     return [
         {
-            **_only(record.to_dict(), "id", "kind", "distance"),
+            **_only(record.to_dict(), "id", "kind", "distance", "score"),
+            "ts": _finite(record.updated_ts or record.created_ts),
             "text": cut(record.text, _MEMORY_BYTES),
+            "context": cut(record.context, _MEMORY_BYTES),
+            "matched_words": [*record.matched_words],
+            "explanation": _only(record.explanation, *record.explanation) if record.explanation else None,
             "recalled": record.id in recalled,
         }
         for record in near
@@ -212,7 +224,7 @@ def event_answer(found: Event) -> dict[str, Any]:
     return _only(found.to_dict(), "id", "action", "name", "detail", "ts", "duration_seconds", "user")
 
 
-def _only(form: dict[str, Any], *names: str) -> dict[str, Any]:
+def _only(form: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return some members of a JSON form."""
     return {name: _finite(form[name]) for name in names}
 

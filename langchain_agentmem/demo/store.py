@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Iterable
+from functools import partial
 
 from langchain_agentmem.agent_memory import AgentMemory
 from langchain_agentmem.core import threads
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Command, Op, call, reads, writes
+from langchain_agentmem.core.operations import Command, Op, call, gather, late, reads, text, writes
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.demo.samples import NAMESPACE, SAMPLES, USER
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
@@ -110,6 +112,10 @@ class DemoStore:
         """Note what an exchange is about to write: this memory, and the thread if it begins it."""
         await self.note(self._memory_key(memory_id), *(self._keys_of(thread_id) if begins else ()))
 
+    async def note_memory(self, memory_id: str) -> None:
+        """Note that the demo has written this memory."""
+        await self.note(self._memory_key(memory_id))
+
     def _keys_of(self, thread_id: str) -> tuple[str, str]:
         return self._memory.working.key(thread_id), self._memory.events.key(thread_id)
 
@@ -136,8 +142,16 @@ class DemoStore:
         """Delete the keys that are present, and take their threads, and those noted, out of the records."""
         keys = [*present]
         for start in range(0, len(keys), _AT_ONCE):
-            await self._memory.transport.arun(call(_unlink(keys[start : start + _AT_ONCE])))
+            page = keys[start : start + _AT_ONCE]
+            await self._memory.transport.arun(self._drop_memories(page))
+            await self._memory.transport.arun(call(_unlink(page)))
         await self._memory.transport.arun(self._drop_threads(present | noted))
+
+    def _drop_memories(self, deleted: Iterable[bytes]) -> Op[None]:
+        """Delete the memories among these keys, with what is kept beside them; others stay as they are."""
+        prefix = self._memory.settings.memory_prefix.encode()
+        ids = [text(key.removeprefix(prefix)) for key in deleted if key.startswith(prefix)]
+        yield from gather(late(partial(self._memories.delete_op, one, None)) for one in ids)
 
     def _drop_threads(self, deleted: set[bytes]) -> Op[None]:
         """Take the threads whose session or stream is among these keys out of every user's record."""

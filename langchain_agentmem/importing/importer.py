@@ -80,7 +80,7 @@ class Importer:
         for number, line in lines:
             try:
                 if isinstance(line, MemoryLine):
-                    self._memories.take(line)
+                    self._memories.take(number, line)
                 else:
                     self._sessions.take(line)
             except (InvalidInputError, WrongKeyTypeError) as error:

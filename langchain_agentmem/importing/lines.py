@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _MEMORY_MEMBERS = {
     *("text", "user", "namespace", "kind", "thread", "metadata", "ttl_seconds", "id", "document_id"),
-    *("created_ts", "hit_count"),  # of the store that was exported; not taken over
+    *("context", "superseded_by"),
+    # Of the store that was exported; not taken over.
+    *("created_ts", "updated_ts", "superseded_ts", "hit_count"),
 }
 _NOTES_MEMBERS = {"thread", "user", "agent", "goal", "scratchpad"}
 
@@ -46,6 +48,8 @@ class MemoryLine:
     ttl_seconds: Ttl = ...
     id: str | None = None
     document_id: str | None = None
+    context: str | None = None
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class ImportOptions:
     kind: str | None
     thread_id: str | None
     default_user: str
+    keep_all: bool = False
 
     def owner(self, line: Line) -> str:
         """Return whose a line is."""
@@ -135,13 +140,17 @@ def _message(found: dict[str, Any]) -> MessageLine:
             message = message_of(turn["role"], turn["content"])
         else:
             message = decode_turn(turn)
-        canonical = json.dumps([[name, turn[name]] for name in sorted(turn)])
+        digest = message_digest(turn)
     except InvalidInputError:
         raise
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InvalidInputError(f"no message: {type(error).__name__}: {error}") from error
-    digest = hashlib.sha256(canonical).digest()
     return MessageLine(message, ts, thread, user, digest, is_unanswered(turn))
+
+
+def message_digest(turn: dict[str, Any]) -> bytes:
+    """Return what is the same for equal messages only, given a message's JSON form."""
+    return hashlib.sha256(json.dumps([[name, turn[name]] for name in sorted(turn)])).digest()
 
 
 def _memory(found: dict[str, Any]) -> MemoryLine:
@@ -160,6 +169,8 @@ def _memory(found: dict[str, Any]) -> MemoryLine:
         ttl_seconds=ttl("ttl_seconds", found["ttl_seconds"]) if "ttl_seconds" in found else ...,
         id=_scope(found, "id"),
         document_id=_scope(found, "document_id"),
+        context=found.get("context"),
+        superseded_by=_scope(found, "superseded_by"),
     )
 
 

@@ -1,20 +1,45 @@
-"""The memories of an import.
+"""The memories of an import: each line becomes a memory once, or is merged into what says the same.
 
-A memory's id is the exported one, or else made of what it says and whose it is, so that a second run knows
-it by its id.
+A memory has the exported id, or that of what it says. Where texts are not compared by what they say, it is
+made of the text, so that a second run knows it all the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import Op, gather, ok
 from langchain_agentmem.importing.lines import ImportOptions, MemoryLine
-from langchain_agentmem.importing.report import ImportReport
+from langchain_agentmem.importing.report import ImportReport, MergedLine
+from langchain_agentmem.longterm.drafts import CONTEXT_MESSAGES, context_of
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
-from langchain_agentmem.longterm.types import Draft
+from langchain_agentmem.longterm.types import Draft, MemoryRecord
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A line that was taken.
+
+    Attributes:
+        line: Its number.
+        key: What lines have in common that are one memory.
+        draft: The memory that it becomes.
+        otherwise: The same without its exported id, which may be taken; `None` if it has none.
+        also: Another id that an import may have stored it under, with or without `keep_all`.
+        superseded: Whether something has replaced it.
+    """
+
+    line: int
+    key: str
+    draft: Draft
+    otherwise: Draft | None = None
+    also: str | None = None
+    superseded: bool = False
 
 
 class ImportedMemories:
@@ -28,59 +53,166 @@ class ImportedMemories:
 
     def __init__(self, long_term: BaseLongTermMemory, options: ImportOptions, report: ImportReport) -> None:
         self._long_term, self._options, self._report = long_term, options, report
-        self._waiting: dict[str, Draft] = {}
+        self._waiting: list[_Taken] = []
+        self._repeats: list[_Taken] = []
+        self._lines: dict[str, int] = {}  # by key, the first line
+        self._holders: dict[str, str] = {}  # by key, the id of the memory that holds it, if that is another
+        self._said = Counter[str]()
+        self._thread: tuple[str, str] | None = None
+        self._before = deque[str](maxlen=CONTEXT_MESSAGES)
 
-    def take(self, line: MemoryLine) -> None:
+    def take(self, number: int, line: MemoryLine) -> None:
         """Take a memory.
+
+        Args:
+            number: The line's number.
+            line: The memory.
 
         Raises:
             InvalidInputError: It cannot be stored.
         """
-        options = self._options
-        scope = {
+        taken = self._taken(number, line)
+        if taken.key in self._lines:
+            self._repeats.append(taken)
+        else:
+            self._lines[taken.key] = number
+            self._waiting.append(taken)
+
+    def _taken(self, number: int, line: MemoryLine) -> _Taken:
+        options, drafting = self._options, self._long_term.drafting
+        scope: dict[str, Any] = {
             "user": options.owner(line),
             "namespace": options.namespace or line.namespace or "default",
             "kind": options.kind or line.kind or "episodic",
         }
         self._long_term.check_supported(namespace=scope["namespace"])
+        thread = options.thread_id or line.thread or ""
+        about: dict[str, Any] = {
+            **scope,
+            "source_thread": thread,
+            "ttl_seconds": line.ttl_seconds,
+            "metadata": line.metadata,
+            "document_id": line.document_id,
+            "context": self._context(line, scope["user"], thread),
+        }
+        draft = drafting.draft(line.text, **about, deduplicate=not options.keep_all)
+        self._before.append(line.text)
         said = (line.user or scope["user"], line.namespace or "default", line.kind or "episodic")
         # An exported memory keeps its id, if no option makes another one of it.
-        kept = line.id if said == tuple(scope.values()) else None
-        draft = self._long_term.drafting.draft(
-            line.text,
-            **scope,
-            source_thread=options.thread_id or line.thread or "",
-            ttl_seconds=line.ttl_seconds,
-            metadata=line.metadata,
-            document_id=line.document_id,
-            id=kept,
-        )
-        draft = draft if draft.replaces else _named_by_content(draft)
-        self._report.duplicate_memories += draft.id in self._waiting
-        self._waiting.setdefault(draft.id, draft)
+        if line.id is not None and said == tuple(scope.values()):
+            kept = drafting.draft(line.text, **about, id=line.id)
+            taken = _Taken(number, line.id, kept, otherwise=draft)
+        else:
+            taken = self._named(number, draft)
+        return replace(taken, superseded=line.superseded_by is not None)
+
+    def _context(self, line: MemoryLine, user: str, thread: str) -> str:
+        """Return what was said before: as exported, or the memories before it in a row of one thread."""
+        if (user, thread) != self._thread:
+            self._thread = (user, thread)
+            self._before.clear()
+        if line.context is not None:
+            return line.context
+        # What was exported without a context had none, and an export has an order of its own.
+        return context_of([*self._before]) if thread and line.id is None else ""
+
+    def _named(self, number: int, draft: Draft) -> _Taken:
+        """Return a memory without an exported id, under that of what it says, or one made of its text."""
+        by_text = _id_of(draft)
+        if not self._options.keep_all and draft.digest is not None:
+            return _Taken(number, draft.id, draft, also=by_text)
+        if draft.by_nearness:
+            return _Taken(number, by_text, replace(draft, id=by_text))
+        self._said[by_text] += 1
+        if self._said[by_text] > 1:  # the same text again is a memory of its own, in a second run too
+            again = _id_of(draft, self._said[by_text])
+            return _Taken(number, again, replace(draft, id=again))
+        same = self._long_term.drafting.digest(draft.scope, draft.text)
+        return _Taken(number, by_text, replace(draft, id=by_text), also=same)
 
     def store_op(self) -> Op[None]:
-        """Store what was taken. A round trip to look at ids, and what `add_op` costs."""
-        drafts, self._waiting = list(self._waiting.values()), {}
-        new = (yield from self._missing(drafts)) if self._long_term.supports_chosen_ids else drafts
-        stored = (yield from self._long_term.add_op(new)) if new else 0
-        self._report.new_memories += stored
-        self._report.duplicate_memories += len(drafts) - stored
+        """Store what was taken.
 
-    def _missing(self, drafts: list[Draft]) -> Op[list[Draft]]:
-        """Return those whose id is not there yet. One round trip, and no embedding."""
-        found = yield from gather(self._long_term.get_op(draft.id, None) for draft in drafts)
-        new = []
-        for draft, reply in zip(drafts, found, strict=True):
-            record = ok(reply)
-            if record is None:
-                new.append(draft)
-            elif record not in draft.scope:  # an exported id that is somebody else's here
-                new.append(_named_by_content(draft))
-        return new
+        A round trip to look at ids, one more if exported ids are taken, what `add_op` costs, and one to read
+        the texts that something was merged into.
+        """
+        waiting, self._waiting = self._waiting, []
+        repeats, self._repeats = self._repeats, []
+        texts: dict[str, str] = {}  # of memories that hold something of these
+        new = (yield from self._missing(waiting, texts)) if self._long_term.supports_chosen_ids else waiting
+        kept = sorted((one for one in new if not one.superseded), key=lambda one: one.line)
+        results = (yield from self._long_term.add_op([one.draft for one in kept])) if kept else []
+        stored: set[int] = {one.line for one in new if one.superseded}
+        self._report.superseded_memories += len(stored)
+        for one, result in zip(kept, results, strict=True):
+            self._hold(one, result.id)
+            if not result.deduped:
+                texts[result.id] = one.draft.text
+                stored.add(one.line)
+                self._report.new_memories += 1
+        duplicates = [one for one in waiting if one.line not in stored] + repeats
+        self._report.duplicate_memories += len(duplicates)
+        yield from self._tell_merged(sorted(duplicates, key=lambda one: one.line), texts)
+
+    def _missing(self, taken: list[_Taken], texts: dict[str, str]) -> Op[list[_Taken]]:
+        """Return those that are not there yet. No embedding.
+
+        Args:
+            taken: What may be there.
+            texts: Gets the texts of the memories that are.
+        """
+        ids = [[one.draft.id] if one.also is None else [one.draft.id, one.also] for one in taken]
+        found = iter((yield from gather(self._long_term.get_op(one, None) for each in ids for one in each)))
+        new, others = [], []
+        for one, each in zip(taken, ids, strict=True):
+            records = [ok(next(found)) for _ in each]
+            if one.otherwise is not None and records[0] is not None and records[0] not in one.draft.scope:
+                named = self._named(one.line, one.otherwise)  # the exported id is somebody else's here
+                others.append(replace(named, key=one.key, superseded=one.superseded))
+                continue
+            known = next((record for record in records if record and self._is_known(one, record)), None)
+            if known is None:
+                new.append(one)
+            else:
+                self._hold(one, known.id)
+                texts[known.id] = known.text
+        return new + ((yield from self._missing(others, texts)) if others else [])
+
+    def _is_known(self, taken: _Taken, record: MemoryRecord) -> bool:
+        """Return whether what has one of its ids is the memory that was taken."""
+        draft = taken.draft
+        if record not in draft.scope:
+            return False
+        if record.id == draft.id and (draft.overwrites or draft.digest is None):
+            return True  # it has the exported id, or that of this text: whatever became of it
+        if record.superseded_by is not None:  # what is said again is stored again
+            return False
+        return record.text == draft.text or (
+            record.id == draft.id
+            and self._long_term.drafting.digest(draft.scope, record.text) == draft.digest
+        )
+
+    def _hold(self, taken: _Taken, memory_id: str) -> None:
+        if memory_id != taken.key:
+            self._holders[taken.key] = memory_id
+
+    def _tell_merged(self, duplicates: Iterable[_Taken], texts: dict[str, str]) -> Op[None]:
+        """Report into what lines were merged, except those that are there word for word."""
+        held = [(one, self._holders.get(one.key, one.key)) for one in duplicates]
+        unread = list(dict.fromkeys(holder for _, holder in held if holder not in texts))
+        records = (yield from gather(self._long_term.get_op(one, None) for one in unread)) if unread else []
+        texts |= {one.id: one.text for one in records if isinstance(one, MemoryRecord)}
+        for one, holder in held:
+            first = self._lines[one.key]
+            into = self._lines.get(holder) if first == one.line else first
+            into = None if into == one.line else into
+            text = texts.get(holder, "")
+            if into is not None or text != one.draft.text:
+                self._report.merged.append(MergedLine(one.line, one.draft.text, into, holder, text))
 
 
-def _named_by_content(draft: Draft) -> Draft:
-    """Return the memory under an id made of what it says and whose it is; it replaces nothing."""
-    said = json.dumps([draft.user, draft.namespace, draft.kind, draft.text])
-    return replace(draft, id=hashlib.sha256(said).hexdigest()[:32], replaces=False)
+def _id_of(draft: Draft, occurrence: int = 1) -> str:
+    """Return an id made of a memory's text and whose it is; one more for each further time in an import."""
+    said: list[Any] = [draft.user, draft.namespace, draft.kind, draft.text]
+    said += [occurrence] if occurrence > 1 else []
+    return hashlib.sha256(json.dumps(said)).hexdigest()[:32]

@@ -1,7 +1,8 @@
 """The messages and notes of an import.
 
 A message's mark is written into the session's Hash by the very step that appends it, so either both are
-there or neither is; a mark expires with its session.
+there or neither is; a mark expires with its session. A message that came otherwise has no mark: it is known
+by its members and its time, as an export has them, as long as the window holds it.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from langchain_agentmem.core.checks import NOBODY, utf8
 from langchain_agentmem.core.messages import mark_unanswered
 from langchain_agentmem.core.operations import Op, call, gather, ok, pairs, reads, text
 from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
-from langchain_agentmem.importing.lines import ImportOptions, MessageLine, NotesLine
+from langchain_agentmem.importing.lines import ImportOptions, MessageLine, NotesLine, message_digest
 from langchain_agentmem.importing.report import ImportReport, TrimmedSession
 from langchain_agentmem.working.operations import write
+from langchain_agentmem.working.session import stored_entries
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 _MARKS = "import:"  # a field of the session's Hash, one per write
@@ -31,6 +34,7 @@ class _Session:
 
     owner: str = ""
     marks: set[str] = field(default_factory=set)
+    window: Counter[bytes] = field(default_factory=Counter)
     messages: int = 0
     turns: list[bytes] = field(default_factory=list)
     new_marks: list[str] = field(default_factory=list)
@@ -83,8 +87,8 @@ class ImportedSessions:
             notes |= {name: value for name, value in said.items() if value}
             session.notes = (session.notes or {}) | notes
             return
-        mark = self._mark(thread, line)
-        if mark in session.marks:
+        mark, occurrence = self._mark(thread, line)
+        if mark in session.marks or (line.ts is not None and occurrence <= session.window[line.digest]):
             self._report.duplicate_messages += 1
             return
         turn = self._working.encode(line.message, time.time() if line.ts is None else line.ts)
@@ -140,16 +144,16 @@ class ImportedSessions:
         session.messages += len(turns)
         self._report.new_messages += len(turns)
 
-    def _mark(self, thread: str, line: MessageLine) -> str:
-        """Return what a message is known by: its content's hash, plus its occurrence number in this import.
+    def _mark(self, thread: str, line: MessageLine) -> tuple[str, int]:
+        """Return what a message is known by: its content's hash, and which time this is in this import.
 
         Without a time, "yes" says nothing about itself; it is then known by the first message of its file
         too, so that the "yes" of another file is another message.
         """
         said = line.digest if line.ts is not None else line.digest + self._source
         self._seen[thread, said] += 1
-        whole = said + str(self._seen[thread, said]).encode()
-        return hashlib.sha256(whole).hexdigest()[:_MARK_SIZE]
+        occurrence = self._seen[thread, said]
+        return hashlib.sha256(said + str(occurrence).encode()).hexdigest()[:_MARK_SIZE], occurrence
 
 
 def _read(fields: dict[bytes, bytes]) -> _Session:
@@ -159,5 +163,15 @@ def _read(fields: dict[bytes, bytes]) -> _Session:
     return _Session(
         owner=stored.get("user", ""),
         marks={marks[at : at + _MARK_SIZE] for at in range(0, len(marks), _MARK_SIZE)},
+        window=_digests(fields.get(b"recent_turns")),
         messages=int(count) if count.isdecimal() else 0,
     )
+
+
+def _digests(window: bytes | None) -> Counter[bytes]:
+    """Return how often a window holds each message."""
+    found = Counter[bytes]()
+    for entry in stored_entries(window):
+        with suppress(TypeError, ValueError, RecursionError):  # another program's
+            found[message_digest(entry)] += 1
+    return found

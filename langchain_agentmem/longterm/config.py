@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import fill
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.longterm.types import Algorithm, Storage, VectorType
+from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.longterm.types import Algorithm, Dedup, Storage, VectorType
 
+DEDUP_RULES = ("same", "near", "exact")
 TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
 
 
@@ -22,8 +24,12 @@ class BaseLongTermMemoryConfig:
         key_prefix: What the key of a memory begins with.
         ttl_by_kind: The TTL of memories of a kind, in seconds; `None`, or no entry, for none.
         max_text_bytes: How many bytes of UTF-8 a text may have; longer ones are refused.
+        dedup: What makes a text a duplicate: `same`, it says the same; `exact`, it is the same; `near`, it is
+            near; a function, it has the same key; `None`, nothing does.
+        language: The language of stemming and stop words, as Snowball names it.
 
     Raises:
+        ConfigurationError: There is no such rule.
         InvalidInputError: A number or a name is not usable.
     """
 
@@ -31,11 +37,19 @@ class BaseLongTermMemoryConfig:
     key_prefix: str
     ttl_by_kind: Mapping[str, int | None] = field(default_factory=lambda: TTL_BY_KIND)
     max_text_bytes: int = 32768
+    dedup: Dedup = "same"
+    language: str = "english"
 
     def __post_init__(self) -> None:
         checks.validate_id("index_name", self.index_name)
         checks.validate_id("key_prefix", self.key_prefix)
         checks.positive("max_text_bytes", self.max_text_bytes)
+        checks.validate_id("language", self.language)
+        if not (self.dedup is None or callable(self.dedup) or self.dedup in DEDUP_RULES):
+            raise ConfigurationError(
+                f"dedup must be one of {', '.join(map(repr, DEDUP_RULES))}, None, or a function that makes a "
+                f"key of a text, not {self.dedup!r}."
+            )
         for kind, ttl in self.ttl_by_kind.items():
             checks.ttl(f"ttl_by_kind[{checks.validate_id('kind', kind)!r}]", ttl)
         fill(self, ttl_by_kind=dict(self.ttl_by_kind))  # the caller's may change
@@ -49,8 +63,8 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
         storage: What holds a memory: a JSON document or a Hash.
         algorithm: How the index searches vectors.
         vector_type: The number type of vectors in the index.
-        dedup_threshold: Up to this cosine distance (0 to 2) a memory is a duplicate.
-        recall_threshold: Up to this cosine distance a memory is recalled.
+        dedup_threshold: By `dedup="near"`, up to this cosine distance (0 to 2) a memory is a duplicate.
+        recall_threshold: By `mode="vector"`, up to this cosine distance a memory is recalled.
 
     Raises:
         ConfigurationError: There is no such storage, algorithm or number type.
@@ -82,8 +96,8 @@ class UpstashLongTermMemoryConfig(BaseLongTermMemoryConfig):
     """The options of an `UpstashLongTermMemory`, checked.
 
     Attributes:
-        dedup_score: Above this score of full-text search a memory is a duplicate; `None` if only the same
-            text is.
+        dedup_score: By `dedup="near"`, above this score of full-text search a memory that shares half of the
+            words is a duplicate.
         recency_per_day: How much of its score a memory loses per day of age.
 
     Raises:

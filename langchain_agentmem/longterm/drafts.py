@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from typing_extensions import Required, Unpack
@@ -12,7 +12,10 @@ from langchain_agentmem.core import checks, json
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
-from langchain_agentmem.longterm.types import Draft, WriteBatch
+from langchain_agentmem.longterm.digest import digest
+from langchain_agentmem.longterm.types import Draft, Scope, Update, WriteBatch
+
+CONTEXT_MESSAGES = 2  # before a memory; with one, R@5 is .05 lower (docs/recall-quality.md)
 
 
 def encode_metadata(metadata: Any) -> bytes | None:
@@ -46,17 +49,13 @@ class About(TypedDict, total=False):
     kind: str
     source_thread: str
     ttl_seconds: Ttl
+    deduplicate: bool
 
 
 class Drafting:
-    """Makes drafts of memories by the rules of one `LongTermMemory`.
-
-    Attributes:
-        new_id: What names a memory for which no id was given.
-    """
+    """Makes drafts of memories by the rules of one `LongTermMemory`."""
 
     def __init__(self, config: BaseLongTermMemoryConfig) -> None:
-        self.new_id: Callable[[], str] = lambda: uuid.uuid4().hex
         self._config = config
 
     def draft(
@@ -71,6 +70,9 @@ class Drafting:
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
         document_id: str | None = None,
+        replaces: str | None = None,
+        context: str = "",
+        deduplicate: bool = True,
     ) -> Draft:
         """Return a memory to be stored, checked.
 
@@ -82,18 +84,28 @@ class Drafting:
             source_thread: The thread it was learnt in; empty for none.
             ttl_seconds: Its TTL in seconds; `...` for the kind's default, `None` for no expiry.
             metadata: Whatever JSON can bring back equal.
-            id: Its id, if it replaces what has that id; otherwise it gets a new one.
+            id: Its id, if it is stored in place of what has that id; otherwise it gets one.
             document_id: The id a vector store gave it.
+            replaces: The id of the memory it supersedes.
+            context: What was said before it, one message per line; of more than the limit, the end.
+            deduplicate: Whether it is left out if it is a duplicate.
 
         Raises:
             InvalidInputError: Something about it cannot be stored.
         """
         default_ttl = self._config.ttl_by_kind.get(checks.validate_id("kind", kind))
+        checks.bounded_text("text", text, self._config.max_text_bytes)
+        scope = Scope(checks.validate_id("user", user), checks.validate_id("namespace", namespace), kind)
+        same = digest(self._config.dedup, scope, text)
+        if id is not None and id == replaces:
+            raise InvalidInputError(
+                "A memory cannot replace itself: with id=, it takes the place of what is there."
+            )
         return Draft(
-            id=self.new_id() if id is None else checks.validate_id("id", id),
-            text=checks.bounded_text("text", text, self._config.max_text_bytes),
-            user=checks.validate_id("user", user),
-            namespace=checks.validate_id("namespace", namespace),
+            id=_new_id(same if deduplicate else None) if id is None else checks.validate_id("id", id),
+            text=text,
+            user=user,
+            namespace=namespace,
             kind=kind,
             source_thread=source_thread
             if source_thread == ""
@@ -101,8 +113,53 @@ class Drafting:
             ttl_seconds=checks.ttl("ttl_seconds", checks.given(ttl_seconds, default_ttl)),
             metadata=encode_metadata(metadata),
             document_id=document_id,
-            replaces=id is not None,
+            digest=same,
+            by_nearness=deduplicate and id is None and self._config.dedup == "near",
+            overwrites=id is not None or not deduplicate,
+            replaces=None if replaces is None else checks.validate_id("replaces", replaces),
+            context=self._context(context),
         )
+
+    def update(
+        self,
+        memory_id: str,
+        *,
+        text: str | None,
+        user: str | None,
+        metadata: dict[str, Any] | None,
+        ttl_seconds: Ttl,
+    ) -> Update:
+        """Return a change of a memory, checked.
+
+        Args:
+            memory_id: Its id.
+            text: The text it gets; `None` to leave it.
+            user: Whose it has to be; `None` for anybody's.
+            metadata: The metadata it gets; `None` to leave it.
+            ttl_seconds: The TTL it gets; `None` for no expiry, `...` to leave it.
+
+        Raises:
+            InvalidInputError: Something is not usable, or nothing would change.
+        """
+        if text is None and metadata is None and ttl_seconds is ...:
+            raise InvalidInputError("Nothing to update: give text, metadata or ttl_seconds.")
+        return Update(
+            id=checks.validate_id("id", memory_id),
+            user=None if user is None else checks.validate_id("user", user),
+            text=None if text is None else checks.bounded_text("text", text, self._config.max_text_bytes),
+            metadata=None if metadata is None else encode_metadata(metadata) or b"{}",
+            ttl_seconds=ttl_seconds if ttl_seconds is ... else checks.ttl("ttl_seconds", ttl_seconds),
+        )
+
+    def digest(self, scope: Scope, text: str) -> str | None:
+        """Return what all texts have in common that say the same in a scope; `None` without such a rule."""
+        return digest(self._config.dedup, scope, text)
+
+    def _context(self, context: str) -> str:
+        """Return a context, cut to what a text may have: its end, which is nearest to the memory."""
+        encoded = checks.utf8("context", context)
+        limit = self._config.max_text_bytes
+        return context if len(encoded) <= limit else encoded[-limit:].decode(errors="ignore")
 
     def batches(
         self,
@@ -112,6 +169,7 @@ class Drafting:
         metadatas: Sequence[dict[str, Any] | None] | None,
         ids: Sequence[str | None] | None,
         document_ids: Sequence[str | None] | None = None,
+        contexts: Sequence[str] | None = None,
         batch_size: int,
         **about: Unpack[About],
     ) -> list[WriteBatch]:
@@ -123,6 +181,7 @@ class Drafting:
             metadatas: One dict, or `None`, per text.
             ids: One id, or `None`, per text.
             document_ids: One id of a vector store, or `None`, per text.
+            contexts: What was said before each; with a thread, the two texts before it if not given.
             batch_size: How many memories a batch has.
             **about: What the memories have in common.
 
@@ -132,16 +191,26 @@ class Drafting:
         if isinstance(texts, str):
             raise InvalidInputError("texts must be a list of strings, not a string.")
         count = len(texts)
-        for name, given in (("embeddings", embeddings), ("metadatas", metadatas), ("ids", ids)):
+        for name, given in (
+            ("embeddings", embeddings),
+            ("metadatas", metadatas),
+            ("ids", ids),
+            ("contexts", contexts),
+        ):
             if given is not None and len(given) != count:
                 raise InvalidInputError(f"{count} texts, but {len(given)} {name}.")
+        if contexts is None:
+            contexts = contexts_of(texts) if about.get("source_thread") else [""] * count
         drafts = [
-            self.draft(text, metadata=metadata, id=memory_id, document_id=document_id, **about)
-            for text, metadata, memory_id, document_id in zip(
+            self.draft(
+                text, metadata=metadata, id=memory_id, document_id=document_id, context=context, **about
+            )
+            for text, metadata, memory_id, document_id, context in zip(
                 texts,
                 metadatas or [None] * count,
                 ids or [None] * count,
                 document_ids or [None] * count,
+                contexts,
                 strict=True,
             )
         ]
@@ -150,3 +219,17 @@ class Drafting:
             WriteBatch(drafts[at : at + step], None if embeddings is None else embeddings[at : at + step])
             for at in range(0, count, step)
         ]
+
+
+def _new_id(same: str | None) -> str:
+    return uuid.uuid4().hex if same is None else same
+
+
+def contexts_of(texts: Sequence[str]) -> list[str]:
+    """Return what was said before each of the texts, which follow one another: the two before it."""
+    return [context_of(texts[max(0, at - CONTEXT_MESSAGES) : at]) for at in range(len(texts))]
+
+
+def context_of(said: Sequence[str]) -> str:
+    """Return the context of what was said after these texts: a line for each, without line breaks in it."""
+    return "\n".join(" ".join(str(one).split()) for one in said[-CONTEXT_MESSAGES:])

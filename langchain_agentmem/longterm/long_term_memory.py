@@ -28,13 +28,16 @@ from langchain_agentmem.longterm.types import (
     MemoryRecord,
     Mode,
     RebuiltIndex,
+    RecallOptions,
     RememberResult,
     Search,
+    Update,
     WriteBatch,
 )
 from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
+    from langchain_core.documents import BaseDocumentCompressor
     from langchain_core.embeddings import Embeddings
 
 logger = logging.getLogger("langchain_agentmem.longterm")
@@ -84,12 +87,17 @@ class BaseLongTermMemory(Connected):
         embedding: Sequence[float] | None = None,
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
+        context: str = "",
+        replaces: str | None = None,
+        near: bool = False,
+        deduplicate: bool = True,
     ) -> RememberResult:
         """Store a memory, unless it duplicates one of the user's in this namespace and kind.
 
-        One round trip and one atomic step: the search for a duplicate, the write and its expiry.
-        A duplicate adds 1 to the `hit_count` of the memory that is there and extends its TTL, which is
-        never shortened.
+        One round trip and one atomic step: the look for a duplicate, the write and its expiry. By default
+        only what says the same is a duplicate (`dedup="same"`): a changed fact is stored beside the one
+        it contradicts. A duplicate adds 1 to the `hit_count` of the memory that is there and extends its TTL,
+        which is never shortened. What has been updated, or superseded before, costs a round trip more.
 
         Args:
             text: The memory.
@@ -104,13 +112,20 @@ class BaseLongTermMemory(Connected):
             metadata: Whatever JSON can bring back equal.
             id: An id of your choice (`supports_chosen_ids`). The memory is stored under it in any case, in
                 place of what the same user, namespace and kind has there; no duplicate is looked for.
+            context: What was said before it, one message per line: its words help to find the memory.
+            replaces: The id of a memory of the same user and namespace that is out of date now: it is kept,
+                linked and dated, and no longer recalled, in the same atomic step. If it is gone, nothing is
+                superseded.
+            near: Whether to look for the nearest memory that says something else, in the same round trip.
+            deduplicate: Whether to look for a duplicate; otherwise the text becomes a memory of its own.
 
         Returns:
-            The id of the memory that holds the text now, and whether it is a duplicate.
+            The id of the memory that holds the text now, whether it is a duplicate, what is near it (if
+            asked), and what it superseded.
 
         Raises:
-            InvalidInputError: Something cannot be stored (`EmbeddingError`: the vector), or the id belongs
-                to a memory of another user, namespace or kind; nothing was stored.
+            InvalidInputError: Something cannot be stored (`EmbeddingError`: the vector), or the id, or the
+                one in `replaces`, belongs to a memory of another scope; nothing was stored.
             StoreFullError: The server is full; nothing was stored.
             IndexMismatchError: The index has another schema; nothing was stored.
         """
@@ -125,6 +140,10 @@ class BaseLongTermMemory(Connected):
                 embedding=embedding,
                 metadata=metadata,
                 id=id,
+                context=context,
+                replaces=replaces,
+                near=near,
+                deduplicate=deduplicate,
             )
         )
 
@@ -140,6 +159,10 @@ class BaseLongTermMemory(Connected):
         embedding: Sequence[float] | None = None,
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
+        context: str = "",
+        replaces: str | None = None,
+        near: bool = False,
+        deduplicate: bool = True,
     ) -> RememberResult:
         """Async version of `remember`."""
         return await self.transport.arun(
@@ -153,6 +176,10 @@ class BaseLongTermMemory(Connected):
                 embedding=embedding,
                 metadata=metadata,
                 id=id,
+                context=context,
+                replaces=replaces,
+                near=near,
+                deduplicate=deduplicate,
             )
         )
 
@@ -168,6 +195,8 @@ class BaseLongTermMemory(Connected):
         embeddings: Sequence[Sequence[float]] | None = None,
         metadatas: Sequence[dict[str, Any] | None] | None = None,
         ids: Sequence[str | None] | None = None,
+        contexts: Sequence[str] | None = None,
+        deduplicate: bool = True,
         batch_size: int = 64,
         on_progress: Progress | None = None,
     ) -> list[RememberResult]:
@@ -188,6 +217,9 @@ class BaseLongTermMemory(Connected):
             ids: One id, or `None`, per text. What has an id is stored under it in any case, in place of
                 what the same scope has there; the last one counts if an id stands there twice. Only for
                 those without an id a duplicate is looked for.
+            contexts: What was said before each text, one message per line. If not given, and the texts have a
+                `source_thread`, they are taken for what was said in it, in their order.
+            deduplicate: Whether to look for duplicates; otherwise each text becomes a memory of its own.
             batch_size: How many are embedded and stored at once.
             on_progress: Called after every batch with how many are done, and how many there are. What it
                 raises is logged, and storing goes on.
@@ -208,6 +240,8 @@ class BaseLongTermMemory(Connected):
             embeddings=embeddings,
             metadatas=metadatas,
             ids=ids,
+            contexts=contexts,
+            deduplicate=deduplicate,
             batch_size=batch_size,
         )
         return self.transport.run(self.store_all_op(batches, on_progress=on_progress))
@@ -224,6 +258,8 @@ class BaseLongTermMemory(Connected):
         embeddings: Sequence[Sequence[float]] | None = None,
         metadatas: Sequence[dict[str, Any] | None] | None = None,
         ids: Sequence[str | None] | None = None,
+        contexts: Sequence[str] | None = None,
+        deduplicate: bool = True,
         batch_size: int = 64,
         on_progress: Progress | None = None,
     ) -> list[RememberResult]:
@@ -238,6 +274,8 @@ class BaseLongTermMemory(Connected):
             embeddings=embeddings,
             metadatas=metadatas,
             ids=ids,
+            contexts=contexts,
+            deduplicate=deduplicate,
             batch_size=batch_size,
         )
         return await self.transport.arun(self.store_all_op(batches, on_progress=on_progress))
@@ -254,21 +292,31 @@ class BaseLongTermMemory(Connected):
         distance_threshold: float | EllipsisType | None = ...,
         filter: Filter | None = None,
         embedding: Sequence[float] | None = None,
+        recency_weight: float = 0.0,
+        reranker: BaseDocumentCompressor | None = None,
+        explain: bool = False,
     ) -> list[MemoryRecord]:
         """Return the user's memories that match a query best, best first. One round trip.
 
         Args:
-            query: What to look for. With vectors it is only ever embedded, never parsed.
+            query: What to look for. It is embedded, and searched for by its words, never parsed.
             user: Whose memories.
             namespace: In which namespace; `None` for all of this user's.
             kind: Of which kind; `None` for all.
             k: How many at most.
-            mode: How memories are ranked: by `vector` or by `text`; `None` for the backend's own way.
-            distance_threshold: Up to which cosine distance (0 to 2), instead of `recall_threshold`; `None`
-                for any. Only with vectors.
+            mode: How memories are found and ranked. `hybrid`, the default: by meaning and by words, nothing
+                if nothing of what is asked seems to be known, and newest first among those that contradict
+                each other. `vector`: by meaning alone, up to a distance. `text`: by words alone, without an
+                embedding; the only one on Upstash, and its default.
+            distance_threshold: Up to which cosine distance (0 to 2). By `vector`, instead of
+                `recall_threshold`, `None` for any. By `hybrid`, besides what decides whether anything is
+                known; `None` returns the best in any case.
             filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict in the
                 language of its search.
-            embedding: The query's vector, if you have it; `query` is not looked at then.
+            embedding: The query's vector, if you have it.
+            recency_weight: What being new adds to a rank, in cosine similarity; half of it after 30 days.
+            reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
+            explain: Whether each result says the parts of its rank.
 
         Raises:
             InvalidInputError: Something is not usable; nothing was sent.
@@ -285,6 +333,9 @@ class BaseLongTermMemory(Connected):
                 distance_threshold=distance_threshold,
                 filter=filter,
                 embedding=embedding,
+                recency_weight=recency_weight,
+                reranker=reranker,
+                explain=explain,
             )
         )
 
@@ -300,6 +351,9 @@ class BaseLongTermMemory(Connected):
         distance_threshold: float | EllipsisType | None = ...,
         filter: Filter | None = None,
         embedding: Sequence[float] | None = None,
+        recency_weight: float = 0.0,
+        reranker: BaseDocumentCompressor | None = None,
+        explain: bool = False,
     ) -> list[MemoryRecord]:
         """Async version of `recall`."""
         return await self.transport.arun(
@@ -313,6 +367,9 @@ class BaseLongTermMemory(Connected):
                 distance_threshold=distance_threshold,
                 filter=filter,
                 embedding=embedding,
+                recency_weight=recency_weight,
+                reranker=reranker,
+                explain=explain,
             )
         )
 
@@ -329,8 +386,61 @@ class BaseLongTermMemory(Connected):
         """Async version of `get`."""
         return await self.transport.arun(self.get_op(id, user))
 
+    def update(
+        self,
+        id: str,
+        text: str | None = None,
+        *,
+        user: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        ttl_seconds: Ttl = ...,
+        embedding: Sequence[float] | None = None,
+    ) -> bool:
+        """Change a memory in place. One atomic step, one round trip and, for a text, an embedding.
+
+        Its id, scope, `created_ts` and `hit_count` stay; `updated_ts` says when. To keep the old text, use
+        `remember(…, replaces=id)`.
+
+        Args:
+            id: The memory.
+            text: Its new text; `None` to leave it.
+            user: Whose it has to be; `None` for anybody's.
+            metadata: Its new metadata, in place of all it had; `None` to leave it.
+            ttl_seconds: Its TTL from now on; `None` for no expiry. If not given, it stays.
+            embedding: The text's vector, if you have it.
+
+        Returns:
+            Whether it was there, and was not superseded.
+
+        Raises:
+            InvalidInputError: Something is not usable, or nothing would change.
+            StoreError: What is stored there is no memory.
+        """
+        change = self.drafting.update(id, text=text, user=user, metadata=metadata, ttl_seconds=ttl_seconds)
+        return self.transport.run(self.update_op(change, embedding))
+
+    async def aupdate(
+        self,
+        id: str,
+        text: str | None = None,
+        *,
+        user: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        ttl_seconds: Ttl = ...,
+        embedding: Sequence[float] | None = None,
+    ) -> bool:
+        """Async version of `update`."""
+        change = self.drafting.update(id, text=text, user=user, metadata=metadata, ttl_seconds=ttl_seconds)
+        return await self.transport.arun(self.update_op(change, embedding))
+
     def list_memories(
-        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+        self,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        limit: int = 100,
+        include_superseded: bool = False,
     ) -> list[MemoryRecord]:
         """Return a user's newest memories, newest first, with the TTL they have left. Two round trips.
 
@@ -341,17 +451,24 @@ class BaseLongTermMemory(Connected):
             namespace: In which namespace; `None` for all.
             kind: Of which kind; `None` for all.
             limit: How many at most; a server returns a million rows at most, Upstash 11,000.
+            include_superseded: Whether memories that another one has replaced are among them.
 
         Raises:
             InvalidInputError: An argument is not usable.
         """
-        return self.transport.run(self.list_op(user, namespace, kind, limit))
+        return self.transport.run(self.list_op(user, namespace, kind, limit, include_superseded))
 
     async def alist_memories(
-        self, *, user: str, namespace: str | None = "default", kind: str | None = None, limit: int = 100
+        self,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        limit: int = 100,
+        include_superseded: bool = False,
     ) -> list[MemoryRecord]:
         """Async version of `list_memories`."""
-        return await self.transport.arun(self.list_op(user, namespace, kind, limit))
+        return await self.transport.arun(self.list_op(user, namespace, kind, limit, include_superseded))
 
     def delete_memory(self, id: str, *, user: str | None = None) -> bool:
         """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
@@ -487,8 +604,13 @@ class BaseLongTermMemory(Connected):
         embedding: Sequence[float] | None = None,
         metadata: dict[str, Any] | None = None,
         id: str | None = None,
+        context: str = "",
+        replaces: str | None = None,
+        near: bool = False,
+        deduplicate: bool = True,
+        known: Sequence[MemoryRecord] = (),
     ) -> Op[RememberResult]:
-        """Return the operation of `remember`."""
+        """Return the operation of `remember`; `known` are memories that were just recalled."""
         self.check_supported(namespace=namespace, embedding=embedding, id=id)
         draft = self.drafting.draft(
             text,
@@ -499,8 +621,13 @@ class BaseLongTermMemory(Connected):
             ttl_seconds=ttl_seconds,
             metadata=metadata,
             id=id,
+            context=context,
+            replaces=replaces,
+            deduplicate=deduplicate,
         )
-        return only(self.store_op(WriteBatch([draft], None if embedding is None else [embedding])))
+        return only(
+            self.store_op(WriteBatch([draft], None if embedding is None else [embedding], known, near))
+        )
 
     def recall_op(
         self,
@@ -514,10 +641,26 @@ class BaseLongTermMemory(Connected):
         distance_threshold: float | EllipsisType | None = ...,
         filter: Filter | None = None,
         embedding: Sequence[float] | None = None,
+        recency_weight: float = 0.0,
+        reranker: BaseDocumentCompressor | None = None,
+        explain: bool = False,
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `recall`."""
-        search = self.search(user, namespace, kind, k, mode, distance_threshold, filter)
-        if embedding is None:
+        search = self.search(
+            user,
+            namespace,
+            {
+                "kind": kind,
+                "k": k,
+                "mode": mode,
+                "distance_threshold": distance_threshold,
+                "filter": filter,
+                "recency_weight": recency_weight,
+                "reranker": reranker,
+                "explain": explain,
+            },
+        )
+        if embedding is None or query:
             checks.bounded_text("query", query, sys.maxsize)
         return self.search_op(search, query, embedding)
 
@@ -529,6 +672,7 @@ class BaseLongTermMemory(Connected):
         metadatas: Sequence[dict[str, Any] | None] | None = None,
         ids: Sequence[str | None] | None = None,
         document_ids: Sequence[str | None] | None = None,
+        contexts: Sequence[str] | None = None,
         batch_size: int = 64,
         **about: Unpack[About],
     ) -> list[WriteBatch]:
@@ -540,6 +684,7 @@ class BaseLongTermMemory(Connected):
             metadatas: One dict, or `None`, per text.
             ids: One id, or `None`, per text.
             document_ids: One id of a vector store, or `None`, per text.
+            contexts: What was said before each.
             batch_size: How many memories a batch has.
             **about: What the memories have in common.
 
@@ -555,6 +700,7 @@ class BaseLongTermMemory(Connected):
             metadatas=metadatas,
             ids=ids,
             document_ids=document_ids,
+            contexts=contexts,
             batch_size=batch_size,
             **about,
         )
@@ -563,14 +709,12 @@ class BaseLongTermMemory(Connected):
         self,
         batches: Sequence[WriteBatch],
         *,
-        deduplicate: bool = True,
         on_progress: Progress | None = None,
     ) -> Op[list[RememberResult]]:
         """Store batches one after the other. One round trip per batch.
 
         Args:
             batches: The memories.
-            deduplicate: Whether duplicates are looked for; otherwise each replaces what has its id.
             on_progress: Called after every batch with how many are done, and how many there are.
 
         Returns:
@@ -579,7 +723,7 @@ class BaseLongTermMemory(Connected):
         total = sum(len(batch.drafts) for batch in batches)
         results: list[RememberResult] = []
         for batch in batches:
-            results += yield from self.store_op(batch, deduplicate=deduplicate)
+            results += yield from self.store_op(batch)
             _tell(on_progress, len(results), total)
         return results
 
@@ -599,26 +743,13 @@ class BaseLongTermMemory(Connected):
         """
 
     @abstractmethod
-    def search(
-        self,
-        user: str,
-        namespace: str | None,
-        kind: str | None,
-        k: int,
-        mode: Mode | None,
-        distance_threshold: float | EllipsisType | None,
-        filter: Filter | None,
-    ) -> Search:
+    def search(self, user: str, namespace: str | None, options: RecallOptions) -> Search:
         """Return a recall, checked.
 
         Args:
             user: Whose memories.
             namespace: In which namespace; `None` for all.
-            kind: Of which kind; `None` for all.
-            k: How many at most.
-            mode: How memories are ranked; `None` for the backend's own way.
-            distance_threshold: Up to which cosine distance (0 to 2); `None` for any.
-            filter: What narrows the search further.
+            options: The options of `recall`.
 
         Raises:
             InvalidInputError: Something about it is not usable.
@@ -637,22 +768,25 @@ class BaseLongTermMemory(Connected):
         """
 
     @abstractmethod
-    def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
+    def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate.
 
         Args:
             batch: The memories; without vectors they are embedded, and given ones are checked at once.
-            deduplicate: Whether duplicates are looked for; otherwise each replaces what has its id.
         """
 
     @abstractmethod
-    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
-        """Store memories, except those of which nearly the same is there, which is left as it is.
+    def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
+        """Return the operation of `update`."""
+
+    @abstractmethod
+    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
+        """Store memories, except duplicates of what is there, which is left as it is: no hit, no new TTL.
 
         One whose id was chosen is stored in any case, in place of what has its id.
 
         Returns:
-            How many were stored.
+            One result per memory, in their order.
         """
 
     @abstractmethod
@@ -661,7 +795,12 @@ class BaseLongTermMemory(Connected):
 
     @abstractmethod
     def list_op(
-        self, user: str, namespace: str | None, kind: str | None, limit: int
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        limit: int,
+        include_superseded: bool = False,
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
 

@@ -19,7 +19,8 @@ class MemoryRetriever(BaseRetriever):
 
     A document's `page_content` is the memory's text, its `id` the memory's; its `metadata` is what was
     stored with the memory, and `id`, `user`, `namespace`, `kind`, `source_thread`, `created_ts`,
-    `hit_count`, `distance` and `score`.
+    `updated_ts`, `hit_count`, `context`, `distance`, `score` and `matched_words` (a list); with `explain`
+    also the parts of its rank, `explanation`.
 
     Attributes:
         memory: Where to recall from.
@@ -29,7 +30,10 @@ class MemoryRetriever(BaseRetriever):
         k: How many at most.
         distance_threshold: Up to which cosine distance; `...` for the memory's own threshold, `None` for any.
         filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict.
-        mode: How memories are ranked; `None` for the memory's own way.
+        mode: How memories are found and ranked; `None` for the memory's own way.
+        recency_weight: What being new adds to a rank, in cosine similarity.
+        reranker: A LangChain document compressor that orders the candidates.
+        explain: Whether each document says the parts of its rank.
     """
 
     memory: BaseLongTermMemory
@@ -40,6 +44,9 @@ class MemoryRetriever(BaseRetriever):
     distance_threshold: float | EllipsisType | None = Field(default_factory=lambda: ...)
     filter: Any = None
     mode: Mode | None = None
+    recency_weight: float = 0.0
+    reranker: Any = None
+    explain: bool = False
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
@@ -60,11 +67,14 @@ class MemoryRetriever(BaseRetriever):
             "distance_threshold": self.distance_threshold,
             "filter": self.filter,
             "mode": self.mode,
+            "recency_weight": self.recency_weight,
+            "reranker": self.reranker,
+            "explain": self.explain,
         }
 
 
 def document(record: MemoryRecord) -> Document:
-    """Return a recalled memory as a document that says where it comes from."""
+    """Return a recalled memory as a document that says where it comes from, and why it was recalled."""
     return Document(
         id=record.id,
         page_content=record.text,
@@ -76,8 +86,12 @@ def document(record: MemoryRecord) -> Document:
             "kind": record.kind,
             "source_thread": record.source_thread,
             "created_ts": record.created_ts,
+            "updated_ts": record.updated_ts,
             "hit_count": record.hit_count,
+            "context": record.context,
             "distance": record.distance,
             "score": record.score,
+            "matched_words": [*record.matched_words],
+            **({} if record.explanation is None else {"explanation": dict(record.explanation)}),
         },
     )

@@ -85,7 +85,8 @@ def _ordered(words: list[str]) -> list[str]:
 # The words and rules, as data.
 
 _SECRET = re.compile(
-    r"\b(pass(word|phrase|code)|pin|secret|token|user ?name|handle|login|variable|command|(api|access|ssh|licen[cs]e) key)s?\b"
+    r"\b(pass(word|phrase|code)|pin|secret|token|user ?name|handle|login|variable|command"
+    r"|(api|access|ssh|licen[cs]e) key)s?\b"
     r"|[`{}<>\\=|]",
     re.IGNORECASE,
 )

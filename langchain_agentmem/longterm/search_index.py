@@ -18,14 +18,20 @@ class IndexKnowledge:
     """The knowledge about an index over one connection, gained by whoever asked first.
 
     Attributes:
-        checked: Whether it was there, with the right schema and backfilled.
+        exists: Whether it was there, with the right schema.
+        checked: Whether it was backfilled besides.
         dimensions: The length of its vectors then.
+        contexts: Whether it holds the contexts of memories.
         searches_in_scripts: Whether the server allows a search inside a script, as far as known.
+        spans_slots: Whether it lets a script touch keys of several cluster slots, as far as known.
     """
 
+    exists: bool = False
     checked: bool = False
     dimensions: int | None = None
     searches_in_scripts: bool = True
+    contexts: bool = True
+    spans_slots: bool = True
 
 
 class SearchIndex(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from types import EllipsisType
@@ -14,6 +14,7 @@ from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import text
 
 if TYPE_CHECKING:
+    from langchain_core.documents import BaseDocumentCompressor
     from redisvl.query.filter import FilterExpression
 
 logger = logging.getLogger("langchain_agentmem.longterm")
@@ -21,7 +22,8 @@ logger = logging.getLogger("langchain_agentmem.longterm")
 Storage: TypeAlias = Literal["json", "hash"]
 Algorithm: TypeAlias = Literal["hnsw", "flat"]
 VectorType: TypeAlias = Literal["float32", "float16"]
-Mode: TypeAlias = Literal["vector", "text"]
+Mode: TypeAlias = Literal["hybrid", "vector", "text"]
+Dedup: TypeAlias = Literal["same", "near", "exact"] | Callable[[str], str] | None
 Filter: TypeAlias = "FilterExpression | dict[str, Any]"
 
 
@@ -33,6 +35,31 @@ class RecallOptions(TypedDict, total=False):
     mode: Mode | None
     distance_threshold: float | EllipsisType | None
     filter: Filter | None
+    recency_weight: float
+    reranker: BaseDocumentCompressor | None
+    explain: bool
+
+
+class Explanation(TypedDict):
+    """The parts of a memory's rank, which add up to its order; the unit is cosine similarity.
+
+    Attributes:
+        meaning: How near it is to the question in meaning.
+        words: What the question's words in it add, by their rarity.
+        context: What the question's words in the messages around it add.
+        speaker: What it adds or takes that somebody whom the question names, or does not name, said it.
+        question: What it takes that it ends with a question.
+        recency: What being recent adds.
+        reranked: What the reranker scored it; `None` without one.
+    """
+
+    meaning: float
+    words: float
+    context: float
+    speaker: float
+    question: float
+    recency: float
+    reranked: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +78,18 @@ class MemoryRecord:
         hit_count: How many duplicates of it were remembered.
         metadata: What the caller stored with it.
         distance: The cosine distance from the query, from 0 (same direction) to 2; `None` if nothing
-            was searched for, and on Upstash.
-        score: The same as a similarity: `1 - distance / 2`, from 0 to 1 (the same); on Upstash, the
-            relevance less what age costs, without an upper end.
+            was searched for, if only its words were found, and on Upstash.
+        score: How well it matches what was searched for, from 0 to 1; by `mode="vector"`, `1 - distance / 2`.
+            It orders the results of one search; those of different questions are not comparable.
         ttl_seconds: The TTL it has left; `None` if it does not expire. Only `get` and `list_memories` know
             it, in the results of a search it is always `None`.
         document_id: The id a vector store gave it; `None` for other memories.
+        context: What was said before it, one message per line; its words help to find it.
+        updated_ts: When its text was last changed by `update`, in epoch seconds; `None` if never.
+        superseded_by: The id of the memory that replaces it; such a memory is kept, and no longer recalled.
+        superseded_ts: When it was superseded, in epoch seconds; `None` if it is not.
+        matched_words: The words of the question that it shares, as the question has them.
+        explanation: The parts of its rank, if they were asked for.
     """
 
     id: str
@@ -72,10 +105,31 @@ class MemoryRecord:
     score: float | None = None
     ttl_seconds: int | None = None
     document_id: str | None = None
+    context: str = ""
+    updated_ts: float | None = None
+    superseded_by: str | None = None
+    superseded_ts: float | None = None
+    matched_words: tuple[str, ...] = ()
+    explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the memory's JSON form: every attribute under its name."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class NearMemory:
+    """The nearest memory that says something else: a hint for whoever decides whether it is out of date.
+
+    Attributes:
+        id: What `get`, and `replaces` of `remember`, know it by.
+        text: The memory itself.
+        distance: The cosine distance, from 0 to 2.
+    """
+
+    id: str
+    text: str
+    distance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +139,18 @@ class RememberResult:
     Attributes:
         id: The memory that holds it now: a new one, or the one that it is a duplicate of.
         deduped: Whether it is a duplicate.
-        existing_distance: The distance of the nearest memory of the same user, namespace and kind that
-            was there before; `None` if there was none, or if none was looked for because the id was given.
+        existing_distance: With `dedup="near"`, the distance of the nearest memory of the same user, namespace
+            and kind that was there before. Otherwise that of `near`. `None` if none was looked for, or found.
+        near: The nearest memory of the same user and namespace that says something else, if it was asked for,
+            or known from a recall.
+        replaced: The id of the memory that this one superseded; `None` if it superseded none.
     """
 
     id: str
     deduped: bool
-    existing_distance: float | None
+    existing_distance: float | None = None
+    near: NearMemory | None = None
+    replaced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,22 +215,32 @@ def _tags(*names: str | None) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search, except for the vector or text that results are ranked by.
+    """A search, checked, except for the vector or text that results are ranked by.
 
     Attributes:
         scope: Whose memories, in which namespace, of which kind.
         k: How many at most.
+        mode: How they are ranked.
         condition: On Redis, the scope's condition narrowed by the caller's filter; empty without a filter, so
             that redisvl is loaded by the first search, not by what is only checked.
         narrowed: On Upstash, the caller's filter.
         distance_threshold: Up to which cosine distance; `None` for any.
+        gated: Whether nothing is returned where nothing of what is asked seems to be known.
+        recency_weight: What being recent adds, in cosine similarity.
+        reranker: What orders the candidates anew; `None` for nothing.
+        explain: Whether results say the parts of their rank.
     """
 
     scope: Scope
     k: int
+    mode: Mode = "vector"
     condition: str = ""
     narrowed: dict[str, Any] | None = None
     distance_threshold: float | None = None
+    gated: bool = True
+    recency_weight: float = 0.0
+    reranker: BaseDocumentCompressor | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +249,13 @@ class Draft:
 
     Attributes:
         id: The one it gets if it is stored, and no duplicate.
-        replaces: Whether it is stored in any case, in place of what has its id: the caller chose the id.
+        digest: What all texts have in common that say the same in its scope; `None` if duplicates are found
+            by nearness, or not at all.
+        by_nearness: Whether one near it in meaning is taken for the same.
+        overwrites: Whether it is stored in any case, in place of what has its id: the caller chose the id, or
+            wants no duplicate looked for.
+        replaces: The id of the memory it supersedes; `None` for none.
+        context: What was said before it, one message per line.
     """
 
     id: str
@@ -192,7 +267,11 @@ class Draft:
     ttl_seconds: int | None
     metadata: bytes | None = None
     document_id: str | None = None
-    replaces: bool = False
+    digest: str | None = None
+    by_nearness: bool = False
+    overwrites: bool = False
+    replaces: str | None = None
+    context: str = ""
 
     @property
     def scope(self) -> Scope:
@@ -207,15 +286,38 @@ class WriteBatch:
     Attributes:
         drafts: The memories.
         embeddings: One vector per draft; `None` if the texts are still to be embedded.
+        known: Memories that were just recalled, some of which may say the same as a draft.
+        near: Whether the nearest memory that says something else is looked for.
     """
 
     drafts: Sequence[Draft]
     embeddings: Sequence[Sequence[float]] | None = None
+    known: Sequence[MemoryRecord] = ()
+    near: bool = False
 
     @property
     def texts(self) -> list[str]:
         """Return what has to be embedded."""
         return [draft.text for draft in self.drafts]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A change of a memory, checked.
+
+    Attributes:
+        id: The memory's.
+        user: Whose it has to be; `None` for anybody's.
+        text: The text it gets; `None` to leave it.
+        metadata: The metadata it gets as JSON text; `None` to leave it.
+        ttl_seconds: The TTL it gets; `None` for no expiry, `...` to leave it.
+    """
+
+    id: str
+    user: str | None
+    text: str | None
+    metadata: bytes | None
+    ttl_seconds: int | EllipsisType | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +332,14 @@ class RebuiltIndex:
             never recalled. The log names them.
         rewritten: In how many a user, namespace, kind or thread stood as only other programs write it, and
             is now written so that it is found.
+        digested: How many lacked the digest that duplicates of them are found by, and have it now.
     """
 
     documents: int
     failures: int
     unreadable: int
     rewritten: int
+    digested: int = 0
 
 
 class UnreadableDocument(Exception):  # noqa: N818 - says what a stored document is, seen only inside

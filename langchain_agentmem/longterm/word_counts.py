@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.words import STATED, WORD, forms, stem
+from langchain_agentmem.longterm.words import WORD, forms, related, stem
 
 Matrix = NDArray[np.float64]
 
-CANDIDATES = 100  # nearest by vector, and as many by words
 _RELATED = 0.5  # a word that stands for the one asked for, `daughter` for `kid`, counts half
 _UNSEEN = 100  # memories without the word, added to every scope: else nothing is rare in a small one
 
@@ -49,7 +48,7 @@ class WordCounts:
             np.add.at(after, earlier, self.own[later])
         self.after = after[place]
 
-    def rarity(self, size: int, matched: int) -> Matrix:
+    def rarity(self, size: int, unread: int) -> Matrix:
         """Return each word's rarity: the logarithm of the share of memories without it.
 
         Counted among the candidates. If the search by words has matched more than it returned, the rest is
@@ -57,10 +56,10 @@ class WordCounts:
 
         Args:
             size: How many memories the scope has.
-            matched: How many of them the search by words has matched.
+            unread: How many memories the search by words has matched, and not returned.
         """
         counted = (self.own > 0).sum(axis=0)
-        rest = max(0, matched - CANDIDATES) / max(1, (counted**2).sum())
+        rest = unread / max(1, (counted**2).sum())
         having = np.minimum(size, counted + rest * counted**2)
         rarity: Matrix = np.log(1 + (size + _UNSEEN - having + 0.5) / (having + 0.5))
         return rarity
@@ -72,24 +71,42 @@ def _count(question: Question, lines: Sequence[str]) -> Matrix:
     All lines are searched as one string for the beginnings of the words: most hold none of them, and only
     what begins alike is stemmed.
     """
-    lower = [line.lower() for line in lines]
-    starts = [*accumulate((len(line) + 1 for line in lower), initial=0)]
-    joined = "\n".join(lower)
+    original = "\n".join(lines).replace("’", "'")
+    joined = original.lower()
+    if len(joined) != len(original):  # as by "İ": a place has to be the same in both
+        joined = "".join(lower if len(lower := one.lower()) == 1 else one for one in original)
+    starts = [*accumulate((len(line) + 1 for line in lines), initial=0)]
     counts = np.zeros((len(lines), len(question.words)))
     for i, (wanted, asked) in enumerate(question.words.items()):
-        found = _places(joined, wanted, asked, question.language)
-        counts[:, i] = _per_line(found, starts)
-        for related in question.related.get(wanted, ()):
-            also = _places(joined, stem(related, question.language), related, question.language)
-            counts[:, i] += _RELATED * _per_line(also, starts)
-        if (stated := STATED.get(wanted)) is not None:
-            counts[:, i] += _RELATED * np.array([len(stated.findall(line)) for line in lines])
+        counts[:, i] = _per_line(_places(joined, wanted, asked, question.language), starts)
+        states: list[int] = []
+        for said in related(asked, question.language):
+            if " " in said:
+                states += _places_of_phrase(joined, original, said)
+            else:
+                states += _places(joined, stem(said, question.language), said, question.language)
+        counts[:, i] += _RELATED * _per_line(states, starts)
     return counts
 
 
 def _per_line(places: list[int], starts: Sequence[int]) -> Matrix:
+    if not places:
+        return np.zeros(len(starts) - 1)
     lines = np.searchsorted(starts, places, side="right") - 1
     return np.bincount(lines, minlength=len(starts) - 1).astype(float)
+
+
+def _places_of_phrase(joined: str, original: str, phrase: str) -> list[int]:
+    """Return where a phrase begins in a text; `X` at its end stands for a word with a capital."""
+    begin = phrase.removesuffix("X")
+    places, at = [], joined.find(begin)
+    while at >= 0:
+        behind = original[at + len(begin) : at + len(begin) + 1]
+        ends = behind.isupper() if begin != phrase else not behind.isalnum()
+        if ends and (at == 0 or not joined[at - 1].isalnum()):
+            places.append(at)
+        at = joined.find(begin, at + 1)
+    return places
 
 
 def _places(joined: str, wanted: str, asked: str, language: str) -> list[int]:

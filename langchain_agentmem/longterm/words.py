@@ -33,16 +33,11 @@ def forms(word: str, language: str = "english") -> tuple[str, ...]:
 
 
 def related(word: str, language: str = "english") -> tuple[str, ...]:
-    """Return words that may state what a question with a word asks: `daughter` for `kid`."""
-    return _related().get(stem(word), ()) if language == "english" else ()
+    """Return what states what a question with a word asks: words, such as `daughter` for `kid`, and phrases.
 
-
-STATED = {
-    "name": re.compile(r"\b(?:[Ii]['’]m|I am|[Tt]his is|[Cc]alls? me) [A-Z]"),
-    "job": re.compile(r"\b(?:[Ii]['’]m|[Ii] am|[Ww]ork(?:s|ed|ing)? as) an? "),
-    "avoid": re.compile(r"\b(?:can['’]?t (?:have|eat|drink)|do(?:es)?(?:n['’]t| not) (?:eat|drink))\b"),
-}
-"""How people state what a word asks for without saying it: "I'm Maria" the name, "I'm a nurse" the job."""
+    A phrase has blanks in it; `X` at its end stands for a word with a capital.
+    """
+    return _about_oneself().get(stem(word), ()) if language == "english" else ()
 
 
 def content_words(text: str, language: str = "english") -> dict[str, str]:
@@ -84,6 +79,26 @@ STOP_WORDS = {
 }
 """What carries no meaning, by language; a language that is not here has none, and finds by all its words."""
 
+_ABOUT_ONESELF = """
+    name: called, call, named, i'm X, i am X, call me X, calls me X, this is X
+    job, work, profession, occupation, employer, career: job, work, employed, i'm a, i'm an, i am a, i am an,
+      work as, works as, working as
+    eat, diet, food, meal, cook, dinner, lunch, avoid: eat, diet, food, vegetarian, vegan, allergic,
+      intolerant, can't have, can't eat, can't drink, don't eat, don't drink, doesn't eat, never eat, do not eat
+    live, home, address, city, town, reside: live, home, address, move, based, house, flat, apartment
+    child, son, daughter: child, son, daughter, twins, baby
+    wife, husband, spouse, partner, married: wife, husband, spouse, partner, married, divorced, engaged
+    pet: dog, cat, puppy, kitten, rabbit, parrot, hamster
+    parent: mother, father
+    sibling: brother, sister
+    drink, beverage: drink, tea, coffee, wine, beer
+    birthday: born
+    boss, manager: boss, manager
+    movie, film: movie, film
+    car: drive
+"""
+"""What people ask about themselves: what states it. `X` is a word with a capital."""
+
 _SAME = """
     become became | begin began begun | break broke broken | bring brought | build built | buy bought |
     catch caught | choose chose chosen | come came | draw drew drawn | drink drank drunk | drive drove
@@ -98,34 +113,15 @@ _SAME = """
     favorite favourite | neighbor neighbour | mother mom mum | father dad
 """
 
-_RELATED = """
-    name: called call named
-    live home address city town reside: live home address moved move based house flat apartment
-    job work profession occupation employer career: job work employed
-    child son daughter: child son daughter twins baby
-    wife husband spouse partner married: wife husband spouse partner married divorced engaged
-    pet: dog cat puppy kitten rabbit parrot hamster
-    parent: mother father
-    sibling: brother sister
-    drink beverage: drink tea coffee wine beer
-    eat diet food meal cook dinner avoid: eat diet food vegetarian vegan allergic intolerant
-    birthday: born
-    boss: manager
-    manager: boss
-    movie: film
-    film: movie
-    car: drive
-"""
-
 
 @lru_cache(maxsize=1)
-def _related() -> dict[str, tuple[str, ...]]:
-    lines = (line.split(":") for line in _RELATED.strip().splitlines())
-    return {
-        stem(asked): tuple(word for word in said.split() if stem(word) != stem(asked))
-        for words, said in lines
-        for asked in words.split()
-    }
+def _about_oneself() -> dict[str, tuple[str, ...]]:
+    table: dict[str, tuple[str, ...]] = {}
+    for line in re.sub(r"\n {6}", " ", _ABOUT_ONESELF).strip().splitlines():
+        asked, said = ([word.strip() for word in side.split(",")] for side in line.split(":"))
+        for word in asked:
+            table[stem(word)] = tuple(one for one in said if stem(one) != stem(word))
+    return table
 
 
 @lru_cache(maxsize=1)

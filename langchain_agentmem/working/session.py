@@ -229,7 +229,7 @@ def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[Unreada
     """Return the messages in the field `recent_turns`, and what in it could not be read."""
     turns: list[Turn] = []
     unreadable: list[UnreadableEntry] = []
-    for position, entry in enumerate(_entries(stored)):
+    for position, entry in enumerate(stored_entries(stored)):
         try:
             if isinstance(entry, Exception):
                 raise entry
@@ -310,7 +310,8 @@ def _lines(stored: bytes) -> list[bytes]:
     return lines.split(b"\n")
 
 
-def _entries(stored: bytes | None) -> Iterable[Any]:
+def stored_entries(stored: bytes | None) -> Iterable[Any]:
+    """Return the entries of the field `recent_turns`, undecoded; an error in place of one that is no JSON."""
     if not stored:
         return []
     try:

@@ -9,6 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from langchain_agentmem.chain.exchange import Exchange
+from langchain_agentmem.chain.noteworthy import noteworthy
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.errors import (
     EmbeddingError,
@@ -357,6 +358,29 @@ class TestWriting:
         assert (report.thread_id, report.user, report.namespace) == ("t1", "alice", "default")
         assert (report.recalled, report.turn_count, report.failures) == ([KNOWN], 7, [])
         assert report.remembered == RememberResult("m2", False, None)
+        assert report.not_remembered is None
+
+    @pytest.mark.parametrize(
+        ("text", "remember", "why"),
+        [
+            ("Where do I live?", noteworthy, "not_noteworthy"),
+            ("I live in Porto.", lambda text: None, "not_noteworthy"),
+            ("I live in Porto.", None, "off"),
+            ("", noteworthy, "unusable"),
+            ("I live in Porto, by the sea.", noteworthy, "unusable"),
+            ("I live in Porto.", lambda text: 1 // 0, "failed"),
+            ("I live in Porto.", noteworthy, "failed"),
+        ],
+        ids=str,
+    )
+    def test_the_report_says_why_nothing_was_remembered(self, text: str, remember: Any, why: str) -> None:
+        memory = Memory(max_text_bytes=20, on_error="continue")
+        memory.store.replies["remember"] = StoreFullError("full")
+        reports: list[ExchangeReport] = []
+        exchange = answered(memory, value=text, remember=remember, on_exchange=reports.append)
+        memory.transport.run(exchange.write())
+        exchange.report()
+        assert (reports[0].remembered, reports[0].not_remembered) == (None, why)
 
     def test_a_report_that_fails_is_noted_and_raises_nothing(self) -> None:
         def fail(_: ExchangeReport) -> None:

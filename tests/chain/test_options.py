@@ -93,6 +93,9 @@ def test_a_user_is_needed_for_what_is_recalled_or_remembered(options: Any, knows
 
 
 def test_memories_read_well_in_a_prompt() -> None:
-    records = [MemoryRecord(name, f"fact {name}", "u", "n", "k") for name in "ab"]
-    assert f"{RecalledMemories(records)}" == "- fact a\n- fact b"
+    days = {"a": 1795132800.0, "b": 1795132799.9, "c": 0.0, "d": float("nan"), "e": 1e300}
+    records = [MemoryRecord(name, f"fact {name}", "u", "n", "k", created_ts=ts) for name, ts in days.items()]
+    assert f"{RecalledMemories(records)}" == (
+        "- 2026-11-20: fact a\n- 2026-11-19: fact b\n- fact c\n- fact d\n- fact e"
+    )
     assert str(RecalledMemories()) == ""

@@ -21,7 +21,7 @@ from langchain_agentmem.demo.openapi import document
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Event
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
-from langchain_agentmem.longterm.types import MemoryRecord
+from langchain_agentmem.longterm.types import Explanation, MemoryRecord
 from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 
 MODES = LongTermMemory.modes
@@ -32,12 +32,13 @@ def test_the_modes_are_those_of_the_memory_in_use() -> None:
     for modes in (LongTermMemory.modes, UpstashLongTermMemory.modes):
         for mode in modes:
             assert read_request(RecallRequest, {**asked, "mode": mode}, modes).mode == mode
-    with pytest.raises(InvalidInputError, match=r"mode: must be one of vector$"):
-        read_request(RecallRequest, {**asked, "mode": "text"}, LongTermMemory.modes)
+    with pytest.raises(InvalidInputError, match=r"mode: must be one of hybrid, vector, text$"):
+        read_request(RecallRequest, {**asked, "mode": "words"}, LongTermMemory.modes)
 
 
-def test_the_mode_that_nobody_names_is_one_of_the_memory() -> None:
-    assert read_request(RecallRequest, {"user": "alice", "query": "tea"}, MODES).mode in MODES
+def test_a_mode_and_a_threshold_that_nobody_names_are_left_to_the_memory() -> None:
+    asked = read_request(RecallRequest, {"user": "alice", "query": "tea"}, MODES)
+    assert (asked.mode, asked.threshold) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,10 @@ def test_the_mode_that_nobody_names_is_one_of_the_memory() -> None:
         (b'{"user": "a", "thread": "t", "text": " \\n "}', "text: is empty"),
         (b'{"user": "a", "thread": "t", "text": "hi", "threshold": 2.1}', "threshold"),
         (b'{"user": "a", "thread": "t", "text": "hi", "threshold": NaN}', "threshold"),
-        (b'{"user": "a", "thread": "t", "text": "hi", "mode": "magic"}', "mode: must be one of vector"),
+        (
+            b'{"user": "a", "thread": "t", "text": "hi", "mode": "magic"}',
+            "mode: must be one of hybrid, vector, text",
+        ),
         (b'{"user": "a", "thread": "t", "text": "hi", "more": 1}', "more"),
         (b'{"user": "a", "thread": "t", "text": "\\ud800"}', "Invalid JSON"),
         ('{"user": "%s", "thread": "t", "text": "hi"}' % ("é" * 3000), "user has 6000 bytes"),
@@ -92,10 +96,21 @@ def test_the_description_is_made_of_the_models() -> None:
 @pytest.mark.parametrize("number", [nan, inf, -inf])
 def test_a_number_that_json_has_not_is_told_as_none(number: float) -> None:
     found = Event(id="1-0", action="odd", detail="", ts=number, duration_seconds=number)
-    record = MemoryRecord("m", "tea", "alice", "default", "semantic", distance=number)
+    parts = Explanation(
+        meaning=number, words=0.1, context=0.0, speaker=0.0, question=0.0, recency=0.0, reranked=None
+    )
+    record = MemoryRecord(
+        *("m", "tea", "alice", "default", "semantic"),
+        distance=number,
+        score=number,
+        updated_ts=number,
+        explanation=parts,
+    )
     told = [event_answer(found), *nearest_answer([record], ())]
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert (told[0]["ts"], told[0]["duration_seconds"], told[1]["distance"]) == (None, None, None)
+    assert (told[1]["score"], told[1]["ts"], told[1]["explanation"]["meaning"]) == (None, None, None)
+    assert told[1]["explanation"]["words"] == 0.1
 
 
 def test_other_numbers_are_told_as_they_are() -> None:

@@ -33,8 +33,8 @@ def chat(
         str,
         options.id_option(
             "kind",
-            "The kind your messages are remembered as: episodic (a week, the default), semantic (never "
-            "expires), your own, or skip to remember nothing.",
+            "The kind that what you state is remembered as: episodic (a week, the default), semantic (never "
+            "expires), your own, or skip to remember nothing. Questions, greetings and thanks never are.",
         ),
     ] = "episodic",
     model: options.Model = None,
@@ -42,7 +42,7 @@ def chat(
 ) -> None:
     """Talk to a memory, and see what it does.
 
-    Each line is an exchange: what fits is recalled, an answer is given, and what you said is remembered, or
+    Each line is an exchange: what fits is recalled, an answer is given, and what you state is remembered, or
     merged into an existing memory. Lines that begin with a slash are commands; /help lists them.
 
     \b
@@ -53,8 +53,8 @@ def chat(
                                                      LangChain's init_chat_model knows
       printf '%s\\n' 'I live in Lisbon.' 'Where do I live?' | agentmem chat
 
-    Without --model the answer is what was recalled. With it: pip install langchain langchain-openai (or
-    another provider's package), and set the provider's key, such as OPENAI_API_KEY.
+    Without --model, a question is answered by quoting what was recalled. With it: pip install langchain
+    langchain-openai (or another provider's package), and set the provider's key, such as OPENAI_API_KEY.
 
     A piped line that fails ends the run: exit code 1. 0: every exchange worked. 2: wrong usage. 130: Ctrl-C.
     """
@@ -69,7 +69,6 @@ def chat(
         screen,
         check=lambda memory: load_own(memory, thread, talker),
         on_error="raise",
-        recall_threshold=recall_threshold,
     ) as memory:
         conversation = Conversation(
             memory,
@@ -79,6 +78,7 @@ def chat(
             kind=None if kind == "skip" else kind,
             answering=answering,
             model=model,
+            recall_threshold=recall_threshold,
         )
         conversation.switch(thread)
         screen.ready()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import InitVar, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_agentmem.chain.noteworthy import noteworthy, occasion
 from langchain_agentmem.cli.connect import whereabouts
 from langchain_agentmem.cli.console import CommandError, Screen, milliseconds, one_line
-from langchain_agentmem.cli.memories import recalled
+from langchain_agentmem.cli.memories import fate, nearest, recalled
 from langchain_agentmem.errors import AgentMemoryError, InvalidInputError, WrongOwnerError
 
 if TYPE_CHECKING:
@@ -46,9 +48,10 @@ class Conversation:
         screen: Where it is shown.
         user: Who talks.
         namespace: In which part of the user's memories.
-        kind: What is said is remembered as; `None` for not at all.
+        kind: What is stated is remembered as; `None` for not at all.
         answering: What answers.
         model: What that is called; `None` for the memory itself.
+        recall_threshold: Up to which distance is recalled; `None` for any.
         thread: The current thread.
     """
 
@@ -59,13 +62,18 @@ class Conversation:
     kind: str | None
     answering: InitVar[Runnable[Any, Any]]
     model: str | None
+    recall_threshold: float | None = None
     thread: str = ""
 
     def __post_init__(self, answering: Runnable[Any, Any]) -> None:
         self._reports: list[ExchangeReport] = []
         self._last_event: str | None = None
         self._chain = self.memory.wrap(
-            answering, history_key="chat_history", remember=self.kind, on_exchange=self._reports.append
+            answering,
+            history_key="chat_history",
+            distance_threshold=... if self.recall_threshold is None else self.recall_threshold,
+            remember=None if self.kind is None else partial(noteworthy, kind=self.kind),
+            on_exchange=self._reports.append,
         )
 
     def switch(self, thread: str | None) -> SessionState | None:
@@ -138,13 +146,12 @@ class Conversation:
         return {"input": words, **notes}
 
     def _show(self, words: str, report: ExchangeReport, events: Sequence[Event]) -> None:
-        near = [record for record in report.recalled if record.distance is not None]
         read, answer, write = map(
             milliseconds, (report.read_seconds, report.chain_seconds, report.write_seconds)
         )
         self.screen.facts(
             [
-                *recalled(self.screen, near, self.memory.settings.recall_threshold),
+                *recalled(self.screen, report.recalled, within=self.recall_threshold),
                 ("memory", self._fate(words, report)),
                 ("events", summary(events)),
                 ("time", f"{read} to embed and recall, {answer} to answer, {write} to write"),
@@ -154,14 +161,17 @@ class Conversation:
     def _fate(self, words: str, report: ExchangeReport) -> str:
         remembered = report.remembered
         if remembered is None:
-            reason = "--kind skip" if self.kind is None else f"too long: {len(words.encode()):,} bytes"
-            return f"not remembered ({reason})"
-        distance = remembered.existing_distance
-        if not remembered.deduped:
-            return "stored as new memory" + ("" if distance is None else f" (nearest: {distance:.3f})")
-        existing = self.memory.long_term.get(remembered.id, user=self.user)
-        duplicates = "?" if existing is None else str(existing.hit_count)
-        return f"merged into an existing memory (duplicates {duplicates}, distance {distance or 0:.3f})"
+            reasons = {
+                "off": "--kind skip",
+                "not_noteworthy": f"nothing to remember: {occasion(words)}",
+                "unusable": f"too long: {len(words.encode()):,} bytes",
+            }
+            return f"not remembered ({reasons.get(report.not_remembered or '', 'it failed')})"
+        if remembered.deduped:
+            same = self.memory.long_term.get(remembered.id, user=self.user)
+            return fate(remembered, same) + ("" if same is None else f" (duplicates {same.hit_count})")
+        near = "" if remembered.near is None else f" (near, not merged: {nearest(remembered.near)})"
+        return fate(remembered, None) + near
 
 
 def summary(events: Sequence[Event]) -> str:

@@ -17,9 +17,9 @@ from langchain_agentmem.cli.connect import open_store
 from langchain_agentmem.cli.console import CommandError, Screen, counted, one_line, show_json, standard
 
 if TYPE_CHECKING:
-    from langchain_agentmem.importing.report import ImportReport
+    from langchain_agentmem.importing.report import ImportReport, MergedLine
 
-_WINDOWS_NAMED = 20
+_NAMED = 20
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -42,6 +42,10 @@ def import_(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, max=10_000, help="How many lines are stored at once.")
     ] = 64,
+    keep_all: Annotated[
+        bool, typer.Option("--keep-all", help="Merge nothing: every line becomes a memory of its own.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name all that was merged.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Import conversations and memories from JSON lines.
@@ -54,11 +58,11 @@ def import_(
     What agentmem export writes can be read too (except events); an option goes before what a line says. In a
     file whose name ends with .txt, every line is a memory as it stands.
 
-    A second run stores nothing twice, also if the first was ended in the middle. Into the store it came from,
-    an export appends its conversations again; memories are recognized by their ids. A memory that exists
-    already, or nearly the same one, is left as it is. A line that cannot be imported is reported with its
-    number, the rest goes on, and the exit code is 1. A session keeps as many messages as AGENTMEM_MAX_TURNS
-    says (20; none: all); the report names those that do not hold all of theirs.
+    A second run stores nothing twice, also if the first was ended in the middle; nor does an export coming
+    back into its store. A line that says the same as a memory, or as an earlier line, is merged into it: the
+    report says which (--verbose and --json: all of them), and --keep-all merges none. A line that cannot be
+    imported is reported with its number, the rest goes on, and the exit code is 1. A session keeps as many
+    messages as AGENTMEM_MAX_TURNS says (20; none: all); the report names those that do not hold theirs all.
 
     \b
       agentmem import chat.jsonl --thread 4f0c9a --user alice
@@ -79,13 +83,14 @@ def import_(
             thread_id=thread,
             default_user=options.login_name(),
             plain=file.endswith(".txt"),
+            keep_all=keep_all,
             batch_size=batch_size,
             on_batch=reading.show,
         )
     if as_json:
         show_json(report.to_dict())
     else:
-        screen.facts(_told(report))
+        screen.facts(_told(report, verbose))
     if report.refused:
         raise typer.Exit(1)
 
@@ -138,17 +143,33 @@ class Reading(Progress):
             self._screen.aside(part + so_far)
 
 
-def _told(report: ImportReport) -> list[tuple[str, str]]:
+def _told(report: ImportReport, verbose: bool) -> list[tuple[str, str]]:
     facts = [
         ("messages", f"{report.new_messages:,} new, {report.duplicate_messages:,} duplicate"),
         ("memories", f"{report.new_memories:,} new, {report.duplicate_memories:,} duplicate"),
     ]
-    for window in report.windows[:_WINDOWS_NAMED]:
+    if report.superseded_memories:
+        facts.append(
+            ("left out", f"{counted(report.superseded_memories, 'memory')} that others have replaced")
+        )
+    facts += [("merged", _merged(one)) for one in report.merged[: None if verbose else _NAMED]]
+    if len(report.merged) > _NAMED and not verbose:
+        more = counted(len(report.merged) - _NAMED, "line")
+        facts.append(("and", f"{more} more, likewise (--verbose names each)"))
+    for window in report.windows[:_NAMED]:
         kept = f"keeps the last {window.kept:,} of {window.messages:,} (AGENTMEM_MAX_TURNS=none keeps all)"
         facts.append(("thread", f"{one_line(window.thread, 60)} {kept}"))
-    if len(report.windows) > _WINDOWS_NAMED:
-        more = counted(len(report.windows) - _WINDOWS_NAMED, "thread")
+    if len(report.windows) > _NAMED:
+        more = counted(len(report.windows) - _NAMED, "thread")
         facts.append(("and", f"{more} more, likewise (--json names each)"))
     if report.refused:
         facts.append(("refused", counted(len(report.refused), "line")))
     return facts
+
+
+def _merged(merged: MergedLine) -> str:
+    """Return into what a line was merged, with both texts where the other one is not in the file."""
+    said = f"line {merged.line} “{one_line(merged.text, 80)}” says the same as"
+    if merged.into_line is not None:
+        return f"{said} line {merged.into_line}"
+    return f"{said} the memory {one_line(merged.id, 60)} “{one_line(merged.into_text, 80)}”"

@@ -11,12 +11,19 @@ let about = null;
 let session = null;
 let sessionEnds = null;
 let recall = null; // what the last query found
-let exclude = []; // the memory the last exchange itself became: an exchange does not recall itself
+let before = null; // the memory the last exchange itself became: an exchange does not recall itself
 let refreshing = null; // the timer of a refresh to come
 let following = new AbortController();
 let recalling = new AbortController();
 
-const threshold = () => Number(byId("threshold").value);
+const mode = () => byId("mode").value;
+const farthest = () => (mode() === "vector" ? about.recall_threshold : 1); // by words too, a distance is no limit by itself
+// The distance up to which is recalled; null for any.
+function threshold() {
+  const chosen = Number(byId("threshold").value);
+  return mode() === "vector" || (mode() === "hybrid" && chosen < 1) ? chosen : null;
+}
+const ranking = () => ({ mode: mode(), ...(threshold() === null ? {} : { threshold: threshold() }) });
 const kind = () => document.querySelector("#kinds input:checked").value;
 const who = () => ({ user: scope.user, namespace: scope.namespace });
 
@@ -82,8 +89,8 @@ function tick() {
 function introduce(settings) {
   about = settings;
   byId("place").textContent = `${about.place} · ${about.model ?? "no model: the answers are what is recalled"}`;
-  byId("threshold").value = about.recall_threshold;
-  byId("mode").replaceChildren(...about.modes.map((mode) => panels.element("option", { value: mode }, mode)));
+  byId("mode").replaceChildren(...about.modes.map((name) => panels.element("option", { value: name }, name)));
+  byId("threshold").value = farthest();
   const hints = { episodic: "expires after a week", semantic: "never expires", skip: "is not remembered" };
   byId("kinds").append(
     ...about.kinds.map((name, index) =>
@@ -156,7 +163,7 @@ async function enterNow(thread) {
 }
 
 function forgetQuery() {
-  [recall, exclude] = [null, []];
+  [recall, before] = [null, null];
   showRecall();
   panels.showCost(null);
   byId("fate").replaceChildren();
@@ -189,7 +196,7 @@ async function start() {
 async function say() {
   const text = byId("say").value;
   if (!text.trim()) return;
-  const asked = { ...who(), thread: scope.thread, text, kind: kind(), threshold: threshold(), mode: byId("mode").value };
+  const asked = { ...who(), thread: scope.thread, text, kind: kind(), ...ranking() };
   byId("send").disabled = true;
   byId("say").value = "";
   panels.addBubble("user", text);
@@ -200,7 +207,7 @@ async function say() {
       byId("window").scrollTop = byId("window").scrollHeight;
     });
     if (asked.thread !== scope.thread) return; // meanwhile, another thread is shown
-    [recall, exclude] = [happened.recall, happened.fate.what === "stored" ? [happened.fate.id] : []];
+    [recall, before] = [happened.recall, happened.fate.what === "stored" ? happened.fate.id : null];
     showRecall();
     panels.showCost(happened.cost);
     panels.showFate(happened.fate, happened.failures);
@@ -219,7 +226,8 @@ async function say() {
 // Recall
 
 function showThreshold() {
-  byId("threshold-value").textContent = threshold().toFixed(2);
+  byId("threshold-value").textContent = threshold()?.toFixed(2) ?? "any distance";
+  byId("threshold").disabled = mode() === "text";
 }
 
 function showRecall() {
@@ -234,7 +242,7 @@ const recallAgain = doing(async () => {
   if (!recall) return;
   recalling.abort();
   recalling = new AbortController();
-  const asked = { ...who(), query: recall.query, threshold: threshold(), mode: byId("mode").value, exclude };
+  const asked = { ...who(), query: recall.query, ...ranking(), ...(before === null ? {} : { before }) };
   recall = await post("/recall", asked, recalling.signal);
   showRecall();
 });
@@ -280,7 +288,10 @@ byId("thread").addEventListener("change", doing(async () => { forgetQuery(); awa
 byId("new-thread").addEventListener("click", doing(async () => { forgetQuery(); await enter(null); byId("say").focus(); }));
 byId("reset").addEventListener("click", doing(reset));
 byId("threshold").addEventListener("input", recallAgain);
-byId("mode").addEventListener("change", recallAgain);
+byId("mode").addEventListener("change", () => {
+  byId("threshold").value = farthest();
+  recallAgain();
+});
 note("goal");
 note("scratchpad");
 byId("exchange").addEventListener("submit", doing(say));

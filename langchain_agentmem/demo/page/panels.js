@@ -84,14 +84,14 @@ export function showTtl(session, until) {
 
 export function showFate(fate, failures) {
   const told = [];
-  const distance = fate.distance?.toFixed(3);
   if (fate.what === "stored") {
     told.push(element("b", {}, "stored"), " as a new memory");
-    if (distance) told.push(`, the nearest one at ${distance}`);
+    if (fate.near) told.push(`; near, not merged: “${fate.near.text}” at ${fate.near.distance.toFixed(3)}`);
   } else if (fate.what === "merged") {
-    told.push(element("b", {}, "merged"), ` into “${fate.text ?? "a memory"}” at ${distance}, seen again: ${fate.hit_count ?? "?"}`);
+    told.push(element("b", {}, "says the same"), ` as “${fate.text ?? "a memory"}”, seen again: ${fate.hit_count ?? "?"}`);
   } else {
-    told.push(fate.what === "skipped" ? "not remembered: skip" : "not remembered: too long");
+    const reasons = { skipped: "skip", "not noteworthy": `${fate.because}, nothing to remember` };
+    told.push(`not remembered: ${reasons[fate.what] ?? fate.what}`);
   }
   if (failures.length) told.push(`; ${failures.join("; ")}`);
   byId("fate").replaceChildren(...told);
@@ -117,26 +117,34 @@ export function showQuery(recall) {
   byId("query").replaceChildren("for ", element("q", { title: recall.query }, recall.query));
 }
 
+// By vector, the distance ranks, up to the threshold; otherwise the score, and what makes it up is told.
 export function showRecalled(recall, threshold) {
   const memories = recall?.memories ?? [];
   const within = memories.filter((memory) => memory.recalled);
   const missed = memories.filter((memory) => !memory.recalled);
-  const rows = within.map((memory) => recalledRow(memory, memories.indexOf(memory), threshold));
+  const byDistance = recall?.mode === "vector";
+  const row = (memory) => recalledRow(memory, memories.indexOf(memory), byDistance ? threshold : null);
+  const rows = within.map(row);
   if (recall && !within.length) {
-    rows.push(element("li", { class: "none" }, `Nothing recalled within ${threshold.toFixed(2)}.`));
+    const why = threshold === null ? ": nothing of it seems to be known." : ` within ${threshold.toFixed(2)}.`;
+    rows.push(element("li", { class: "none" }, `Nothing recalled${why}`));
   }
   if (missed.length) {
-    rows.push(element("li", { class: "divider" }, "Beyond the threshold: not recalled"));
-    rows.push(...missed.map((memory) => recalledRow(memory, memories.indexOf(memory), threshold)));
+    rows.push(element("li", { class: "divider" }, `${byDistance ? "Beyond the threshold: n" : "N"}ot recalled`));
+    rows.push(...missed.map(row));
   }
   byId("recalled").replaceChildren(...rows);
 }
 
 function recalledRow(memory, index, threshold) {
-  const fill = element("span", { class: "fill" });
-  const mark = element("span", { class: "mark" });
-  fill.style.width = `${Math.min(Math.max(memory.distance ?? 0, 0), 1) * 100}%`;
-  mark.style.left = `${Math.min(threshold, 1) * 100}%`;
+  const shown = (threshold === null ? memory.score : memory.distance) ?? 0;
+  const bar = element("span", { class: "bar", "aria-hidden": "true" }, element("span", { class: "fill" }));
+  bar.firstChild.style.width = `${Math.min(Math.max(shown, 0), 1) * 100}%`;
+  if (threshold !== null) {
+    const mark = element("span", { class: "mark" });
+    mark.style.left = `${Math.min(threshold, 1) * 100}%`;
+    bar.append(mark);
+  }
   const state = element("span", { class: "hidden" }, memory.recalled ? " recalled" : " not recalled");
   return element(
     "li",
@@ -144,23 +152,40 @@ function recalledRow(memory, index, threshold) {
     element("span", { class: "rank" }, String(index + 1)),
     element("span", { class: "text", title: memory.text }, memory.text),
     kindBadge(memory.kind),
-    element("span", { class: "bar", "aria-hidden": "true" }, fill, mark),
-    element("span", { class: "distance" }, memory.distance === null ? "text" : memory.distance.toFixed(3), state),
+    bar,
+    element("span", { class: threshold === null ? "score" : "distance" }, shown.toFixed(3), state),
+    ...(threshold === null ? [reasons(memory)] : []),
   );
+}
+
+// The words that a memory shares with the question, and behind them the parts of its rank.
+function reasons(memory) {
+  const words = memory.matched_words.join(" · ");
+  const parts = Object.entries(memory.explanation ?? {}).filter(([, value]) => value);
+  const told = parts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value.toFixed(3))));
+  const when = new Date((memory.ts ?? NaN) * 1000);
+  if (!Number.isNaN(when.getTime())) told.push(element("div", {}, element("dt", {}, "told"), element("dd", {}, when.toLocaleString())));
+  if (memory.context) told.push(element("div", {}, element("dt", {}, "said before"), element("dd", {}, memory.context)));
+  return element("details", {}, element("summary", {}, words ? `shares ${words}` : "found by its meaning"), element("dl", {}, ...told));
 }
 
 export function showChart(recall, threshold) {
   const chart = byId("chart");
   const [width, left, right, base] = [chart.clientWidth || 400, 8, 8, 56];
   const x = (distance) => left + Math.min(Math.max(distance, 0), 1) * (width - left - right);
-  const parts = [drawn("rect", { class: "zone", x: left, y: 4, width: Math.max(x(threshold) - left, 0), height: base - 4 })];
+  const parts = [];
+  if (threshold !== null) {
+    parts.push(drawn("rect", { class: "zone", x: left, y: 4, width: Math.max(x(threshold) - left, 0), height: base - 4 }));
+  }
   for (let at = 0; at <= 1.001; at += 0.25) {
     parts.push(drawn("line", { class: "grid", x1: x(at), x2: x(at), y1: 4, y2: base }));
     const anchor = at === 0 ? "start" : at > 0.99 ? "end" : "middle";
     parts.push(drawn("text", { x: x(at), y: base + 15, "text-anchor": anchor }, at === 1 ? "1 and more" : String(at)));
   }
   parts.push(drawn("line", { class: "axis", x1: left, x2: width - right, y1: base, y2: base }));
-  parts.push(drawn("line", { class: "limit", x1: x(threshold), x2: x(threshold), y1: 0, y2: base }));
+  if (threshold !== null) {
+    parts.push(drawn("line", { class: "limit", x1: x(threshold), x2: x(threshold), y1: 0, y2: base }));
+  }
   const lanes = [];
   for (const [index, memory] of (recall?.memories ?? []).entries()) {
     if (memory.distance === null) continue;

@@ -6,14 +6,17 @@ every memory. Then every key under the prefix is looked at, so that what is forg
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_agentmem.core.operations import Command, Op, asks, call, ok
+from langchain_agentmem.core.keys import same_prefix
+from langchain_agentmem.core.operations import Command, Op, asks, call, ok, reads, writes
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under, scan
-from langchain_agentmem.core.scripts import load
+from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
+from langchain_agentmem.longterm.redisearch import write_calls
 from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES, id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.queries import MAX_ROWS, Store, row_keys
@@ -21,11 +24,15 @@ from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexSt
 from langchain_agentmem.longterm.types import Scope
 
 _PAGE = 1000
-_FORGET = load(__package__, "forget")
+_FORGET = together(("langchain_agentmem.longterm", "extend"), (__package__, "seen"), (__package__, "forget"))
+_MAX_REPEATS = 10
+_POINTED = re.compile(rb"[0-9a-f]{32}\}?")  # a digest, behind the prefix of pointers
 
 
 def delete(store: Store, ids: list[str], scope: Scope) -> Op[int]:
-    """Delete memories by id, those in the scope only; return how many were deleted. One round trip.
+    """Delete memories by id, those in the scope only; return how many were deleted.
+
+    One round trip, and one more if a pointer leads to one.
 
     Args:
         store: Where they are.
@@ -35,8 +42,9 @@ def delete(store: Store, ids: list[str], scope: Scope) -> Op[int]:
     Raises:
         WrongKeyTypeError: A key holds something else.
     """
-    tags = scope.tags()
-    replies = yield [_FORGET.call([store.keys.memory(one)], store.storage, *tags) for one in ids]
+    keys = [store.keys.memory(one).encode() for one in ids]
+    replies = yield [_forget(key, store.storage, scope) for key in keys]
+    replies = yield from _with_pointers(store, keys, replies, store.storage, scope)
     return sum(int(ok(reply)) for reply in replies)
 
 
@@ -78,7 +86,65 @@ def clear_prefix(store: Store) -> Op[Removed]:
         return False
 
     yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
+    yield from _sweep_pointers(store, every=True)
     return removed
+
+
+def _forget(key: bytes, storage: str, scope: Scope, dropped: str = "") -> Command:
+    return _FORGET.call([key], storage, *scope.tags(), dropped)
+
+
+def _with_pointers(
+    store: Store, keys: Sequence[bytes], replies: Sequence[Any], storage: str, scope: Scope
+) -> Op[list[Any]]:
+    """Delete the memories that were not deleted because a pointer leads to each, and goes first.
+
+    Args:
+        store: Where they are.
+        keys: The keys of memories.
+        replies: The reply to the deletion of each.
+        storage: As they were deleted with.
+        scope: As they were deleted with.
+
+    Returns:
+        The last reply to the deletion of each: none says that a pointer is left.
+    """
+    replies = list(replies)
+    for _ in range(_MAX_REPEATS):
+        left = [(at, reply.decode()) for at, reply in enumerate(replies) if isinstance(reply, bytes)]
+        if not left:
+            break
+        more = yield [
+            command
+            for at, digest in left
+            for command in (
+                write_calls.drop_pointer(store, digest, id_of(keys[at], store.keys.memory_prefix)),
+                _forget(keys[at], storage, scope, digest),
+            )
+        ]
+        for (at, _), dropped, reply in zip(left, more[::2], more[1::2], strict=True):
+            replies[at] = dropped if isinstance(dropped, Exception) else reply
+    return replies
+
+
+def _sweep_pointers(store: Store, *, every: bool = False) -> Op[None]:
+    """Delete the pointers that lead nowhere, or every one. Three round trips per page of the database."""
+    prefix = same_prefix(store.keys.memory_prefix)
+
+    def visit(keys: list[bytes]) -> Op[bool]:
+        page = [key for key in keys if _POINTED.fullmatch(key, len(prefix.encode()))]
+        if every and page:
+            yield [writes("UNLINK", key) for key in page]
+            return False
+        ids = (yield [reads("GET", key) for key in page]) if page else []
+        led = [(key, one.decode()) for key, one in zip(page, ids, strict=True) if isinstance(one, bytes)]
+        there = (yield [reads("EXISTS", store.keys.memory(one)) for _, one in led]) if led else []
+        lost = [pair for pair, is_there in zip(led, there, strict=True) if is_there == 0]
+        if lost:
+            yield [write_calls.release(key, one) for key, one in lost]
+        return False
+
+    yield from scan(prefix, "string", visit)
 
 
 def scope_ids(store: Store, settings: IndexSettings, scope: Scope) -> Op[list[str]]:
@@ -102,19 +168,20 @@ def scope_ids(store: Store, settings: IndexSettings, scope: Scope) -> Op[list[st
 
 def _clear_indexed(store: Store, settings: IndexSettings, scope: Scope, removed: Removed) -> Op[bool]:
     """Delete what the index names; return whether it is certain to have named every memory."""
-    tags, page = scope.tags(), list[bytes]()
+    page = list[bytes]()
     left: set[bytes] = set()  # found, but not deleted: expired meanwhile, or of another scope after all
     stuck = 0
     while True:
         limit = _PAGE + stuck
-        deletions = [_FORGET.call([key], store.storage, *tags) for key in page]
+        deletions = [_forget(key, store.storage, scope) for key in page]
         replies, found = yield from _search(store, settings, scope, limit, deletions)
+        replies = yield from _with_pointers(store, page, replies, store.storage, scope)
         deleted = {key for key, reply in removed.answered(page, replies) if reply}
         removed.count += len(deleted)
         left.update(key for key in page if key not in deleted)
         if found is None:
             return False
-        page = [key for key in found if key not in left]
+        page = [key for key in found if key not in left and key not in deleted]
         if not page and len(found) < limit:
             return True
         stuck = len(found) - len(page)
@@ -125,13 +192,15 @@ def _clear_scanned(store: Store, scope: Scope, removed: Removed) -> Op[None]:
 
     def visit(page: list[bytes]) -> Op[bool]:
         nonlocal nameless
-        replies = yield [_FORGET.call([key], "", *scope.tags()) for key in page]
+        replies = yield [_forget(key, "", scope) for key in page]
+        replies = yield from _with_pointers(store, page, replies, "", scope)
         answers = [int(reply) for _, reply in removed.answered(page, replies)]
         removed.count += answers.count(1)
         nameless += answers.count(-1)
         return False
 
     yield from scan(store.keys.memory_prefix, None, visit)
+    yield from _sweep_pointers(store)
     if nameless:
         prefix = store.keys.memory_prefix
         removed.unreached.append(f"{nameless} documents under {prefix!r} do not say whose they are")

@@ -1,204 +1,110 @@
-"""The writes, which skip near-duplicates: in one script, or under a lock where no script may search."""
+"""The write of memories, which skips duplicates by the rule that was chosen, and what is told besides."""
 
 from __future__ import annotations
 
-import re
-import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from langchain_agentmem.core.keys import scope_lock
-from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, writes
-from langchain_agentmem.core.scripts import load, together
-from langchain_agentmem.errors import (
-    AgentMemoryError,
-    InvalidInputError,
-    StoreError,
-    StoreTimeoutError,
-)
-from langchain_agentmem.longterm.redisearch.document import encode, id_of
+from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.errors import IndexMissingError
+from langchain_agentmem.longterm.redisearch import near
 from langchain_agentmem.longterm.redisearch.filters import condition
-from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError, MemoryIndex, pause
-from langchain_agentmem.longterm.redisearch.queries import Store, alive
-from langchain_agentmem.longterm.types import Draft, RememberResult
+from langchain_agentmem.longterm.redisearch.index import MemoryIndex
+from langchain_agentmem.longterm.redisearch.queries import Store, found_by
+from langchain_agentmem.longterm.redisearch.same import SameWriter
+from langchain_agentmem.longterm.redisearch.write_calls import Entry
+from langchain_agentmem.longterm.types import Draft, MemoryRecord, NearMemory, RememberResult, Scope
 
-_SEEN = (("langchain_agentmem.longterm", "extend"), (__package__, "seen"))
-_REMEMBER = together(*_SEEN, (__package__, "remember"))
-_RENEW = together(*_SEEN, (__package__, "renew"))
-_RELEASE = load(__package__, "release")
-# What servers answer that allow no search in a script: Redis on several shards, older RediSearch,
-# Dragonfly, managed services; and a cluster when the search names a key of another shard.
-_REFUSED = re.compile(
-    "Cannot block|Blocking module command|not allowed from script|non local key|undeclared key"
-    "|CROSSSLOT|same slot",
-    re.IGNORECASE,
-)
-_LOCK_MILLISECONDS = 10_000  # a lock outlives its holder's last command by this at most
-_MAX_PAUSES = 1000
+_NEAREST = 8  # some may say the same, or have expired
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A memory to be stored, with its embedding: an array of length one, in the index's number format."""
+class Looking:
+    """How duplicates are looked for.
 
-    draft: Draft
-    embedding: Any
+    Attributes:
+        digest: What all texts of a scope have in common that say the same; `None` without such a rule.
+        threshold: Up to which cosine distance a memory is a duplicate; `None` if nearness makes none.
+        known: Memories that were just recalled by the text that is stored.
+        near: Whether the nearest memory that says something else is looked for.
+        counts: Whether a duplicate is counted as seen again.
+    """
 
-    @property
-    def ttl(self) -> str:
-        """Return the TTL as scripts take it: seconds, or empty for no expiry."""
-        return "" if self.draft.ttl_seconds is None else str(self.draft.ttl_seconds)
-
-    def call(self, store: Store, threshold: float | None) -> Command:
-        """Return the script call that stores it; with a threshold, unless it is a duplicate within it."""
-        scope = self.draft.scope
-        keys: list[Argument] = [store.keys.memory(self.draft.id)]
-        look: tuple[Argument, ...] = ("", "", b"", 0)
-        if threshold is not None:
-            keys += store.is_backfilling.keys
-            look = (store.index_name, condition(scope), self.embedding.tobytes(), threshold + store.tolerance)
-        return _REMEMBER.call(
-            keys,
-            *(store.storage, *scope.tags(), self.ttl, *look, store.search_timeout_ms),
-            *encode(self.draft, self.embedding, store.storage),
-        )
+    digest: Callable[[Scope, str], str | None]
+    threshold: float | None
+    known: Sequence[MemoryRecord] = ()
+    near: bool = False
+    counts: bool = True
 
 
 def remember(
-    store: Store, index: MemoryIndex, entries: Sequence[Entry], threshold: float | None
+    store: Store, index: MemoryIndex, entries: Sequence[Entry], looking: Looking
 ) -> Op[list[RememberResult]]:
-    """Store memories in their order; skip near-duplicates.
-
-    One round trip for all of them; each is atomic, and sees those before it. One whose id was chosen
-    overwrites what has the same id; with a threshold of `None` every one does.
+    """Store memories in their order, each unless it is a duplicate. One round trip for all of them.
 
     Args:
         store: Where they go.
-        index: Their index.
+        index: Their index. By nearness, it has to hold every memory.
         entries: The memories.
-        threshold: Up to which cosine distance, from 0 to 2, a memory is a duplicate.
+        looking: How duplicates are looked for.
 
     Raises:
         IndexMismatchError: The index has another schema; nothing was stored.
         InvalidInputError: An id belongs to a memory of another scope; that one was left as it is.
         StoreError: The server refused one. Others may be stored.
     """
-    limits = [None if threshold is None or entry.draft.replaces else threshold for entry in entries]
-    results: list[RememberResult | None] = [None] * len(entries)
-
-    def store_rest() -> Op[None]:
-        if index.knowledge.searches_in_scripts or threshold is None:
-            yield from _in_one_batch(store, index, entries, limits, results)
-        for at, entry in enumerate(entries):
-            if results[at] is None:
-                results[at] = yield from _remember_locked(store, entry, limits[at])
-
-    yield from index.using(len(entries[0].embedding) if entries else None, store_rest)
-    return [result for result in results if result is not None]
-
-
-def _in_one_batch(
-    store: Store,
-    index: MemoryIndex,
-    entries: Sequence[Entry],
-    limits: Sequence[float | None],
-    results: list[RememberResult | None],
-) -> Op[None]:
-    """Store the entries without a result as far as the server stores them without locks.
-
-    Results are filled in also if an error is raised, so that one can go on with the rest and does nothing
-    twice. What has none when `IndexMissingError` is raised was not stored.
-    """
-    rest = [at for at, result in enumerate(results) if result is None]
-    if not rest:
-        return
-    calls = [entries[at].call(store, limits[at]) for at in rest]
-    only_looking = all(limits[at] is not None for at in rest)
-    replies = yield calls if only_looking else [*calls, _probe(store, entries[rest[0]])]
-    failed: AgentMemoryError | None = None
-    for at, reply in zip(rest, replies, strict=False):
-        if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
-            index.knowledge.searches_in_scripts = False
-            continue
-        try:
-            results[at] = _result(store, reply)
-        except AgentMemoryError as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
-    if not only_looking:
-        ok(replies[-1])  # once the index is recreated, it holds what was stored now too
-
-
-def _probe(store: Store, entry: Entry) -> Command:
-    """Return a search that finds nothing: it notices what storing alone does not.
-
-    The index is gone, or somebody has recreated it for vectors of another length.
-    """
-    return asks(
-        *("FT.SEARCH", store.index_name, "(@user:{nobody})=>[KNN 1 @embedding $vector]"),
-        *("PARAMS", 2, "vector", entry.embedding.tobytes(), "LIMIT", 0, 0, "DIALECT", 2),
-    )
-
-
-def _result(store: Store, reply: Any) -> RememberResult:
-    if isinstance(reply, StoreError) and "BACKFILLING" in str(reply):
-        raise IndexBackfillingError(str(reply)) from reply
-    if isinstance(reply, StoreError) and "TAKEN" in str(reply):
-        raise InvalidInputError("The id belongs to a memory of another user, namespace or kind.") from reply
-    deduped, key, distance = ok(reply)
-    nearest = max(float(distance), 0.0) if distance else None
-    return RememberResult(id_of(key, store.keys.memory_prefix), bool(deduped), nearest)
-
-
-def _remember_locked(store: Store, entry: Entry, threshold: float | None) -> Op[RememberResult]:
-    """Store a memory in several round trips, under a lock that all writers of the scope wait for.
-
-    Also what only overwrites waits for it: else it could change a memory that another writer has just
-    found to be the same as its own.
-    """
-    lock = scope_lock(store.index_name, *entry.draft.scope.tags())
-    token = uuid.uuid4().hex
-    take = writes("SET", lock, token, "NX", "PX", _LOCK_MILLISECONDS)
-    taken = yield from call(take)
-    for _ in range(_MAX_PAUSES):
-        if taken is not None:
-            break
-        _, reply = yield [pause(store.index_name), take]
-        taken = ok(reply)
+    if looking.threshold is not None:
+        storing = near.remember(store, index, entries, looking.threshold)
     else:
-        raise StoreTimeoutError("Other writers have kept this user's memories locked for 20 s; try again.")
-    try:
-        if threshold is None:
-            reply, state = yield [entry.call(store, None), _probe(store, entry)]
-            result = _result(store, reply)
-            ok(state)
-        else:
-            result = yield from _find_or_store(store, entry, threshold)
-    except AgentMemoryError:
-        yield [_RELEASE.call([lock], token)]
-        raise
-    yield [_RELEASE.call([lock], token)]
-    return result
+        writer = SameWriter(store, index.knowledge, looking.digest, looking.known, looking.counts)
+        length = len(entries[0].embedding) if entries else None
+        storing = index.using(length, lambda: writer.remember(entries), backfilled=False)
+    if not looking.near:
+        results = yield from storing
+        found = [_recalled(entry.draft, looking.known) for entry in entries]
+    else:  # in front, so that none finds itself
+        looks = [_nearest(store, entry) for entry in entries]
+        *replies, stored = yield from gather([*looks, storing])
+        results = ok(stored)
+        found = [ok(reply) for reply in replies]
+    return [
+        _with_near(result, entry.draft, records, looking.digest)
+        for result, entry, records in zip(results, entries, found, strict=True)
+    ]
 
 
-def _find_or_store(store: Store, entry: Entry, threshold: float) -> Op[RememberResult]:
-    scope, vector = condition(entry.draft.scope), entry.embedding.tobytes()
-    refused: set[bytes] = set()  # what cannot be read, is of another scope, or has vanished meanwhile
-    while True:
-        k = 2 + len(refused)
-        found = yield from alive(store, store.nearest(scope, vector, k))
-        others = [(key, fields) for key, fields in found if key not in refused and fields is not None]
-        if not others and len(found) == k:
-            refused.update(key for key, _ in found)
-            continue
-        distance = max(float(others[0][1][b"distance"]), 0.0) if others else None
-        if distance is None or distance > threshold + store.tolerance:
-            (reply,) = yield [entry.call(store, None)]
-            return replace(_result(store, reply), existing_distance=distance)
-        key = others[0][0]
-        renew = _RENEW.call([key], store.storage, entry.ttl, *entry.draft.scope.tags())
-        if (yield from call(renew)):
-            return RememberResult(id_of(key, store.keys.memory_prefix), True, distance)
-        refused.add(key)
+def _nearest(store: Store, entry: Entry) -> Op[list[MemoryRecord]]:
+    """Return the nearest memories of a draft's user and namespace, as far as the index holds them."""
+    scope = replace(entry.draft.scope, kind=None)
+    search = store.nearest(condition(scope), entry.embedding.tobytes(), _NEAREST)
+    (reply,) = yield [search]
+    return [] if isinstance(reply, IndexMissingError) else found_by(store, ok(reply), scope)
+
+
+def _recalled(draft: Draft, known: Sequence[MemoryRecord]) -> list[MemoryRecord]:
+    scope = replace(draft.scope, kind=None)
+    near = [record for record in known if record in scope and record.distance is not None]
+    return sorted(near, key=lambda record: record.distance or 0.0)
+
+
+def _with_near(
+    result: RememberResult,
+    draft: Draft,
+    records: Sequence[MemoryRecord],
+    digest: Callable[[Scope, str], str | None],
+) -> RememberResult:
+    """Return a result with the nearest of some memories, nearest first, that says something else."""
+    others = (
+        record
+        for record in records
+        if record.id not in (result.id, draft.replaces)
+        and record.superseded_by is None
+        and record.text != draft.text
+        and (draft.digest is None or digest(draft.scope, record.text) != draft.digest)
+    )
+    nearest = next(others, None)
+    if nearest is None or nearest.distance is None:
+        return result
+    hint = NearMemory(nearest.id, nearest.text, nearest.distance)
+    distance = nearest.distance if result.existing_distance is None else result.existing_distance
+    return replace(result, near=hint, existing_distance=distance)

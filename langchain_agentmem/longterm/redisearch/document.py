@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -42,17 +42,35 @@ FIELDS = (
     "metadata",
     "exact",
     "document_id",
+    "context",
+    "updated_ts",
+    "past",  # the text of one that is superseded
+    "superseded_by",
+    "superseded_ts",
+    "same",  # the digest it stands for, if that is not its id
 )
 _INDEXED = 7  # the first so many of them are index fields too
+_RETURNED = FIELDS[:-1]
 _SCOPED = ("user", "namespace", "kind", "source_thread")
 _DIGEST = re.compile("#[0-9a-f]{64}")
 
+# The members that a recall reads, as a JSON path that returns them in one array: reading each by its own path
+# takes several times as long. All are there in what this version writes, and the first seven in any memory.
+_MEMBERS = ("text", "user", "namespace", "kind", "source_thread", "created_ts", "hit_count",
+            "context", "metadata", "exact", "document_id", "updated_ts")  # fmt: skip
+_REQUIRED = 7
+RECALL_FIELDS: dict[Storage, tuple[str, ...]] = {
+    "hash": _MEMBERS,
+    "json": (f"$[{','.join(map(repr, _MEMBERS))}]", "AS", "members"),
+}
+RECALL_DIALECT: dict[Storage, int] = {"hash": 2, "json": 3}  # 3 returns every value that a path leads to
+
 # What `RETURN` names, so that a search returns everything except the embedding.
 SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
-    "hash": FIELDS,
+    "hash": _RETURNED,
     "json": (
-        *FIELDS[:_INDEXED],
-        *(part for name in FIELDS[_INDEXED:] for part in (f"$.{name}", "AS", name)),
+        *_RETURNED[:_INDEXED],
+        *(part for name in _RETURNED[_INDEXED:] for part in (f"$.{name}", "AS", name)),
     ),
 }
 
@@ -80,7 +98,12 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
         document["document_id"] = draft.document_id
     if draft.metadata is not None:
         document["metadata"] = draft.metadata.decode()
+    if draft.context:
+        document["context"] = draft.context
+    if draft.digest is not None and draft.digest != draft.id:
+        document["same"] = draft.digest
     if storage == "json":
+        document = {**dict.fromkeys(_MEMBERS[_REQUIRED:]), "context": "", **document}
         if exact:
             document["exact"] = exact
         document["embedding"] = embedding
@@ -89,6 +112,36 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
         document["exact"] = orjson.dumps(exact)
     document["embedding"] = embedding.tobytes()
     return tuple(part for item in document.items() for part in item)
+
+
+def changes(
+    storage: Storage,
+    *,
+    text: str | None,
+    embedding: NDArray[np.floating[Any]] | None,
+    metadata: bytes | None,
+    same: str,
+) -> tuple[Argument, ...]:
+    """Return the members that an update changes: names, each followed by its value, or by JSON text of it.
+
+    Args:
+        storage: `json` or `hash`.
+        text: The new text; `None` to leave it.
+        embedding: The new text's vector, of length one, in the index's number format.
+        metadata: The new metadata as JSON text; `None` to leave it.
+        same: The digest that the new text stands for; empty for none.
+    """
+    members: dict[str, Any] = {} if text is None else {"text": text, "same": same, "embedding": embedding}
+    if metadata is not None:
+        members["metadata"] = metadata.decode()
+    if storage == "json":
+        dumped = {
+            name: orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY) for name, value in members.items()
+        }
+        return tuple(part for item in dumped.items() for part in item)
+    if embedding is not None:
+        members["embedding"] = embedding.tobytes()
+    return tuple(part for item in members.items() for part in item)
 
 
 def id_of(key: bytes, prefix: str) -> str:
@@ -124,27 +177,39 @@ def decode(
         metadata = json.loads(fields[b"metadata"]) if b"metadata" in fields else {}
         if not isinstance(metadata, dict):
             raise UnreadableDocument("its metadata is no JSON object")
-        document_id = fields.get(b"document_id")
+        document_id, superseded_by = fields.get(b"document_id"), fields.get(b"superseded_by")
         return MemoryRecord(
             id=memory_id,
-            text=fields[b"text"].decode(),
+            text=fields[b"text" if superseded_by is None else b"past"].decode(),
             user=user,
             namespace=namespace,
             kind=kind,
             source_thread=source_thread,
-            # 12 digits are what a search returns of a number, so `get` gives no more.
-            created_ts=float(b"%.12g" % float(fields[b"created_ts"])),
+            created_ts=_seconds(fields[b"created_ts"]),
             hit_count=int(fields[b"hit_count"]),
             metadata=metadata,
             distance=distance,
             score=None if distance is None else 1 - distance / 2,
             ttl_seconds=ttl_seconds,
             document_id=None if document_id is None else document_id.decode(),
+            context=fields.get(b"context", b"").decode(),
+            updated_ts=_time(fields.get(b"updated_ts")),
+            superseded_by=None if superseded_by is None else superseded_by.decode(),
+            superseded_ts=_time(fields.get(b"superseded_ts")),
         )
     except KeyError as error:
         raise UnreadableDocument(f"it has no {error.args[0].decode()!r}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise UnreadableDocument(str(error)) from error
+
+
+def _seconds(stored: bytes) -> float:
+    # 12 digits are what a search returns of a number, so `get` gives no more.
+    return float(b"%.12g" % float(stored))
+
+
+def _time(stored: bytes | None) -> float | None:
+    return None if stored is None else _seconds(stored)
 
 
 def _originals(tags: list[str], exact: bytes | None) -> list[str]:
@@ -208,11 +273,62 @@ def fields_of(reply: object) -> dict[bytes, bytes]:
         return {name.encode(): value for name, value in found if value is not None}
     fields: dict[bytes, bytes] = {}
     for path, values in orjson.loads(reply).items() if isinstance(reply, bytes) else ():
-        if values:
-            value = values[0]
-            encoded = value.encode() if isinstance(value, str) else orjson.dumps(value)
-            fields[path.removeprefix("$.").encode()] = encoded
+        if values and values[0] is not None:
+            fields[path.removeprefix("$.").encode()] = _encoded(values[0])
     return fields
+
+
+def _encoded(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else orjson.dumps(value)
+
+
+class Found(NamedTuple):
+    """A document that a search has found, as far as ranking needs it.
+
+    Attributes:
+        key: Where it is.
+        text: The memory.
+        context: What was said before it.
+        created_ts: When it was stored.
+        similarity: The cosine of the angle to what was searched for; `None` if its words were.
+        fields: Its members, as `decode` takes them; `None` if some have to be read again, one by one.
+    """
+
+    key: bytes
+    text: str
+    context: str
+    created_ts: float
+    similarity: float | None
+    fields: dict[bytes, bytes] | None
+
+    @classmethod
+    def read(cls, key: bytes, fields: Mapping[bytes, bytes]) -> Found:
+        """Read a row of a search for `RECALL_FIELDS`."""
+        # Rounding takes the distance of equal vectors a little below zero at times.
+        near = None if b"distance" not in fields else 1 - max(float(fields[b"distance"]), 0.0)
+        if b"members" not in fields:
+            said, before = (text(fields.get(name, b"")) for name in (b"text", b"context"))
+            return cls(key, said, before, _number(fields.get(b"created_ts")), near, dict(fields))
+        values = orjson.loads(fields[b"members"])
+        whole = len(values) in (_REQUIRED, len(_MEMBERS)) and isinstance(values[4], str)
+        members = dict(zip(_MEMBERS, values if whole else values[:1], strict=False))
+        return cls(
+            key,
+            str(members.get("text", "")),
+            str(members.get("context") or ""),
+            _number(members.get("created_ts")),
+            near,
+            {name.encode(): _encoded(value) for name, value in members.items() if value is not None}
+            if whole
+            else None,
+        )
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def vector(embedding: Sequence[float], vector_type: VectorType) -> NDArray[np.floating[Any]]:

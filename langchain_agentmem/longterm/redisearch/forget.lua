@@ -3,7 +3,9 @@
 --   KEYS[1]    the memory
 --   ARGV[1]    'json' or 'hash'; '' for whichever it is, and then a key of another type is no error
 --   ARGV[2…4]  tags of user, namespace and kind; '' for any
---   result     1 if it was deleted, else 0; -1 if it does not say whose it is
+--   ARGV[5]    the digest whose pointer to it is gone already; ''
+--   result     1 if it was deleted, else 0; -1 if it does not say whose it is; or the digest of another
+--              pointer that may lead to it and has to go first, so that nothing is left after a failure
 
 local key, storage = KEYS[1], ARGV[1]
 if storage == '' then
@@ -14,13 +16,10 @@ if storage == '' then
 end
 for i, name in ipairs({'user', 'namespace', 'kind'}) do
   -- Also read when any value will do: a key of another type is an error, and stays.
-  local value
-  if storage == 'hash' then
-    value = redis.call('HGET', key, name)
-  else
-    value = string.match(redis.call('JSON.GET', key, '$.' .. name) or '', '^%["(.*)"%]$')
-  end
+  local value = plain(key, storage, name)
   if ARGV[i + 1] ~= '' and not value and ARGV[1] == '' then return -1 end
   if ARGV[i + 1] ~= '' and value ~= ARGV[i + 1] then return 0 end
 end
+local same = string.match(plain(key, storage, 'same') or '', '^%x+$')
+if same and #same == 32 and same ~= ARGV[5] then return same end
 return redis.call('UNLINK', key)

@@ -19,12 +19,12 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
-from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
+from langchain_agentmem.longterm.redisearch.schema import CONTEXT, IndexSettings, IndexState
 from langchain_agentmem.longterm.search_index import SearchIndex
 
 _EXISTS = re.compile("index already exists", re.IGNORECASE)
 _PAUSE_SECONDS = 0.02
-_FLAG_SECONDS = 60
+_FLAG_SECONDS = 600
 _MAX_REPEATS = 3
 _MAX_PAUSES = 1500  # 30 s
 _MAX_REBUILD_PAUSES = 30_000  # 10 min
@@ -66,13 +66,15 @@ class MemoryIndex(SearchIndex):
         Raises:
             EmbeddingError: The lengths differ. Nothing is said while the index is not known.
         """
-        if self.knowledge.checked and self.dimensions not in (None, dimensions):
+        if self.knowledge.exists and self.dimensions not in (None, dimensions):
             raise EmbeddingError(
                 f"The embedding has {dimensions} numbers, and the index {self.settings.name!r} "
                 f"takes {self.dimensions}."
             )
 
-    def using(self, dimensions: int | None, operation: Callable[[], Op[T]]) -> Op[T]:
+    def using(
+        self, dimensions: int | None, operation: Callable[[], Op[T]], *, backfilled: bool = True
+    ) -> Op[T]:
         """Run an operation that needs the index: verify it first, once, and create it if it is missing.
 
         If it went missing since then, it is created again and the operation repeated, which must
@@ -81,6 +83,7 @@ class MemoryIndex(SearchIndex):
         Args:
             dimensions: The length of the vector it is used with; `None` if there is none.
             operation: Makes the operation, each time it is run.
+            backfilled: Whether it has to hold every document; otherwise it only has to be there.
 
         Raises:
             IndexMismatchError: The index has another schema.
@@ -88,8 +91,9 @@ class MemoryIndex(SearchIndex):
             EmbeddingError: The vector has another length than the index.
         """
         knowledge = self.knowledge
-        if not knowledge.checked or dimensions not in (None, knowledge.dimensions):
-            yield from self.ensure(dimensions)
+        usable = knowledge.checked if backfilled else knowledge.exists
+        if not usable or dimensions not in (None, knowledge.dimensions):
+            yield from self.ensure(dimensions, waits=backfilled)
         self.dimensions = knowledge.dimensions
         if dimensions not in (None, self.dimensions):
             self.fits(dimensions)
@@ -104,12 +108,15 @@ class MemoryIndex(SearchIndex):
                 raise
         return (yield from operation())
 
-    def ensure(self, dimensions: int | None, max_pauses: int = _MAX_PAUSES) -> Op[None]:
+    def ensure(
+        self, dimensions: int | None, max_pauses: int = _MAX_PAUSES, *, waits: bool = True
+    ) -> Op[None]:
         """Create the index if it is missing, verify its schema, and wait until it holds every document.
 
         Args:
             dimensions: The length of its vectors; `None` if it is not known.
             max_pauses: For how many pauses of 20 ms it is waited for.
+            waits: Whether it is waited for at all, except for a second look.
 
         Raises:
             IndexMismatchError: It has another schema.
@@ -124,17 +131,21 @@ class MemoryIndex(SearchIndex):
         try:
             state.check(self.settings, dimensions)
         except IndexMismatchError:
-            self.knowledge.checked = False
+            self.knowledge.exists = self.knowledge.checked = False
             raise
-        for pauses in range(max_pauses):
+        self.dimensions = self.knowledge.dimensions = state.dimensions
+        self.knowledge.contexts = CONTEXT in state.schema
+        self.knowledge.exists = True
+        for pauses in range(max_pauses if waits else 1):
             if not state.indexing:
                 break
             state, flagged = yield from self._look_again(after_pause=pauses > 0)
-        else:
+        if state.indexing and not waits:
+            return  # whoever searches first waits for it
+        if state.indexing:
             raise StoreTimeoutError(f"The index {self.settings.name!r} is still being backfilled; try again.")
         if flagged:
             yield from call(writes("DEL", backfilling(self.settings.name)))
-        self.dimensions = self.knowledge.dimensions = state.dimensions
         self.knowledge.checked = True
 
     def check_place(self) -> Op[None]:
@@ -195,7 +206,7 @@ class MemoryIndex(SearchIndex):
         """Note that there is no index of this name, whatever its settings were."""
         for settings, knowledge in list(self._known.items()):
             if isinstance(settings, IndexSettings) and settings.name == self.settings.name:
-                knowledge.checked = False
+                knowledge.exists = knowledge.checked = False
 
     def _look(self) -> Op[tuple[IndexState | None, bool]]:
         """Return the index, or `None`, and whether somebody says that it is being backfilled."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import EllipsisType
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core import checks
@@ -15,20 +15,25 @@ from langchain_agentmem.errors import ConfigurationError, IndexMissingError, Inv
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
+from langchain_agentmem.longterm.redisearch import update as updating
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
-from langchain_agentmem.longterm.redisearch.filters import narrowed
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
+from langchain_agentmem.longterm.redisearch.recall import recall
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
+from langchain_agentmem.longterm.redisearch.search import checked_search
+from langchain_agentmem.longterm.redisearch.write_calls import Entry
+from langchain_agentmem.longterm.results import rerank
 from langchain_agentmem.longterm.types import (
+    Dedup,
     Draft,
-    Filter,
     MemoryRecord,
-    Mode,
     RebuiltIndex,
+    RecallOptions,
     RememberResult,
     Scope,
     Search,
+    Update,
     WriteBatch,
 )
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
@@ -57,9 +62,14 @@ class LongTermMemory(BaseLongTermMemory):
         storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
         algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
         vector_type: `float16` takes half of the memory of `float32`.
-        dedup_threshold: Up to this cosine distance a memory is a duplicate. Thresholds have 1e-6 to
-            spare (`float16`: 1e-3), because distances are rounded: 0 is the same vector.
-        recall_threshold: Up to this cosine distance a memory is recalled.
+        dedup: What makes a text a duplicate of a memory: `same`, it says the same; `exact`, it is the same
+            text; `near`, it is within `dedup_threshold`, which takes most changed facts for duplicates; a
+            function, it has the same key; `None`, nothing does.
+        dedup_threshold: By `dedup="near"`, up to this cosine distance a memory is a duplicate. Thresholds
+            have 1e-6 to spare (`float16`: 1e-3), as distances are rounded: 0 is the same vector.
+        recall_threshold: By `mode="vector"`, up to this cosine distance a memory is recalled.
+        language: The language of stemming and stop words, as Snowball names it (`german`). In one it does not
+            know, words are found as they are written.
         ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
         socket_timeout_seconds: After this, a silent server is an error.
@@ -72,7 +82,7 @@ class LongTermMemory(BaseLongTermMemory):
     supports_vectors = True
     supports_namespaces = True
     supports_chosen_ids = True
-    modes = ("vector",)
+    modes = ("hybrid", "vector", "text")
     config: LongTermMemoryConfig
     index: MemoryIndex
 
@@ -89,8 +99,10 @@ class LongTermMemory(BaseLongTermMemory):
         storage: Literal["json", "hash"] = LongTermMemoryConfig.storage,
         algorithm: Literal["hnsw", "flat"] = LongTermMemoryConfig.algorithm,
         vector_type: Literal["float32", "float16"] = LongTermMemoryConfig.vector_type,
+        dedup: Dedup = LongTermMemoryConfig.dedup,
         dedup_threshold: float = LongTermMemoryConfig.dedup_threshold,
         recall_threshold: float = LongTermMemoryConfig.recall_threshold,
+        language: str = LongTermMemoryConfig.language,
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
         max_text_bytes: int = LongTermMemoryConfig.max_text_bytes,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
@@ -103,19 +115,24 @@ class LongTermMemory(BaseLongTermMemory):
             storage=storage,
             algorithm=algorithm,
             vector_type=vector_type,
+            dedup=dedup,
             dedup_threshold=dedup_threshold,
             recall_threshold=recall_threshold,
+            language=language,
             ttl_by_kind=ttl_by_kind,
             max_text_bytes=max_text_bytes,
         )
         super().__init__(self.config)
-        self.index = MemoryIndex(IndexSettings(index_name, key_prefix, storage, algorithm, vector_type))
+        self.index = MemoryIndex(
+            IndexSettings(index_name, key_prefix, storage, algorithm, vector_type, language)
+        )
         self.store = queries.Store(
             keys=Keys(memory_prefix=key_prefix),
             index_name=index_name,
             storage=storage,
             search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
             tolerance=TOLERANCE[vector_type],
+            language=language,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
         self.index.share(self.transport.known)
@@ -148,110 +165,139 @@ class LongTermMemory(BaseLongTermMemory):
         """
         self._vector(embedding)
 
-    def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
-        """Store a batch in one round trip; skip what is within `dedup_threshold` of another in its scope.
+    def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
+        """Store a batch in one round trip, each memory unless it is a duplicate by the rule of `dedup`.
 
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.
         """
         if batch.embeddings is None:
-            return self._embed_and_store(batch, deduplicate)
-        return self._store(self._entries(batch.drafts, batch.embeddings), deduplicate)
+            return self._embed_and_store(batch)
+        return self._store(self._entries(batch.drafts, batch.embeddings), batch)
 
-    def _embed_and_store(self, batch: WriteBatch, deduplicate: bool) -> Op[list[RememberResult]]:
+    def _embed_and_store(self, batch: WriteBatch) -> Op[list[RememberResult]]:
         vectors = yield Embed(self.embeddings, batch.texts)
-        return (yield from self._store(self._entries(batch.drafts, vectors), deduplicate))
+        return (yield from self._store(self._entries(batch.drafts, vectors), batch))
 
-    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[dedup.Entry]:
+    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[Entry]:
         entries = [
-            dedup.Entry(draft, self._vector(embedding))
-            for draft, embedding in zip(drafts, vectors, strict=True)
+            Entry(draft, self._vector(embedding)) for draft, embedding in zip(drafts, vectors, strict=True)
         ]
         sizes = {len(entry.embedding) for entry in entries}
         if len(sizes) > 1:
             raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
         return entries
 
-    def _store(self, entries: list[dedup.Entry], deduplicate: bool) -> Op[list[RememberResult]]:
-        threshold = self.config.dedup_threshold if deduplicate else None
-        return dedup.remember(self.store, self.index, entries, threshold)
+    def _store(
+        self, entries: list[Entry], batch: WriteBatch, *, counts: bool = True
+    ) -> Op[list[RememberResult]]:
+        threshold = self.config.dedup_threshold if self.config.dedup == "near" else None
+        looking = dedup.Looking(self.drafting.digest, threshold, batch.known, batch.near, counts)
+        return dedup.remember(self.store, self.index, entries, looking)
 
-    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
-        """Store memories, except those of which nearly the same is there, or among these before them.
+    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
+        """Store memories, except duplicates of what is there, or of one before; what is there stays as it is.
 
-        Duplicates are looked for rather than left to the storing, which would count them as learnt again.
-        Two round trips and one embedding.
+        One embedding, and one round trip; by nearness two, because duplicates are looked for rather than left
+        to the storing, which would count them as learnt again.
         """
-        vectors = yield Embed(self.embeddings, [draft.text for draft in drafts])
-        entries = self._entries(drafts, vectors)
-        new = [entry for entry in entries if entry.draft.replaces]
-        others = [entry for entry in entries if not entry.draft.replaces]
-        found = yield from gather(self._nearest(self._duplicate(one.draft), one.embedding) for one in others)
+        batch = WriteBatch(drafts)
+        entries = self._entries(drafts, (yield Embed(self.embeddings, batch.texts)))
+        if self.config.dedup != "near":
+            return (yield from self._store(entries, batch, counts=False))
+        return (yield from self._add_unless_near(entries, batch))
+
+    def _add_unless_near(self, entries: list[Entry], batch: WriteBatch) -> Op[list[RememberResult]]:
+        others = [at for at, entry in enumerate(entries) if not entry.draft.overwrites]
+        replies = yield from gather(
+            self._found(self._duplicate(entries[at].draft), "", entries[at].embedding) for at in others
+        )
+        new = {at: entry for at, entry in enumerate(entries) if entry.draft.overwrites}
+        known: dict[int, str] = {}
+        for at, reply in zip(others, replies, strict=True):
+            there = (record.id for record in ok(reply))
+            before = (one.draft.id for one in new.values() if self._near(one, entries[at]))
+            same = next(chain(there, before), None)
+            if same is None:
+                new[at] = entries[at]
+            else:
+                known[at] = same
+        order = sorted(new)
+        stored = (yield from self._store([new[at] for at in order], batch)) if new else []
+        results = dict(zip(order, stored, strict=True))
+        return [RememberResult(known[at], True) if at in known else results[at] for at in range(len(entries))]
+
+    def _near(self, one: Entry, other: Entry) -> bool:
+        """Return whether two new memories are duplicates by nearness."""
         most = self.config.dedup_threshold + self.store.tolerance
-        for entry, reply in zip(others, found, strict=True):
-            before = (one.embedding for one in new if one.draft.scope == entry.draft.scope)
-            if not ok(reply) and all(cosine_distance(entry.embedding, one) > most for one in before):
-                new.append(entry)
-        results = (yield from self._store(new, deduplicate=True)) if new else []
-        return sum(not result.deduped for result in results)
+        return (
+            one.draft.scope == other.draft.scope and cosine_distance(one.embedding, other.embedding) <= most
+        )
 
     def _duplicate(self, draft: Draft) -> Search:
         """Return the search for a duplicate of a memory."""
-        return Search(draft.scope, 1, distance_threshold=self.config.dedup_threshold)
+        return Search(draft.scope, 1, "vector", distance_threshold=self.config.dedup_threshold)
 
-    def search(
-        self,
-        user: str,
-        namespace: str | None,
-        kind: str | None,
-        k: int,
-        mode: Mode | None,
-        distance_threshold: float | EllipsisType | None,
-        filter: Filter | None,
-    ) -> Search:
+    def search(self, user: str, namespace: str | None, options: RecallOptions) -> Search:
         """Return a recall, checked.
 
         Raises:
             InvalidInputError: Something about it is not usable.
         """
-        if mode not in (None, "vector"):
-            raise InvalidInputError(f"mode must be 'vector', not {mode!r}.")
-        threshold: float | None = self.config.recall_threshold
-        if distance_threshold is not ...:
-            threshold = (
-                None
-                if distance_threshold is None
-                else checks.distance("distance_threshold", distance_threshold)
-            )
-        scope = Scope.of_user(user, namespace, kind)
-        return Search(
-            scope=scope,
-            condition="" if filter is None else narrowed(scope, filter),
-            k=checks.positive("k", k),
-            distance_threshold=threshold,
-        )
+        return checked_search(self.config, Scope.of_user(user, namespace, options.get("kind")), options)
 
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
     ) -> Op[list[MemoryRecord]]:
-        """Return the memories nearest to a vector, or else to a text's, nearest first.
+        """Return the memories that answer a query best, best first.
 
-        One round trip, and the embedding of the text.
+        One round trip, and the embedding of the query.
 
         Raises:
             EmbeddingError: The embedding is not usable.
         """
+        if search.mode == "text":
+            return self._indexed(lambda: self._ranked(search, query, None))
         if embedding is None:
             return self._embed_and_search(search, query)
-        return self._nearest(search, self._vector(embedding))
+        return self._found(search, query, self._vector(embedding))
 
     def _embed_and_search(self, search: Search, query: str) -> Op[list[MemoryRecord]]:
         (embedding,) = yield Embed(self.embeddings, [query], "query")
-        return (yield from self._nearest(search, self._vector(embedding)))
+        return (yield from self._found(search, query, self._vector(embedding)))
 
-    def _nearest(self, search: Search, numbers: Any) -> Op[list[MemoryRecord]]:
-        stored = numbers.tobytes()
-        return self.index.using(len(numbers), lambda: queries.recall(self.store, search, stored))
+    def _found(self, search: Search, query: str, numbers: Any) -> Op[list[MemoryRecord]]:
+        find = self._nearest if search.mode == "vector" else self._ranked
+        return self.index.using(len(numbers), lambda: find(search, query, numbers.tobytes()))
+
+    def _ranked(self, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
+        return recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
+
+    def _nearest(self, search: Search, query: str, vector: bytes) -> Op[list[MemoryRecord]]:
+        found = yield from queries.nearest(self.store, search, vector)
+        return (yield from rerank(search, query, found))
+
+    def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
+        """Return the operation of `update`.
+
+        Raises:
+            EmbeddingError: The embedding is not usable, or nothing is embedded; nothing is changed.
+        """
+        if embedding is not None and update.text is None:
+            raise InvalidInputError("An embedding goes with a text; give both, or leave it out.")
+        numbers = None if embedding is None else self._vector(embedding)
+        return self._update(update, numbers)
+
+    def _update(self, update: Update, numbers: Any) -> Op[bool]:
+        def change() -> Op[bool]:
+            return updating.update(self.store, update, numbers, self.drafting.digest)
+
+        if update.text is None:
+            return (yield from change())
+        if numbers is None:
+            (embedding,) = yield Embed(self.embeddings, [update.text])
+            numbers = self._vector(embedding)
+        return (yield from self.index.using(len(numbers), change, backfilled=False))
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
@@ -262,12 +308,19 @@ class LongTermMemory(BaseLongTermMemory):
         return queries.get(self.store, ids, scope)
 
     def list_op(
-        self, user: str, namespace: str | None, kind: str | None, limit: int
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        limit: int,
+        include_superseded: bool = False,
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
         scope = Scope.of_user(user, namespace, kind)
         checks.positive("limit", limit)
-        return self._indexed(lambda: queries.recent(self.store, scope, limit))
+        return self._indexed(
+            lambda: queries.recent(self.store, scope, limit, include_superseded=include_superseded)
+        )
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
@@ -298,7 +351,11 @@ class LongTermMemory(BaseLongTermMemory):
 
     def rebuild_op(self) -> Op[RebuiltIndex]:
         """Return the operation of `rebuild_index`."""
-        return (yield from rebuild(self.store, self.index, (yield from self._dimensions(None))))
+        return (
+            yield from rebuild(
+                self.store, self.index, (yield from self._dimensions(None)), self.drafting.digest
+            )
+        )
 
     def _dimensions(self, found: int | None) -> Op[int]:
         """Return the vectors' length: as found, as the embeddings declare it, or of a vector they make."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -11,9 +12,19 @@ from langchain_agentmem.core.keys import Keys, backfilling
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.longterm.redisearch.document import FIELDS, SEARCH_FIELDS, decode, fields_of, id_of
+from langchain_agentmem.longterm.redisearch.document import (
+    FIELDS,
+    RECALL_DIALECT,
+    RECALL_FIELDS,
+    SEARCH_FIELDS,
+    decode,
+    fields_of,
+    id_of,
+)
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError
+from langchain_agentmem.longterm.redisearch.languages import language_arguments
+from langchain_agentmem.longterm.results import by_distance, how_many
 from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
 from langchain_agentmem.longterm.types import (
     MemoryRecord,
@@ -37,6 +48,7 @@ class Store:
     Attributes:
         search_timeout_ms: How long a search may take. As long as the client waits for a reply: the server's
             own default of half a second would silently return what it has found until then.
+        language: The language of stemming and stop words.
         tolerance: How much beyond a threshold is still within it, because distances are rounded.
     """
 
@@ -45,6 +57,7 @@ class Store:
     storage: Storage
     search_timeout_ms: int
     tolerance: float
+    language: str = "english"
 
     def search(self, query: str, *arguments: Argument) -> Command:
         """Return a search for whole documents, except their embeddings."""
@@ -64,6 +77,38 @@ class Store:
             *self._returning_distance,
         )
 
+    def recalling(self, condition: str, vector: bytes, k: int) -> Command:
+        """Return the search for candidates near to a vector, as `nearest`."""
+        return asks(
+            *("FT.SEARCH", self.index_name, f"{condition}=>[KNN $k @embedding $vector AS distance]"),
+            *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, MAX_ROWS)),
+            *self._recalling("distance"),
+        )
+
+    def recalling_words(self, query: str, parameters: Sequence[Argument], k: int) -> Command:
+        """Return the search for candidates by words, best first.
+
+        Args:
+            query: The search condition.
+            parameters: Its parameters: a name, a value; a name, a value; …
+            k: How many at most.
+        """
+        return asks(
+            *("FT.SEARCH", self.index_name, query, *language_arguments(self.language)),
+            *("SCORER", "BM25STD", "LIMIT", 0, min(k, MAX_ROWS), "PARAMS", len(parameters), *parameters),
+            *self._recalling(),
+        )
+
+    def count(self, condition: str) -> Command:
+        """Return the search that only counts."""
+        tail = ("LIMIT", 0, 0, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
+        return asks("FT.SEARCH", self.index_name, condition, *tail)
+
+    def _recalling(self, *more: str) -> tuple[Argument, ...]:
+        fields = (*RECALL_FIELDS[self.storage], *more)
+        dialect = RECALL_DIALECT[self.storage]
+        return ("RETURN", len(fields), *fields, "TIMEOUT", self.search_timeout_ms, "DIALECT", dialect)
+
     @cached_property
     def is_backfilling(self) -> Command:
         """Return the command that asks whether the index does not hold every document yet."""
@@ -78,7 +123,7 @@ class Store:
         return ("RETURN", len(fields), *fields, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
 
 
-def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]]:
+def nearest(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]]:
     """Return the k nearest memories of a scope, nearest first, except those beyond the threshold.
 
     One round trip; more if some of the nearest have expired or cannot be read.
@@ -90,22 +135,32 @@ def recall(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]
     """
     where = search.condition or condition(search.scope)
 
-    def nearest(k: int) -> Command:
+    def nearest_to(k: int) -> Command:
         return store.nearest(where, vector, k)
 
-    found = yield from _readable(store, nearest, search.k, search.scope)
+    found = yield from _readable(store, nearest_to, how_many(search), search.scope)
     most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
-    near = [record for record in found if record.distance is not None and record.distance <= most]
-    return sorted(near, key=attrgetter("distance"))
+    now = time.time()
+    near = [
+        by_distance(record, search, now)
+        for record in sorted(found, key=attrgetter("distance"))
+        if record.distance is not None and record.distance <= most
+    ]
+    return sorted(near, key=attrgetter("score"), reverse=True)
 
 
-def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
+def recent(
+    store: Store, scope: Scope, limit: int, *, include_superseded: bool = False
+) -> Op[list[MemoryRecord]]:
     """Return the newest memories of a scope, newest first, with the TTL they have left. Two round trips.
+
+    More if some of the newest have expired, cannot be read, or are superseded.
 
     Args:
         store: Where they are.
         scope: Whose, in which namespace, of which kind.
         limit: How many at most.
+        include_superseded: Whether those that another one has replaced are among them.
     """
 
     def newest(count: int) -> Command:
@@ -113,7 +168,7 @@ def recent(store: Store, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
             condition(scope), "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, MAX_ROWS)
         )
 
-    listed = yield from _readable(store, newest, limit, scope)
+    listed = yield from _readable(store, newest, limit, scope, include_superseded)
     return (yield from with_ttl(listed, [store.keys.memory(record.id) for record in listed]))
 
 
@@ -156,17 +211,25 @@ def _record(store: Store, key: str, document: object, ttl: int, scope: Scope) ->
 
 
 def _readable(
-    store: Store, search: Callable[[int], Command], count: int, scope: Scope
+    store: Store,
+    search: Callable[[int], Command],
+    count: int,
+    scope: Scope,
+    include_superseded: bool = False,
 ) -> Op[list[MemoryRecord]]:
     """Return the first so many memories of a scope that a search finds; undecodable rows do not count.
 
     Nor do rows of another scope: the index splits at commas, and trims, what other programs wrote, and so
-    may find them.
+    may find them. Nor, unless they are asked for, do those that are superseded.
     """
     asked = count
     for _ in range(_MAX_REPEATS):
         found = yield from alive(store, search(asked))
-        readable = _decoded(store, found, scope)
+        readable = [
+            record
+            for record in _decoded(store, found, scope)
+            if include_superseded or record.superseded_by is None
+        ]
         lost = len(found) - len(readable)
         if not lost or len(readable) >= count or len(found) < asked:
             break
@@ -182,17 +245,32 @@ def alive(store: Store, search: Command) -> Op[list[Row]]:
     Raises:
         IndexBackfillingError: The index does not hold every document yet.
     """
-    incomplete, reply = yield [store.is_backfilling, search]
+    ((_, found),) = yield from searched(store, [search])
+    return found
+
+
+def searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, list[Row]]]]:
+    """Return how many documents each search matches, and its rows, as `alive` does; all in one round trip."""
+    incomplete, *replies = yield [store.is_backfilling, *searches]
     if ok(incomplete):
         raise IndexBackfillingError("The search index does not hold every memory yet.")
-    found = _rows(ok(reply))
+    found = [_counted(ok(reply)) for reply in replies]
     for _ in range(_MAX_REPEATS):
-        expired = [key for key, fields in found if fields is None]
+        expired = {key for _, rows in found for key, fields in rows if fields is None}
         if not expired:
             break
-        *_, reply = yield [*(reads("EXISTS", key) for key in expired), search]
-        found = _rows(ok(reply))
+        replies = (yield [*(reads("EXISTS", key) for key in expired), *searches])[len(expired) :]
+        found = [_counted(ok(reply)) for reply in replies]
     return found
+
+
+def _counted(reply: Any) -> tuple[int, list[Row]]:
+    return (reply[b"total_results"] if isinstance(reply, dict) else reply[0]), _rows(reply)
+
+
+def found_by(store: Store, reply: Any, scope: Scope) -> list[MemoryRecord]:
+    """Return the memories of a scope in the reply to a search."""
+    return _decoded(store, _rows(reply), scope)
 
 
 def _rows(reply: Any) -> list[Row]:
@@ -210,9 +288,10 @@ def row_keys(reply: Any) -> list[bytes]:
 
 
 def _fields(reply: Any) -> dict[bytes, bytes] | None:
-    if reply is None or isinstance(reply, dict):
-        return reply
-    return dict(zip(reply[::2], reply[1::2], strict=True))
+    if reply is None:
+        return None
+    members = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
+    return {name: value for name, value in members.items() if value is not None}  # null, in JSON
 
 
 def _decoded(store: Store, found: list[Row], scope: Scope) -> list[MemoryRecord]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import orjson
 
@@ -10,6 +11,7 @@ from langchain_agentmem.core.operations import Command, Op, ok
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.redisearch import write_calls
 from langchain_agentmem.longterm.redisearch.document import (
     REDIS_TYPES,
     decode,
@@ -19,57 +21,108 @@ from langchain_agentmem.longterm.redisearch.document import (
 )
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.queries import Store, read
-from langchain_agentmem.longterm.types import RebuiltIndex, UnreadableDocument, report_unreadable
+from langchain_agentmem.longterm.types import (
+    MemoryRecord,
+    RebuiltIndex,
+    Scope,
+    UnreadableDocument,
+    report_unreadable,
+)
 
 _RETAG = load(__package__, "retag")
 
 
-def rebuild(store: Store, index: MemoryIndex, dimensions: int) -> Op[RebuiltIndex]:
-    """Recreate the index. Two or three round trips per 1,000 keys of the database, and a few more.
+def rebuild(
+    store: Store,
+    index: MemoryIndex,
+    dimensions: int,
+    digest: Callable[[Scope, str], str | None],
+) -> Op[RebuiltIndex]:
+    """Recreate the index. Two to five round trips per 1,000 keys of the database, and a few more.
 
     Args:
         store: Where the memories are.
         index: Their index.
         dimensions: The length of its vectors.
+        digest: What all texts of a scope have in common that say the same; `None` without such a rule.
 
     Raises:
         IndexMismatchError: The index is over other documents; nothing was changed.
         StoreTimeoutError: The server takes more than ten minutes; it goes on.
     """
     yield from index.check_place()
-    unreadable, rewritten = yield from _rewrite(store)
-    state = yield from index.rebuild(dimensions)
-    return RebuiltIndex(state.documents, state.failures, unreadable, rewritten)
-
-
-def _rewrite(store: Store) -> Op[tuple[int, int]]:
-    """Rewrite scope values as the index wants them; return how many are no memories, and were rewritten."""
-    unreadable = rewritten = 0
+    counts = _Counts()
 
     def visit(keys: list[bytes]) -> Op[bool]:
-        nonlocal unreadable, rewritten
-        replies = yield [read(store, key) for key in keys]
-        calls: list[Command] = []
-        for key, reply in zip(keys, replies, strict=True):
-            try:
-                fields = fields_of(ok(reply))
-                if not fields:
-                    continue  # gone meanwhile
-                changed, exact = raw_scope(fields)
-                if changed:
-                    calls.append(_retag(store, key, changed, exact))
-                    fields = {**fields, **{name.encode(): tag.encode() for name, (_, tag) in changed.items()}}
-                    fields[b"exact"] = orjson.dumps(exact)
-                decode(id_of(key, store.keys.memory_prefix), fields)
-            except (UnreadableDocument, StoreError) as error:
-                unreadable += 1
-                report_unreadable(key, error)
-        if calls:
-            rewritten += sum([int(ok(reply)) for reply in (yield calls)])
+        memories = yield from _rewrite(store, keys, counts)
+        counts.digested += yield from _digest(store, memories, digest)
         return False
 
     yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], visit)
-    return unreadable, rewritten
+    state = yield from index.rebuild(dimensions)
+    return RebuiltIndex(state.documents, state.failures, counts.unreadable, counts.rewritten, counts.digested)
+
+
+@dataclass(slots=True)
+class _Counts:
+    unreadable: int = 0
+    rewritten: int = 0
+    digested: int = 0
+
+
+def _rewrite(store: Store, keys: list[bytes], counts: _Counts) -> Op[list[tuple[MemoryRecord, str]]]:
+    """Rewrite scope values as the index wants them; return the memories, and the digest that each names."""
+    replies = yield [read(store, key) for key in keys]
+    calls: list[Command] = []
+    memories: list[tuple[MemoryRecord, str]] = []
+    for key, reply in zip(keys, replies, strict=True):
+        try:
+            fields = fields_of(ok(reply))
+            if not fields:
+                continue  # gone meanwhile
+            changed, exact = raw_scope(fields)
+            if changed:
+                calls.append(_retag(store, key, changed, exact))
+                fields = {**fields, **{name.encode(): tag.encode() for name, (_, tag) in changed.items()}}
+                fields[b"exact"] = orjson.dumps(exact)
+            record = decode(id_of(key, store.keys.memory_prefix), fields)
+            memories.append((record, fields.get(b"same", record.id.encode()).decode()))
+        except (UnreadableDocument, StoreError, UnicodeDecodeError) as error:
+            counts.unreadable += 1
+            report_unreadable(key, error)
+    if calls:
+        counts.rewritten += sum([int(ok(reply)) for reply in (yield calls)])
+    return memories
+
+
+def _digest(
+    store: Store, memories: list[tuple[MemoryRecord, str]], digest: Callable[[Scope, str], str | None]
+) -> Op[int]:
+    """Give memories the digest they stand for, if they lack it; return how many got it.
+
+    Of several that say the same, the one that is met first is found to be known.
+    """
+    lacking: list[tuple[MemoryRecord, Scope, str]] = []
+    for record, named in memories:
+        scope = Scope(record.user, record.namespace, record.kind)
+        wanted = digest(scope, record.text)
+        if wanted not in (None, named) and record.superseded_by is None:
+            lacking.append((record, scope, str(wanted)))
+    if not lacking:
+        return 0
+    replies = yield [
+        write_calls.adopt(store, scope, record.id, wanted, record.text) for record, scope, wanted in lacking
+    ]
+    adopted = 0
+    later: list[Command] = []
+    for (record, scope, wanted), reply in zip(lacking, replies, strict=True):
+        renewed = write_calls.renewed(reply)
+        if renewed is not None and renewed.adopted:
+            adopted += 1
+            later += write_calls.pointing(store, scope, wanted, record.id, renewed)
+    for reply in (yield later) if later else []:
+        ok(reply)
+    return adopted
 
 
 def _retag(

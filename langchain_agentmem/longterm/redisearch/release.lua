@@ -1,8 +1,8 @@
--- release: give back a lock, if it is still one's own.
+-- release: delete a key if it still holds a value: a lock of one's own, or a pointer to what is deleted.
 --
---   KEYS[1]  the lock
---   ARGV[1]  the token it was taken with
---   result   1 if it was given back, 0 if it had expired
+--   KEYS[1]  the key, a String
+--   ARGV[1]  the value
+--   result   1 if it was deleted, 0 if it holds another one, or had expired
 
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0

@@ -1,72 +1,50 @@
--- remember: store a memory, unless its scope holds nearly the same one already. One atomic step.
+-- remember: store a memory, unless its scope holds one that says the same. One atomic step, and no search.
 --
---   KEYS[1]    where the memory goes if it is new
---   KEYS[2]    there while the index is being backfilled; only if ARGV[6] is not ''
+--   KEYS[1]    the memory whose id is the digest of what is said
+--   KEYS[2]    the pointer: the id of the memory that says it under another id
+--   KEYS[3]    where a new one goes, in place of KEYS[1]; only if ARGV[7] is not ''
+--   last KEY   the memory it supersedes; only if ARGV[10] is not ''
 --   ARGV[1]    'json' or 'hash'
 --   ARGV[2…4]  tags of its user, namespace and kind
 --   ARGV[5]    TTL in seconds; '' for none
---   ARGV[6]    search index; '' stores without looking
---   ARGV[7]    search condition: the scope
---   ARGV[8]    the embedding, as bytes
---   ARGV[9]    up to this distance a memory is the same
---   ARGV[10]   how long the search may take, in milliseconds
+--   ARGV[6]    the digest
+--   ARGV[7]    the id at KEYS[3]
+--   ARGV[8]    '1' to count a duplicate as seen again, '' to leave it as it is
+--   ARGV[9]    an id that the pointer led to in vain; ''
+--   ARGV[10]   the id of the memory it supersedes; ''
 --   ARGV[11…]  the document except created_ts: JSON text, or field, value, field, value …
---   result     {1, key of the memory it is a duplicate of, its distance}
---              {0, KEYS[1], distance of the nearest memory or ''}
+--   result     {1, id of the duplicate, whether it supersedes}, {0, id of the new one, whether it supersedes},
+--              {2, id that the pointer leads to}, or {3, ''} if KEYS[1] holds something else and ARGV[7] is ''
 --
--- The only keys it touches besides those are those the search finds. A server that allows no search
--- in a script, or no such key, answers with an error before anything is written.
+-- KEYS[1] and KEYS[2] are of one cluster slot. The others need not be: a server that minds answers with an
+-- error before anything is written.
 
-local key, storage, ttl = KEYS[1], ARGV[1], ARGV[5]
+local key, pointer, old = KEYS[1], KEYS[2], ARGV[10] ~= '' and KEYS[#KEYS]
+local storage, ttl, digest = ARGV[1], ARGV[5], ARGV[6]
 local tags = {unpack(ARGV, 2, 4)}
 
--- Take the new memory for a duplicate of the nearest one that is alive, if that is near enough and can be
--- read. Expired ones still fill top-k slots, until they are touched.
-local function look()
-  local k = 1
-  for _ = 1, 12 do
-    local found = redis.call('FT.SEARCH', ARGV[6], ARGV[7] .. '=>[KNN $k @embedding $vector AS distance]',
-      'PARAMS', 4, 'k', k, 'vector', ARGV[8], 'SORTBY', 'distance', 'LIMIT', 0, k,
-      'RETURN', 1, 'distance', 'TIMEOUT', ARGV[10], 'DIALECT', 2)
-    for i = 2, #found, 2 do
-      local name, distance = found[i], found[i + 1][2]
-      if redis.call('EXISTS', name) == 1 then
-        if tonumber(distance) > tonumber(ARGV[9]) then return nil, distance end
-        if seen(name, storage, ttl, tags) then return name, distance end
-      end
-    end
-    if #found < 2 * k then return nil, '' end
-    k = k * 4
-  end
-  return nil, ''
+local taken = redis.call('EXISTS', key) == 1
+if taken and says(key, storage, tags, digest, digest) then
+  local supersedes = old and old ~= key and can_supersede(old, storage, {tags[1], tags[2]}, digest)
+  if ARGV[8] == '1' then count(key, storage, ttl) end
+  if supersedes == 'yes' then supersede(old, storage, digest) end
+  return {1, digest, (supersedes == 'yes' or supersedes == 'done') and 1 or 0}
 end
 
-local distance = ''
-if ARGV[6] ~= '' then
-  if redis.call('EXISTS', KEYS[2]) == 1 then
-    return redis.error_reply('BACKFILLING the search index does not hold every memory yet')
-  end
-  local original
-  original, distance = look()
-  if original then return {1, original, distance} end
+local leads = redis.call('GET', pointer)
+if leads and leads ~= ARGV[9] then
+  if ARGV[8] == '1' then extend(pointer, ttl) end -- first: a pointer lives at least as long as its memory
+  return {2, leads}
 end
 
-local replaces = redis.call('EXISTS', key) == 1
-if replaces then
-  for i, name in ipairs({'user', 'namespace', 'kind'}) do
-    if tag_of(key, storage, name) ~= tags[i] then
-      return redis.error_reply('TAKEN the id belongs to a memory of another scope')
-    end
-  end
+local id = digest
+if ARGV[7] ~= '' then key, id = KEYS[3], ARGV[7] elseif taken then return {3, ''} end
+local supersedes = old and can_supersede(old, storage, {tags[1], tags[2]}, id)
+put(key, storage, ttl, {unpack(ARGV, 11)})
+if id ~= digest then
+  lead(pointer, id, ttl == '' and '' or ttl * 1000)
+elseif leads then
+  redis.call('DEL', pointer)
 end
-
-local time = redis.call('TIME')
-local created = string.format('%d.%06d', time[1], time[2])
-if storage == 'hash' then
-  if replaces then redis.call('DEL', key) end -- not otherwise: a full server refuses only a first write
-  redis.call('HSET', key, 'created_ts', created, unpack(ARGV, 11))
-else
-  redis.call('JSON.SET', key, '$', '{"created_ts":' .. created .. ',' .. string.sub(ARGV[11], 2))
-end
-if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
-return {0, key, distance}
+if supersedes == 'yes' then supersede(old, storage, id) end
+return {0, id, supersedes == 'yes' and 1 or 0}

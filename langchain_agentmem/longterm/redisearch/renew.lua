@@ -1,9 +1,41 @@
--- renew: count a memory as seen again and extend its TTL, if it is still there and can be read.
+-- renew: count a memory as seen again and extend its TTL, if it is still there, can be read and says the same.
 --
 --   KEYS[1]    the memory
+--   KEYS[2]    the memory it supersedes; only if ARGV[9] is not ''
 --   ARGV[1]    'json' or 'hash'
---   ARGV[2]    TTL in seconds; '' for none
---   ARGV[3…5]  tags of its user, namespace and kind
---   result     1, or 0 if there is no such memory in this scope
+--   ARGV[2…4]  tags of user, namespace and kind
+--   ARGV[5]    TTL in seconds; '' for none
+--   ARGV[6]    its id
+--   ARGV[7]    the digest it has to stand for; '' for any
+--   ARGV[8]    '1' to count it as seen again, '' to leave it as it is
+--   ARGV[9]    the id of the memory it supersedes; ''
+--   ARGV[10]   a text: if it is the memory's, the memory gets the digest; ''
+--   result     {0} if there is no such memory in this scope, else {1, whether it supersedes, its TTL in
+--              milliseconds or -1, whether it got the digest, the digest it stood for before; ''}
 
-return seen(KEYS[1], ARGV[1], ARGV[2], {unpack(ARGV, 3)}) and 1 or 0
+local key, storage, id, digest = KEYS[1], ARGV[1], ARGV[6], ARGV[7]
+local tags, old = {unpack(ARGV, 2, 4)}, ARGV[9] ~= '' and KEYS[2]
+
+local function text()
+  if storage == 'hash' then return redis.call('HGET', key, 'text') end
+  return cjson.decode(redis.call('JSON.GET', key, '$.text'))[1]
+end
+
+if not readable(key, storage, tags) then return {0} end
+local same = plain(key, storage, 'same')
+local adopts = digest ~= '' and (same or id) ~= digest
+if adopts and (ARGV[10] == '' or text() ~= ARGV[10]) then return {0} end
+local supersedes = old and old ~= key and can_supersede(old, storage, {tags[1], tags[2]}, id)
+if adopts then
+  if storage == 'hash' then
+    redis.call('HSET', key, 'same', digest)
+  else
+    redis.call('JSON.SET', key, '$.same', '"' .. digest .. '"')
+  end
+end
+if ARGV[8] == '1' then count(key, storage, ARGV[5]) end
+if supersedes == 'yes' then supersede(old, storage, id) end
+return {
+  1, (supersedes == 'yes' or supersedes == 'done') and 1 or 0, redis.call('PTTL', key), adopts and 1 or 0,
+  adopts and same or '',
+}

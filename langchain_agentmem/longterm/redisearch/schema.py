@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core.operations import Argument, Command, pairs, text
 from langchain_agentmem.errors import IndexMismatchError
+from langchain_agentmem.longterm.redisearch.languages import STEMMED, language_arguments
 from langchain_agentmem.longterm.search_index import differences
 from langchain_agentmem.longterm.types import Algorithm, Storage, VectorType
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # What a search looks at besides the k nearest; with the server's default of 10 the nearest of many
 # thousand is sometimes missed. Costs a tenth of a millisecond.
 _HNSW_EF_RUNTIME = 100
+CONTEXT = "context"  # not in indexes of the first version, which are served without it
 _FLAGS = {
     "CASESENSITIVE", "INDEXEMPTY", "INDEXMISSING", "NOINDEX", "NOSTEM", "SORTABLE", "UNF", "WITHSUFFIXTRIE",
 }  # fmt: skip
@@ -49,6 +51,7 @@ class IndexSettings:
     storage: Storage
     algorithm: Algorithm
     vector_type: VectorType
+    language: str = "english"
 
     def redisvl_schema(self, dimensions: int) -> IndexSchema:
         """Return the schema as redisvl holds it."""
@@ -58,6 +61,7 @@ class IndexSettings:
             {"name": name, "type": "tag", "attrs": {"case_sensitive": True}}
             for name in ("user", "namespace", "kind", "source_thread")
         ]
+        words = {"no_stem": self.language not in STEMMED}
         numbers = [
             {"name": name, "type": "numeric", "attrs": {"sortable": True}}
             for name in ("created_ts", "hit_count")
@@ -79,7 +83,7 @@ class IndexSettings:
                     "stopwords": [],  # with stop words, some queries crash RediSearch 2.10
                 },
                 "fields": [
-                    {"name": "text", "type": "text"},
+                    *({"name": name, "type": "text", "attrs": words} for name in ("text", CONTEXT)),
                     *tags,
                     *numbers,
                     {"name": "embedding", "type": "vector", "attrs": vector},
@@ -99,6 +103,7 @@ class IndexSettings:
         return Command(
             (
                 *("FT.CREATE", self.name, "ON", self.storage.upper(), "PREFIX", 1, self.prefix),
+                *language_arguments(self.language),
                 *("STOPWORDS", len(stopwords), *stopwords, "SCHEMA", *fields),
             )
         )
@@ -106,7 +111,7 @@ class IndexSettings:
     def schema(self, dimensions: int | None) -> dict[str, str]:
         """Return the schema the index has to have, in a line per part."""
         kinds = {
-            "text": "TEXT",
+            **dict.fromkeys(("text", CONTEXT), "TEXT"),
             **dict.fromkeys(("user", "namespace", "kind", "source_thread"), "TAG CASESENSITIVE"),
             **dict.fromkeys(("created_ts", "hit_count"), "NUMERIC SORTABLE"),
             "embedding": f"VECTOR {self.algorithm.upper()} {self.vector_type.upper()} COSINE"
@@ -190,6 +195,8 @@ class IndexState:
         # Either algorithm answers the same searches; which one is chosen when an index is created.
         if _without_algorithm(found.get("embedding", "")) == _without_algorithm(wanted.get("embedding", "")):
             found["embedding"] = wanted.get("embedding", "")
+        if CONTEXT not in found:
+            wanted = {part: line for part, line in wanted.items() if part != CONTEXT}
         differing = differences(found, wanted)
         if not differing:
             return None

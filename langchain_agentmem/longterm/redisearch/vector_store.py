@@ -277,7 +277,13 @@ class MemoryVectorStore(VectorStore):
     @property
     def _anywhere(self) -> dict[str, Any]:
         user, namespace, kind = astuple(self.scope)
-        return {"user": user, "namespace": namespace, "kind": kind, "distance_threshold": None}
+        return {
+            "user": user,
+            "namespace": namespace,
+            "kind": kind,
+            "mode": "vector",
+            "distance_threshold": None,
+        }
 
     def _add(
         self,
@@ -297,7 +303,7 @@ class MemoryVectorStore(VectorStore):
             batch_size=_BATCH_SIZE,
             **self._about,
         )
-        yield from self.memory.store_all_op(batches, deduplicate=False)
+        yield from self.memory.store_all_op(batches)
         if ids is not None:  # one that was remembered under the id itself is replaced too
             yield from self.memory.delete_many_op(document_ids, self.scope)
         return document_ids

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import EllipsisType
 from typing import Any
 
 from langchain_agentmem.core import checks
@@ -13,14 +12,15 @@ from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.config import TTL_BY_KIND, UpstashLongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.types import (
+    Dedup,
     Draft,
-    Filter,
     MemoryRecord,
-    Mode,
     RebuiltIndex,
+    RecallOptions,
     RememberResult,
     Scope,
     Search,
+    Update,
     WriteBatch,
 )
 from langchain_agentmem.longterm.upstash import dedup, queries
@@ -82,8 +82,10 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         transport: Transport | None = None,
         index_name: str = UpstashLongTermMemoryConfig.index_name,
         key_prefix: str = UpstashLongTermMemoryConfig.key_prefix,
+        dedup: Dedup = UpstashLongTermMemoryConfig.dedup,
         dedup_score: float | None = UpstashLongTermMemoryConfig.dedup_score,
         recency_per_day: float = UpstashLongTermMemoryConfig.recency_per_day,
+        language: str = UpstashLongTermMemoryConfig.language,
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
         max_text_bytes: int = UpstashLongTermMemoryConfig.max_text_bytes,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
@@ -91,6 +93,8 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         self.config = UpstashLongTermMemoryConfig(
             index_name=index_name,
             key_prefix=key_prefix,
+            dedup=dedup,
+            language=language,
             dedup_score=dedup_score,
             recency_per_day=recency_per_day,
             ttl_by_kind=ttl_by_kind,
@@ -144,30 +148,22 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         """
         self.check_supported(embedding=embedding)
 
-    def store_op(self, batch: WriteBatch, *, deduplicate: bool = True) -> Op[list[RememberResult]]:
+    def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate."""
         return dedup.remember(self.store, batch.drafts)
 
-    def add_op(self, drafts: Sequence[Draft]) -> Op[int]:
+    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
         """Store memories, each unless it is a duplicate, which counts one more hit. One round trip."""
-        results = yield from dedup.remember(self.store, drafts)
-        return sum(not result.deduped for result in results)
+        return dedup.remember(self.store, drafts)
 
-    def search(
-        self,
-        user: str,
-        namespace: str | None,
-        kind: str | None,
-        k: int,
-        mode: Mode | None,
-        distance_threshold: float | EllipsisType | None,
-        filter: Filter | None,
-    ) -> Search:
+    def search(self, user: str, namespace: str | None, options: RecallOptions) -> Search:
         """Return a recall, checked.
 
         Raises:
             InvalidInputError: Something about it is not usable.
         """
+        mode, filter = options.get("mode"), options.get("filter")
+        distance_threshold = options.get("distance_threshold", ...)
         if mode not in (None, "text"):
             raise InvalidInputError(
                 f"mode must be 'text', not {mode!r}: Upstash's search has no vectors. "
@@ -179,12 +175,13 @@ class UpstashLongTermMemory(BaseLongTermMemory):
             raise InvalidInputError(
                 f"filter must be a dict in Upstash's filter language, not {type(filter).__name__}."
             )
-        scope = self._scope(user, namespace, kind)
+        scope = self._scope(user, namespace, options.get("kind"))
         try:
             queries.condition(scope, "", filter)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidInputError(f"filter is no JSON: {error}") from error
-        return Search(scope=scope, k=_at_most("k", k, queries.PAGE), narrowed=filter)
+        k = _at_most("k", options.get("k", 5), queries.PAGE)
+        return Search(scope=scope, k=k, mode="text", narrowed=filter)
 
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
@@ -193,12 +190,21 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         self.check_supported(embedding=embedding)
         return queries.recall(self.store, search, query)
 
+    def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
+        """Return the operation of `update`."""
+        raise NotImplementedError
+
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
         return queries.get(self.store, _id(memory_id), _user(user))
 
     def list_op(
-        self, user: str, namespace: str | None, kind: str | None, limit: int
+        self,
+        user: str,
+        namespace: str | None,
+        kind: str | None,
+        limit: int,
+        include_superseded: bool = False,
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
         scope = self._scope(user, namespace, kind)

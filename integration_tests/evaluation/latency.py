@@ -1,0 +1,186 @@
+"""How long a recall takes: against a plain search in the same run, and with more and more memories."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from statistics import median
+from typing import Any
+
+import numpy as np
+import redis
+
+from integration_tests.evaluation.embedded import KeptEmbeddings
+from integration_tests.evaluation.systems import Advance, open_memory, ways
+from langchain_agentmem import EmbeddedRedis, LongTermMemory
+from langchain_agentmem.core.keys import tag
+from langchain_agentmem.core.operations import Effect
+from langchain_agentmem.transport.connections import RoundTrip
+
+STORED = 5_000
+SIZES = (1_000, 10_000, 100_000)
+SHARE, FIXED = 0.05, 500  # of the memories, one user's: a share of them, or always as many
+PLAIN = "FT.SEARCH, KNN 5"
+_THREAD = 20  # memories per thread
+_NOISE = 0.02  # what a text's vector is moved by when it is stored again, per dimension
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The times of one way of recalling, in milliseconds.
+
+    Attributes:
+        name: The way.
+        milliseconds: Median of a whole `recall` whose question is embedded already.
+        ratio: Against the plain search, in the same run.
+        client: Median of what the client does besides waiting for replies: ranking, and making records.
+        round_trips: How many there were.
+    """
+
+    name: str
+    milliseconds: float
+    ratio: float
+    client: float
+    round_trips: float
+
+
+def measure(
+    embeddings: KeptEmbeddings,
+    texts: Sequence[str],
+    questions: Sequence[str],
+    *,
+    stored: int = STORED,
+    rounds: int = 400,
+    advance: Advance = lambda: None,
+) -> list[Timing]:
+    """Return the times of every way to recall from memories of one user, the plain search first.
+
+    Args:
+        embeddings: They know every text.
+        texts: What is stored, again and again until there are enough.
+        questions: What is asked, in turn.
+        stored: How many memories there are.
+        rounds: How often each way is timed; the ways take turns.
+        advance: Called after every round, and after every thread that is stored.
+    """
+    with EmbeddedRedis() as server, redis.Redis.from_url(server.url) as client:
+        memory = open_memory(server.url, embeddings)
+        _store(memory, "user", _again(embeddings, texts), stored, advance)
+        return _times(memory, client, embeddings, "user", questions, rounds, advance)
+
+
+def growth(
+    embeddings: KeptEmbeddings,
+    texts: Sequence[str],
+    questions: Sequence[str],
+    *,
+    sizes: Sequence[int] = SIZES,
+    rounds: int = 200,
+    advance: Advance = lambda: None,
+) -> dict[int, dict[str, list[Timing]]]:
+    """Return times with more and more memories in the index, by size and by whose memories are recalled.
+
+    Of `sizes` memories a user `share` has a twentieth, a user `fixed` 500, and others the rest.
+    """
+    measured: dict[int, dict[str, list[Timing]]] = {}
+    with EmbeddedRedis() as server, redis.Redis.from_url(server.url) as client:
+        memory, source = open_memory(server.url, embeddings), _again(embeddings, texts)
+        held = {"share": 0, "fixed": 0, "others": 0}
+        for size in sizes:
+            wanted = {"share": int(size * SHARE), "fixed": min(FIXED, size // 2)}
+            wanted["others"] = size - sum(wanted.values())
+            for user, count in wanted.items():
+                _store(memory, user, source, count - held[user], advance)
+                held[user] = count
+            measured[size] = {
+                user: _times(memory, client, embeddings, user, questions, rounds, advance)
+                for user in ("share", "fixed")
+            }
+    return measured
+
+
+def _again(embeddings: KeptEmbeddings, texts: Sequence[str]) -> Iterator[tuple[str, list[float]]]:
+    """Yield the texts and their vectors without end, each time around with a little noise on the vectors."""
+    numbers = np.random.default_rng(7)
+    for at, text in enumerate(cycle(texts)):
+        vector = np.array(embeddings.embed_query(text))
+        if at >= len(texts):
+            vector = vector + numbers.normal(scale=_NOISE, size=len(vector))
+        yield text, vector.tolist()
+
+
+def _store(
+    memory: LongTermMemory, user: str, source: Iterator[tuple[str, list[float]]], count: int, advance: Advance
+) -> None:
+    for at in range(0, count, _THREAD):
+        part = [*islice(source, min(_THREAD, count - at))]
+        memory.remember_many(
+            [text for text, _ in part],
+            user=user,
+            source_thread=f"{user} {time.monotonic_ns()}",
+            embeddings=[vector for _, vector in part],
+            ids=[f"{user}-{time.monotonic_ns()}-{number}" for number in range(len(part))],
+        )
+        advance()
+
+
+def _times(
+    memory: LongTermMemory,
+    client: redis.Redis,
+    embeddings: KeptEmbeddings,
+    user: str,
+    questions: Sequence[str],
+    rounds: int,
+    advance: Advance,
+) -> list[Timing]:
+    trips: list[float] = []
+
+    def observe(done: RoundTrip) -> None:
+        trips.append(0.0 if isinstance(done.step, Effect) else done.seconds)
+
+    sides: dict[str, Callable[[str], object]] = {
+        PLAIN: lambda text: _plain(memory, client, user, embeddings, text)
+    }
+    for name, options in ways(memory).items():
+        sides[name] = lambda text, options=options: memory.recall(text, user=user, **options)  # type: ignore[misc]
+    taken: dict[str, list[tuple[float, float, int]]] = {name: [] for name in sides}
+    memory.transport.observer = observe
+    try:
+        for number in range(rounds):
+            text = questions[number % len(questions)]
+            for name in [*sides][number % len(sides) :] + [*sides][: number % len(sides)]:
+                trips.clear()
+                began = time.perf_counter()
+                sides[name](text)
+                took = time.perf_counter() - began
+                taken[name].append((took, took - sum(trips), sum(map(bool, trips))))
+            advance()
+    finally:
+        memory.transport.observer = None
+    plain = median(took for took, _, _ in taken[PLAIN])
+    return [
+        Timing(
+            name,
+            1000 * median(took for took, _, _ in each),
+            median(took for took, _, _ in each) / plain,
+            1000 * median(client for _, client, _ in each) if name != PLAIN else 0.0,
+            median(count for _, _, count in each) if name != PLAIN else 1,
+        )
+        for name, each in taken.items()
+    ]
+
+
+def _plain(
+    memory: LongTermMemory, client: redis.Redis, user: str, embeddings: KeptEmbeddings, text: str
+) -> Any:
+    """Search as one would without this package: the 5 nearest of a user, their texts and distances."""
+    vector = np.array(embeddings.embed_query(text), dtype=np.float32).tobytes()
+    return client.execute_command(
+        "FT.SEARCH",
+        memory.config.index_name,
+        f"(@user:{{{tag(user)}}} @namespace:{{default}})=>[KNN 5 @embedding $vector AS distance]",
+        *("PARAMS", 2, "vector", vector, "SORTBY", "distance", "LIMIT", 0, 5),
+        *("RETURN", 2, "text", "distance", "DIALECT", 2),
+    )

@@ -1,0 +1,65 @@
+"""Ordering recalled texts anew by a LangChain document compressor, as an effect of an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from langchain_agentmem.core.operations import Effect
+
+if TYPE_CHECKING:
+    from langchain_core.documents import BaseDocumentCompressor, Document
+
+Ranking: TypeAlias = list[tuple[int, float | None]]
+
+_PLACE = "agentmem_place"
+
+
+class Rerank(Effect):
+    """The effect of ordering texts by how well they answer a query.
+
+    The result is the place and the score of each text that the reranker returns, best first; the score is
+    `None` if it gives none (`relevance_score` in a document's metadata).
+
+    Args:
+        reranker: What orders them.
+        query: What they should answer.
+        texts: The texts.
+    """
+
+    __slots__ = ("query", "reranker", "texts")
+
+    def __init__(self, reranker: BaseDocumentCompressor, query: str, texts: Sequence[str]) -> None:
+        self.reranker = reranker
+        self.query = query
+        self.texts = texts
+
+    @property
+    def group(self) -> Hashable:
+        """Return this: each query has texts of its own."""
+        return id(self)
+
+    def merge(self, others: Sequence[Rerank]) -> tuple[Rerank, Callable[[Ranking], list[Any]]]:
+        """Return this: no two are of the same group."""
+        return self, lambda ranking: [ranking]
+
+    def run(self) -> Ranking:
+        """Order the texts."""
+        return _ranking(self.reranker.compress_documents(self._documents(), self.query))
+
+    async def arun(self) -> Ranking:
+        """Async version of `run`."""
+        return _ranking(await self.reranker.acompress_documents(self._documents(), self.query))
+
+    def _documents(self) -> list[Document]:
+        from langchain_core.documents import Document
+
+        return [Document(text, metadata={_PLACE: at}) for at, text in enumerate(self.texts)]
+
+
+def _ranking(documents: Sequence[Document]) -> Ranking:
+    scores = [document.metadata.get("relevance_score") for document in documents]
+    return [
+        (document.metadata[_PLACE], None if score is None else float(score))
+        for document, score in zip(documents, scores, strict=True)
+    ]

@@ -1,0 +1,59 @@
+-- put: the functions that scripts use which write memories. No script of its own.
+
+local function now()
+  local time = redis.call('TIME')
+  return string.format('%d.%06d', time[1], time[2])
+end
+
+-- Write a memory in place of whatever its key holds, with its TTL in seconds ('' for none). `document` is
+-- everything except created_ts: JSON text, or field, value, field, value …
+local function put(key, storage, ttl, document)
+  if storage == 'hash' then
+    -- Not otherwise: a full server refuses only a script's first write.
+    if redis.call('EXISTS', key) == 1 then redis.call('DEL', key) end
+    redis.call('HSET', key, 'created_ts', now(), unpack(document))
+  else
+    redis.call('JSON.SET', key, '$', '{"created_ts":' .. now() .. ',' .. string.sub(document[1], 2))
+  end
+  if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
+end
+
+-- Let a pointer lead to a memory, with a TTL in milliseconds ('' for none).
+local function lead(pointer, id, ttl)
+  if ttl == '' then redis.call('SET', pointer, id) else redis.call('SET', pointer, id, 'PX', ttl) end
+end
+
+-- Whether a memory can be superseded: 'yes', or 'no' if it is gone or has been superseded by another. By the
+-- same one again: 'done'. `owner` are tags of user and namespace; that of another one is an error.
+local function can_supersede(key, storage, owner, by)
+  if redis.call('EXISTS', key) == 0 then return 'no' end
+  if not in_scope(key, storage, owner) then
+    error('FOREIGN the memory to be superseded is of another user or namespace')
+  end
+  if storage == 'hash' then
+    local old = redis.call('HGET', key, 'superseded_by')
+    if old then return old == by and 'done' or 'no' end
+    return redis.call('HEXISTS', key, 'text') == 1 and 'yes' or 'no'
+  end
+  local old = redis.call('JSON.GET', key, '$.superseded_by') or '[]'
+  if old ~= '[]' then return cjson.decode(old)[1] == by and 'done' or 'no' end
+  local types = redis.call('JSON.TYPE', key, '$.text')
+  return types[1] == 'string' and 'yes' or 'no'
+end
+
+-- Keep a memory where no search finds it by its words or its vector, linked to the one in its place.
+local function supersede(key, storage, by)
+  if storage == 'hash' then
+    local text = redis.call('HGET', key, 'text')
+    redis.call('HSET', key, 'past', text, 'superseded_by', by, 'superseded_ts', now())
+    redis.call('HDEL', key, 'text', 'embedding')
+  else
+    local text = string.sub(redis.call('JSON.GET', key, '$.text'), 2, -2)
+    redis.call('JSON.SET', key, '$.past', text)
+    redis.call('JSON.SET', key, '$.superseded_by', cjson.encode(by))
+    redis.call('JSON.SET', key, '$.superseded_ts', now())
+    redis.call('JSON.DEL', key, '$.text')
+    redis.call('JSON.DEL', key, '$.embedding')
+  end
+end
+

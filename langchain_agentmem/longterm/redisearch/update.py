@@ -1,0 +1,81 @@
+"""The change of a memory in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from langchain_agentmem.core.operations import Command, Op, ok
+from langchain_agentmem.core.scripts import together
+from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.redisearch import write_calls
+from langchain_agentmem.longterm.redisearch.document import changes
+from langchain_agentmem.longterm.redisearch.queries import Store, get
+from langchain_agentmem.longterm.types import Scope, Update
+
+_UPDATE = together(
+    *(("langchain_agentmem.longterm", "extend"), (__package__, "seen"), (__package__, "put")),
+    (__package__, "update"),
+)
+
+
+def update(
+    store: Store, change: Update, embedding: Any, digest: Callable[[Scope, str], str | None]
+) -> Op[bool]:
+    """Change a memory, unless it is superseded; return whether it was there.
+
+    One round trip. With a text, one more to learn its scope, and one for the pointer by which it is found
+    to be known.
+
+    Args:
+        store: Where it is.
+        change: What changes.
+        embedding: The new text's vector, of length one, in the index's number format; `None` without a text.
+        digest: What all texts of a scope have in common that say the same.
+
+    Raises:
+        StoreError: What is stored there is no memory.
+    """
+    scope, same = Scope.of_any(change.user, None, None), ""
+    if change.text is not None:
+        (record,) = yield from get(store, [change.id], scope)
+        if record is None or record.superseded_by is not None:
+            return False
+        scope = Scope(record.user, record.namespace, record.kind)
+        same = digest(scope, change.text) or ""
+    (reply,) = yield [_call(store, change, scope, embedding, same)]
+    found, *rest = write_calls.done(reply)
+    if found < 0:
+        raise StoreError(f"The document at {store.keys.memory(change.id)!r} is no memory.")
+    if not found:
+        return False
+    ttl, former = rest
+    later = _pointers(store, change, scope, same, former.decode(), "" if ttl < 0 else str(ttl))
+    for reply in (yield later) if later else []:
+        ok(reply)
+    return True
+
+
+def _call(store: Store, change: Update, scope: Scope, embedding: Any, same: str) -> Command:
+    ttl = change.ttl_seconds
+    return _UPDATE.call(
+        [store.keys.memory(change.id)],
+        *(store.storage, *scope.tags(), "keep" if ttl is ... else "" if ttl is None else str(ttl)),
+        "" if change.text is None else "1",
+        *changes(store.storage, text=change.text, embedding=embedding, metadata=change.metadata, same=same),
+    )
+
+
+def _pointers(
+    store: Store, change: Update, scope: Scope, same: str, former: str, ttl_ms: str
+) -> list[Command]:
+    """Return what lets the pointer lead to the memory by what it says now, for as long as it lives."""
+    commands: list[Command] = []
+    if change.text is not None:
+        if former and former != same:
+            commands.append(write_calls.drop_pointer(store, former, change.id))
+        if same and same != change.id:
+            commands.append(write_calls.point(store, scope, same, change.id, ttl_ms))
+    elif former and change.ttl_seconds is not ...:
+        commands.append(write_calls.point(store, scope, former, change.id, ttl_ms))
+    return commands

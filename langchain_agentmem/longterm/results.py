@@ -1,0 +1,79 @@
+"""Results of a recall: records with their rank, and their order by a reranker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import exp
+
+from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.rerank import Rerank
+from langchain_agentmem.longterm.ranking import Hit, recency
+from langchain_agentmem.longterm.types import Explanation, MemoryRecord, Search
+
+RERANKED = 50  # candidates that a reranker is given
+
+
+def result(record: MemoryRecord, hit: Hit, *, explain: bool) -> MemoryRecord:
+    """Return a recalled memory with its rank.
+
+    Args:
+        record: The memory.
+        hit: Its rank.
+        explain: Whether to say the parts of it.
+    """
+    return replace(
+        record,
+        distance=None if hit.similarity is None else max(0.0, 1 - hit.similarity),
+        score=hit.score,
+        matched_words=tuple(hit.shared),
+        explanation=_explanation(hit) if explain else None,
+    )
+
+
+def _explanation(hit: Hit) -> Explanation:
+    return {
+        "meaning": hit.meaning,
+        "words": hit.words - hit.context,
+        "context": hit.context,
+        "speaker": hit.speaker,
+        "question": hit.asks,
+        "recency": hit.recency,
+        "reranked": None,
+    }
+
+
+def by_distance(record: MemoryRecord, search: Search, now: float) -> MemoryRecord:
+    """Return a memory that was found by vector alone, with its rank: its distance, and how new it is."""
+    distance = record.distance or 0.0
+    bonus = recency(search.recency_weight, record.created_ts, now)
+    hit = Hit(record.id, 1 - distance, 1 - distance, recency=bonus)
+    score = min(1.0, 1 - distance / 2 + bonus)
+    return replace(record, score=score, explanation=_explanation(hit) if search.explain else None)
+
+
+def how_many(search: Search) -> int:
+    """Return how many candidates have to be ranked: more than are returned if a reranker orders them anew."""
+    return search.k if search.reranker is None else max(search.k, RERANKED)
+
+
+def rerank(search: Search, query: str, records: Sequence[MemoryRecord]) -> Op[list[MemoryRecord]]:
+    """Return the best memories as the search's reranker orders them; as they are, if it has none."""
+    if search.reranker is None or not records:
+        return list(records[: search.k])
+    ranking = yield Rerank(search.reranker, query, [record.text for record in records])
+    return [_reranked(records[at], score) for at, score in ranking[: search.k]]
+
+
+def _reranked(record: MemoryRecord, score: float | None) -> MemoryRecord:
+    if score is None:
+        return record
+    explanation = record.explanation
+    if explanation is not None:
+        explanation = {**explanation, "reranked": score}
+    return replace(record, score=_between_0_and_1(score), explanation=explanation)
+
+
+def _between_0_and_1(score: float) -> float:
+    """Return a reranker's score if it is between 0 and 1; otherwise it is a logit, as cross-encoders give."""
+    return score if 0 <= score <= 1 else 1 / (1 + exp(-max(-700.0, min(700.0, score))))
