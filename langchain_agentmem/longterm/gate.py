@@ -16,6 +16,7 @@ from langchain_agentmem.longterm.question import Question
 _MEANING = 16.5  # of one unit of cosine similarity
 _COVER = 1.3  # the share of the question's rarity that the memory has
 _UNSEEN = -2.9  # the share of it that no memory has
+_UNSEEN_ELSEWHERE = -6.0  # in other languages: to a model of English alone, all their texts are near
 _NAMED = 2.4  # said by somebody whom the question names
 _STRANGE = -9.7  # said by others, where the question is about oneself
 _SCOPE = -0.3  # of the logarithm of the scope's size: the best of many is near by chance
@@ -47,7 +48,8 @@ def is_known(
     if question.is_small_talk:
         return False
     near = _MEANING * meaning + _COVER * cover + _NAMED * named + _STRANGE * (strange & question.is_own)
-    odds = float(near.max()) + _UNSEEN * unseen + _SCOPE * log(max(1, size))
+    odds = float(near.max()) + _SCOPE * log(max(1, size))
+    odds += (_UNSEEN if question.language == "english" else _UNSEEN_ELSEWHERE) * unseen
     if question.is_own:
         return odds + _OWN_WORD * min(4, len(question.words)) + _OWN >= 0
     return odds + (_QUESTION if question.asks else _STATEMENT) >= 0

@@ -53,7 +53,8 @@ _REQUEST = re.compile(
     re.IGNORECASE,
 )
 _OWN = re.compile(
-    r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|me|nosotros|nuestr\w+)\b",
+    r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|nosotros|nuestr\w+"
+    r"|je|moi|mon|notre|io|mio|mia|miei|eu|meus?|minhas?|ik|mijn)\b",
     re.IGNORECASE,
 )
 _PHRASES = [

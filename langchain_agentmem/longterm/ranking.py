@@ -177,7 +177,8 @@ class _Parts:
     def _add_speakers(self) -> None:
         spoken = self.question.spoken
         self._speakers = [_speaker(one.text) for one in self.candidates]
-        self.named = np.array([not spoken.isdisjoint(WORD.findall(one.lower())) for one in self._speakers])
+        named = {one: not spoken.isdisjoint(WORD.findall(one.lower())) for one in {*self._speakers}}
+        self.named = np.array([named[one] for one in self._speakers])
         self.strange = np.array([bool(one) for one in self._speakers]) & ~self.named
         if not self.named.any():
             share = np.where(self.strange, _STRANGER, 1.0)

@@ -33,7 +33,7 @@ class WordCounts:
 
     def __init__(self, question: Question, texts: Sequence[str], contexts: Sequence[str]) -> None:
         lines: dict[str, int] = {}  # each line is searched once, though it is in several contexts
-        place = [lines.setdefault(" ".join(text.split()), len(lines)) for text in texts]
+        place = [lines.setdefault(_on_one_line(text), len(lines)) for text in texts]
         follows = [
             (at, lines.setdefault(line, len(lines)))
             for at, context in enumerate(contexts)
@@ -87,6 +87,12 @@ def _count(question: Question, lines: Sequence[str]) -> Matrix:
                 states += _places(joined, stem(said, question.language), said, question.language)
         counts[:, i] += _RELATED * _per_line(states, starts)
     return counts
+
+
+def _on_one_line(text: str) -> str:
+    """Return a text as it is a line of a context."""
+    plain = text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]
+    return text if plain else " ".join(text.split())
 
 
 def _per_line(places: list[int], starts: Sequence[int]) -> Matrix:
