@@ -87,7 +87,8 @@ def wrapped(world: World) -> Row:
     def note(report: Any) -> None:
         remembered[0] = memory.settings.memory_prefix + report.remembered.id
 
-    chain = memory.wrap(answer, on_exchange=note)
+    # Any text, so that each exchange writes what the other side does.
+    chain = memory.wrap(answer, remember="episodic", on_exchange=note)
     config: Any = {"configurable": {"session_id": thread, "user_id": USER}}
 
     def run(at: int) -> BaseMessage:

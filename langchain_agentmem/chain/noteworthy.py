@@ -270,7 +270,7 @@ _CHATTER = _listed(
 _SMALL_TALK = _GREETINGS | _THANKS | _FAREWELLS | _CHATTER
 # What says nothing beside small talk ("have a good one"), and is not small talk alone.
 _KNOWN = frozenset(word for phrase in _SMALL_TALK for word in phrase.split()) | frozenset(
-    """a again all and day do everybody everyone folks for go have help i is it it's just lot many meet meeting
-    much my now on one so soon take talking that the then there to today tomorrow too u very well ya you you're your au auf
-    beaucoup bom dann dia dir mille muchas te tout und vous""".split()
+    """a again all and day do everybody everyone folks for go have help i is it it's just lot many meet
+    meeting much my now on one so soon take talking that the then there to today tomorrow too u very well ya
+    you you're your au auf beaucoup bom dann dia dir mille muchas te tout und vous""".split()
 )

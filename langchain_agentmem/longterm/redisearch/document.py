@@ -47,7 +47,7 @@ FIELDS = (
     "past",  # the text of one that is superseded
     "superseded_by",
     "superseded_ts",
-    "same",  # the digest it stands for, if that is not its id
+    "same",  # the digest of what it says, if that is not its id, and then those of what it said before
 )
 _INDEXED = 7  # the first so many of them are index fields too
 _RETURNED = FIELDS[:-1]
@@ -120,7 +120,6 @@ def changes(
     text: str | None,
     embedding: NDArray[np.floating[Any]] | None,
     metadata: bytes | None,
-    same: str,
 ) -> tuple[Argument, ...]:
     """Return the members that an update changes: names, each followed by its value, or by JSON text of it.
 
@@ -129,9 +128,8 @@ def changes(
         text: The new text; `None` to leave it.
         embedding: The new text's vector, of length one, in the index's number format.
         metadata: The new metadata as JSON text; `None` to leave it.
-        same: The digest that the new text stands for; empty for none.
     """
-    members: dict[str, Any] = {} if text is None else {"text": text, "same": same, "embedding": embedding}
+    members: dict[str, Any] = {} if text is None else {"text": text, "embedding": embedding}
     if metadata is not None:
         members["metadata"] = metadata.decode()
     if storage == "json":
@@ -291,7 +289,7 @@ class Found(NamedTuple):
         context: What was said before it.
         created_ts: When it was stored.
         similarity: The cosine of the angle to what was searched for; `None` if its words were.
-        fields: Its members, as `decode` takes them; `None` if some have to be read again, one by one.
+        members: What was read of it.
     """
 
     key: bytes
@@ -299,7 +297,7 @@ class Found(NamedTuple):
     context: str
     created_ts: float
     similarity: float | None
-    fields: dict[bytes, bytes] | None
+    members: Mapping[bytes, bytes] | list[Any]
 
     @classmethod
     def read(cls, key: bytes, fields: Mapping[bytes, bytes]) -> Found:
@@ -308,20 +306,23 @@ class Found(NamedTuple):
         near = None if b"distance" not in fields else 1 - max(float(fields[b"distance"]), 0.0)
         if b"members" not in fields:
             said, before = (text(fields.get(name, b"")) for name in (b"text", b"context"))
-            return cls(key, said, before, _number(fields.get(b"created_ts")), near, dict(fields))
+            return cls(key, said, before, _number(fields.get(b"created_ts")), near, fields)
         values = orjson.loads(fields[b"members"])
-        whole = len(values) in (_REQUIRED, len(_MEMBERS)) and isinstance(values[4], str)
-        members = dict(zip(_MEMBERS, values if whole else values[:1], strict=False))
-        return cls(
-            key,
-            str(members.get("text", "")),
-            str(members.get("context") or ""),
-            _number(members.get("created_ts")),
-            near,
-            {name.encode(): _encoded(value) for name, value in members.items() if value is not None}
-            if whole
-            else None,
-        )
+        if len(values) == len(_MEMBERS):
+            return cls(key, str(values[0]), str(values[_REQUIRED] or ""), _number(values[5]), near, values)
+        created = _number(values[5]) if len(values) == _REQUIRED else 0.0
+        return cls(key, str(values[0]) if values else "", "", created, near, values)
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes] | None:
+        """Return its members, as `decode` takes them; `None` if they have to be read again, one by one."""
+        values = self.members
+        if not isinstance(values, list):
+            return values
+        if len(values) not in (_REQUIRED, len(_MEMBERS)) or not isinstance(values[4], str):
+            return None  # some are missing, and it is not known which
+        members = zip(_MEMBERS, values, strict=False)
+        return {name.encode(): _encoded(value) for name, value in members if value is not None}
 
 
 def _number(value: Any) -> float:

@@ -47,8 +47,9 @@ def recall(
         return []
     (size, _), *replies = yield from searched(store, searches)
     matched = replies[0][0] if question.words else 0
-    rows = [Found.read(key, fields) for _, part in replies for key, fields in part if fields is not None]
-    found: dict[Hashable, Found] = {row.key: row for row in rows}  # by vector last: with a similarity
+    # Those found by vector come last, because they have a distance.
+    rows = {key: fields for _, part in replies for key, fields in part if fields is not None}
+    found: dict[Hashable, Found] = {key: Found.read(key, fields) for key, fields in rows.items()}
     for _ in range(_MAX_REPEATS):
         hits = rank(
             question,
@@ -116,13 +117,15 @@ def _records(store: Store, search: Search, rows: Sequence[Found]) -> Op[dict[Has
     Nothing is sent, unless a document has not all the members that this version writes: it is read again,
     member by member.
     """
-    rest = [row for row in rows if row.fields is None]
+    members = {row.key: row.fields for row in rows}
+    rest = [row for row in rows if members[row.key] is None]
     replies = (yield [read(store, row.key) for row in rest]) if rest else []
     again = {row.key: ok(reply) for row, reply in zip(rest, replies, strict=True)}
     records: dict[Hashable, MemoryRecord | None] = {}
     for row in rows:
         try:
-            fields = fields_of(again[row.key]) if row.fields is None else row.fields
+            fields = members[row.key]
+            fields = fields_of(again[row.key]) if fields is None else fields
             record = decode(id_of(row.key, store.keys.memory_prefix), fields)
             records[row.key] = record if record in search.scope else None
         except UnreadableDocument as error:
