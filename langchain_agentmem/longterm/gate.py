@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.question import Question
 
-_MEANING = 16.5  # of one unit of cosine similarity
-_COVER = 1.3  # the share of the question's rarity that the memory has
-_UNSEEN = -2.9  # the share of it that no memory has
-_UNSEEN_ELSEWHERE = -6.0  # in other languages: to a model of English alone, all their texts are near
-_NAMED = 2.4  # said by somebody whom the question names
-_STRANGE = -9.7  # said by others, where the question is about oneself
-_SCOPE = -0.3  # of the logarithm of the scope's size: the best of many is near by chance
-_OWN_WORD = -1.8  # of each of up to four words of a question about oneself: more of them are near to more
-_OWN, _QUESTION, _STATEMENT = 0.2, -4.6, -6.5
+_GATE_MEANING = 16.5  # of one unit of cosine similarity
+_GATE_COVER = 1.3  # the share of the question's rarity that the memory has
+_GATE_UNSEEN = -2.9  # the share of it that no memory has
+_GATE_UNSEEN_ELSEWHERE = -6.0  # in other languages: to a model of English alone, all their texts are near
+_GATE_SPEAKER = 2.4  # said by somebody whom the question names
+_GATE_NOT_OWN = -9.7  # said by others, where the question is about oneself
+_GATE_SCOPE = -0.3  # of the logarithm of the scope's size: the best of many is near by chance
+_GATE_OWN_WORD = -1.8  # of each of up to four words of a question about oneself: with more, more are near
+_GATE_OWN, _GATE_QUESTION, _GATE_STATEMENT = 0.2, -4.6, -6.5  # by what is asked: about oneself, else, nothing
 
 
 def is_known(
@@ -47,9 +47,14 @@ def is_known(
     """
     if question.is_small_talk:
         return False
-    near = _MEANING * meaning + _COVER * cover + _NAMED * named + _STRANGE * (strange & question.is_own)
-    odds = float(near.max()) + _SCOPE * log(max(1, size))
-    odds += (_UNSEEN if question.language == "english" else _UNSEEN_ELSEWHERE) * unseen
+    near = (
+        _GATE_MEANING * meaning
+        + _GATE_COVER * cover
+        + _GATE_SPEAKER * named
+        + _GATE_NOT_OWN * (strange & question.is_own)
+    )
+    odds = float(near.max()) + _GATE_SCOPE * log(max(1, size))
+    odds += (_GATE_UNSEEN if question.language == "english" else _GATE_UNSEEN_ELSEWHERE) * unseen
     if question.is_own:
-        return odds + _OWN_WORD * min(4, len(question.words)) + _OWN >= 0
-    return odds + (_QUESTION if question.asks else _STATEMENT) >= 0
+        return odds + _GATE_OWN_WORD * min(4, len(question.words)) + _GATE_OWN >= 0
+    return odds + (_GATE_QUESTION if question.asks else _GATE_STATEMENT) >= 0

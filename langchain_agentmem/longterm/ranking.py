@@ -204,13 +204,13 @@ class _Parts:
 
     def newest_first(self, places: Sequence[int]) -> list[int]:
         """Return places, those of memories that contradict each other in the order of their time."""
-        words = len(self.question.words)
+        known = self._counts.own.any(axis=0)
         said = [
             Said(
                 self.candidates[at].text,
                 self.candidates[at].created_ts,
                 meaning=float(self.meaning[at]),
-                complete=0 < words == np.count_nonzero(self._counts.own[at]),
+                complete=bool(known.any() and self._counts.own[at][known].all()),
                 speaker=self._speakers[at],
             )
             for at in places
