@@ -24,13 +24,13 @@ CHANGES: dict[str, dict[str, float]] = {
     "without the messages around": {"ranking._CONTEXT": 0, "ranking._AFTER": 0},
     "without the messages after": {"ranking._AFTER": 0},
     "without related words": {"word_counts._RELATED": 0},
-    "without the speaker": {"ranking._SPEAKER": 0, "gate._NAMED": 0},
+    "without the speaker": {"ranking._SPEAKER": 0, "gate._GATE_SPEAKER": 0},
     "questions rank as statements": {"ranking._ASKS": 0},
     "what others say ranks as one's own": {
-        **{"ranking._NOT_OWN": 0, "ranking._STRANGER": 1, "gate._STRANGE": 0}
+        **{"ranking._NOT_OWN": 0, "ranking._STRANGER": 1, "gate._GATE_NOT_OWN": 0}
     },
     "short questions trust words": {"ranking._FULL_QUESTION": 1},
-    "without the gate": {"gate._SCOPE": _ALWAYS},
+    "without the gate": {"gate._GATE_SCOPE": _ALWAYS},
     "without the cutoff": {"ranking._CUTOFF": -_ALWAYS},
     "100 candidates of each search": {"recall.NEAREST": 100, "recall.WORDED": 100},
     "30 candidates of each search": {"recall.NEAREST": 30, "recall.WORDED": 30},
