@@ -207,7 +207,7 @@ async def test_keys_have_the_names_they_are_given(memory: AgentMemory) -> None:
         ({"remember": None}, []),
         ({"remember": lambda text: "semantic" if "always" in text else None}, ["semantic"]),
     ],
-    ids=str,
+    ids=["default", "noteworthy", "all", "nothing", "chosen"],
 )
 async def test_what_is_remembered_is_a_choice(
     memory: AgentMemory, remember: dict[str, Any], kinds: list[str]

@@ -5,24 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 import redis
-from langchain_core.embeddings import Embeddings
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from integration_tests.benchmarks.report import environment
-from integration_tests.evaluation import data, latency, peers, rerankers, scores, systems
-from integration_tests.evaluation.embedded import KeptEmbeddings
-from integration_tests.evaluation.report import Report, Result, show
-from integration_tests.evaluation.scores import Request
+from integration_tests.evaluation import ablation, data, peers
+from integration_tests.evaluation.report import Report
+from integration_tests.evaluation.run import Run
+from integration_tests.evaluation.tables import show
 from langchain_agentmem import EmbeddedRedis
-from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _CACHE = Path(platformdirs.user_cache_dir("agentmem")) / "evaluation"
@@ -35,10 +30,16 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     add("--locomo", type=Path, help="conversations with questions, a file of LoCoMo's schema")
     add("--personal", type=Path, help="short facts of one user, with questions and unrelated texts")
     add("--dedup", type=Path, help="pairs of texts that say different things, and that say the same")
-    add("--all-categories", action="store_true", help="LoCoMo's unanswerable questions too")
-    add("--language", help="of stemming and stop words")
+    add(
+        "--all-categories",
+        action="store_true",
+        help="LoCoMo's unanswerable questions too, in columns of their own",
+    )
+    add("--language", help="of the files that are given: stemming and stop words")
     add("--rerank", metavar="MODEL", help="also with this reranker: a cross-encoder, or module:attribute")
     add("--embeddings", metavar="MODULE:CLASS", help="LangChain embeddings instead of all-MiniLM-L6-v2")
+    add("--ablation", action="store_true", help="also with each part of the ranking left out")
+    add("--change", action="append", default=[], help="also with constants changed: module.NAME=VALUE,…")
     add(
         "--peers",
         nargs="?",
@@ -58,6 +59,11 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     add("--cache", type=Path, default=_CACHE, help="where vectors and peers are kept")
     chosen = parser.parse_args(words)
     chosen.peers = chosen.peers.split(",") if chosen.peers else []
+    try:
+        chosen.changes = {text: ablation.parsed(text) for text in chosen.change}
+    except ValueError as error:
+        parser.error(f"--change: {error}")
+    chosen.changes |= ablation.CHANGES if chosen.ablation else {}
     unknown = [key for key in chosen.peers if key not in peers.PEERS]
     if unknown:
         parser.error(f"unknown peers: {', '.join(unknown)}; there are {', '.join(peers.PEERS)}")
@@ -67,117 +73,11 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 def _data(chosen: argparse.Namespace) -> list[data.Data]:
     files = {"conversations": chosen.locomo, "facts": chosen.personal, "pairs": chosen.dedup}
     given = any(files.values())
-    found = [data.own(chosen.language)] if chosen.own or not given else []
+    found = data.own() if chosen.own or not given else []
     if given:
         options = {"all_categories": chosen.all_categories, "language": chosen.language}
         found.append(data.load("given", **files, **options))
     return found
-
-
-class Run:
-    """One run: its data, its embeddings and its progress bars."""
-
-    def __init__(self, chosen: argparse.Namespace, progress: Progress) -> None:
-        self.chosen = chosen
-        self.progress = progress
-        model: Embeddings = rerankers.imported(chosen.embeddings) if chosen.embeddings else MiniLMEmbeddings()
-        name = chosen.embeddings.replace(":", ".") if chosen.embeddings else "minilm"
-        self.embeddings = KeptEmbeddings(model, chosen.cache, name=name)
-        self.reranker: Any = rerankers.named(chosen.rerank) if chosen.rerank else None
-        self.misses: list[dict[str, Any]] = []
-
-    @contextmanager
-    def bar(self, title: str, total: int) -> Iterator[Any]:
-        """Show a bar; what it gives is called after every step."""
-        task = self.progress.add_task(title, total=total)
-        try:
-            yield lambda *_: self.progress.advance(task)
-        finally:
-            self.progress.remove_task(task)
-
-    def embed(self, sets: Sequence[data.Data]) -> None:
-        """Embed every text that no earlier run has embedded."""
-        texts = [*dict.fromkeys(text for one in sets for text in one.texts())]
-        task = self.progress.add_task("embedding", total=len(texts))
-        self.embeddings.prepare(texts, lambda done, of: self.progress.update(task, completed=done, total=of))
-        self.progress.remove_task(task)
-
-    def evaluate(self, one: data.Data) -> Result:
-        """Measure recall and deduplication on a set of data."""
-        result, stored, asked = Result(one), scores.scopes(one), scores.requests(one)
-        if asked:
-            self._peers(result, stored, asked)
-            with EmbeddedRedis() as server:
-                self._recall(server.url, result, stored, asked)
-        if one.pairs is not None:
-            self._dedup(one.pairs, result)
-        return result
-
-    def _recall(
-        self, url: str, result: Result, stored: Sequence[scores.Scope], asked: Sequence[Request]
-    ) -> None:
-        options = {"language": result.data.language} if result.data.language else {}
-        memory = systems.open_memory(url, self.embeddings, **options)
-        with self.bar(f"{result.data.name}: storing", systems.sessions(stored)) as advance:
-            systems.fill(memory, stored, advance)
-        for name, way in systems.ways(memory, self.reranker).items():
-            with self.bar(f"{result.data.name}: {name}", len(asked)) as advance:
-                found = systems.answers(memory, asked, way, advance)
-            result.systems[name] = scores.grouped(asked, found)
-            result.by_conversation[name] = scores.grouped(asked, found, "part", within="chat")
-            result.by_category[name] = scores.grouped(asked, found, "category", within="chat")
-            self.misses += _misses(name, stored, asked, found) if self.chosen.misses else []
-        memory.close()
-
-    def _peers(self, result: Result, stored: Sequence[scores.Scope], asked: Sequence[Request]) -> None:
-        for key in self.chosen.peers:
-            with EmbeddedRedis() as server, self.bar(key, len(stored) + len(asked)) as advance:
-                peer = peers.ask(
-                    *(key, server.url, stored, asked),
-                    vectors=self.embeddings.files,
-                    folder=self.chosen.cache / "peers",
-                    advance=advance,
-                )
-            if peer.problem:
-                result.problems[peer.name] = peer.problem
-            else:
-                result.systems[f"{peer.name} {peer.version}"] = scores.grouped(asked, peer.found)
-
-    def _dedup(self, pairs: data.Pairs, result: Result) -> None:
-        for rule in ("near", "exact", "same"):
-            with EmbeddedRedis() as server:
-                memory = systems.open_memory(server.url, self.embeddings, dedup=rule)
-                with self.bar(f"dedup={rule}", len(pairs.different) + len(pairs.restated)) as advance:
-                    result.rules[rule] = systems.merged(memory, pairs, advance)
-                memory.close()
-
-    def measure_times(self, sets: Sequence[data.Data], report: Report) -> None:
-        """Measure latency, and growth if it is asked for."""
-        chats = [chat for one in sets for chat in one.conversations]
-        texts = [text for chat in chats for text in chat.texts]
-        questions = [asked.text for chat in chats for asked in chat.questions]
-        if questions and self.chosen.latency:
-            with self.bar("latency", 650) as advance:
-                report.timings = latency.measure(self.embeddings, texts, questions, advance=advance)
-        if questions and self.chosen.growth:
-            with self.bar("growth", 6200) as advance:
-                report.growth = latency.growth(self.embeddings, texts, questions, advance=advance)
-
-
-def _misses(
-    name: str, stored: Sequence[scores.Scope], asked: Sequence[Request], found: Sequence[Sequence[int]]
-) -> Iterator[dict[str, Any]]:
-    """Yield what is not as it should be: evidence not among the first five, or anything where nothing is known."""
-    texts = {scope.name: scope.texts for scope in stored}
-    for request, places in zip(asked, found, strict=True):
-        if request.evidence - {*places[:5]} or (places and not request.evidence):
-            yield {
-                "system": name,
-                "group": request.group,
-                "question": request.text,
-                "evidence": [texts[request.scope][at] for at in sorted(request.evidence)],
-                "recalled": [texts[request.scope][at] for at in places[:5]],
-            }
 
 
 def main(words: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 OWN = Path(__file__).parents[2] / "tests" / "data"
-_UNANSWERABLE = 5  # LoCoMo's category of questions without an answer in the conversation
+UNANSWERABLE = "5"  # LoCoMo's category of questions without an answer in the conversation
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,17 @@ def lower(question: str) -> str:
     return question.lower().rstrip("?")
 
 
-def own(language: str | None = None) -> Data:
-    """Return the project's own data."""
-    return load(
-        "own",
-        conversations=OWN / "conversations-own.json",
-        facts=OWN / "personal-own.json",
-        pairs=OWN / "dedup-own.json",
-        language=language,
-    )
+def own() -> list[Data]:
+    """Return the project's own data: in English, and short facts in other languages."""
+    return [
+        load(
+            "own",
+            conversations=OWN / "recall-chat.json",
+            facts=OWN / "recall-facts.json",
+            pairs=OWN / "dedup-pairs.json",
+        ),
+        *(load(name, facts=OWN / f"recall-{name}.json", language=name) for name in ("german", "spanish")),
+    ]
 
 
 def load(
@@ -157,7 +159,7 @@ def _conversation(given: dict[str, Any], all_categories: bool) -> Conversation:
     questions = []
     for asked in given["qa"]:
         evidence = _places(asked["evidence"], places)
-        if evidence and (all_categories or asked.get("category") != _UNANSWERABLE):
+        if evidence and (all_categories or str(asked.get("category")) != UNANSWERABLE):
             questions.append(Question(asked["question"], evidence, str(asked.get("category", ""))))
     return Conversation(
         str(given["id"]), [_text(turn) for turn in turns], [str(turn["session"]) for turn in turns], questions

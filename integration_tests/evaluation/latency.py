@@ -160,7 +160,7 @@ class _Stopwatch:
             yield
         finally:
             memory.transport.observer = None
-            recall.rank = self._rank  # type: ignore[assignment]
+            recall.rank = self._rank
 
     def time(self, run: Callable[[], object]) -> tuple[float, float, float, int]:
         """Return the seconds of a run, those on the client, those of ranking, and the round trips."""

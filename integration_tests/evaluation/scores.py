@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
-from integration_tests.evaluation.data import Conversation, Data, Question, lower
+from integration_tests.evaluation.data import UNANSWERABLE, Conversation, Data, Question, lower
 
 K = 20  # how many memories every question asks for
 FACTS, MIXED = "facts", "facts among chat"
@@ -70,6 +70,11 @@ def _of_conversations(conversations: Sequence[Conversation]) -> Iterator[Request
     for at, one in enumerate(conversations):
         other = conversations[(at + 1) % len(conversations)].id
         for asked in one.questions:
+            if asked.category == UNANSWERABLE:
+                yield Request(
+                    "chat, unanswerable", one.id, asked.text, asked.evidence, one.id, asked.category
+                )
+                continue
             typed = lower(asked.text)
             yield Request("chat", one.id, asked.text, asked.evidence, one.id, asked.category)
             yield Request("chat, lower case", one.id, typed, asked.evidence, one.id, asked.category)
@@ -145,7 +150,7 @@ def _reciprocal(request: Request, found: Sequence[int]) -> float:
 def grouped(
     asked: Sequence[Request], found: Sequence[Sequence[int]], by: str = "group", within: str | None = None
 ) -> dict[str, Figures]:
-    """Return figures by an attribute of the requests.
+    """Return figures by an attribute of the requests; by group, also those of all categories of questions.
 
     Args:
         asked: The requests.
@@ -157,4 +162,6 @@ def grouped(
     for request, places in zip(asked, found, strict=True):
         if within in (None, request.group):
             parts.setdefault(getattr(request, by), []).append((request, places))
+    if by == "group" and "chat, unanswerable" in parts:
+        parts["chat, all categories"] = parts["chat"] + parts["chat, unanswerable"]
     return {name: figures(part) for name, part in parts.items()}

@@ -39,8 +39,27 @@ def layout(request: pytest.FixtureRequest) -> dict[str, Any]:
     return options
 
 
+@pytest.fixture(params=["same", "steps", "near", "lock"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How duplicates are found: by digests, with scripts over several cluster slots or in steps, or by nearness."""
+    return str(request.param)
+
+
+@pytest.fixture
+def make_so(make: Make, way: str) -> Make:
+    """Make memories that find duplicates in this way."""
+
+    def memory(**options: Any) -> LongTermMemory:
+        made = make(**{"dedup": "near" if way in ("near", "lock") else "same", **options})
+        made.index.knowledge.searches_in_scripts = way != "lock"
+        made.index.knowledge.spans_slots = way != "steps"
+        return made
+
+    return memory
+
+
 @pytest.fixture(params=[True, False], ids=["script", "lock"])
 def searches_in_scripts(request: pytest.FixtureRequest) -> bool:
-    """Whether the server seems to allow a search inside a script."""
+    """Whether the server seems to allow a search inside a script, as `dedup="near"` needs it."""
     allowed: bool = request.param
     return allowed

@@ -14,10 +14,9 @@ from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 
 @pytest.fixture
-def memory(make: Make, layout: dict[str, Any], searches_in_scripts: bool) -> LongTermMemory:
-    memory = make(**layout)
+def memory(make_so: Make, layout: dict[str, Any]) -> LongTermMemory:
+    memory = make_so(**layout)
     memory.create_index()
-    memory.index.knowledge.searches_in_scripts = searches_in_scripts
     return memory
 
 

@@ -45,7 +45,7 @@ async def test_every_client_gives_the_same(
     first = await both(memory).aremember("grüner Tee 😀", user="a,b", source_thread="é", metadata=metadata)
     again = await both(memory).aremember("grüner Tee 😀", user="a,b")
     assert (again.id, again.deduped) == (first.id, True)
-    memory.index.knowledge.searches_in_scripts = False
+    memory.index.knowledge.spans_slots = False
     assert (await both(memory).aremember("grüner Tee 😀", user="a,b")).id == first.id
     (found,) = await both(memory).arecall("Tee", user="a,b", distance_threshold=0.8)
     assert (found.id, found.text, found.user, found.source_thread, found.metadata, found.hit_count) == (

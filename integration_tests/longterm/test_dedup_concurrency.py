@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from multiprocessing.pool import Pool
+from typing import Any
 
 import pytest
 import redis
@@ -32,14 +33,21 @@ def patient(url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-def learn(url: str, storage: str, searches_in_scripts: bool, seed: int) -> list[tuple[str, bool]]:
+def memory_of(url: str, storage: str, way: str) -> LongTermMemory:
+    rule: Any = "near" if way in ("near", "lock") else "same"
+    memory = LongTermMemory(url, embeddings=WordEmbeddings(512), storage=storage, dedup=rule)  # type: ignore[arg-type]
+    memory.index.knowledge.searches_in_scripts = way != "lock"
+    memory.index.knowledge.spans_slots = way != "steps"
+    return memory
+
+
+def learn(url: str, storage: str, way: str, seed: int) -> list[tuple[str, bool]]:
     """Learn all facts, in an order of one's own; in a process of its own."""
     facts = random.Random(seed).sample(FACTS, len(FACTS))
     with (
         redis.Redis.from_url(url, socket_timeout=60) as bare,
-        LongTermMemory(url, embeddings=WordEmbeddings(512), storage=storage) as memory,  # type: ignore[arg-type]
+        memory_of(url, storage, way) as memory,
     ):
-        memory.index.knowledge.searches_in_scripts = searches_in_scripts
         bare.rpush("ready", seed)
         assert bare.blpop(["go"], 30), "nobody said go"
         if seed % 2:
@@ -51,9 +59,9 @@ def learn(url: str, storage: str, searches_in_scripts: bool, seed: int) -> list[
 
 @pytest.mark.parametrize("storage", ["json", "hash"])
 def test_every_fact_is_stored_once_and_every_other_time_is_a_duplicate(
-    url: str, patient: redis.Redis, writers: Pool, storage: str, searches_in_scripts: bool
+    url: str, patient: redis.Redis, writers: Pool, storage: str, way: str
 ) -> None:
-    arguments = [(url, storage, searches_in_scripts, seed) for seed in range(WRITERS)]
+    arguments = [(url, storage, way, seed) for seed in range(WRITERS)]
     running = writers.starmap_async(learn, arguments, chunksize=1)
     for _ in range(WRITERS):
         assert patient.blpop(["ready"], 50), "a process did not start"
@@ -69,9 +77,8 @@ def test_every_fact_is_stored_once_and_every_other_time_is_a_duplicate(
     assert not list(patient.scan_iter("agentmem:idx:*")), "a lock was left"
 
 
-async def test_tasks_of_one_process_do_the_same(url: str, searches_in_scripts: bool) -> None:
-    async with LongTermMemory(url, embeddings=WordEmbeddings(512)) as memory:
-        memory.index.knowledge.searches_in_scripts = searches_in_scripts
+async def test_tasks_of_one_process_do_the_same(url: str, way: str) -> None:
+    async with memory_of(url, "json", way) as memory:
         facts = FACTS[:5] * 6
         results = await asyncio.gather(*(memory.aremember(fact, user="alice") for fact in facts))
         assert sum(not result.deduped for result in results) == 5

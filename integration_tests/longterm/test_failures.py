@@ -129,7 +129,7 @@ def lazy(bare: redis.Redis) -> Iterator[None]:
 async def test_expired_memories_neither_show_nor_hide_others(
     make: Make, bare: redis.Redis, counting: Counting, both: Both
 ) -> None:
-    memory = make(storage="hash")
+    memory = make(storage="hash", dedup="near")
     memory.config = replace(memory.config, dedup_threshold=0.0)
     old = [(await both(memory).aremember(f"tea x{n}", user="alice")).id for n in range(6)]
     alive = await both(memory).aremember("tea and much else besides", user="alice")
@@ -144,10 +144,9 @@ async def test_expired_memories_neither_show_nor_hide_others(
 @pytest.mark.usefixtures("lazy")
 @pytest.mark.parametrize("storage", ["json", "hash"])
 async def test_an_expired_memory_is_no_longer_known(
-    make: Make, bare: redis.Redis, both: Both, storage: str, searches_in_scripts: bool
+    make_so: Make, bare: redis.Redis, both: Both, storage: str
 ) -> None:
-    memory = make(storage=storage)
-    memory.index.knowledge.searches_in_scripts = searches_in_scripts
+    memory = make_so(storage=storage)
     old = [(await both(memory).aremember(text, user="alice")).id for text in ("green tea", "red car")]
     expire_unnoticed(bare, old)
     result = await both(memory).aremember("green tea", user="alice")
@@ -174,13 +173,11 @@ def full(bare: redis.Redis) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full")
-@pytest.mark.parametrize("searches", [True, False])
 async def test_a_full_server_stores_nothing_by_half(
-    make: Make, bare: redis.Redis, both: Both, layout: dict[str, Any], searches: bool
+    make_so: Make, bare: redis.Redis, both: Both, layout: dict[str, Any]
 ) -> None:
-    memory = make(**layout)
+    memory = make_so(**layout)
     known = await both(memory).aremember("green tea", user="alice", ttl_seconds=500)
-    memory.index.knowledge.searches_in_scripts = searches
     keys = set(bare.keys("*"))
     before = await both(memory).aget(known.id)
     bare.config_set("maxmemory", 1)
@@ -256,7 +253,7 @@ async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make
         embeddings=[[1.0, n, 2.0, 3.0] for n in range(count)],
         batch_size=2000,
     )
-    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
+    memory.transport.run(memory.store_all_op(batches))
     memory.remember("tea", user="bob")
     listed = memory.list_memories(user="alice", limit=count + 5)
     assert [one.text for one in listed] == [f"n{n}" for n in reversed(range(count))]
@@ -266,7 +263,7 @@ async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make
     )
     assert memory.forget_user("alice") == count
     assert len(list(bare.scan_iter("agent:mem:*", count=1000))) == 1
-    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
+    memory.transport.run(memory.store_all_op(batches))
     assert memory.clear() == count + 1
     assert bare.keys("agent:mem:*") == []
 

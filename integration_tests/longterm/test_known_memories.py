@@ -30,12 +30,12 @@ def corrupt(bare: redis.Redis, storage: str, one: str, member: str) -> None:
 async def test_what_cannot_be_read_takes_no_place_and_swallows_nothing(
     make: Make, bare: redis.Redis, both: Both, storage: str, member: str, searches_in_scripts: bool
 ) -> None:
-    memory = make(storage=storage)
+    memory = make(storage=storage, dedup="near")
     memory.index.knowledge.searches_in_scripts = searches_in_scripts
     vectors = [[1.0, n / 1000] + [0.0] * 254 for n in range(7)]
     ids = [f"m{n}" for n in range(7)]
     batches = memory.write_batches(ids, user="alice", kind="semantic", embeddings=vectors, ids=ids)
-    memory.transport.run(memory.store_all_op(batches, deduplicate=False))
+    memory.transport.run(memory.store_all_op(batches))
     for one in ids[:6]:
         corrupt(bare, storage, one, member)
     about: dict[str, Any] = {"user": "alice", "embedding": vectors[0]}
@@ -55,16 +55,14 @@ async def test_what_cannot_be_read_takes_no_place_and_swallows_nothing(
     [(None, 500, None), (None, None, None), (5000, 500, 5000), (100, 500, 500), (100, None, None)],
 )
 async def test_learning_again_never_shortens_a_life(
-    make: Make,
+    make_so: Make,
     both: Both,
     storage: str,
-    searches_in_scripts: bool,
     before: int | None,
     given: int | None,
     after: int | None,
 ) -> None:
-    memory = make(storage=storage)
-    memory.index.knowledge.searches_in_scripts = searches_in_scripts
+    memory = make_so(storage=storage)
     known = await both(memory).aremember("green tea", user="alice", ttl_seconds=before)
     assert (await both(memory).aremember("green tea", user="alice", ttl_seconds=given)).deduped
     left = (await both(memory).aget(known.id)).ttl_seconds
@@ -74,7 +72,7 @@ async def test_learning_again_never_shortens_a_life(
 async def test_a_threshold_of_zero_is_the_same_vector(
     make: Make, both: Both, layout: dict[str, Any], searches_in_scripts: bool
 ) -> None:
-    memory = make(**layout, embeddings=WordEmbeddings(384), dedup_threshold=0)
+    memory = make(**layout, embeddings=WordEmbeddings(384), dedup="near", dedup_threshold=0)
     memory.index.knowledge.searches_in_scripts = searches_in_scripts
     numbers = random.Random(5)
     vectors = [[numbers.gauss(0, 1) for _ in range(384)] for _ in range(100)]
@@ -89,10 +87,9 @@ async def test_a_threshold_of_zero_is_the_same_vector(
 
 @pytest.mark.parametrize("storage", ["json", "hash"])
 async def test_an_id_that_is_there_is_replaced_by_a_small_correction(
-    make: Make, both: Both, storage: str, searches_in_scripts: bool
+    make_so: Make, both: Both, storage: str
 ) -> None:
-    memory = make(storage=storage)
-    memory.index.knowledge.searches_in_scripts = searches_in_scripts
+    memory = make_so(storage=storage)
     for text in ("the museum opens at nine", "The museum opens at nine!"):
         (result,) = await both(memory).aremember_many([text], user="alice", ids=["opening"])
         assert (result.id, result.deduped, result.existing_distance) == ("opening", False, None)
@@ -105,7 +102,10 @@ async def test_an_id_that_is_there_is_replaced_by_a_small_correction(
 def test_others_wait_for_an_index_that_is_being_backfilled(url: str, bare: redis.Redis) -> None:
     numbers = np.random.default_rng(5).normal(size=(4000, 64))
     facts = [f"fact {number}" for number in range(4000)]
-    with LongTermMemory(url, storage="hash") as first, LongTermMemory(url, storage="hash") as second:
+    with (
+        LongTermMemory(url, storage="hash", dedup="near") as first,
+        LongTermMemory(url, storage="hash", dedup="near") as second,
+    ):
         first.remember_many(facts, user="u", embeddings=numbers.tolist(), batch_size=500)
         second.recall("x", user="u", embedding=numbers[0].tolist())
         bare.execute_command("FT.DROPINDEX", "agentmem:idx")
@@ -124,7 +124,7 @@ def test_others_wait_for_an_index_that_is_being_backfilled(url: str, bare: redis
 
 
 def test_a_flag_whose_maker_died_is_taken_away(url: str, bare: redis.Redis) -> None:
-    with LongTermMemory(url) as memory:
+    with LongTermMemory(url, dedup="near") as memory:
         memory.remember("x", user="u", embedding=[1.0, 2.0])
         bare.set("agentmem:idx:filling", 1, ex=60)
         assert memory.remember("x", user="u", embedding=[1.0, 2.0]).deduped

@@ -88,7 +88,9 @@ async def test_async_does_not_block_the_loop(embeddings: MiniLMEmbeddings) -> No
 async def test_it_is_the_default_of_long_term_memory(make: Make) -> None:
     memory = make(embeddings=None)
     first = memory.remember("I prefer window seats on long flights", user="alice")
-    again = await memory.aremember("I prefer a window seat on long flights", user="alice")
+    again = await make(embeddings=None, dedup="near").aremember(
+        "I prefer a window seat on long flights", user="alice"
+    )
     assert (again.id, again.deduped) == (first.id, True)
     memory.remember("My sister's name is Clara", user="alice", kind="semantic")
     (found,) = await memory.arecall("which seat does the user like on a long flight?", user="alice")

@@ -1,4 +1,4 @@
-"""What each condition in the scripts is there for, in both storages."""
+"""What each condition in the scripts of `dedup="near"` is there for, in both storages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 
 @pytest.fixture(params=["json", "hash"])
 def memory(make: Make, request: pytest.FixtureRequest) -> LongTermMemory:
-    memory = make(storage=request.param)
+    memory = make(storage=request.param, dedup="near")
     memory.create_index()
     return memory
 
@@ -74,7 +74,7 @@ def test_a_memory_that_goes_while_it_is_found_to_be_known_is_stored(
     known = memory.remember("green tea", user="alice")
 
     def act(batch: Batch) -> None:
-        if any(f"agent:mem:{known.id}".encode() in command.args for command in batch):
+        if any(f"agent:mem:{known.id}" in command.keys for command in batch):
             bare.delete(f"agent:mem:{known.id}")
 
     result = memory.transport.run(before_each_batch(remember_op(memory, "green tea"), act))
@@ -93,7 +93,7 @@ def test_a_memory_that_turns_unreadable_while_it_is_found_is_not_counted(
     memory.remember("green tea", user="alice", id="x")
 
     def act(batch: Batch) -> None:
-        if any(b"agent:mem:x" in command.args for command in batch):
+        if any("agent:mem:x" in command.keys for command in batch):
             write(memory, bare, "x", name, value)
 
     result = memory.transport.run(before_each_batch(remember_op(memory, "green tea"), act))
@@ -178,7 +178,7 @@ def test_an_id_keeps_the_life_it_is_given(memory: LongTermMemory, bare: redis.Re
 def test_a_backfilling_index_is_waited_for_by_what_looks(
     make: Make, bare: redis.Redis, counting: Counting
 ) -> None:
-    memory = make()
+    memory = make(dedup="near")
     memory.create_index()
     bare.set("agentmem:idx:filling", 1, ex=60)
     before = counting.round_trips

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from langchain_agentmem.longterm.words import WORD, content_words, related, stem
+from langchain_agentmem.longterm.words import WORD, content_words, stem
 
 
 class Question:
@@ -17,20 +17,23 @@ class Question:
     Attributes:
         words: The words that carry meaning, at most 12: from stem to word.
         names: The stems among them that are names, as their capital letter says.
+        spoken: All words of the text.
+        asks: Whether it is a question, or a request such as "Suggest a dinner for my diet".
+        is_own: Whether it is a question about oneself.
+        is_small_talk: Whether it says nothing, such as "Thanks, that's all!".
     """
 
     MAX_WORDS = 12
 
     def __init__(self, text: str, language: str = "english") -> None:
-        self.text = text
         self.language = language
         words = content_words(_plain(text) if language == "english" else text, language)
         self.words = dict([*words.items()][: self.MAX_WORDS])
         self.names = {stem(word, language) for word in _names(text)} & self.words.keys()
-        self.related = {key: related(word, language) for key, word in self.words.items()}
         self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
         self.asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text) or _REQUEST.match(text))
         self.is_own = self.asks and bool(_OWN.search(text))
+        self.is_small_talk = not self.asks and not self.words
 
     @property
     def required(self) -> list[str]:
@@ -45,12 +48,13 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _REQUEST = re.compile(
-    r"(?:please |can you |could you )*(?:tell|remind|show|give|list|suggest|recommend|find|plan|help|book|order)\b"
-    r".*\b(?:i|my|our|mine)\b",
+    r"(?:please |can you |could you )*(?:tell|remind|show|give|list|suggest|recommend|find|plan|help|book"
+    r"|order)\b.*\b(?:i|my|our|mine)\b",
     re.IGNORECASE,
 )
 _OWN = re.compile(
-    r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|me|nosotros|nuestr\w+)\b",
+    r"\b(?:i|me|my|mine|we|our|ours|ich|mir|mich|mein\w*|wir|uns\w*|yo|mi|mis|mí|nosotros|nuestr\w+"
+    r"|je|moi|mon|notre|io|mio|mia|miei|eu|meus?|minhas?|ik|mijn)\b",
     re.IGNORECASE,
 )
 _PHRASES = [

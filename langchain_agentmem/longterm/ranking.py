@@ -11,15 +11,17 @@ import re
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from math import exp, log
+from math import exp
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from langchain_agentmem.longterm.gate import is_known
+from langchain_agentmem.longterm.newest_first import Said, newest_first
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.word_counts import WordCounts
-from langchain_agentmem.longterm.words import STOP_WORDS, WORD
+from langchain_agentmem.longterm.words import WORD
 
 NEAREST, WORDED = 60, 50  # candidates by vector, by words; 100 of each gain nothing (docs/recall-quality.md)
 
@@ -34,21 +36,7 @@ _STRANGER = 0.5  # words count half in what others have said, while the question
 _ASKS = 0.13  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
 _HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
-_SAME_WORDS = 0.6
-_SAME_MEANING = 0.1
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
-
-# Whether anything is known: a logistic regression, in log odds, on the candidate where they are best.
-_GATE_MEANING = 16.5  # of one unit of cosine similarity
-_GATE_COVER = 1.3  # the share of the question's rarity that the memory has
-_GATE_UNSEEN = -2.9  # the share of it that no memory has
-_GATE_SPEAKER = 2.4  # said by somebody whom the question names
-_GATE_NOT_OWN = -9.7  # said by others, where the question is about oneself
-_GATE_SCOPE = -0.3  # of the logarithm of the scope's size: the best of many is near by chance
-_GATE_OWN_WORD = (
-    -1.8
-)  # of each of up to four words of a question about oneself: more of them are near to more
-_GATE_BIAS = {"own": 0.2, "question": -4.6, "other": -6.5}
 
 _SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
 _ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
@@ -188,12 +176,10 @@ class _Parts:
 
     def _add_speakers(self) -> None:
         spoken = self.question.spoken
-        others = [_SPEAKER_OF.match(one.text) if ":" in one.text[:40] else None for one in self.candidates]
-        self.named = np.array(
-            [other is not None and not spoken.isdisjoint(WORD.findall(other[1].lower())) for other in others]
-        )
-        self.other = np.array([other is not None for other in others])
-        self.strange = self.other & ~self.named
+        self._speakers = [_speaker(one.text) for one in self.candidates]
+        named = {one: not spoken.isdisjoint(WORD.findall(one.lower())) for one in {*self._speakers}}
+        self.named = np.array([named[one] for one in self._speakers])
+        self.strange = np.array([bool(one) for one in self._speakers]) & ~self.named
         if not self.named.any():
             share = np.where(self.strange, _STRANGER, 1.0)
             self.words, self.context = self.words * share, self.context * share
@@ -206,37 +192,30 @@ class _Parts:
 
     def is_known(self) -> bool:
         """Return whether any candidate is near enough to be an answer."""
-        question = self.question
-        near = _GATE_MEANING * self.meaning + _GATE_COVER * self.cover + _GATE_SPEAKER * self.named
-        near += _GATE_NOT_OWN * (self.strange & question.is_own)
-        odds = near.max() + _GATE_UNSEEN * self.unseen + _GATE_SCOPE * log(max(1, self.size))
-        if question.is_own:
-            odds += _GATE_OWN_WORD * min(4, len(question.words))
-        odds += _GATE_BIAS["own" if question.is_own else "question" if question.asks else "other"]
-        return bool(odds >= 0)
+        return is_known(
+            self.question,
+            self.size,
+            unseen=self.unseen,
+            meaning=self.meaning,
+            cover=self.cover,
+            named=self.named,
+            strange=self.strange,
+        )
 
-    def newest_first(self, places: list[int]) -> list[int]:
-        """Return places with those that say different things of the same in the order of their time."""
-        ordered, left = list(places), list(range(len(places)))
-        words = [_said(self.candidates[at].text) for at in places]
-        while left:
-            first = left[0]
-            same = [n for n in left if n == first or self._contradict(places, words, first, n)]
-            left = [n for n in left if n not in same]
-            newest = sorted(same, key=lambda n: -self.candidates[places[n]].created_ts)
-            for n, then in zip(same, newest, strict=True):
-                ordered[n] = places[then]
-        return ordered
-
-    def _contradict(self, places: list[int], words: list[set[str]], one: int, other: int) -> bool:
-        common = len(words[one] & words[other])
-        if common >= 2 and common >= _SAME_WORDS * min(len(words[one]), len(words[other])):
-            return True
-        a, b = places[one], places[other]
-        if self.other[a] or self.other[b] or abs(self.meaning[a] - self.meaning[b]) > _SAME_MEANING:
-            return False
-        answers = self._counts.own > 0
-        return bool(answers[a].any() and (answers[a] == answers[b]).all())
+    def newest_first(self, places: Sequence[int]) -> list[int]:
+        """Return places, those of memories that contradict each other in the order of their time."""
+        known = self._counts.own.any(axis=0)
+        said = [
+            Said(
+                self.candidates[at].text,
+                self.candidates[at].created_ts,
+                meaning=float(self.meaning[at]),
+                complete=bool(known.any() and self._counts.own[at][known].all()),
+                speaker=self._speakers[at],
+            )
+            for at in places
+        ]
+        return [places[n] for n in newest_first(said)]
 
     def hit(self, at: int) -> Hit:
         """Return a candidate's rank with its parts."""
@@ -259,9 +238,10 @@ def _saturated(times: _Array) -> _Array:
     return saturated
 
 
-def _said(text: str) -> set[str]:
-    speaker = _SPEAKER_OF.match(text)
-    return set(WORD.findall(text[speaker.end() if speaker else 0 :].lower())) - STOP_WORDS["english"]
+def _speaker(text: str) -> str:
+    """Return who is said to have said a text of the form "Name: …"; empty otherwise."""
+    match = _SPEAKER_OF.match(text) if ":" in text[:40] else None
+    return match[1] if match else ""
 
 
 def _is_question(text: str) -> bool:

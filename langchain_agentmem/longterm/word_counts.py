@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.words import STATED, WORD, forms, stem
+from langchain_agentmem.longterm.words import WORD, forms, related, stem
 
 Matrix = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class WordCounts:
 
     def __init__(self, question: Question, texts: Sequence[str], contexts: Sequence[str]) -> None:
         lines: dict[str, int] = {}  # each line is searched once, though it is in several contexts
-        place = [lines.setdefault(" ".join(text.split()), len(lines)) for text in texts]
+        place = [lines.setdefault(_on_one_line(text), len(lines)) for text in texts]
         follows = [
             (at, lines.setdefault(line, len(lines)))
             for at, context in enumerate(contexts)
@@ -71,24 +71,48 @@ def _count(question: Question, lines: Sequence[str]) -> Matrix:
     All lines are searched as one string for the beginnings of the words: most hold none of them, and only
     what begins alike is stemmed.
     """
-    lower = [line.lower() for line in lines]
-    starts = [*accumulate((len(line) + 1 for line in lower), initial=0)]
-    joined = "\n".join(lower)
+    original = "\n".join(lines).replace("’", "'")
+    joined = original.lower()
+    if len(joined) != len(original):  # as by "İ": a place has to be the same in both
+        joined = "".join(lower if len(lower := one.lower()) == 1 else one for one in original)
+    starts = [*accumulate((len(line) + 1 for line in lines), initial=0)]
     counts = np.zeros((len(lines), len(question.words)))
     for i, (wanted, asked) in enumerate(question.words.items()):
-        found = _places(joined, wanted, asked, question.language)
-        counts[:, i] = _per_line(found, starts)
-        for related in question.related.get(wanted, ()):
-            also = _places(joined, stem(related, question.language), related, question.language)
-            counts[:, i] += _RELATED * _per_line(also, starts)
-        if (stated := STATED.get(wanted)) is not None:
-            counts[:, i] += _RELATED * np.array([len(stated.findall(line)) for line in lines])
+        counts[:, i] = _per_line(_places(joined, wanted, asked, question.language), starts)
+        states: list[int] = []
+        for said in related(asked, question.language):
+            if " " in said:
+                states += _places_of_phrase(joined, original, said)
+            else:
+                states += _places(joined, stem(said, question.language), said, question.language)
+        counts[:, i] += _RELATED * _per_line(states, starts)
     return counts
 
 
+def _on_one_line(text: str) -> str:
+    """Return a text as it is a line of a context."""
+    plain = text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]
+    return text if plain else " ".join(text.split())
+
+
 def _per_line(places: list[int], starts: Sequence[int]) -> Matrix:
+    if not places:
+        return np.zeros(len(starts) - 1)
     lines = np.searchsorted(starts, places, side="right") - 1
     return np.bincount(lines, minlength=len(starts) - 1).astype(float)
+
+
+def _places_of_phrase(joined: str, original: str, phrase: str) -> list[int]:
+    """Return where a phrase begins in a text; `X` at its end stands for a word with a capital."""
+    begin = phrase.removesuffix("X")
+    places, at = [], joined.find(begin)
+    while at >= 0:
+        behind = original[at + len(begin) : at + len(begin) + 1]
+        ends = behind.isupper() if begin != phrase else not behind.isalnum()
+        if ends and (at == 0 or not joined[at - 1].isalnum()):
+            places.append(at)
+        at = joined.find(begin, at + 1)
+    return places
 
 
 def _places(joined: str, wanted: str, asked: str, language: str) -> list[int]:

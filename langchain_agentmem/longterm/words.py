@@ -33,16 +33,11 @@ def forms(word: str, language: str = "english") -> tuple[str, ...]:
 
 
 def related(word: str, language: str = "english") -> tuple[str, ...]:
-    """Return words that may state what a question with a word asks: `daughter` for `kid`."""
-    return _related().get(stem(word), ()) if language == "english" else ()
+    """Return what states what a question with a word asks: words, such as `daughter` for `kid`, and phrases.
 
-
-STATED = {
-    "name": re.compile(r"\b(?:[Ii]['’]m|I am|[Tt]his is|[Cc]alls? me) [A-Z]"),
-    "job": re.compile(r"\b(?:[Ii]['’]m|[Ii] am|[Ww]ork(?:s|ed|ing)? as) an? "),
-    "avoid": re.compile(r"\b(?:can['’]?t (?:have|eat|drink)|do(?:es)?(?:n['’]t| not) (?:eat|drink))\b"),
-}
-"""How people state what a word asks for without saying it: "I'm Maria" the name, "I'm a nurse" the job."""
+    A phrase has blanks in it; `X` at its end stands for a word with a capital.
+    """
+    return _about_oneself().get(stem(word), ()) if language == "english" else ()
 
 
 def content_words(text: str, language: str = "english") -> dict[str, str]:
@@ -72,17 +67,62 @@ STOP_WORDS = {
         für haben habe hast hat hatte hier ich ihm ihn ihr ihre im in ins ist ja jetzt kann kein keine
         können man mein meine meinem meinen meiner mich mir mit nach nicht noch nur ob oder schon sehr
         sein seine sich sie sind so und uns unser von vom vor war waren was wann warum wie wer wen wem wo
-        wohin welche welcher welches wenn werde werden wir wird zu zum zur über""".split()
+        wohin welche welcher welches wenn werde werden wir wird zu zum zur über danke hallo guten""".split()
+    ),
+    "french": frozenset(
+        """à ai alors as au aussi aux avec avez avons c ce ces cet cette comment d dans de depuis des donc du
+        elle elles en es est et était eux il ils j je l la le les leur leurs lui m ma mais me mes moi mon n
+        ne nos notre nous on ont ou où par pas plus pour pourquoi qu quand que quel quelle quelles quels
+        qui quoi s sa sans se ses si son sont suis sur t ta te tes toi ton très tu un une vos votre vous y
+        merci bonjour""".split()
+    ),
+    "italian": frozenset(
+        """a ad ai al alla alle anche c che chi ci come con cosa da dal dalla dei del della delle di dove e è
+        ed era gli ha hai hanno ho i il in io l la le lei lo loro lui ma me mi mia mie miei mio molto ne nel
+        nella no noi non nostra nostro o per perché più quale quali quando quanto qui se sei si sono su sua
+        suo ti tu tuo un una uno vi voi grazie ciao""".split()
+    ),
+    "portuguese": frozenset(
+        """a ao aos as até com como da das de do dos e é ela ele eles em era essa esse esta está este eu foi
+        há isso já lhe mais mas me meu meus minha minhas muito na nas não no nos nós nosso nossa o onde os
+        ou para pela pelo por porque qual quais quando quanto que quem se sem ser seu sua são sou também te
+        tem tenho teu tua um uma você obrigado olá""".split()
+    ),
+    "dutch": frozenset(
+        """aan al als ben bent bij daar dan dat de der deze die dit door een en er ge had hebben hebt heb
+        heeft hem het hier hij hoe hun ik in is je jij jouw kan mag me met mij mijn naar niet nog nu of om
+        ons onze ook op over te tot u uit van voor waar waarom wanneer was wat we welke wie wij worden wordt
+        zal ze zich zij zijn bedankt hallo""".split()
     ),
     "spanish": frozenset(
         """a al algo ante como con cómo cuál cuáles cuando cuándo cuánto cuántos de del desde donde dónde el
         ella ellos en entre era eres es esa ese eso esta este esto estoy está están fue ha había hay he la
         las le les lo los me mi mis mí muy más ni no nos o para pero por porque qué que quien quién se ser
         si sin sobre son soy su sus sí también te tengo ti tiene tienes tu tus tú un una uno unos y ya
-        yo""".split()
+        yo gracias hola""".split()
     ),
 }
 """What carries no meaning, by language; a language that is not here has none, and finds by all its words."""
+
+_ABOUT_ONESELF = """
+    name: called, call, named, i'm X, i am X, call me X, calls me X, this is X
+    job, work, profession, occupation, employer, career: job, work, employed, i'm a, i'm an, i am a, i am an,
+      work as, works as, working as
+    eat, diet, food, meal, cook, dinner, lunch, avoid: eat, diet, food, vegetarian, vegan, allergic,
+      intolerant, can't have, can't eat, can't drink, don't eat, don't drink, do not eat, doesn't eat
+    live, home, address, city, town, reside: live, home, address, move, based, house, flat, apartment
+    child, son, daughter: child, son, daughter, twins, baby
+    wife, husband, spouse, partner, married: wife, husband, spouse, partner, married, divorced, engaged
+    pet: dog, cat, puppy, kitten, rabbit, parrot, hamster
+    parent: mother, father
+    sibling: brother, sister
+    drink, beverage: drink, tea, coffee, wine, beer
+    birthday: born
+    boss, manager: boss, manager
+    movie, film: movie, film
+    car: drive
+"""
+"""What people ask about themselves: what states it. `X` is a word with a capital."""
 
 _SAME = """
     become became | begin began begun | break broke broken | bring brought | build built | buy bought |
@@ -98,34 +138,15 @@ _SAME = """
     favorite favourite | neighbor neighbour | mother mom mum | father dad
 """
 
-_RELATED = """
-    name: called call named
-    live home address city town reside: live home address moved move based house flat apartment
-    job work profession occupation employer career: job work employed
-    child son daughter: child son daughter twins baby
-    wife husband spouse partner married: wife husband spouse partner married divorced engaged
-    pet: dog cat puppy kitten rabbit parrot hamster
-    parent: mother father
-    sibling: brother sister
-    drink beverage: drink tea coffee wine beer
-    eat diet food meal cook dinner avoid: eat diet food vegetarian vegan allergic intolerant
-    birthday: born
-    boss: manager
-    manager: boss
-    movie: film
-    film: movie
-    car: drive
-"""
-
 
 @lru_cache(maxsize=1)
-def _related() -> dict[str, tuple[str, ...]]:
-    lines = (line.split(":") for line in _RELATED.strip().splitlines())
-    return {
-        stem(asked): tuple(word for word in said.split() if stem(word) != stem(asked))
-        for words, said in lines
-        for asked in words.split()
-    }
+def _about_oneself() -> dict[str, tuple[str, ...]]:
+    table: dict[str, tuple[str, ...]] = {}
+    for line in re.sub(r"\n {6}", " ", _ABOUT_ONESELF).strip().splitlines():
+        asked, said = ([word.strip() for word in side.split(",")] for side in line.split(":"))
+        for word in asked:
+            table[stem(word)] = tuple(one for one in said if stem(one) != stem(word))
+    return table
 
 
 @lru_cache(maxsize=1)

@@ -371,7 +371,6 @@ class TestWriting:
             ("I live in Porto.", lambda text: 1 // 0, "failed"),
             ("I live in Porto.", noteworthy, "failed"),
         ],
-        ids=str,
     )
     def test_the_report_says_why_nothing_was_remembered(self, text: str, remember: Any, why: str) -> None:
         memory = Memory(max_text_bytes=20, on_error="continue")

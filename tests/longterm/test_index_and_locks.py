@@ -21,12 +21,15 @@ from langchain_agentmem.longterm.types import RememberResult
 from tests.longterm.test_schema import resp2
 
 MISSING = IndexMissingError("no such index")
-FREE: list[Any] = [0, b"agent:mem:x", b""]
+FREE: list[Any] = [0, b"agent:mem:x", b"", 0]
+STORED: list[Any] = [0, b""]  # in any case: it supersedes none, and was known by no digest
+RENEWED: list[Any] = [1, 0, -1, 0]
 LOOK: list[Any] = [resp2(), 0]  # the index, and that nobody is backfilling it
 
 
 def operations(**changes: Any) -> LongTermMemory:
-    return LongTermMemory(client=redis.Redis(), **changes)  # of no other, so that it knows nothing
+    # Of no other connection, so that it knows nothing.
+    return LongTermMemory(client=redis.Redis(), **{"dedup": "near", **changes})
 
 
 def played(op: Op[Any], *answers: list[Any]) -> tuple[list[str], Any]:
@@ -113,7 +116,7 @@ def test_a_batch_goes_on_where_the_index_went_missing() -> None:
     memory = operations()
     (batch,) = memory.write_batches(["a", "b", "c"], user="alice", embeddings=[[1, 2, 3]] * 3)
     op = memory.store_op(batch)
-    sent, results = played(op, LOOK, [FREE, MISSING, MISSING], LOOK, [[1, b"agent:mem:y", b"0.1"], FREE])
+    sent, results = played(op, LOOK, [FREE, MISSING, MISSING], LOOK, [[1, b"agent:mem:y", b"0.1", 0], FREE])
     assert sent == ["FT.INFO EXISTS", "EVALSHA EVALSHA EVALSHA", "FT.INFO EXISTS", "EVALSHA EVALSHA"]
     assert [(result.id, result.deduped) for result in results] == [("x", False), ("y", True), ("x", False)]
 
@@ -145,10 +148,10 @@ def test_a_vector_of_another_length_than_the_known_index_is_refused() -> None:
 def test_a_server_that_allows_no_search_in_a_script_gets_a_lock_instead(refusal: str) -> None:
     memory = operations()
     row = [1, b"agent:mem:old", [b"distance", b"0.1", b"text", b"tea"]]
-    sent, result = played(remember(memory), LOOK, [StoreError(refusal)], [b"OK"], [0, row], [1], [1])
+    sent, result = played(remember(memory), LOOK, [StoreError(refusal)], [b"OK"], [0, row], [RENEWED], [1])
     assert sent == ["FT.INFO EXISTS", "EVALSHA", "SET", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"]
     assert (result.id, result.deduped, result.existing_distance) == ("old", True, 0.1)
-    sent, result = played(remember(memory), [b"OK"], [0, [0]], [FREE], [1])
+    sent, result = played(remember(memory), [b"OK"], [0, [0]], [STORED], [1])
     assert sent == ["SET", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"], "the refusal is remembered"
     assert (result.deduped, result.existing_distance) == (False, None)
 
@@ -162,7 +165,7 @@ def locked() -> LongTermMemory:
 
 def test_a_taken_lock_is_waited_for() -> None:
     sent, _ = played(
-        remember(locked()), [None], [None, None], [None, None], [None, b"OK"], [0, [0]], [FREE], [1]
+        remember(locked()), [None], [None, None], [None, None], [None, b"OK"], [0, [0]], [STORED], [1]
     )
     assert sent == ["SET", *["BLPOP SET"] * 3, "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"]
 
@@ -185,7 +188,7 @@ def test_a_lock_is_given_back_after_an_error() -> None:
 
 def test_a_known_memory_that_vanishes_meanwhile_is_looked_for_again() -> None:
     row = [1, b"agent:mem:old", [b"distance", b"0.1"]]
-    sent, result = played(remember(locked()), [b"OK"], [0, row], [0], [0, [0]], [FREE], [1])
+    sent, result = played(remember(locked()), [b"OK"], [0, row], [[0]], [0, [0]], [STORED], [1])
     assert sent == ["SET", "EXISTS FT.SEARCH", "EVALSHA", "EXISTS FT.SEARCH", "EVALSHA", "EVALSHA"]
     assert not result.deduped
 
@@ -207,13 +210,13 @@ def with_ids(memory: LongTermMemory, *ids: str | None) -> Op[list[RememberResult
 
 def test_what_has_an_id_is_written_under_the_lock_that_others_look_under() -> None:
     """Else it could change what another writer has just found to be the same as its own."""
-    sent, results = played(with_ids(locked(), "x"), [None], [None, b"OK"], [FREE, [0]], [1])
+    sent, results = played(with_ids(locked(), "x"), [None], [None, b"OK"], [STORED, [0]], [1])
     assert sent == ["SET", "BLPOP SET", "EVALSHA FT.SEARCH", "EVALSHA"]
     assert len(results) == 1
 
 
 def test_only_what_has_an_id_is_followed_by_a_look_at_the_index() -> None:
-    assert played(with_ids(operations(), "x", None), LOOK, [FREE, FREE, [0]])[0][-1] == (
+    assert played(with_ids(operations(), "x", None), LOOK, [STORED, FREE, [0]])[0][-1] == (
         "EVALSHA EVALSHA FT.SEARCH"
     )
     assert played(with_ids(operations(), None, None), LOOK, [FREE, FREE])[0][-1] == "EVALSHA EVALSHA"
@@ -224,8 +227,8 @@ def test_after_a_refused_look_only_what_looks_takes_the_lock() -> None:
     sent, results = played(
         with_ids(operations(), "x", None, "y"),
         LOOK,
-        [FREE, refusal, FREE, [0]],
-        *([b"OK"], [0, [0]], [FREE], [1]),
+        [STORED, refusal, STORED, [0]],
+        *([b"OK"], [0, [0]], [STORED], [1]),
     )
     assert sent[1:] == [
         "EVALSHA EVALSHA EVALSHA FT.SEARCH",
@@ -237,7 +240,7 @@ def test_after_a_refused_look_only_what_looks_takes_the_lock() -> None:
 @pytest.mark.parametrize("refusal", [StoreError("BACKFILLING the index"), MISSING])
 def test_what_was_stored_behind_a_refusal_is_not_stored_again(refusal: StoreError) -> None:
     """The index may become full, or be made by another, while the server goes through a batch."""
-    known = [1, b"agent:mem:known", b"0.1"]
+    known = [1, b"agent:mem:known", b"0.1", 0]
     sent, results = played(
         with_ids(operations(), None, None, None), LOOK, [FREE, refusal, known], LOOK, [FREE]
     )
@@ -251,7 +254,7 @@ def test_an_index_is_said_to_be_filled_before_it_is_dropped_and_made(there: bool
     memory = operations()
     scanned: list[Any] = [[b"0", []]]
     sent, rebuilt = played(
-        rebuild(memory.store, memory.index, 3),
+        rebuild(memory.store, memory.index, 3, memory.drafting.digest),
         [resp2(stopwords_list=None) if there else MISSING, 0],
         scanned,
         [b"OK", b"OK" if there else MISSING, b"OK"],
@@ -267,4 +270,4 @@ def test_an_index_is_said_to_be_filled_before_it_is_dropped_and_made(there: bool
 def test_an_index_over_another_prefix_is_neither_dropped_nor_its_memories_touched() -> None:
     memory = operations(key_prefix="other:")
     with pytest.raises(IndexMismatchError, match="prefix"):
-        played(rebuild(memory.store, memory.index, 3), LOOK, [])
+        played(rebuild(memory.store, memory.index, 3, memory.drafting.digest), LOOK, [])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from langchain_agentmem.core.keys import same_prefix
@@ -90,7 +91,7 @@ def clear_prefix(store: Store) -> Op[Removed]:
     return removed
 
 
-def _forget(key: bytes, storage: str, scope: Scope, dropped: str = "") -> Command:
+def _forget(key: bytes, storage: str, scope: Scope, dropped: bytes = b"") -> Command:
     return _FORGET.call([key], storage, *scope.tags(), dropped)
 
 
@@ -111,19 +112,20 @@ def _with_pointers(
     """
     replies = list(replies)
     for _ in range(_MAX_REPEATS):
-        left = [(at, reply.decode()) for at, reply in enumerate(replies) if isinstance(reply, bytes)]
+        left = [(at, reply) for at, reply in enumerate(replies) if isinstance(reply, bytes)]
         if not left:
             break
-        more = yield [
-            command
-            for at, digest in left
-            for command in (
-                write_calls.drop_pointer(store, digest, id_of(keys[at], store.keys.memory_prefix)),
-                _forget(keys[at], storage, scope, digest),
-            )
+        batches = [
+            [
+                *write_calls.drop_pointers(store, digests, id_of(keys[at], store.keys.memory_prefix)),
+                _forget(keys[at], storage, scope, digests),
+            ]
+            for at, digests in left
         ]
-        for (at, _), dropped, reply in zip(left, more[::2], more[1::2], strict=True):
-            replies[at] = dropped if isinstance(dropped, Exception) else reply
+        more = iter((yield [command for batch in batches for command in batch]))
+        for (at, _), batch in zip(left, batches, strict=True):
+            *dropped, reply = islice(more, len(batch))
+            replies[at] = next((one for one in dropped if isinstance(one, Exception)), reply)
     return replies
 
 

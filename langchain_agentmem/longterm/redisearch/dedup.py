@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.core.operations import Op, call, gather, ok
 from langchain_agentmem.errors import IndexMissingError
 from langchain_agentmem.longterm.redisearch import near
 from langchain_agentmem.longterm.redisearch.filters import condition
@@ -56,9 +56,7 @@ def remember(
     if looking.threshold is not None:
         storing = near.remember(store, index, entries, looking.threshold)
     else:
-        writer = SameWriter(store, index.knowledge, looking.digest, looking.known, looking.counts)
-        length = len(entries[0].embedding) if entries else None
-        storing = index.using(length, lambda: writer.remember(entries), backfilled=False)
+        storing = _unless_said(store, index, entries, looking)
     if not looking.near:
         results = yield from storing
         found = [_recalled(entry.draft, looking.known) for entry in entries]
@@ -71,6 +69,30 @@ def remember(
         _with_near(result, entry.draft, records, looking.digest)
         for result, entry, records in zip(results, entries, found, strict=True)
     ]
+
+
+def _unless_said(
+    store: Store, index: MemoryIndex, entries: Sequence[Entry], looking: Looking
+) -> Op[list[RememberResult]]:
+    """Store memories unless one says the same, in an index that is there but need not hold every memory.
+
+    What is stored in any case is followed by a look at the index: a store of documents has nobody else who
+    would notice that it is gone, or was recreated for vectors of another length.
+    """
+    writer = SameWriter(store, index.knowledge, looking.digest, looking.known, looking.counts)
+    looks = [one for one in entries if one.draft.overwrites][:1]
+    results: list[RememberResult] = []
+
+    def write() -> Op[list[RememberResult]]:
+        if not results:
+            probes = [call(near.probe(store, one)) for one in looks]
+            stored, *states = yield from gather([writer.remember(entries), *probes])
+            results.extend(ok(stored))
+            for state in states:
+                ok(state)
+        return results
+
+    return (yield from index.using(len(entries[0].embedding) if entries else None, write, backfilled=False))
 
 
 def _nearest(store: Store, entry: Entry) -> Op[list[MemoryRecord]]:

@@ -54,7 +54,7 @@ FIELDS = (
     "past",  # the text of one that is superseded
     "superseded_by",
     "superseded_ts",
-    "same",  # the digest it stands for, if that is not its id
+    "same",  # the digest of what it says, if that is not its id, and then those of what it said before
 )
 _INDEXED = 7  # the first so many of them are index fields too
 _RETURNED = FIELDS[:-1]
@@ -142,7 +142,6 @@ def changes(
     text: str | None,
     embedding: NDArray[np.floating[Any]] | None,
     metadata: bytes | None,
-    same: str,
 ) -> tuple[Argument, ...]:
     """Return the members that an update changes: names, each followed by its value, or by JSON text of it.
 
@@ -151,9 +150,8 @@ def changes(
         text: The new text; `None` to leave it.
         embedding: The new text's vector, of length one, in the index's number format.
         metadata: The new metadata as JSON text; `None` to leave it.
-        same: The digest that the new text stands for; empty for none.
     """
-    members: dict[str, Any] = {} if text is None else {"text": text, "same": same, "embedding": embedding}
+    members: dict[str, Any] = {} if text is None else {"text": text, "embedding": embedding}
     if metadata is not None:
         members["metadata"] = metadata.decode()
     if storage == "json":

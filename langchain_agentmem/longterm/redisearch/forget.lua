@@ -3,9 +3,9 @@
 --   KEYS[1]    the memory
 --   ARGV[1]    'json' or 'hash'; '' for whichever it is, and then a key of another type is no error
 --   ARGV[2…4]  tags of user, namespace and kind; '' for any
---   ARGV[5]    the digest whose pointer to it is gone already; ''
---   result     1 if it was deleted, else 0; -1 if it does not say whose it is; or the digest of another
---              pointer that may lead to it and has to go first, so that nothing is left after a failure
+--   ARGV[5]    the digests whose pointers to it are gone already, as they were returned; ''
+--   result     1 if it was deleted, else 0; -1 if it does not say whose it is; or the digests, with a blank
+--              between, whose pointers may lead to it and go first, so that nothing is left after a failure
 
 local key, storage = KEYS[1], ARGV[1]
 if storage == '' then
@@ -20,6 +20,6 @@ for i, name in ipairs({'user', 'namespace', 'kind'}) do
   if ARGV[i + 1] ~= '' and not value and ARGV[1] == '' then return -1 end
   if ARGV[i + 1] ~= '' and value ~= ARGV[i + 1] then return 0 end
 end
-local same = string.match(plain(key, storage, 'same') or '', '^%x+$')
-if same and #same == 32 and same ~= ARGV[5] then return same end
+local same = plain(key, storage, 'same')
+if same and string.find(same, '%x') and same ~= ARGV[5] then return same end
 return redis.call('UNLINK', key)

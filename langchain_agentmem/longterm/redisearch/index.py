@@ -27,6 +27,7 @@ _PAUSE_SECONDS = 0.02
 _FLAG_SECONDS = 600
 _MAX_REPEATS = 3
 _MAX_PAUSES = 1500  # 30 s
+_MAX_SHORT_PAUSES = 6
 _MAX_REBUILD_PAUSES = 30_000  # 10 min
 
 
@@ -116,7 +117,8 @@ class MemoryIndex(SearchIndex):
         Args:
             dimensions: The length of its vectors; `None` if it is not known.
             max_pauses: For how many pauses of 20 ms it is waited for.
-            waits: Whether it is waited for at all, except for a second look.
+            waits: Whether it is waited for if it was there; one that is created now is for 0.1 s at most, as
+                one over little is ready then.
 
         Raises:
             IndexMismatchError: It has another schema.
@@ -124,6 +126,8 @@ class MemoryIndex(SearchIndex):
             StoreTimeoutError: Indexing what is there already took more than 30 s, or so many pauses.
         """
         state, flagged = yield from self._look()
+        if not waits:
+            max_pauses = _MAX_SHORT_PAUSES if state is None else 0
         if state is None:
             if dimensions is None:
                 raise IndexMissingError(f"There is no search index {self.settings.name!r}.")
@@ -136,7 +140,7 @@ class MemoryIndex(SearchIndex):
         self.dimensions = self.knowledge.dimensions = state.dimensions
         self.knowledge.contexts = CONTEXT in state.schema
         self.knowledge.exists = True
-        for pauses in range(max_pauses if waits else 1):
+        for pauses in range(max_pauses):
             if not state.indexing:
                 break
             state, flagged = yield from self._look_again(after_pause=pauses > 0)

@@ -36,7 +36,7 @@ def remember(
     """Store memories in their order; skip near-duplicates.
 
     One round trip for all of them; each is atomic, and sees those before it. One whose id was chosen
-    overwrites what has the same id; with a threshold of `None` every one does.
+    overwrites what has the same id.
 
     Args:
         store: Where they go.
@@ -53,7 +53,7 @@ def remember(
     results: list[RememberResult | None] = [None] * len(entries)
 
     def store_rest() -> Op[None]:
-        if index.knowledge.searches_in_scripts or not any(entry.draft.by_nearness for entry in entries):
+        if index.knowledge.searches_in_scripts:
             yield from _in_one_batch(store, index, entries, limits, results)
         for at, entry in enumerate(entries):
             if results[at] is None:
@@ -80,7 +80,7 @@ def _in_one_batch(
         return
     calls = [_call(store, entries[at], limits[at]) for at in rest]
     only_looking = all(limits[at] is not None for at in rest)
-    replies = yield calls if only_looking else [*calls, _probe(store, entries[rest[0]])]
+    replies = yield calls if only_looking else [*calls, probe(store, entries[rest[0]])]
     failed: AgentMemoryError | None = None
     later: list[Command] = []
     for at, reply in zip(rest, replies, strict=False):
@@ -100,7 +100,7 @@ def _in_one_batch(
         ok(replies[-1])  # once the index is recreated, it holds what was stored now too
 
 
-def _probe(store: Store, entry: Entry) -> Command:
+def probe(store: Store, entry: Entry) -> Command:
     """Return a search that finds nothing: it notices what storing alone does not.
 
     The index is gone, or somebody has recreated it for vectors of another length.
@@ -133,9 +133,9 @@ def _result(store: Store, entry: Entry, reply: Any, threshold: float | None) -> 
 
 
 def _drops(store: Store, entry: Entry, reply: Any, threshold: float | None) -> list[Command]:
-    """Return what drops the pointer to what was overwritten, which stood for a digest under its id."""
+    """Return what drops pointers to a memory that stood for more digests than it can note."""
     former = reply[1] if threshold is None else b""
-    return [write_calls.drop_pointer(store, former.decode(), entry.draft.id)] if former else []
+    return write_calls.drop_pointers(store, former, entry.draft.id)
 
 
 def _replaced(entry: Entry, superseded: int) -> str | None:
@@ -175,7 +175,7 @@ def _locked_write(store: Store, entry: Entry, threshold: float | None) -> Op[Rem
         yield from write_calls.run(write_calls.supersede(store, draft, draft.id, only_looks=True))
     alone = entry.replacing(None)
     if threshold is None:
-        reply, state = yield [_call(store, alone, None), _probe(store, entry)]
+        reply, state = yield [_call(store, alone, None), probe(store, entry)]
         result = _result(store, alone, reply, None)
         ok(state)
         if drops := _drops(store, alone, reply, None):

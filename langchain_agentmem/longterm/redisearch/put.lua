@@ -20,6 +20,26 @@ local function put(key, storage, ttl, document)
   if ttl == '' then redis.call('PERSIST', key) else redis.call('EXPIRE', key, ttl) end
 end
 
+-- Note the digest of what a memory says now ('' if nothing compares by it), before those that it stood for
+-- under its id until now (`former`): their pointers may lead to it, and go when it goes. Returns those that
+-- are too many to be noted.
+local function note(key, storage, digest, former)
+  local words, rest = {digest == '' and '-' or digest}, {}
+  for one in string.gmatch(former or '', '%x+') do
+    if one ~= digest then
+      local list = #words < 16 and words or rest
+      list[#list + 1] = one
+    end
+  end
+  local same = table.concat(words, ' ')
+  if storage == 'hash' then
+    redis.call('HSET', key, 'same', same)
+  else
+    redis.call('JSON.SET', key, '$.same', '"' .. same .. '"')
+  end
+  return table.concat(rest, ' ')
+end
+
 -- Let a pointer lead to a memory, with a TTL in milliseconds ('' for none).
 local function lead(pointer, id, ttl)
   if ttl == '' then redis.call('SET', pointer, id) else redis.call('SET', pointer, id, 'PX', ttl) end

@@ -291,7 +291,9 @@ def _fields(reply: Any) -> dict[bytes, bytes] | None:
     if reply is None:
         return None
     members = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
-    return {name: value for name, value in members.items() if value is not None}  # null, in JSON
+    if None in members.values():  # null, in JSON
+        return {name: value for name, value in members.items() if value is not None}
+    return members
 
 
 def _decoded(store: Store, found: list[Row], scope: Scope) -> list[MemoryRecord]:

@@ -86,7 +86,8 @@ def _rewrite(store: Store, keys: list[bytes], counts: _Counts) -> Op[list[tuple[
                 fields = {**fields, **{name.encode(): tag.encode() for name, (_, tag) in changed.items()}}
                 fields[b"exact"] = orjson.dumps(exact)
             record = decode(id_of(key, store.keys.memory_prefix), fields)
-            memories.append((record, fields.get(b"same", record.id.encode()).decode()))
+            named = fields.get(b"same", record.id.encode()).decode().partition(" ")[0]
+            memories.append((record, named))
         except (UnreadableDocument, StoreError, UnicodeDecodeError) as error:
             counts.unreadable += 1
             report_unreadable(key, error)
@@ -119,7 +120,7 @@ def _digest(
         renewed = write_calls.renewed(reply)
         if renewed is not None and renewed.adopted:
             adopted += 1
-            later += write_calls.pointing(store, scope, wanted, record.id, renewed)
+            later.append(write_calls.point(store, scope, wanted, record.id, renewed.ttl_ms))
     for reply in (yield later) if later else []:
         ok(reply)
     return adopted

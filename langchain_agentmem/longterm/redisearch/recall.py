@@ -47,8 +47,9 @@ def recall(
         return []
     (size, _), *replies = yield from searched(store, searches)
     matched = replies[0][0] if question.words else 0
-    rows = [Found.read(key, fields) for _, part in replies for key, fields in part if fields is not None]
-    found: dict[Hashable, Found] = {row.key: row for row in rows}  # by vector last: with a similarity
+    # Those found by vector come last, because they have a distance.
+    rows = {key: fields for _, part in replies for key, fields in part if fields is not None}
+    found: dict[Hashable, Found] = {key: Found.read(key, fields) for key, fields in rows.items()}
     for _ in range(_MAX_REPEATS):
         hits = rank(
             question,

@@ -11,7 +11,7 @@
 --   ARGV[9]    the id of the memory it supersedes; ''
 --   ARGV[10]   a text: if it is the memory's, the memory gets the digest; ''
 --   result     {0} if there is no such memory in this scope, else {1, whether it supersedes, its TTL in
---              milliseconds or -1, whether it got the digest, the digest it stood for before; ''}
+--              milliseconds or -1, whether it got the digest}
 
 local key, storage, id, digest = KEYS[1], ARGV[1], ARGV[6], ARGV[7]
 local tags, old = {unpack(ARGV, 2, 4)}, ARGV[9] ~= '' and KEYS[2]
@@ -22,20 +22,10 @@ local function text()
 end
 
 if not readable(key, storage, tags) then return {0} end
-local same = plain(key, storage, 'same')
-local adopts = digest ~= '' and (same or id) ~= digest
+local adopts = digest ~= '' and digest_of(key, storage, id) ~= digest
 if adopts and (ARGV[10] == '' or text() ~= ARGV[10]) then return {0} end
 local supersedes = old and old ~= key and can_supersede(old, storage, {tags[1], tags[2]}, id)
-if adopts then
-  if storage == 'hash' then
-    redis.call('HSET', key, 'same', digest)
-  else
-    redis.call('JSON.SET', key, '$.same', '"' .. digest .. '"')
-  end
-end
+if adopts then note(key, storage, digest, plain(key, storage, 'same')) end
 if ARGV[8] == '1' then count(key, storage, ARGV[5]) end
 if supersedes == 'yes' then supersede(old, storage, id) end
-return {
-  1, (supersedes == 'yes' or supersedes == 'done') and 1 or 0, redis.call('PTTL', key), adopts and 1 or 0,
-  adopts and same or '',
-}
+return {1, (supersedes == 'yes' or supersedes == 'done') and 1 or 0, redis.call('PTTL', key), adopts and 1 or 0}

@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from langchain_agentmem.core.operations import Command, Op, gather, ok
-from langchain_agentmem.errors import StoreError
+from langchain_agentmem.core.operations import Command, Op, call, gather, ok
+from langchain_agentmem.errors import InvalidInputError, StoreError
 from langchain_agentmem.longterm.redisearch import write_calls
 from langchain_agentmem.longterm.redisearch.queries import Store
 from langchain_agentmem.longterm.redisearch.write_calls import Entry, SlotsRefusedError
@@ -94,16 +94,21 @@ class SameWriter:
     def _overwrite(self, entry: Entry) -> Op[RememberResult]:
         store, draft = self.store, entry.draft
         points = self.knowledge.spans_slots
-        superseded, former = yield from write_calls.run(write_calls.overwrite(store, entry, points=points))
-        later: list[Command] = []
+        batch = [write_calls.overwrite(store, entry, points=points)]
         if not points and entry.digest not in ("", draft.id):
             ttl = write_calls.ttl_ms(draft.ttl_seconds)
-            later.append(write_calls.point(store, draft.scope, entry.digest, draft.id, ttl))
-        if former and former.decode() != entry.digest:
-            later.append(write_calls.drop_pointer(store, former.decode(), draft.id))
-        if later:
-            for reply in (yield later):
-                ok(reply)
+            batch.append(write_calls.point(store, draft.scope, entry.digest, draft.id, ttl))
+        stored, *pointed = yield batch
+        try:
+            superseded, lost = write_calls.done(stored)
+        except InvalidInputError:  # the id is of another scope, whose memory never stands for this digest
+            if pointed:
+                yield write_calls.drop_pointers(store, entry.digest.encode(), draft.id)
+            raise
+        for reply in pointed:
+            ok(reply)
+        if lost:
+            yield write_calls.drop_pointers(store, lost, draft.id)
         return RememberResult(draft.id, False, replaced=draft.replaces if superseded else None)
 
     def _renew_known(self, entry: Entry) -> Op[RememberResult | None]:
@@ -122,9 +127,8 @@ class SameWriter:
             return None
         ok(extended)
         if renewed.adopted:
-            pointing = write_calls.pointing(store, draft.scope, entry.digest, known.id, renewed)
-            for reply in (yield pointing):
-                ok(reply)
+            scope, digest = draft.scope, entry.digest
+            yield from call(write_calls.point(store, scope, digest, known.id, renewed.ttl_ms))
         return RememberResult(known.id, True, replaced=draft.replaces if renewed.superseded else None)
 
     def _known(self, entry: Entry) -> MemoryRecord | None:
@@ -143,9 +147,9 @@ class SameWriter:
                 if winner == fresh:
                     return RememberResult(fresh, False)
                 fresh = ""
-            call = write_calls.remember(store, entry, fresh=fresh, vain=vain, counts=self.counts)
+            command = write_calls.remember(store, entry, fresh=fresh, vain=vain, counts=self.counts)
             try:
-                what, found, *rest = yield from write_calls.run(call)
+                what, found, *rest = yield from write_calls.run(command)
             except SlotsRefusedError:
                 if draft.replaces is not None or not fresh:
                     raise

@@ -33,9 +33,15 @@ local function readable(key, storage, tags)
   return in_scope(key, storage, tags)
 end
 
--- Whether a memory that can be read says what all texts of a digest say: its `same`, or else its id.
+-- The digest of what a memory says: the first word of `same`, or else its id.
+local function digest_of(key, storage, id)
+  local same = plain(key, storage, 'same')
+  return same and string.match(same, '^%S*') or id
+end
+
+-- Whether a key holds a memory of a scope that can be read, and says what all texts of a digest say.
 local function says(key, storage, tags, id, digest)
-  return readable(key, storage, tags) and (plain(key, storage, 'same') or id) == digest
+  return readable(key, storage, tags) and digest_of(key, storage, id) == digest
 end
 
 -- Count a memory as seen again, and extend its TTL.

@@ -7,10 +7,11 @@
 --   ARGV[2…4]    tags of its user, namespace and kind
 --   ARGV[5]      TTL in seconds; '' for none
 --   ARGV[6]      its id
---   ARGV[7]      the digest, if it is another than the id
+--   ARGV[7]      the digest, if it is another than the id and KEYS has its pointer; ''
 --   ARGV[8]      the id of the memory it supersedes; ''
---   ARGV[9…]     the document except created_ts: JSON text, or field, value, field, value …
---   result       {whether it supersedes, the digest that the memory in its place stood for under its id; ''}
+--   ARGV[9]      the digest; '' if nothing compares by it
+--   ARGV[10…]    the document except created_ts: JSON text, or field, value, field, value …
+--   result       {whether it supersedes, digests whose pointers lead to it, and have to be deleted}
 --
 -- The keys may be of several cluster slots: a server that minds answers with an error before anything is
 -- written. The pointer leads to the memory if no other stands for the digest.
@@ -19,12 +20,12 @@ local key, storage, ttl, id, digest = KEYS[1], ARGV[1], ARGV[5], ARGV[6], ARGV[7
 local old = ARGV[8] ~= '' and KEYS[#KEYS]
 local tags = {unpack(ARGV, 2, 4)}
 
-local former = ''
+local former
 if redis.call('EXISTS', key) == 1 then
   if not in_scope(key, storage, tags) then
     return redis.error_reply('TAKEN the id belongs to a memory of another scope')
   end
-  former = plain(key, storage, 'same') or ''
+  former = plain(key, storage, 'same')
 end
 local points = false
 if digest ~= '' and not says(KEYS[2], storage, tags, digest, digest) then
@@ -32,7 +33,8 @@ if digest ~= '' and not says(KEYS[2], storage, tags, digest, digest) then
   points = not leads or leads == id
 end
 local supersedes = old and can_supersede(old, storage, {tags[1], tags[2]}, id)
-put(key, storage, ttl, {unpack(ARGV, 9)})
+put(key, storage, ttl, {unpack(ARGV, 10)})
+local lost = former and note(key, storage, ARGV[9], former) or ''
 if points then lead(KEYS[3], id, ttl == '' and '' or ttl * 1000) end
 if supersedes == 'yes' then supersede(old, storage, id) end
-return {supersedes == 'yes' and 1 or 0, former == digest and '' or former}
+return {supersedes == 'yes' and 1 or 0, lost}

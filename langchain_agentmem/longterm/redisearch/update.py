@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
-from langchain_agentmem.core.operations import Command, Op, ok
+from langchain_agentmem.core.operations import Command, Op, call
 from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.redisearch import write_calls
@@ -49,10 +50,13 @@ def update(
         raise StoreError(f"The document at {store.keys.memory(change.id)!r} is no memory.")
     if not found:
         return False
-    ttl, former = rest
-    later = _pointers(store, change, scope, same, former.decode(), "" if ttl < 0 else str(ttl))
-    for reply in (yield later) if later else []:
-        ok(reply)
+    ttl, digest_now, lost = rest
+    if lost:
+        yield write_calls.drop_pointers(store, lost, change.id)
+    stands_elsewhere = re.fullmatch(rb"[0-9a-f]{32}", digest_now) and digest_now.decode() != change.id
+    if stands_elsewhere and (change.text is not None or change.ttl_seconds is not ...):
+        ttl_ms = "" if ttl < 0 else str(ttl)
+        yield from call(write_calls.point(store, scope, digest_now.decode(), change.id, ttl_ms))
     return True
 
 
@@ -61,21 +65,6 @@ def _call(store: Store, change: Update, scope: Scope, embedding: Any, same: str)
     return _UPDATE.call(
         [store.keys.memory(change.id)],
         *(store.storage, *scope.tags(), "keep" if ttl is ... else "" if ttl is None else str(ttl)),
-        "" if change.text is None else "1",
-        *changes(store.storage, text=change.text, embedding=embedding, metadata=change.metadata, same=same),
+        "" if change.text is None else same or "-",
+        *changes(store.storage, text=change.text, embedding=embedding, metadata=change.metadata),
     )
-
-
-def _pointers(
-    store: Store, change: Update, scope: Scope, same: str, former: str, ttl_ms: str
-) -> list[Command]:
-    """Return what lets the pointer lead to the memory by what it says now, for as long as it lives."""
-    commands: list[Command] = []
-    if change.text is not None:
-        if former and former != same:
-            commands.append(write_calls.drop_pointer(store, former, change.id))
-        if same and same != change.id:
-            commands.append(write_calls.point(store, scope, same, change.id, ttl_ms))
-    elif former and change.ttl_seconds is not ...:
-        commands.append(write_calls.point(store, scope, former, change.id, ttl_ms))
-    return commands

@@ -22,6 +22,7 @@ _RENEW = together(*_PUT, (__package__, "renew"))
 _POINT = together(*_PUT, (__package__, "point"))
 _SUPERSEDE = together(*_PUT, (__package__, "supersede"))
 _RELEASE = load(__package__, "release")
+_DIGEST = re.compile(rb"\b[0-9a-f]{32}\b")
 # What servers answer that let no script touch keys of several cluster slots.
 _SEVERAL_SLOTS = re.compile("non local key|undeclared key|CROSSSLOT|same slot", re.IGNORECASE)
 
@@ -68,13 +69,11 @@ class Renewed:
         superseded: Whether it supersedes what it was to.
         ttl_ms: The TTL it has left, as scripts take it: in milliseconds, empty for no expiry.
         adopted: Whether it got the digest.
-        former: The digest that it stood for before under its id; empty if none.
     """
 
     superseded: bool
     ttl_ms: str
     adopted: bool
-    former: str
 
 
 def pointer(store: Store, digest: str) -> str:
@@ -132,6 +131,7 @@ def overwrite(store: Store, entry: Entry, *, points: bool) -> Command:
     return _STORE.call(
         [*keys, *_replaced(store, draft)],
         *(store.storage, *draft.scope.tags(), entry.ttl, draft.id, digest, draft.replaces or ""),
+        entry.digest,
         *entry.document(store),
     )
 
@@ -193,9 +193,15 @@ def release(key: Argument, value: str) -> Command:
     return _RELEASE.call([key], value)
 
 
-def drop_pointer(store: Store, digest: str, memory_id: str) -> Command:
-    """Return the call that deletes the pointer of a digest, if it leads to a memory."""
-    return release(pointer(store, digest), memory_id)
+def drop_pointers(store: Store, digests: bytes, memory_id: str) -> list[Command]:
+    """Return the calls that delete the pointers of some digests, those that lead to a memory.
+
+    Args:
+        store: Where they are.
+        digests: The digests as a script returns them, with a blank between.
+        memory_id: The memory.
+    """
+    return [release(pointer(store, one.decode()), memory_id) for one in _DIGEST.findall(digests)]
 
 
 def run(command: Command) -> Op[Any]:
@@ -231,16 +237,8 @@ def renewed(reply: Any) -> Renewed | None:
     found, *rest = done(reply)
     if not found:
         return None
-    superseded, ttl, adopted, former = rest
-    return Renewed(bool(superseded), "" if ttl < 0 else str(ttl), bool(adopted), former.decode())
-
-
-def pointing(store: Store, scope: Scope, digest: str, memory_id: str, renewed: Renewed) -> list[Command]:
-    """Return what lets the pointer lead to a memory that has just got its digest."""
-    commands = [point(store, scope, digest, memory_id, renewed.ttl_ms)]
-    if renewed.former:
-        commands.append(drop_pointer(store, renewed.former, memory_id))
-    return commands
+    superseded, ttl, adopted = rest
+    return Renewed(bool(superseded), "" if ttl < 0 else str(ttl), bool(adopted))
 
 
 def ttl_ms(seconds: int | None) -> str:
