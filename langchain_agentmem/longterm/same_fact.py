@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1024)  # what is recalled is compared with what is said, again and again
 def canonical(text: str) -> str:
     """Return a text without what carries no fact; texts that say the same have the same form.
 
@@ -31,8 +33,10 @@ def canonical(text: str) -> str:
 
 def _rewritten(text: str) -> str:
     text = text.casefold() if text.isupper() and len(text.split()) > 2 else text
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text).strip()
+    for needed, rules in _REWRITES:
+        if not needed or not needed.isdisjoint(text):
+            for pattern, replacement in rules:
+                text = pattern.sub(replacement, text).strip()
     text = _NUMBER.sub(lambda found: _NUMBERS[found[0].lower()], text)
     return (
         _USER_VERB.sub(lambda found: f"{found[1]} {_first_person(found[2])}", text) if _USER in text else text
@@ -85,7 +89,7 @@ def _ordered(words: list[str]) -> list[str]:
 
 # The words and rules, as data.
 
-_LONGEST = 500  # characters; some rules take time in the square of it, here 20 ms at most
+_LONGEST = 500  # characters; some rules take time in the square of it, here 5 ms at most
 _SECRET = re.compile(
     r"\b(pass(word|phrase|code)|pin|secret|token|user ?name|handle|login|variable|command"
     r"|(api|access|ssh|licen[cs]e) key)s?\b"
@@ -156,25 +160,28 @@ _OPENER = (
     "|übrigens|wie gesagt|por cierto|au fait|d'ailleurs|moi|顺便说一下"
 )
 _CLOSER = "you know|as you know|as i said|by the way|btw|of course|thanks|thank you"
+# Rules of a section are tried in their order, if the text has what stands in brackets.
 _RULES = rf"""
-# contractions
-    \bcan(?:no|')?t\b                              -> can not
+# contractions [']
     \bwon't\b                                      -> will not
-    \b(do|does|did|is|are|was|were|has|have|had|could|would|should|must|need)n'?t\b -> \1 not
-    \bi(?:'m| am)\b                                -> I is
+    \bi'm\b                                        -> I is
     (\w)'re\b                                      -> \1 are
     (\w)'ve\b                                      -> \1 have
     (\w)'ll\b                                      -> \1 will
     (\w)'d\b                                       -> \1 would
     \b(he|she|it|that|there)'s(?= (?!\w+(?:ed|en|wn|ne)\b|{_PARTICIPLE})) -> \1 is
+# contractions, written with an apostrophe or without
+    \bcan(?:no|')?t\b                              -> can not
+    \b(do|does|did|is|are|was|were|has|have|had|could|would|should|must|need)n'?t\b -> \1 not
+    \bi am\b                                       -> I is
 # fillers and requests
     ^(?:(?:{_OPENER})[\s,!:，]+)+                   ->
     ,? (?:{_CLOSER})(?=[.!?]*$)                    ->
     , so\b                                         ->
     ^(?:could|can|would|will) you (?=.*\bplease\b)(.*)\?$ -> \1
-# emphasis
+# emphasis [*_]
     (?<!\w)(\*+|_+)(\w.*?\w)\1(?!\w)               -> \2
-# numbers, dates, times
+# numbers, dates, times [0123456789]
     (?<=\d),(?=\d\d\d\b)                           ->
     \b(\d+)k\b                                     -> \g<1>000
     (?<!\w)\$ ?(\d+(?:\.\d+)?)                      -> \1 dollars
@@ -183,10 +190,10 @@ _RULES = rf"""
     \b(\d+)(?:th)?(?: of)? {_MONTH}                -> \2 \1
     \b{_MONTH} (?:the )?(\d+)(?:th)?\b             -> \1 \2
     \b(at|by|from|until|before|after|to) (\d\d?):00\b -> \1 \2
-    \so'clock\b                                    ->
-    \bnoon\b                                       -> 12pm
     (\d) ?([ap])\.?m\b\.?                          -> \1\2m
 # one way to say it, one name for the user
+    \so'clock\b                                    ->
+    \bnoon\b                                       -> 12pm
     (?:\bdo |\bdoes )?\bnot ([^,.;]*?) any ?(?:more|longer)(?=[.,;!]|$) -> no longer \1
     \b(?:have|has|needs?) to\b                     -> must
     \bwould like\b                                 -> want
@@ -199,10 +206,16 @@ _RULES = rf"""
     です(?=。?$)                                      ->
 """
 _REWRITES = [
-    (re.compile(pattern, re.IGNORECASE), replacement)
-    for line in _RULES.splitlines()
-    if "->" in line
-    for pattern, replacement in [map(str.strip, line.split("->"))]
+    (
+        frozenset(heading.partition("[")[2].rstrip("]")),
+        [
+            (re.compile(pattern, re.IGNORECASE), replacement)
+            for rule in rules
+            for pattern, replacement in [map(str.strip, rule.split("->"))]
+        ],
+    )
+    for section in _RULES.split("\n# ")[1:]
+    for heading, *rules in [section.strip().splitlines()]
 ]
 _AMERICAN = {
     stem + british: stem + american

@@ -85,11 +85,11 @@ def _unless_said(
 
     def write() -> Op[list[RememberResult]]:
         if not results:
-            probes = [call(near.probe(store, one)) for one in looks]
-            stored, *states = yield from gather([writer.remember(entries), *probes])
+            if not looks:
+                return (yield from writer.remember(entries))
+            stored, state = yield from gather([writer.remember(entries), call(near.probe(store, looks[0]))])
             results.extend(ok(stored))
-            for state in states:
-                ok(state)
+            ok(state)
         return results
 
     return (yield from index.using(len(entries[0].embedding) if entries else None, write, backfilled=False))
