@@ -7,10 +7,10 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from unittest.mock import patch
 
-from langchain_agentmem.longterm import gate, ranking, word_counts
+from langchain_agentmem.longterm import gate, parts, ranking, word_counts
 from langchain_agentmem.longterm.redisearch import recall
 
-_MODULES: tuple[ModuleType, ...] = (gate, ranking, word_counts, recall)
+_MODULES: tuple[ModuleType, ...] = (gate, parts, ranking, word_counts, recall)
 _ALWAYS = 1e3  # log odds
 
 CHANGES: dict[str, dict[str, float]] = {

@@ -15,7 +15,7 @@ from integration_tests.evaluation.__main__ import main
 from integration_tests.evaluation.embedded import KeptEmbeddings
 from integration_tests.evaluation.scores import Request
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.longterm import ranking
+from langchain_agentmem.longterm import parts
 from langchain_agentmem.longterm.redisearch import recall
 
 _TURN = {"session": 1, "date": "", "caption": None}
@@ -183,11 +183,11 @@ def test_the_command_measures_shows_and_writes(
 def test_constants_of_the_ranking_are_changed_and_restored() -> None:
     for change in ablation.CHANGES.values():
         ablation.parsed(",".join(f"{name}={value}" for name, value in change.items()))
-    before = ranking._WORD, recall.WORDED
+    before = parts._WORD, recall.WORDED
     with ablation.changed({"_WORD": 0, "WORDED": 7}):
-        assert (ranking._WORD, recall.WORDED) == (0, 7)
+        assert (parts._WORD, recall.WORDED) == (0, 7)
         assert isinstance(recall.WORDED, int)
-    assert before == (ranking._WORD, recall.WORDED)
+    assert before == (parts._WORD, recall.WORDED)
     with pytest.raises(ValueError, match="no constant of the ranking: _NONE"):
         ablation.parsed("_WORD=1,_NONE=2")
 
