@@ -94,15 +94,17 @@ def test_what_is_exported_comes_back_equal(url: str, other: str, tmp_path: Path)
     assert told(done) == {
         "messages": {"new": 6, "known": 0},
         "memories": {"new": 3, "known": 0},
+        "superseded": 0,
+        "merged": [],
         "windows": [],
         "bad_lines": [],
     }, done.stderr
     assert stored(other) == stored(url)
     assert len(stored(url)[1]) == 3
 
-    # Back into where it came from: memories are known by their ids.
-    back = told(agentmem("import", str(file), "--json", url=url))
-    assert back["memories"] == {"new": 0, "known": 3}
+    # Back into where it came from: memories are known by their ids, messages as long as the window has them.
+    back = told(agentmem("import", str(file), "--json", url=url, AGENTMEM_MAX_TURNS="none"))
+    assert (back["memories"], back["messages"]) == ({"new": 0, "known": 3}, {"new": 0, "known": 6})
     # To somebody else of the same store: other memories, for their ids are taken.
     to_carl = ("import", str(file), "--user", "carl", "--thread", "t-3", "--json")
     assert told(agentmem(*to_carl, url=url))["memories"] == {"new": 3, "known": 0}

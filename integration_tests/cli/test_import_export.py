@@ -100,8 +100,13 @@ def test_a_restated_memory_is_left_as_it_is(url: str) -> None:
     lines = (
         '"Ana lives in Lisbon"\n"ana lives in lisbon"\n{"text": "Ana lives in Lisbon", "kind": "semantic"}\n'
     )
-    done = agentmem("import", "-", "--user", "ada", "--batch-size", "1", "--json", url=url, stdin=lines)
+    arguments = ("import", "-", "--user", "ada", "--batch-size", "1")
+    done = agentmem(*arguments, "--json", url=url, stdin=lines)
     assert told(done)["memories"] == {"new": 2, "known": 1}
+    (merged,) = told(done)["merged"]
+    assert (merged["line"], merged["into_line"], merged["into_text"]) == (2, 1, "Ana lives in Lisbon")
+    line = "merged     line 2 “ana lives in lisbon” says the same as line 1"
+    assert line in agentmem(*arguments, url=url, stdin=lines).stdout.splitlines()
     with AgentMemory(url) as memory:
         found = memory.long_term.list_memories(user="ada")
     assert sorted((one.kind, one.hit_count) for one in found) == [("episodic", 0), ("semantic", 0)]
@@ -217,13 +222,29 @@ def test_a_file_of_texts_needs_no_json(url: str, tmp_path: Path) -> None:
     assert texts == {"Ana lives in Lisbon", '"quoted" and more', '{"text": 1}'}
 
 
+def test_many_merged_lines_are_named_in_part_unless_all_are_wanted(url: str) -> None:
+    known = json.loads(agentmem("remember", "I like tea 0.", "--user", "ada", "--json", url=url).stdout)["id"]
+    texts = [f"I like tea {n}" for n in range(25)] + [f"i like tea {n}." for n in range(25)]
+    arguments = ("import", "-", "--user", "ada")
+    stdin = "".join(json.dumps(said) + "\n" for said in texts)
+    shown = agentmem(*arguments, url=url, stdin=stdin).stdout
+    assert shown.count("merged     line ") == 20
+    assert f"merged     line 1 “I like tea 0” says the same as the memory {known} “I like tea 0.”" in shown
+    assert "and        6 lines more, likewise (--verbose names each)" in shown
+    assert agentmem(*arguments, "--verbose", url=url, stdin=stdin).stdout.count("merged     line ") == 26
+    kept = agentmem(*arguments, "--keep-all", url=url, stdin=stdin).stdout
+    assert "memories   26 new, 24 duplicate" in kept
+    assert "merged" not in kept
+
+
 def test_near_texts_of_one_batch_are_stored_once_and_not_counted_as_hits(url: str) -> None:
     texts = ["I like tea", "i like TEA", "I like tea very", "I like coffee", "my dog is old"]
     with AgentMemory(url, embeddings=None) as memory:
         assert memory.long_term.dedup_threshold == 0.20
     stdin = "".join(json.dumps(said) + "\n" for said in texts)
     stdin += json.dumps({"text": "i LIKE tea", "kind": "semantic"}) + "\n"
-    done = agentmem("import", "-", "--user", "ada", "--json", url=url, stdin=stdin)
+    nearness = {"AGENTMEM_DEDUP": "near"}
+    done = agentmem("import", "-", "--user", "ada", "--json", url=url, stdin=stdin, **nearness)
     assert told(done)["memories"] == {"new": 4, "known": 2}
     with AgentMemory(url) as memory:
         found = {one.text: one.hit_count for one in memory.long_term.list_memories(user="ada")}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -23,8 +25,10 @@ def test_what_is_remembered_is_recalled_and_listed_and_deleted(url: str, bare: r
     assert merged["deduped"] is True
 
     done = agentmem("recall", "where Ana lives in", "--user", "ada", url=url)
-    assert "recalled   1 within 0.55" in done.stdout
-    assert done.stdout.rstrip().endswith("semantic  Ana lives in Lisbon")
+    assert "recalled   1 memory\n" in done.stdout
+    assert re.search(
+        r"0\.\d{3}  semantic  \d{4}-\d\d-\d\d  \[ana, lives\]  Ana lives in Lisbon\n$", done.stdout
+    )
     assert "\x1b" not in done.stdout + done.stderr
     assert (
         "recalled   nothing within 0.01"
@@ -40,6 +44,68 @@ def test_what_is_remembered_is_recalled_and_listed_and_deleted(url: str, bare: r
     assert (others.returncode, others.stderr.splitlines()[-1][:24]) == (1, "error: bob has no memory")
     assert agentmem("memories", "--user", "ada", "--delete", merged["id"], "--yes", url=url).returncode == 0
     assert list(bare.scan_iter("agent:mem:*")) == []
+
+
+def test_how_memories_are_ranked_can_be_chosen_and_explained(url: str) -> None:
+    for text in ("Ana lives in Lisbon", "Does Ana live in Lisbon?", "my dog is old"):
+        assert agentmem("remember", text, "--user", "ada", url=url).returncode == 0
+
+    def recall(*arguments: str) -> str:
+        done = agentmem("recall", "Ana lives in Lisbon", "--user", "ada", *arguments, url=url)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert re.match(
+        r"recalled   \d memor(y|ies) within 0.55\nrecalled   0.000  episodic", recall("--mode", "vector")
+    )
+    assert "recalled   1 memory within 0.01\n" in recall("--threshold", "0.01")
+    assert "old" not in recall("--mode", "text")
+    found = json.loads(recall("--explain", "--json"))
+    question = next(one for one in found if one["text"].endswith("?"))
+    assert question["explanation"]["question"] < 0 < question["explanation"]["words"]
+    assert {"ana", "lisbon"} <= set(question["matched_words"])
+    assert all(one["explanation"] is None for one in json.loads(recall("--json")))
+    head, first, *_ = recall("--explain").splitlines()
+    assert head == f"recalled   {len(found)} memories"
+    shown = [f"{found[0][name]:.3f}" for name in ("score",)]
+    shown += [f"{found[0]['explanation'][name]:.3f}" for name in ("meaning", "words", "context")]
+    assert first.startswith(f"recalled   {'  '.join(shown)}  ")
+    assert first.endswith(found[0]["text"])
+
+
+def test_what_changed_replaces_what_was_known_and_is_kept(url: str) -> None:
+    def told(*arguments: str) -> Any:
+        done = agentmem(*arguments, "--user", "ada", "--json", url=url)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    lisbon = told("remember", "Ana lives in Lisbon")["id"]
+    near = told("remember", "Ana lives in Porto", "--near")["near"]
+    assert (near["id"], near["text"]) == (lisbon, "Ana lives in Lisbon")
+    shown = agentmem("remember", "Ana lives in Faro", "--user", "ada", "--near", url=url).stdout
+    assert re.search(r"^near       0\.\d{3}  “Ana lives in (Lisbon|Porto)” \(\w{32}\)$", shown, re.M)
+    said = agentmem("remember", "ana lives in lisbon", "--user", "ada", url=url).stdout
+    assert said == f"memory     says the same as “Ana lives in Lisbon” ({lisbon})\n"
+    kept = told("remember", "ana lives in lisbon", "--keep")
+    assert (kept["deduped"], kept["id"] != lisbon) == (False, True)
+
+    said = agentmem("remember", "Ana lives in Braga", "--user", "ada", "--replaces", lisbon, url=url).stdout
+    assert f"replaced   {lisbon}\n" in said
+    said = agentmem("remember", "Ana lives in Tavira", "--user", "ada", "--replaces", "x", url=url).stdout
+    assert "replaced   nothing: x is not there\n" in said
+    assert lisbon not in agentmem("memories", "--user", "ada", url=url).stdout
+    every = agentmem("memories", "--user", "ada", "--all", url=url).stdout
+    braga = next(one["id"] for one in told("memories") if one["text"].endswith("Braga"))
+    assert f"memory     {lisbon}  {braga}  default" in every
+
+    assert told("update", kept["id"], "Ana lives in Aveiro", "--metadata", '{"from": "mail"}') == {
+        "updated": kept["id"]
+    }
+    updated = next(one for one in told("memories") if one["id"] == kept["id"])
+    assert (updated["text"], updated["metadata"]) == ("Ana lives in Aveiro", {"from": "mail"})
+    for owner, memory_id in (("bob", kept["id"]), ("ada", lisbon), ("ada", "x")):
+        done = agentmem("update", memory_id, "mine", "--user", owner, url=url)
+        assert (done.returncode, f"error: {owner} has no memory {memory_id}" in done.stderr) == (1, True)
 
 
 def test_everything_about_a_memory_can_be_said(url: str) -> None:
@@ -96,7 +162,7 @@ def test_a_setting_that_is_not_understood_is_no_wrong_usage() -> None:
 
 
 def test_an_empty_text_is_refused_before_anything_is_loaded() -> None:
-    for arguments in (("remember", ""), ("remember", "-"), ("recall", " ")):
+    for arguments in (("remember", ""), ("remember", "-"), ("update", "id", " "), ("recall", " ")):
         done = agentmem(*arguments, url="redis://127.0.0.1:1", stdin="\n", stubs=False, **NO_MODEL)
         empty = "query" if arguments[0] == "recall" else "text"
         assert (done.returncode, done.stderr) == (1, f"error: {empty} is empty.\n")

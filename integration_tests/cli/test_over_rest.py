@@ -36,12 +36,14 @@ def test_the_commands_serve_an_upstash_database(command: Any) -> None:
         assert json.loads(done.stdout) == {
             "messages": {"new": 2 * new, "known": 2 - 2 * new},
             "memories": {"new": new, "known": 1 - new},
+            "superseded": 0,
+            "merged": [],
             "windows": [],
             "bad_lines": [],
         }
     (found,) = json.loads(command("recall", "where in Lisbon", "--user", "ada", "--k", "1", "--json").stdout)
     assert found["text"] == "Ana lives in Lisbon"
-    assert "1 by words" in command("recall", "where in Lisbon", "--user", "ada", "--k", "1").stdout
+    assert "recalled   1 memory\n" in command("recall", "where in Lisbon", "--user", "ada", "--k", "1").stdout
     assert command("memories", "--user", "ada").stdout.count("\n") == 2
     assert command("sessions").stdout.startswith("session    t-1  ada  2  ")
     exported = [json.loads(line) for line in command("export", "--user", "ada").stdout.splitlines()]

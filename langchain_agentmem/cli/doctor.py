@@ -66,9 +66,10 @@ def doctor(
 
     ✓ is fine, ! could be better, or could not be checked (no permission), ✗ is broken: exit code 1.
 
-    --rebuild-index makes the search index anew first, as when another program made it. Memories stay; users,
-    namespaces, kinds and threads that the index cannot hold as another program wrote them are rewritten, so
-    that their memories are found. Asks first; without a terminal, --yes is needed.
+    --rebuild-index makes the search index anew first, as when another program, or an older version, made it.
+    Memories stay; users, namespaces, kinds and threads that the index cannot hold as another program wrote
+    them are rewritten, so that their memories are found, and memories without one get the digest by which
+    duplicates are known. Asks first; without a terminal, --yes is needed.
 
     \b
       agentmem doctor
@@ -109,6 +110,7 @@ def _told(rebuilt: RebuiltIndex) -> str:
         "could not be indexed": rebuilt.failures,
         "are no memories": rebuilt.unreadable,
         "had scopes of another program's, and are found now": rebuilt.rewritten,
+        "lacked the digest that duplicates are known by, and have it now": rebuilt.digested,
     }
     more = [f"{count} {what}" for what, count in left.items() if count]
     return "; ".join([f"rebuilt: the index holds {counted(rebuilt.documents, 'document')}", *more])

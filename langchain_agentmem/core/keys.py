@@ -12,6 +12,7 @@ from langchain_agentmem.errors import InvalidInputError
 # With a letter or digit: a lone underscore is a syntax error in a query.
 _PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
 _HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")  # what a cluster's slot is computed from, if it is there
+_SAME = re.compile(r"(.+):[0-9a-f]{32}:same", re.DOTALL)
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
@@ -61,7 +62,7 @@ class Keys:
     def same(self, memory_key: str) -> str:
         """Return the key of a pointer: it holds the id of the memory that says what one at a key would.
 
-        Cluster slots of the two are the same.
+        The two are in the same cluster slot, unless the prefix of memories has a `}` that ends no hash tag.
 
         Args:
             memory_key: The key of the memory whose id is the digest of what is said.
@@ -78,6 +79,18 @@ class Keys:
         Those of a user with a longer name may begin with it too.
         """
         return self.upstash_memory(f"{user}:")
+
+    def upstash_same(self, user: str, digest: str) -> str:
+        """Return the key of a pointer on Upstash, a String.
+
+        It holds the key of the memory that says what the one whose id is the digest would say.
+        """
+        return self.upstash_memory(f"{user}:{digest}:same")
+
+    def upstash_same_user(self, key: str) -> str | None:
+        """Return the user in the key of a pointer; `None` if it is the key of something else."""
+        found = _SAME.fullmatch(key, len(self.memory_prefix)) if key.startswith(self.memory_prefix) else None
+        return None if found is None else found[1]
 
     def events(self, thread_id: str) -> str:
         """Return the key of a thread's events, a stream."""

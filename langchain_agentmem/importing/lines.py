@@ -10,16 +10,16 @@ from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import Ttl, epoch_seconds, ttl, validate_id
 from langchain_agentmem.core.messages import decode_turn, is_unanswered, message_of
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.types import Restored
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 _MEMORY_MEMBERS = {
     *("text", "user", "namespace", "kind", "thread", "metadata", "ttl_seconds", "id", "document_id"),
-    *("context", "superseded_by"),
-    # Of the store that was exported; not taken over.
-    *("created_ts", "updated_ts", "superseded_ts", "hit_count"),
+    *("context", "created_ts", "updated_ts", "superseded_by", "superseded_ts", "hit_count"),
 }
+_NEW = Restored()
 _NOTES_MEMBERS = {"thread", "user", "agent", "goal", "scratchpad"}
 
 
@@ -49,7 +49,7 @@ class MemoryLine:
     id: str | None = None
     document_id: str | None = None
     context: str | None = None
-    superseded_by: str | None = None
+    restored: Restored = _NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,13 @@ def _memory(found: dict[str, Any]) -> MemoryLine:
         id=_scope(found, "id"),
         document_id=_scope(found, "document_id"),
         context=found.get("context"),
-        superseded_by=_scope(found, "superseded_by"),
+        restored=Restored(
+            created_ts=_time(found, "created_ts"),
+            updated_ts=_time(found, "updated_ts"),
+            superseded_by=_scope(found, "superseded_by"),
+            superseded_ts=_time(found, "superseded_ts"),
+            hit_count=_count(found.get("hit_count", 0)),
+        ),
     )
 
 
@@ -185,6 +191,16 @@ def _notes(found: dict[str, Any]) -> NotesLine:
         goal=found["goal"],
         scratchpad=found.get("scratchpad", ""),
     )
+
+
+def _time(found: dict[str, Any], name: str) -> float | None:
+    return None if found.get(name) is None else epoch_seconds(name, found[name])
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise InvalidInputError(f"hit_count must be a whole number, not {value!r}.")
+    return value
 
 
 def _scope(found: dict[str, Any], name: str) -> str | None:

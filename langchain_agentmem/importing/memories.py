@@ -31,7 +31,6 @@ class _Taken:
         draft: The memory that it becomes.
         otherwise: The same without its exported id, which may be taken; `None` if it has none.
         also: Another id that an import may have stored it under, with or without `keep_all`.
-        superseded: Whether something has replaced it.
     """
 
     line: int
@@ -39,7 +38,6 @@ class _Taken:
     draft: Draft
     otherwise: Draft | None = None
     also: str | None = None
-    superseded: bool = False
 
 
 class ImportedMemories:
@@ -96,15 +94,16 @@ class ImportedMemories:
             "context": self._context(line, scope["user"], thread),
         }
         draft = drafting.draft(line.text, **about, deduplicate=not options.keep_all)
+        draft = replace(draft, restored=line.restored)
         self._before.append(line.text)
         said = (line.user or scope["user"], line.namespace or "default", line.kind or "episodic")
         # An exported memory keeps its id, if no option makes another one of it.
         if line.id is not None and said == tuple(scope.values()):
-            kept = drafting.draft(line.text, **about, id=line.id)
-            taken = _Taken(number, line.id, kept, otherwise=draft)
-        else:
-            taken = self._named(number, draft)
-        return replace(taken, superseded=line.superseded_by is not None)
+            kept = replace(drafting.draft(line.text, **about, id=line.id), restored=line.restored)
+            if line.restored.superseded_by is not None:  # what is said again is no duplicate of it
+                kept = replace(kept, digest=None)
+            return _Taken(number, line.id, kept, otherwise=draft)
+        return self._named(number, draft)
 
     def _context(self, line: MemoryLine, user: str, thread: str) -> str:
         """Return what was said before: as exported, or the memories before it in a row of one thread."""
@@ -140,9 +139,9 @@ class ImportedMemories:
         repeats, self._repeats = self._repeats, []
         texts: dict[str, str] = {}  # of memories that hold something of these
         new = (yield from self._missing(waiting, texts)) if self._long_term.supports_chosen_ids else waiting
-        kept = sorted((one for one in new if not one.superseded), key=lambda one: one.line)
+        kept = sorted((one for one in new if not self._is_left_out(one)), key=lambda one: one.line)
         results = (yield from self._long_term.add_op([one.draft for one in kept])) if kept else []
-        stored: set[int] = {one.line for one in new if one.superseded}
+        stored: set[int] = {one.line for one in new if self._is_left_out(one)}
         self._report.superseded_memories += len(stored)
         for one, result in zip(kept, results, strict=True):
             self._hold(one, result.id)
@@ -168,7 +167,7 @@ class ImportedMemories:
             records = [ok(next(found)) for _ in each]
             if one.otherwise is not None and records[0] is not None and records[0] not in one.draft.scope:
                 named = self._named(one.line, one.otherwise)  # the exported id is somebody else's here
-                others.append(replace(named, key=one.key, superseded=one.superseded))
+                others.append(replace(named, key=one.key))
                 continue
             known = next((record for record in records if record and self._is_known(one, record)), None)
             if known is None:
@@ -190,6 +189,16 @@ class ImportedMemories:
         return record.text == draft.text or (
             record.id == draft.id
             and self._long_term.drafting.digest(draft.scope, record.text) == draft.digest
+        )
+
+    def _is_left_out(self, taken: _Taken) -> bool:
+        """Return whether something has replaced what was taken, and it cannot be kept as such.
+
+        It is kept under its exported id, which is what links it to the other.
+        """
+        is_kept = taken.draft.overwrites and taken.otherwise is not None
+        return taken.draft.restored.superseded_by is not None and not (
+            is_kept and self._long_term.supports_chosen_ids
         )
 
     def _hold(self, taken: _Taken, memory_id: str) -> None:

@@ -85,11 +85,8 @@ class ImportReport:
         """Return the report as `agentmem import --json` prints it."""
         return {
             "messages": {"new": self.new_messages, "known": self.duplicate_messages},
-            "memories": {
-                "new": self.new_memories,
-                "known": self.duplicate_memories,
-                "superseded": self.superseded_memories,
-            },
+            "memories": {"new": self.new_memories, "known": self.duplicate_memories},
+            "superseded": self.superseded_memories,
             "merged": [asdict(merged) for merged in self.merged],
             "windows": [asdict(window) for window in self.windows],
             "bad_lines": [asdict(refused) for refused in self.refused],

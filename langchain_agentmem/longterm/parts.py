@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.gate import is_known
+from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.newest_first import Said, newest_first
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.word_counts import WordCounts
 from langchain_agentmem.longterm.words import WORD
 

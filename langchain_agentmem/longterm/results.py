@@ -8,7 +8,8 @@ from math import exp
 
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.rerank import Rerank
-from langchain_agentmem.longterm.ranking import Hit, recency
+from langchain_agentmem.longterm.hits import Hit
+from langchain_agentmem.longterm.ranking import recency
 from langchain_agentmem.longterm.types import Explanation, MemoryRecord, Search
 
 RERANKED = 50  # candidates that a reranker is given
@@ -26,7 +27,7 @@ def result(record: MemoryRecord, hit: Hit, *, explain: bool) -> MemoryRecord:
         record,
         distance=None if hit.similarity is None else max(0.0, 1 - hit.similarity),
         score=hit.score,
-        matched_words=tuple(hit.shared),
+        matched_words=hit.shared,
         explanation=_explanation(hit) if explain else None,
     )
 

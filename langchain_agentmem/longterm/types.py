@@ -109,7 +109,7 @@ class MemoryRecord:
     updated_ts: float | None = None
     superseded_by: str | None = None
     superseded_ts: float | None = None
-    matched_words: tuple[str, ...] = ()
+    matched_words: list[str] = field(default_factory=list)
     explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -244,6 +244,25 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of a memory in the store that it was exported from.
+
+    Attributes:
+        created_ts: When it was stored, in epoch seconds; `None` for now.
+        updated_ts: When its text was last changed; `None` if never.
+        superseded_by: The id of the memory that replaces it; `None` if none does.
+        superseded_ts: When it was superseded; `None` if it is not.
+        hit_count: How many duplicates of it were remembered.
+    """
+
+    created_ts: float | None = None
+    updated_ts: float | None = None
+    superseded_by: str | None = None
+    superseded_ts: float | None = None
+    hit_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A memory that is to be stored, checked.
 
@@ -256,6 +275,7 @@ class Draft:
             wants no duplicate looked for.
         replaces: The id of the memory it supersedes; `None` for none.
         context: What was said before it, one message per line.
+        restored: What became of it in another store.
     """
 
     id: str
@@ -272,6 +292,7 @@ class Draft:
     overwrites: bool = False
     replaces: str | None = None
     context: str = ""
+    restored: Restored = Restored()
 
     @property
     def scope(self) -> Scope:

@@ -29,7 +29,7 @@ from tests.strategies import scopes
 
 CREATE = (
     "SEARCH.CREATE memories ON JSON PREFIX 1 memory: EXISTSOK "
-    "SCHEMA text TEXT userId KEYWORD kind KEYWORD createdAt F64 FAST"
+    "SCHEMA text TEXT context TEXT userId KEYWORD kind KEYWORD createdAt F64 FAST"
 )
 DESCRIBE = ("SEARCH.DESCRIBE", "memories")
 REFUSED = StoreError("The server answered: ERR SEARCH.QUERY is not allowed in scripts.")
@@ -179,30 +179,45 @@ def test_a_lost_answer_is_not_looked_into() -> None:
     assert len(conversation.sent) == 1
 
 
-def test_a_memory_is_stored_in_one_script_call() -> None:
-    memory, conversation = talking([[0, b"memory:alice:id", 0]])
+def test_a_memory_is_stored_in_one_script_call_that_searches_nothing() -> None:
+    memory, conversation = talking([1, [0, b"memory:alice:id", 0]], [[0, b"memory:alice:id", 0]])
     result = memory.remember("Likes tea", user="alice", kind="fact", ttl_seconds=60, metadata={"a": 1})
     assert result == RememberResult("alice:id", False, None)
-    ((command,),) = conversation.sent
-    verb, source, keys, key, ttl, document, index, filter, score = with_source(command).args
-    assert (verb, keys, ttl, index, score) == ("EVAL", 1, "60", "memories", "8.0")
-    assert "SEARCH.QUERY" in str(source)
-    assert str(key).startswith("memory:alice:")
-    assert (command.keys, command.read_only) == ((key,), False)
+    ((create, command),) = conversation.sent
+    assert " ".join(map(str, create.args)) == CREATE
+    verb, source, count, key, pointer, other, ttl, document, digest, *rest = with_source(command).args
+    assert (verb, count, ttl) == ("EVAL", 3, "60")
+    assert "SEARCH" not in str(source)
+    assert (key, pointer) == (f"memory:alice:{digest}", f"memory:alice:{digest}:same")
+    assert (command.keys, command.read_only) == ((key, pointer, other), False)
+    assert rest == ["count", "", len("memory:"), "", "", ""]
     stored = json.loads(document)  # type: ignore[arg-type]
     assert time.time() - 60 < stored.pop("createdAt") / 1000 <= time.time()
     assert stored == {"text": "Likes tea", "userId": "alice", "kind": "fact", "metadata": '{"a":1}'}
-    assert filter == '{"text":{"$smart":"Likes tea"},"userId":{"$eq":"alice"},"kind":{"$eq":"fact"}}'
+    memory.remember("Likes tea", user="alice", kind="fact")
+    assert len(conversation.sent[1]) == 1, "the index is there"
+
+
+def test_a_duplicate_that_is_under_another_name_is_passed_to_the_script() -> None:
+    memory, conversation = talking(
+        [1, [2, b"memory:alice:x"], [0, b"memory:alice:y", 0]], [[1, b"memory:alice:x", 0]]
+    )
+    results = memory.remember_many(["Likes tea", "Likes coffee"], user="alice")
+    assert [(one.id, one.deduped) for one in results] == [("alice:x", True), ("alice:y", False)]
+    (again,) = conversation.sent[1]
+    assert again.keys[3:] == ("memory:alice:x",)
 
 
 def test_many_memories_are_one_request_a_batch() -> None:
-    memory, conversation = talking([[0, b"memory:a:1", 0], [1, b"memory:a:2", 0]], [[0, b"memory:a:3", 0]])
+    memory, conversation = talking(
+        *([1, [0, b"memory:a:1", 0], [1, b"memory:a:2", 0]], [[0, b"memory:a:3", 0]])
+    )
     seen: list[tuple[int, int]] = []
     results = memory.remember_many(
         ["x", "y", "z"], user="a", batch_size=2, on_progress=lambda done, total: seen.append((done, total))
     )
     assert [(one.id, one.deduped) for one in results] == [("a:1", False), ("a:2", True), ("a:3", False)]
-    assert [len(batch) for batch in conversation.sent] == [2, 1]
+    assert [len(batch) for batch in conversation.sent] == [3, 1]
     assert seen == [(2, 3), (3, 3)]
 
 
@@ -212,48 +227,57 @@ def test_nothing_to_store_sends_nothing() -> None:
     assert conversation.sent == []
 
 
-def test_storing_makes_a_missing_index() -> None:
-    memory, conversation = talking([[0, b"memory:alice:id", 1]], [1, described()])
-    memory.remember("tea", user="alice")
-    assert conversation.sent_args[1][0][0] == "SEARCH.CREATE"
+def test_an_index_of_the_first_version_is_served_as_it_is() -> None:
+    exists = StoreError("The server answered: ERR Index memories already exists.")
+    memory, conversation = talking([exists, [0, b"memory:alice:id", 0]], [described()])
+    assert memory.remember("tea", user="alice").id == "alice:id"
+    assert conversation.sent_args[1] == [DESCRIBE]
+
+
+def test_an_index_with_another_schema_is_told_after_storing() -> None:
+    exists = StoreError("The server answered: ERR Index memories already exists.")
+    memory, _ = talking([exists, [0, b"memory:alice:id", 0]], [described("KEYWORD")])
+    with pytest.raises(IndexMismatchError):
+        memory.remember("tea", user="alice")
 
 
 @pytest.mark.parametrize("refusal", [REFUSED, SearchUnavailableError("no module")])
-def test_where_scripts_may_not_search_it_is_two_requests_from_then_on(refusal: StoreError) -> None:
+def test_by_nearness_where_scripts_may_not_search_it_is_two_requests_from_then_on(
+    refusal: StoreError,
+) -> None:
     near, far = [[b"memory:alice:known", b"8.5"]], [[b"memory:alice:other", b"7.5"]]
     memory, conversation = talking(
-        *([[1, b"memory:alice:x", 0], refusal, refusal], [near, far]),
+        *([1, [1, b"memory:alice:x", 0], refusal, refusal], [near, far]),
         [[1, b"memory:alice:known", 0], [0, b"memory:alice:z", 0]],
-        *([None], [[0, b"memory:alice:w", 0]], [1, described()]),
+        *([None], [[0, b"memory:alice:w", 0]]),
+        dedup="near",
     )
     results = memory.remember_many(["x", "y", "z"], user="alice")
     assert [(one.id, one.deduped) for one in results] == [
         *(("alice:x", True), ("alice:known", True), ("alice:z", False)),
     ]
     memory.remember("w", user="alice")
-    searches, stores, search, store, create = conversation.sent_args[1:]
+    searches, stores, search, store = conversation.sent_args[1:]
     assert [command[0] for command in [*searches, *search]] == ["SEARCH.QUERY"] * 3
     assert all(command[3:] == ("LIMIT", 1, "NOCONTENT") for command in [*searches, *search])
-    assert [command[2] for command in [*stores, *store]] == [2, 1, 1]  # how many keys
-    assert stores[0][4] == b"memory:alice:known"
+    assert [command[2] for command in [*stores, *store]] == [4, 3, 3]  # how many keys
+    assert stores[0][6] == b"memory:alice:known"
     assert "SEARCH." not in str(with_source(Command(store[0])).args[1])
-    assert create[0][0] == "SEARCH.CREATE"
 
 
-def test_the_same_text_alone_is_known_if_scores_do_not_count() -> None:
-    memory, conversation = talking(
-        *([REFUSED], [[[b"memory:a:1", b"99"]]], [[0, b"memory:a:2", 0]]), dedup_score=None
-    )
+def test_by_nearness_without_a_score_nothing_is_searched_for() -> None:
+    memory, conversation = talking([1, [0, b"memory:a:2", 0]], dedup="near", dedup_score=None)
     assert not memory.remember("tea", user="a").deduped
-    assert conversation.sent_args[0][0][-1] == ""
-    assert conversation.sent_args[2][0][2] == 1
+    assert "SEARCH" not in str(with_source(conversation.sent[0][1]).args[1])
 
 
-def test_a_key_that_holds_no_memory_is_left_and_named() -> None:
-    taken = StoreError("The server answered: TAKEN what is stored there is no memory.")
-    memory, _ = talking([taken])
-    with pytest.raises(StoreError, match="key_prefix"):
-        memory.remember("tea", user="alice")
+def test_the_memory_that_is_replaced_is_a_key_of_the_script() -> None:
+    other = StoreError("The server answered: SCOPE the memory to be replaced is of another user.")
+    memory, conversation = talking([1, [0, b"memory:a:2", 1]], [other])
+    assert memory.remember("tea", user="a", replaces="a:1").replaced == "a:1"
+    assert conversation.sent[0][1].keys[3] == "memory:a:1"
+    with pytest.raises(InvalidInputError, match="another user"):
+        memory.remember("tea", user="a", replaces="a:1")
 
 
 def test_a_memory_is_read_by_its_id_in_one_request() -> None:
@@ -293,13 +317,16 @@ def test_an_index_that_cannot_sort_is_sorted_here() -> None:
 
 
 def test_deletions_name_the_user_and_look_under_its_keys_only() -> None:
-    memory, conversation = talking([1], [[b"7", [b"memory:a*:1"]]], [1], [[b"0", []]])
+    same = "0" * 32
+    keys = [b"memory:a*:1", f"memory:a*:{same}:same".encode(), f"memory:a*:b:{same}:same".encode()]
+    memory, conversation = talking([[1]], [[b"7", keys]], [[0, 1, b"a*", same.encode()]], [[1]], [[b"0", []]])
     assert memory.delete_memory("a*:1", user="a*")
-    assert conversation.sent_args[0][0][2:] == (1, "memory:a*:1", "a*", "")
+    assert conversation.sent_args[0][0][2:] == (1, "memory:a*:1", "a*", "", 1)
     assert memory.forget_user("a*") == 1
     assert conversation.sent_args[1] == [("SCAN", 0, "MATCH", r"memory:a\*:*", "COUNT", 1000)]
-    assert conversation.sent_args[2][0][2:] == (1, b"memory:a*:1", "a*", "")
-    assert conversation.sent_args[3][0][:2] == ("SCAN", 7)
+    assert conversation.sent_args[2][0][2:] == (2, *keys[:2], "a*", "", 1)
+    assert conversation.sent_args[3][0][2:] == (2, keys[0], keys[1].decode(), "a*", "", 1, same)
+    assert conversation.sent_args[4][0][:2] == ("SCAN", 7)
 
 
 def test_the_index_is_described_and_counted_in_one_request() -> None:
@@ -307,7 +334,7 @@ def test_the_index_is_described_and_counted_in_one_request() -> None:
     assert memory.index_info() == {
         "name": "memories",
         "documents": 3,
-        "schema": {"storage": "JSON", "prefix": "memory:", "text": "TEXT", "userId": "KEYWORD",
+        "schema": {"storage": "JSON", "prefix": "memory:", "language": "english", "text": "TEXT", "userId": "KEYWORD",
                   "kind": "KEYWORD", "createdAt": "F64 FAST"},
         "mismatch": None,
     }  # fmt: skip
@@ -324,7 +351,7 @@ def test_the_index_is_described_and_counted_in_one_request() -> None:
     [
         *({"text": " "}, {"text": "x" * 32769}, {"text": "\ud800"}, {"user": ""}, {"user": None}),
         *({"kind": ""}, {"namespace": "work"}, {"namespace": None}, {"ttl_seconds": 0}),
-        *({"metadata": {"a": math.nan}}, {"embedding": [0.1]}),
+        *({"metadata": {"a": math.nan}}, {"embedding": [0.1]}, {"near": True}, {"replaces": ""}),
     ],
 )
 async def test_what_cannot_be_stored_is_refused_before_anything_is_sent(arguments: dict[str, Any]) -> None:

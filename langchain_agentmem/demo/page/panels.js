@@ -137,9 +137,10 @@ export function showRecalled(recall, threshold) {
 }
 
 function recalledRow(memory, index, threshold) {
-  const shown = (threshold === null ? memory.score : memory.distance) ?? 0;
+  const ranked = threshold === null && memory.score !== null;
+  const shown = (ranked ? memory.score : memory.distance) ?? 0;
   const bar = element("span", { class: "bar", "aria-hidden": "true" }, element("span", { class: "fill" }));
-  bar.firstChild.style.width = `${Math.min(Math.max(shown, 0), 1) * 100}%`;
+  if (ranked || threshold !== null) bar.firstChild.style.width = `${Math.min(Math.max(shown, 0), 1) * 100}%`;
   if (threshold !== null) {
     const mark = element("span", { class: "mark" });
     mark.style.left = `${Math.min(threshold, 1) * 100}%`;
@@ -153,8 +154,8 @@ function recalledRow(memory, index, threshold) {
     element("span", { class: "text", title: memory.text }, memory.text),
     kindBadge(memory.kind),
     bar,
-    element("span", { class: threshold === null ? "score" : "distance" }, shown.toFixed(3), state),
-    ...(threshold === null ? [reasons(memory)] : []),
+    element("span", { class: ranked ? "score" : "distance", title: ranked ? "Score" : "Cosine distance" }, shown.toFixed(3), state),
+    ...(ranked ? [reasons(memory)] : []),
   );
 }
 

@@ -19,7 +19,14 @@ from langchain_agentmem.core import json
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import Argument, text
 from langchain_agentmem.errors import EmbeddingError
-from langchain_agentmem.longterm.types import Draft, MemoryRecord, Storage, UnreadableDocument, VectorType
+from langchain_agentmem.longterm.types import (
+    Draft,
+    MemoryRecord,
+    Restored,
+    Storage,
+    UnreadableDocument,
+    VectorType,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +83,7 @@ SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
 
 
 def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage) -> tuple[Argument, ...]:
-    """Return the document except `created_ts`, which the server writes.
+    """Return the document except `created_ts`, which the server writes; if it is restored, it comes first.
 
     Args:
         draft: The memory.
@@ -84,14 +91,16 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
         storage: `json` for one argument, JSON text; `hash` for fields, each followed by its value.
     """
     user, namespace, kind = draft.scope.tags()
-    document: dict[str, Any] = {
+    restored = draft.restored
+    document: dict[str, Any] = {} if restored.created_ts is None else {"created_ts": restored.created_ts}
+    document |= {
         "id": draft.id,
         "user": user,
         "namespace": namespace,
         "kind": kind,
         "source_thread": tag(draft.source_thread) if draft.source_thread else "",
         "text": draft.text,
-        "hit_count": 0,
+        "hit_count": restored.hit_count,
     }
     exact = {name: original for name in _SCOPED if (original := getattr(draft, name)) != document[name]}
     if draft.document_id is not None:
@@ -102,16 +111,29 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
         document["context"] = draft.context
     if draft.digest is not None and draft.digest != draft.id:
         document["same"] = draft.digest
+    if restored.updated_ts is not None:
+        document["updated_ts"] = restored.updated_ts
     if storage == "json":
-        document = {**dict.fromkeys(_MEMBERS[_REQUIRED:]), "context": "", **document}
+        document = {**document, **dict.fromkeys(_MEMBERS[_REQUIRED:]), "context": "", **document}
         if exact:
             document["exact"] = exact
         document["embedding"] = embedding
+        _supersede(document, restored)
         return (orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY),)
     if exact:
         document["exact"] = orjson.dumps(exact)
     document["embedding"] = embedding.tobytes()
+    _supersede(document, restored)
     return tuple(part for item in document.items() for part in item)
+
+
+def _supersede(document: dict[str, Any], restored: Restored) -> None:
+    """Give a document of a memory that is superseded the members that `put.lua` does."""
+    if restored.superseded_by is not None:
+        del document["embedding"]
+        document["past"] = document.pop("text")
+        document["superseded_by"] = restored.superseded_by
+        document["superseded_ts"] = restored.superseded_ts or 0
 
 
 def changes(

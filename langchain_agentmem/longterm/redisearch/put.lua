@@ -6,12 +6,14 @@ local function now()
 end
 
 -- Write a memory in place of whatever its key holds, with its TTL in seconds ('' for none). `document` is
--- everything except created_ts: JSON text, or field, value, field, value …
+-- JSON text, or field, value, field, value …; if it does not begin with created_ts, that is now.
 local function put(key, storage, ttl, document)
   if storage == 'hash' then
     -- Not otherwise: a full server refuses only a script's first write.
     if redis.call('EXISTS', key) == 1 then redis.call('DEL', key) end
-    redis.call('HSET', key, 'created_ts', now(), unpack(document))
+    redis.call('HSET', key, 'created_ts', now(), unpack(document)) -- of two, the later one stays
+  elseif string.find(document[1], '{"created_ts":', 1, true) == 1 then
+    redis.call('JSON.SET', key, '$', document[1])
   else
     redis.call('JSON.SET', key, '$', '{"created_ts":' .. now() .. ',' .. string.sub(document[1], 2))
   end

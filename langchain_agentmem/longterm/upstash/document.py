@@ -3,13 +3,13 @@
 The data model is the one of Upstash's own "Agent Memory with Redis Search": the key is
 `memory:<userId>:<id>`, the JSON document `{"text", "userId", "kind", "createdAt"}` with `createdAt` in
 epoch milliseconds. What else a memory carries stands in further members, only if there is something:
-`sourceThread`, `metadata` (JSON text) and `hitCount`.
+`sourceThread`, `context`, `metadata` (JSON text), `hitCount` and `updatedAt`; `same`, the digest it stands
+for if its id does not say so. One that was superseded has `supersededBy` and `supersededAt`, and its text and
+context as `past` and `pastContext`, where no search finds them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,24 +20,11 @@ from langchain_agentmem.core.operations import text
 from langchain_agentmem.longterm.types import Draft, MemoryRecord, UnreadableDocument, report_unreadable
 
 NAMESPACE = "default"  # the one there is: the data model has none
-_ID_DIGITS = 32
 
 
-def normalized(memory: str) -> str:
-    """Return a text without what makes no difference to its meaning.
-
-    Upper and lower case, accents written apart, runs of white space, and full stops at the end. Not
-    more: 10⁵ is another number than 105.
-    """
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", memory).casefold())
-    collapsed = " ".join(folded.split())
-    return collapsed.rstrip(". ") or collapsed
-
-
-def memory_id(draft: Draft) -> str:
-    """Return the id of a memory: the same text of the same user and kind always has the same."""
-    what = orjson.dumps([draft.user, draft.kind, normalized(draft.text)])
-    return f"{draft.user}:{hashlib.sha256(what).hexdigest()[:_ID_DIGITS]}"
+def memory_id(user: str, name: str) -> str:
+    """Return the id of a user's memory: a name is the digest of what it says, if it has one."""
+    return f"{user}:{name}"
 
 
 def encode(draft: Draft, created_ts: float) -> bytes:
@@ -50,21 +37,20 @@ def encode(draft: Draft, created_ts: float) -> bytes:
     }
     if draft.source_thread:
         document["sourceThread"] = draft.source_thread
+    if draft.context:
+        document["context"] = draft.context
     if draft.metadata is not None:
         document["metadata"] = draft.metadata.decode()
     return orjson.dumps(document)
 
 
-def decode(
-    memory_id: str, document: Any, *, score: float | None = None, ttl_seconds: int | None = None
-) -> MemoryRecord:
+def decode(memory_id: str, document: Any, *, score: float | None = None) -> MemoryRecord:
     """Return the memory in a document, this package's or any other's.
 
     Args:
         memory_id: The id in its key.
         document: The parsed JSON.
         score: What a search scored it.
-        ttl_seconds: The TTL it has left.
 
     Raises:
         UnreadableDocument: A member is missing, or is not what it has to be.
@@ -73,31 +59,40 @@ def decode(
         raise UnreadableDocument("it is no JSON object")
     if not memory_id.startswith(f"{_string(document, 'userId')}:"):
         raise UnreadableDocument("its key does not name its userId")  # nor could it be forgotten
-    created, seen = document.get("createdAt"), document.get("hitCount", 0)
-    if isinstance(created, bool) or not isinstance(created, int | float):
-        raise UnreadableDocument("its 'createdAt' is no number")
+    seen = document.get("hitCount", 0)
     if isinstance(seen, bool) or not isinstance(seen, int):
         raise UnreadableDocument("its 'hitCount' is no whole number")
+    superseded = "supersededBy" in document
     return MemoryRecord(
         id=memory_id,
-        text=_string(document, "text"),
+        text=_string(document, "past" if superseded else "text"),
         user=_string(document, "userId"),
         namespace=NAMESPACE,
         kind=_string(document, "kind"),
-        source_thread=_string({"sourceThread": "", **document}, "sourceThread"),
-        created_ts=created / 1000,
+        source_thread=_string(document, "sourceThread", ""),
+        created_ts=_seconds(document, "createdAt"),
         hit_count=seen,
         metadata=_metadata(document.get("metadata", {})),
         score=score,
-        ttl_seconds=ttl_seconds,
+        context=_string(document, "pastContext" if superseded else "context", ""),
+        updated_ts=_seconds(document, "updatedAt") if "updatedAt" in document else None,
+        superseded_by=_string(document, "supersededBy") if superseded else None,
+        superseded_ts=_seconds(document, "supersededAt") if superseded else None,
     )
 
 
-def _string(document: dict[str, Any], name: str) -> str:
-    value = document.get(name)
+def _string(document: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = document.get(name, default)
     if not isinstance(value, str):
         raise UnreadableDocument(f"its {name!r} is {'missing' if value is None else 'no text'}")
     return value
+
+
+def _seconds(document: dict[str, Any], name: str) -> float:
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UnreadableDocument(f"its {name!r} is no number")
+    return value / 1000
 
 
 def _metadata(stored: Any) -> dict[str, Any]:
@@ -123,13 +118,12 @@ def document_of(reply: Any) -> Any:
     return document
 
 
-def records(rows: list[Any], prefix: str, *, less: float = 0.0) -> Iterator[MemoryRecord]:
+def records(rows: list[Any], prefix: str) -> Iterator[MemoryRecord]:
     """Yield the memories in the rows of a query; rows that hold none are reported, and left out.
 
     Args:
         rows: `[key, score, [["$", document]]]` each.
         prefix: What stands before the id in a key.
-        less: What is taken off each score.
     """
     for key, score, content in rows:
         if not content:
@@ -138,7 +132,7 @@ def records(rows: list[Any], prefix: str, *, less: float = 0.0) -> Iterator[Memo
             if not text(key).startswith(prefix):
                 raise UnreadableDocument(f"its key does not begin with {prefix!r}")
             (document,) = [value for name, value in content if text(name) == "$"]
-            yield decode(text(key)[len(prefix) :], orjson.loads(document), score=float(text(score)) - less)
+            yield decode(text(key)[len(prefix) :], orjson.loads(document), score=float(text(score)))
         except UnreadableDocument as error:
             report_unreadable(key, error)
         except (ValueError, TypeError) as error:

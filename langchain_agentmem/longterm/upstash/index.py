@@ -8,7 +8,10 @@ from langchain_agentmem.core.operations import Command, Op, asks, call, ok, pair
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, StoreError
 from langchain_agentmem.longterm.search_index import SearchIndex, differences
 
-FIELDS = {"text": "TEXT", "userId": "KEYWORD", "kind": "KEYWORD", "createdAt": "F64 FAST"}
+LANGUAGES = frozenset(
+    """english arabic danish dutch finnish french german greek hungarian italian norwegian portuguese
+    romanian russian spanish swedish tamil turkish""".split()
+)
 
 
 class UpstashIndex(SearchIndex):
@@ -18,20 +21,52 @@ class UpstashIndex(SearchIndex):
         name: Its name.
         prefix: The key prefix of memories; the id follows it.
         sorts: Whether `createdAt` has to be FAST: a server sorts and scores by FAST fields only.
+        language: The language its words are stemmed in; in one that Upstash does not know, they are not.
     """
 
-    __slots__ = ("name", "prefix", "sorts")
+    __slots__ = ("language", "name", "prefix", "sorts")
 
-    def __init__(self, name: str, prefix: str, *, sorts: bool) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, prefix: str, *, sorts: bool, language: str = "english") -> None:
+        super().__init__((name, prefix, language))
         self.name = name
         self.prefix = prefix
         self.sorts = sorts
+        self.language = language
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return the fields it is created with, and their types."""
+        words = "TEXT" if self.language in LANGUAGES else "TEXT NOSTEM"
+        return {
+            "text": words,
+            "context": words,
+            "userId": "KEYWORD",
+            "kind": "KEYWORD",
+            "createdAt": "F64 FAST",
+        }
 
     @property
     def schema(self) -> dict[str, str]:
-        """Return the schema the index has to have, in a line per part."""
-        return {"storage": "JSON", "prefix": self.prefix, **FIELDS}
+        """Return the schema it has to have, in a line per part. It may do without contexts."""
+        language = self.language if self.language in LANGUAGES else "english"
+        parts = {"storage": "JSON", "prefix": self.prefix, "language": language, **self.fields}
+        del parts["context"]
+        return parts
+
+    def ready(self) -> Op[None]:
+        """Create the index if it is missing, once per connection; then send nothing. One round trip.
+
+        One more if an index is there that was created with other fields.
+
+        Raises:
+            IndexMismatchError: It has another schema.
+        """
+        if not self.knowledge.checked:
+            (created,) = yield [self._creation()]
+            if isinstance(created, Exception):
+                (described,) = yield [self._asked()]
+                self._take(created, described)
+            self.knowledge.checked = True
 
     def ensure(self) -> Op[None]:
         """Create the index if it is missing, and verify its schema. One round trip.
@@ -41,25 +76,22 @@ class UpstashIndex(SearchIndex):
         Raises:
             IndexMismatchError: There is one with another schema.
         """
-        fields = [part for name, kind in FIELDS.items() for part in (name, *kind.split())]
-        create = Command(
-            (
-                *("SEARCH.CREATE", self.name, "ON", "JSON", "PREFIX", 1, self.prefix, "EXISTSOK"),
-                *("SCHEMA", *fields),
-            )
-        )
-        created, described = yield [create, self._asked()]
-        if isinstance(described, Exception) or described is None:
-            ok(created)
-        # That it is refused because there is one already says nothing: further fields are fine.
-        self._check(ok(described), created if isinstance(created, StoreError) else None)
+        created, described = yield [self._creation(), self._asked()]
+        self._take(created, described)
+        self.knowledge.checked = True
 
-    def explain(self, refusal: Any) -> Op[None]:
-        """Raise why a query was refused: the index has another schema, or else the refusal itself."""
+    def explain(self, refusal: Any) -> Op[bool]:
+        """Return whether a query was refused because it named contexts, which the index does not have.
+
+        Otherwise raise why it was refused: the index has another schema, or else the refusal itself.
+        """
         if type(refusal) is StoreError:
+            had_contexts = self.knowledge.contexts
             (described,) = yield [self._asked()]
             if described is not None and not isinstance(described, Exception):
                 self._check(described, refusal)
+            if had_contexts and not self.knowledge.contexts:
+                return True
         raise refusal
 
     def describe(self) -> Op[dict[str, Any]]:
@@ -80,17 +112,39 @@ class UpstashIndex(SearchIndex):
 
     def drop(self) -> Op[None]:
         """Remove the index, if it is there; documents stay. One round trip."""
+        self.knowledge.checked, self.knowledge.contexts = False, True
         yield from call(Command(("SEARCH.DROP", self.name)))
 
     def wait(self) -> Op[bool]:
         """Wait until everything written is found; return whether there is an index. One round trip."""
         return int((yield from call(asks("SEARCH.WAITINDEXING", self.name)))) == 1
 
+    def _creation(self) -> Command:
+        fields = [part for name, kind in self.fields.items() for part in (name, *kind.split())]
+        known = self.language in LANGUAGES and self.language != "english"
+        language = ("LANGUAGE", self.language) if known else ()
+        return Command(
+            (
+                *("SEARCH.CREATE", self.name, "ON", "JSON", "PREFIX", 1, self.prefix, *language, "EXISTSOK"),
+                *("SCHEMA", *fields),
+            )
+        )
+
     def _asked(self) -> Command:
         return asks("SEARCH.DESCRIBE", self.name)
 
+    def _take(self, created: Any, described: Any) -> None:
+        """Verify an index that was there, or was just created."""
+        if isinstance(described, Exception) or described is None:
+            ok(created)
+        # That it is refused because there is one already says nothing: other fields may be fine.
+        self._check(ok(described), created if isinstance(created, StoreError) else None)
+
     def _check(self, described: Any, refusal: StoreError | None) -> None:
-        if described is not None and (mismatch := self._mismatch(described)):
+        if described is None:
+            return
+        self.knowledge.contexts = _schema(described).get("context", "").startswith("TEXT")
+        if mismatch := self._mismatch(described):
             raise IndexMismatchError(mismatch) from refusal
 
     def _mismatch(self, described: Any) -> str | None:
@@ -116,5 +170,6 @@ def _schema(described: Any) -> dict[str, str]:
     return {
         "storage": text(parts["type"]).upper(),
         "prefix": ", ".join(map(text, parts["prefixes"])),
+        "language": text(parts.get("language", "english")),
         **{text(name): " ".join(map(text, kind)) for name, *kind in parts["schema"]},
     }

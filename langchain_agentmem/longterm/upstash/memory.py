@@ -23,9 +23,10 @@ from langchain_agentmem.longterm.types import (
     Update,
     WriteBatch,
 )
-from langchain_agentmem.longterm.upstash import dedup, queries
+from langchain_agentmem.longterm.upstash import clearing, dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
+from langchain_agentmem.longterm.upstash.update import change
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 
@@ -102,7 +103,10 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         )
         super().__init__(self.config)
         self.store = queries.UpstashStore(
-            index=UpstashIndex(index_name, key_prefix, sorts=self.config.recency_per_day > 0),
+            index=UpstashIndex(
+                index_name, key_prefix, sorts=self.config.recency_per_day > 0, language=language
+            ),
+            rule="same" if self.config.dedup == "near" else self.config.dedup,
             dedup_score=self.config.dedup_score,
             recency_per_day=self.config.recency_per_day,
         )
@@ -150,11 +154,15 @@ class UpstashLongTermMemory(BaseLongTermMemory):
 
     def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate."""
-        return dedup.remember(self.store, batch.drafts)
+        if batch.near:
+            raise InvalidInputError(
+                "near must be False: Upstash's search has no vectors to tell what is near."
+            )
+        return dedup.remember(self.store, batch.drafts, batch.known)
 
     def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
-        """Store memories, each unless it is a duplicate, which counts one more hit. One round trip."""
-        return dedup.remember(self.store, drafts)
+        """Store memories, except duplicates of what is there, which is left as it is. One round trip."""
+        return dedup.remember(self.store, drafts, counts=False)
 
     def search(self, user: str, namespace: str | None, options: RecallOptions) -> Search:
         """Return a recall, checked.
@@ -191,8 +199,9 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         return queries.recall(self.store, search, query)
 
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
-        """Return the operation of `update`."""
-        raise NotImplementedError
+        """Return the operation of `update`. Two round trips: it is read, then changed in one atomic step."""
+        self.check_supported(embedding=embedding)
+        return change(self.store, update)
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
@@ -208,26 +217,27 @@ class UpstashLongTermMemory(BaseLongTermMemory):
     ) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
         scope = self._scope(user, namespace, kind)
-        return queries.recent(self.store, scope, _at_most("limit", limit, queries.MAX_LISTED))
+        most = _at_most("limit", limit, queries.MAX_LISTED)
+        return queries.recent(self.store, scope, most, include_superseded)
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
-        return queries.delete(self.store, _id(memory_id), _user(user))
+        return clearing.delete(self.store, _id(memory_id), _user(user))
 
     def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
         """Return the operation of `clear`."""
         self.check_supported(namespace=namespace)
         scope = Scope.of_any(user, None, kind)
-        return queries.clear(self.store, scope.user, scope.kind)
+        return clearing.clear(self.store, scope.user, scope.kind)
 
     def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
         """Return the operation of `forget_user`, which reaches every memory in any case."""
         scope = Scope.of_user(user, None, None)
-        return queries.clear(self.store, scope.user, None)
+        return clearing.clear(self.store, scope.user, None)
 
     def ids_op(self, user: str | None) -> Op[list[str]]:
         """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
-        return queries.ids(self.store, _user(user))
+        return clearing.ids(self.store, _user(user))
 
     def create_index_op(self) -> Op[None]:
         """Return the operation of `create_index`.

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, ok, reads, text
-from langchain_agentmem.core.removal import Removed
-from langchain_agentmem.core.scan import keys_under, scan
-from langchain_agentmem.core.scripts import load
+from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
-from langchain_agentmem.longterm.types import MemoryRecord, Scope, Search, UnreadableDocument
+from langchain_agentmem.longterm.types import Dedup, MemoryRecord, Scope, Search, UnreadableDocument
 from langchain_agentmem.longterm.upstash.document import decode, document_of, records
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 
 PAGE = 1000  # what a query returns at most
 MAX_LISTED = 11_000  # a page, behind the largest offset
-_FORGET = load(__package__, "forget")
 _DAY_MS = 86_400_000
 
 
@@ -30,11 +27,13 @@ class UpstashStore:
 
     Attributes:
         index: Their search index.
-        dedup_score: Above this score a memory may be a duplicate; `None` if only the same text is one.
+        rule: What makes the digest of a memory; with `dedup="near"` that of what says the same.
+        dedup_score: With `dedup="near"`, above this score a memory may be nearly the same; `None` for none.
         recency_per_day: What a day of age costs a memory's score.
     """
 
     index: UpstashIndex
+    rule: Dedup
     dedup_score: float | None
     recency_per_day: float
 
@@ -92,11 +91,15 @@ def recall(store: UpstashStore, search: Search, query: str) -> Op[list[MemoryRec
         recency = ("SCOREFUNC", "SCOREMODE", "SUM", "FIELDVALUE", "createdAt", "FACTOR", f"{per_ms:.25f}")
     now = time.time() * 1000
     filter = condition(search.scope, query, search.narrowed)
-    rows = yield from _rows(store, store.query(filter, "LIMIT", search.k, *recency))
-    return [record for record in records(rows, store.prefix, less=now * per_ms) if record in search.scope]
+    rows = yield from rows_of(store, store.query(filter, "LIMIT", search.k, *recency))
+    return [
+        replace(record, score=(record.score or 0.0) - now * per_ms)
+        for record in records(rows, store.prefix)
+        if record in search.scope
+    ]
 
 
-def recent(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
+def recent(store: UpstashStore, scope: Scope, limit: int, include_superseded: bool) -> Op[list[MemoryRecord]]:
     """Return the newest memories of a scope, newest first, with the TTL they have left.
 
     Two round trips, and one more per 1,000 memories.
@@ -105,35 +108,50 @@ def recent(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecor
         store: Where they are.
         scope: Whose, of which kind.
         limit: How many at most.
+        include_superseded: Whether memories that another one has replaced are among them.
     """
-    listed = yield from _newest(store, scope, limit)
-    return (yield from with_ttl(listed, [store.keys.upstash_memory(record.id) for record in listed]))
+
+    def listed(record: MemoryRecord) -> bool:
+        return record in scope and (include_superseded or record.superseded_by is None)
+
+    found = yield from _newest(store, scope, limit, listed)
+    return (yield from with_ttl(found, [store.keys.upstash_memory(record.id) for record in found]))
 
 
-def _newest(store: UpstashStore, scope: Scope, limit: int) -> Op[list[MemoryRecord]]:
+def _newest(
+    store: UpstashStore, scope: Scope, limit: int, listed: Callable[[MemoryRecord], bool]
+) -> Op[list[MemoryRecord]]:
     try:
-        rows = yield from _pages(store, scope, limit, "ORDERBY", "createdAt", "DESC")
+        found = yield from _pages(store, scope, limit, listed, "ORDERBY", "createdAt", "DESC")
     except StoreError as error:
         if type(error) is not StoreError or store.index.sorts:
             raise
-        rows = yield from _pages(store, scope, MAX_LISTED)  # an index that cannot sort
-    found = [replace(one, score=None) for one in records(rows, store.prefix) if one in scope]
+        found = yield from _pages(store, scope, MAX_LISTED, listed)  # an index that cannot sort
     return sorted(found, key=lambda record: record.created_ts, reverse=True)[:limit]
 
 
-def _pages(store: UpstashStore, scope: Scope, limit: int, *order: Argument) -> Op[list[Any]]:
-    rows: list[Any] = []
-    while len(rows) < limit:
-        size = min(limit - len(rows), PAGE)
-        paged = store.query(condition(scope), "LIMIT", size, "OFFSET", len(rows), *order)
-        page = yield from _rows(store, paged)
-        rows += page
+def _pages(
+    store: UpstashStore,
+    scope: Scope,
+    limit: int,
+    listed: Callable[[MemoryRecord], bool],
+    *order: Argument,
+) -> Op[list[MemoryRecord]]:
+    """Return the memories on the first pages that are to be listed, until there are enough."""
+    found: list[MemoryRecord] = []
+    offset = 0
+    while len(found) < limit and offset < MAX_LISTED:
+        size = min(limit - len(found), PAGE)
+        paged = store.query(condition(scope), "LIMIT", size, "OFFSET", offset, *order)
+        page = yield from rows_of(store, paged)
+        found += [replace(one, score=None) for one in records(page, store.prefix) if listed(one)]
+        offset += len(page)
         if len(page) < size:
             break
-    return rows
+    return found
 
 
-def _rows(store: UpstashStore, query: Command) -> Op[list[Any]]:
+def rows_of(store: UpstashStore, query: Command) -> Op[list[Any]]:
     """Return what a query finds; nothing if there is no index, which is then created for the next time."""
     (reply,) = yield [query]
     if isinstance(reply, Exception):
@@ -160,52 +178,18 @@ def get(store: UpstashStore, memory_id: str, user: str | None) -> Op[MemoryRecor
     document, ttl = yield [reads("JSON.GET", key, "$"), reads("TTL", key)]
     if ok(document) is None or ok(ttl) == GONE:
         return None
+    record, _ = readable(key, memory_id, document)
+    return replace(record, ttl_seconds=ttl_left(ttl)) if user in (None, record.user) else None
+
+
+def readable(key: str, memory_id: str, reply: Any) -> tuple[MemoryRecord, dict[str, Any]]:
+    """Return a memory, and its document, in the reply to `JSON.GET key $`.
+
+    Raises:
+        StoreError: It is no memory.
+    """
     try:
-        record = decode(memory_id, document_of(document), ttl_seconds=ttl_left(ttl))
+        document = document_of(reply)
+        return decode(memory_id, document), document
     except UnreadableDocument as error:
         raise StoreError(f"The document at {key!r} is no memory: {error}.") from error
-    return record if user in (None, record.user) else None
-
-
-def delete(store: UpstashStore, memory_id: str, user: str | None) -> Op[bool]:
-    """Delete a memory by its id; return whether it was there. One round trip.
-
-    Args:
-        store: Where it is.
-        memory_id: Its id.
-        user: Whose it has to be; `None` for anybody's.
-    """
-    return int((yield from call(_FORGET.call([store.keys.upstash_memory(memory_id)], user or "", "")))) == 1
-
-
-def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed]:
-    """Delete memories, indexed or not; return how many.
-
-    One round trip per page of about 1,000 keys of the whole database, and one if there is something on it.
-
-    Args:
-        store: Where they are.
-        user: Whose; `None` for everybody's.
-        kind: Of which kind; `None` for all.
-    """
-    removed = Removed()
-
-    def delete_page(keys: list[bytes]) -> Op[bool]:
-        removed.count += int((yield from call(_FORGET.call(keys, user or "", kind or ""))))
-        return False
-
-    # Of whatever type: servers name the type of a JSON document differently.
-    yield from scan(store.prefix if user is None else store.keys.upstash_memories(user), None, delete_page)
-    return removed
-
-
-def ids(store: UpstashStore, user: str | None) -> Op[list[str]]:
-    """Return the ids of a user's memories, or of everybody's, indexed or not.
-
-    Ids of users of longer names may be among a user's.
-
-    One round trip per page of about 1,000 keys of the whole database.
-    """
-    prefix = store.prefix if user is None else store.keys.upstash_memories(user)
-    found = yield from keys_under(prefix, None)
-    return [text(key)[len(store.prefix) :] for key in found]
