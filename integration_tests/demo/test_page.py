@@ -222,6 +222,7 @@ def test_the_page_fits_every_width(open_page: Open, width: int) -> None:
 
 
 def luminance(page: Page, selector: str, property: str) -> float:
+    expect(page.locator(selector).first).to_be_attached()
     # In one step: a table that is shown anew replaces its rows.
     color = page.evaluate(f"at => getComputedStyle(document.querySelector(at)).{property}", selector)
     channels = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
