@@ -117,7 +117,7 @@ def test_others_wait_for_an_index_that_is_being_backfilled(url: str, bare: redis
         again = [second.remember(facts[n], user="u", embedding=numbers[n].tolist()) for n in (9, 1999, 3999)]
         assert [result.deduped for result in again] == [True] * 3
         maker.join()
-        found = second.recall("x", user="u", k=1, embedding=numbers[3998].tolist())
+        found = second.recall("x", user="u", k=1, mode="vector", embedding=numbers[3998].tolist())
         assert [record.text for record in found] == [facts[3998]]
         assert not bare.exists("agentmem:idx:filling")
         assert len(list(bare.scan_iter("agent:mem:*", count=1000))) == 4000
@@ -130,5 +130,5 @@ def test_a_flag_whose_maker_died_is_taken_away(url: str, bare: redis.Redis) -> N
         assert memory.remember("x", user="u", embedding=[1.0, 2.0]).deduped
         assert not bare.exists("agentmem:idx:filling")
         bare.set("agentmem:idx:filling", 1, ex=60)
-        assert memory.recall("x", user="u", embedding=[1.0, 2.0])
+        assert memory.recall("x", user="u", mode="vector", embedding=[1.0, 2.0])
         assert not bare.exists("agentmem:idx:filling")

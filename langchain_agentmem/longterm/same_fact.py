@@ -33,6 +33,7 @@ def canonical(text: str) -> str:
 
 def _rewritten(text: str) -> str:
     text = text.casefold() if text.isupper() and len(text.split()) > 2 else text
+    text = _AFTERNOON.sub(lambda time: f"{int(time[1]) - 12}:{time[2]} pm", text)
     for needed, rules in _REWRITES:
         if not needed or not needed.isdisjoint(text):
             for pattern, replacement in rules:
@@ -122,6 +123,11 @@ _SYNONYMS = f"""
     father dad | tv television | photo picture | photos pictures | buy purchase | bought purchased
     start begin | started began | often frequently | usually normally | live reside | large big | repair fix
     finished completed | help assistance | film movie | films movies | flat apartment | manager boss
+    grandmother grandma | grandfather grandpa | bike bicycle | phone telephone | sofa couch
+    fridge refrigerator | perhaps maybe | until till | email e-mail | math maths | learned learnt
+    dreamed dreamt | burned burnt
+    jewelry jewellery | program programme | pajamas pyjamas | cozy cosy | aluminum aluminium
+    airplane aeroplane | while whilst | among amongst | toward towards
 """
 _SAME = {
     word: same
@@ -129,6 +135,7 @@ _SAME = {
     for same, *words in map(str.split, filter(str.strip, line.split("|")))
     for word in words
 }
+_AFTERNOON = re.compile(r"\b(1[3-9]|2[0-3]):(\d\d)\b")
 _SPELLINGS = """
     our or : arm behavi col fav flav glam harb hon hum lab neighb od rum splend vap vig
     re er  : cent fib lit met theat kilomet centimet millimet calib
@@ -143,23 +150,34 @@ _ONES = (
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _ORDINALS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+_OTHER_ONES = """
+    zwei drei vier fünf sechs sieben acht neun zehn
+    deux trois quatre cinq - - huit neuf -
+    dos tres cuatro cinco seis siete ocho nueve diez
+"""
 _NUMBERS = {one: f"{n}" for n, one in enumerate(_ONES)} | {
     nth: f"{n}th" for n, nth in enumerate(_ORDINALS, 1)
 }
 for _t, _ten in enumerate(_TENS, 2):
     _NUMBERS |= {_ten: f"{_t}0"} | {f"{_ten}-{one}": f"{_t}{n}" for n, one in enumerate(_ONES[1:10], 1)}
+for _line in _OTHER_ONES.split("\n"):
+    _NUMBERS |= {one: f"{n}" for n, one in enumerate(_line.split(), 2) if one != "-"}
 _NUMBER = re.compile(rf"\b(?:{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})\b", re.IGNORECASE)
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = rf"(?=(?:{'|'.join([*_MONTHS, *(month[:3] for month in _MONTHS), 'sept'])})\b)(\w\w\w)\w*\.?"
 _PARTICIPLE = "(?:got|had|left|lost|come|become|made|met|put|read|said|sold|told|won|bought|begun|moved)\\b"
 _OPENER = (
-    "(?:oh|well|so|hey|hi|hello|ok|okay|yes|also|again|anyway|right|now|look|thanks|honestly|actually)(?=[,!])"
+    "(?:oh|well|so|hey|hi|hello|ok|okay|yes|yeah|yep|sure|alright|also|again|anyway|right|now|look|thanks"
+    "|honestly|actually|basically|frankly)(?=[,!])|(?:quick |friendly )?(?:note|reminder)(?=:)"
     "|(?:oh,? )?and|by the way|btw|fyi|in fact|of course|for the record|as mentioned|to be (?:honest|clear)"
     "|(?:as|like) i(?: have)?(?: already)? (?:said|told you|mentioned)(?: before| earlier| already)?"
-    "|(?:please )?(?:note|remember|keep in mind) that"
+    "|i(?: have)? (?:already (?:said|told you|mentioned)|told you)(?: before| earlier| already)? that"
+    "|(?:please )?(?:note|remember|keep in mind) that|just so you know|for your information"
     "|übrigens|wie gesagt|por cierto|au fait|d'ailleurs|moi|顺便说一下"
 )
-_CLOSER = "you know|as you know|as i said|by the way|btw|of course|thanks|thank you"
+_CLOSER = "you know|just so you know|fyi|as you know|as i said|by the way|btw|of course|thanks|thank you"
+_WHOSE = "(?:my|your|his|her|its|our|their|the)"
+_UNIT = "kg|km|cm|mm|ml|lbs?|mph|kwh|[mgt]b"
 # Rules of a section are tried in their order, if the text has what stands in brackets.
 _RULES = rf"""
 # contractions [']
@@ -169,16 +187,21 @@ _RULES = rf"""
     (\w)'ve\b                                      -> \1 have
     (\w)'ll\b                                      -> \1 will
     (\w)'d\b                                       -> \1 would
-    \b(he|she|it|that|there)'s(?= (?!\w+(?:ed|en|wn|ne)\b|{_PARTICIPLE})) -> \1 is
+    \b(he|she|it|that|there|here|what|who|where|how)'s(?= (?!\w+(?:ed|en|wn|ne)\b|{_PARTICIPLE})) -> \1 is
 # contractions, written with an apostrophe or without
     \bcan(?:no|')?t\b                              -> can not
     \b(do|does|did|is|are|was|were|has|have|had|could|would|should|must|need)n'?t\b -> \1 not
     \bi am\b                                       -> I is
+    \bgonna\b                                      -> going to
+    \bwanna\b                                      -> want to
+    \b(ha(?:ve|s)) gotta\b                         -> \1 to
+    \b(ha(?:ve|s)) got(?= (?:to|an?|the|my|no|some|any|one|two|three|four|five|six|\d+)\b) -> \1
 # fillers and requests
     ^(?:(?:{_OPENER})[\s,!:，]+)+                   ->
     ,? (?:{_CLOSER})(?=[.!?]*$)                    ->
     , so\b                                         ->
-    ^(?:could|can|would|will) you (?=.*\bplease\b)(.*)\?$ -> \1
+    ^(?=.*\bplease\b)(?:please,? )?(?:could|can|would|will) you (.*)\?$ -> \1
+    ^kindly\b                                      ->
 # emphasis [*_]
     (?<!\w)(\*+|_+)(\w.*?\w)\1(?!\w)               -> \2
 # numbers, dates, times [0123456789]
@@ -191,6 +214,9 @@ _RULES = rf"""
     \b{_MONTH} (?:the )?(\d+)(?:th)?\b             -> \1 \2
     \b(at|by|from|until|before|after|to) (\d\d?):00\b -> \1 \2
     (\d) ?([ap])\.?m\b\.?                          -> \1\2m
+    (\d):00(?=[ap]m\b)                             -> \1
+    (\d)({_UNIT})\b                                -> \1 \2
+    (\d)-year-old\b                                -> \1 year old
 # one way to say it, one name for the user
     \so'clock\b                                    ->
     \bnoon\b                                       -> 12pm
@@ -199,8 +225,15 @@ _RULES = rf"""
     \bwould like\b                                 -> want
     \b(is|are) called\b                            -> \1 named
     \bevery day\b                                  -> daily
+    \bper ?cent\b                                  -> %
+    \b(?:cell|mobile) ?phone\b                     -> mobile phone
+    \bsearch(ing)? for\b                           -> look\1 for
+    \bnot (\w+) any(?= (?!of\b|\w+er\b|more\b))     -> not \1
+    ^I is ([\w-]+) years? old(?=[.!]*$)            -> I is \1
     (?:^|\bthe )user's\b                           -> my
     ^user\b:?|\bthe user\b                         -> {_USER}
+    \b({_WHOSE} [\w-]+)'s name is\b                -> \1 is named
+    ^([\w-]+) is ({_WHOSE} [\w-]+)'s name(?=[.!]*$) -> \2 is named \1
     ^用户                                            -> 我
     ^yo\b                                          ->
     です(?=。?$)                                      ->
