@@ -222,7 +222,8 @@ def test_the_page_fits_every_width(open_page: Open, width: int) -> None:
 
 
 def luminance(page: Page, selector: str, property: str) -> float:
-    color = page.locator(selector).first.evaluate(f"one => getComputedStyle(one).{property}")
+    # In one step: a table that is shown anew replaces its rows.
+    color = page.evaluate(f"at => getComputedStyle(document.querySelector(at)).{property}", selector)
     channels = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

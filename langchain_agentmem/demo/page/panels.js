@@ -138,9 +138,10 @@ export function showRecalled(recall, threshold) {
 
 function recalledRow(memory, index, threshold) {
   const ranked = threshold === null && memory.score !== null;
+  const barred = ranked || threshold !== null;
   const shown = (ranked ? memory.score : memory.distance) ?? 0;
   const bar = element("span", { class: "bar", "aria-hidden": "true" }, element("span", { class: "fill" }));
-  if (ranked || threshold !== null) bar.firstChild.style.width = `${Math.min(Math.max(shown, 0), 1) * 100}%`;
+  bar.firstChild.style.width = `${Math.min(Math.max(shown, 0), 1) * 100}%`;
   if (threshold !== null) {
     const mark = element("span", { class: "mark" });
     mark.style.left = `${Math.min(threshold, 1) * 100}%`;
@@ -153,8 +154,13 @@ function recalledRow(memory, index, threshold) {
     element("span", { class: "rank" }, String(index + 1)),
     element("span", { class: "text", title: memory.text }, memory.text),
     kindBadge(memory.kind),
-    bar,
-    element("span", { class: ranked ? "score" : "distance", title: ranked ? "Score" : "Cosine distance" }, shown.toFixed(3), state),
+    ...(barred ? [bar] : []),
+    element(
+      "span",
+      { class: ranked ? "score" : "distance", title: ranked ? "Score" : "Cosine distance" },
+      barred ? shown.toFixed(3) : `${shown.toFixed(2)} away`,
+      state,
+    ),
     ...(ranked ? [reasons(memory)] : []),
   );
 }
