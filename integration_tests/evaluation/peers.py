@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -74,7 +75,7 @@ def ask(
     folder: Path,
     advance: Callable[[], object] = lambda: None,
 ) -> PeerResult:
-    """Fill a peer and ask it everything.
+    """Fill a peer and ask it everything; what it answered before is kept in the folder, and not asked again.
 
     Args:
         key: A key of `PEERS`.
@@ -82,34 +83,51 @@ def ask(
         scopes: What is stored.
         requests: What is asked.
         vectors: The files of `KeptEmbeddings`, which hold every text's vector.
-        folder: Where virtual environments are kept.
+        folder: Where virtual environments and answers are kept.
         advance: Called after each scope and each request.
     """
-    peer, work = PEERS[key], folder / "work" / f"{key}-{os.getpid()}"
-    work.mkdir(parents=True, exist_ok=True)
-    job, result = work / "job.json", work / "result.json"
-    job.write_text(json.dumps(_job(url, work, vectors, scopes, requests)), "utf-8")
-    try:
-        problem = _run(
-            [_python(peer, folder / key), peer_process.__file__, key, str(job), str(result)], advance
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        problem = f"could not be installed: {error}"
-    if problem:
-        return PeerResult(peer.name, "", [], problem)
-    answered = json.loads(result.read_text("utf-8"))
+    peer, job = PEERS[key], _job(scopes, requests)
+    kept = folder / "results" / f"{key}-{_digest(peer, job, vectors)}.json"
+    if not kept.exists():
+        work = folder / "work" / f"{key}-{os.getpid()}"
+        work.mkdir(parents=True, exist_ok=True)
+        job |= {"url": url, "folder": str(work), "vectors": [str(path) for path in vectors]}
+        problem = _answer(peer, folder, job, work, kept, advance)
+        if problem:
+            return PeerResult(peer.name, "", [], problem)
+    answered = json.loads(kept.read_text("utf-8"))
     return PeerResult(peer.name, answered["version"], answered["found"], "")
 
 
-def _job(
-    url: str, work: Path, vectors: Sequence[Path], scopes: Sequence[Scope], requests: Sequence[Request]
-) -> dict[str, Any]:
+def _answer(
+    peer: Peer, folder: Path, job: dict[str, Any], work: Path, kept: Path, advance: Callable[[], object]
+) -> str:
+    """Have a peer do a job, and keep its result; return what it failed of, or nothing."""
+    (key,) = (key for key, one in PEERS.items() if one is peer)
+    job_file, result_file = work / "job.json", work / "result.json"
+    job_file.write_text(json.dumps(job), "utf-8")
+    try:
+        python = _python(peer, folder / key)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"could not be installed: {error}"
+    problem = _run([python, peer_process.__file__, key, str(job_file), str(result_file)], advance)
+    if not problem:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        result_file.replace(kept)
+    return problem
+
+
+def _digest(peer: Peer, job: dict[str, Any], vectors: Sequence[Path]) -> str:
+    """Return what names a job: what a peer answers depends on nothing of this package."""
+    program = Path(peer_process.__file__).read_text("utf-8")
+    told = json.dumps([peer, program, job, [str(path) for path in vectors]])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _job(scopes: Sequence[Scope], requests: Sequence[Request]) -> dict[str, Any]:
     # Names without blanks or punctuation: what a peer makes of odd ones is not what is measured.
     plain = {scope.name: f"scope{at}" for at, scope in enumerate(scopes)}
     return {
-        "url": url,
-        "folder": str(work),
-        "vectors": [str(path) for path in vectors],
         "scopes": [{"name": plain[scope.name], "texts": scope.texts} for scope in scopes],
         "requests": [{"scope": plain[one.scope], "text": one.text} for one in requests],
         "k": K,

@@ -176,6 +176,7 @@ def test_the_command_measures_shows_and_writes(
     assert "| hybrid |" in page.read_text()
     for name in ("recall-at-k.svg", "false-recalls.svg"):
         assert "<svg" in (tmp_path / "recall-quality" / name).read_text()
+    assert len([*(tmp_path / "cache" / "peers" / "results").iterdir()]) == 2
     misses = json.loads((tmp_path / "misses.json").read_text())
     assert {"system", "group", "question", "evidence", "recalled"} == {*misses[0]}
 
