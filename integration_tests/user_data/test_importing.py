@@ -230,3 +230,18 @@ async def test_over_rest_memories_have_no_namespaces(emulator: Emulator, both: B
         assert (report.new_memories, [refused.line for refused in report.refused]) == (2, [6])
         report = await both(memory).aimport_lines(LINES)
         assert (report.new_memories, report.duplicate_memories) == (0, 2)
+
+
+async def test_over_rest_a_memory_keeps_its_date_and_what_was_replaced_is_left_out(
+    emulator: Emulator, both: Both
+) -> None:
+    async with AgentMemory(emulator.url, token=emulator.token) as memory:
+        said = {"user": "ada", "context": "before", "created_ts": 1715990400.123, "hit_count": 3}
+        lines = [
+            {**said, "text": "I live in Porto", "id": "new"},
+            {**said, "text": "I live in Lisbon", "id": "old", "superseded_by": "new", "superseded_ts": 5.0},
+        ]
+        report = await both(memory).aimport_lines(lines)
+        assert (report.new_memories, report.superseded_memories) == (1, 1)
+        (line,) = memory.export_user("ada")
+        assert line.items() >= {**said, "text": "I live in Porto"}.items()

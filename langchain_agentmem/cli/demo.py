@@ -51,7 +51,8 @@ def demo(
         float | None,
         options.threshold_option(
             "--dedup-threshold",
-            help="Up to this a memory is a duplicate. Without it: AGENTMEM_DEDUP_THRESHOLD, else 0.20.",
+            help="With AGENTMEM_DEDUP=near: up to this a memory is a duplicate. Without it: "
+            "AGENTMEM_DEDUP_THRESHOLD, else 0.20.",
         ),
     ] = None,
     recall_threshold: Annotated[float | None, options.threshold_option(most=1)] = None,

@@ -28,13 +28,25 @@ def memory_id(user: str, name: str) -> str:
 
 
 def encode(draft: Draft, created_ts: float) -> bytes:
-    """Return the document. Its time is the writer's, as the data model's other writers have it."""
+    """Return the document. Its time is the writer's, as the data model's other writers have it.
+
+    Args:
+        draft: The memory.
+        created_ts: The time, in epoch seconds, unless the memory is restored with one.
+    """
+    restored = draft.restored
+    # Now is cut, not rounded: nothing is stored in the future.
+    created = int(created_ts * 1000) if restored.created_ts is None else round(restored.created_ts * 1000)
     document: dict[str, Any] = {
         "text": draft.text,
         "userId": draft.user,
         "kind": draft.kind,
-        "createdAt": int(created_ts * 1000),
+        "createdAt": created,
     }
+    if restored.hit_count:
+        document["hitCount"] = restored.hit_count
+    if restored.updated_ts is not None:
+        document["updatedAt"] = round(restored.updated_ts * 1000)
     if draft.source_thread:
         document["sourceThread"] = draft.source_thread
     if draft.context:
