@@ -37,6 +37,7 @@ _ASKS = 0.13  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
 _HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
+_CONTRADICTING = 5  # of so many at least, those that contradict each other are ordered by their time
 
 _SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
 _ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
@@ -106,6 +107,7 @@ def rank(
     size: int,
     unread: int,
     gated: bool = True,
+    distance_threshold: float | None = None,
     recency_weight: float = 0.0,
     now: float | None = None,
 ) -> list[Hit]:
@@ -118,6 +120,8 @@ def rank(
         size: How many memories the scope has.
         unread: How many memories the search by words has matched, and not returned.
         gated: Whether to return nothing where nothing seems to be known.
+        distance_threshold: Up to which cosine distance, rounding included; what only its words found is not
+            known to be within it. `None` for any.
         recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
             30 days.
         now: Seconds since 1970, as `created_ts`; the time of the call by default.
@@ -132,13 +136,24 @@ def rank(
         now = time.time() if now is None else now
         parts.recency = np.array([recency(recency_weight, one.created_ts, now) for one in candidates])
     total = parts.total()
-    order = np.argsort(-total, kind="stable")[:k]
+    ranked = map(int, np.argsort(-total, kind="stable"))
+    order = [at for at in ranked if _within(candidates[at], distance_threshold)]
     if all(one.similarity is None for one in candidates):
-        return [parts.hit(at) for at in order if parts.words[at] > 0]
-    if gated and not parts.is_known():
+        worded = [at for at in order if parts.words[at] > 0]
+        return [parts.hit(at) for at in worded[:k]]
+    if not order or (gated and not parts.is_known()):
         return []
-    kept = [int(at) for at in order if total[at] >= _CUTOFF * total[order[0]]]
-    return [parts.hit(at) for at in parts.newest_first(kept)]
+    best = float(total[order[0]])
+    least = best - (1 - _CUTOFF) * abs(best)
+    # What contradicts the best is looked for beyond a small k, so that the newest is what stays.
+    kept = [at for at in order[: max(k, _CONTRADICTING)] if total[at] >= least]
+    return [parts.hit(at) for at in parts.newest_first(kept)[:k]]
+
+
+def _within(candidate: Candidate, distance_threshold: float | None) -> bool:
+    if distance_threshold is None:
+        return True
+    return candidate.similarity is not None and 1 - candidate.similarity <= distance_threshold
 
 
 def recency(weight: float, created_ts: float, now: float) -> float:
