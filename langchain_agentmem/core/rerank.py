@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_agentmem.core.operations import Effect
+from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from langchain_core.documents import BaseDocumentCompressor, Document
@@ -19,7 +20,8 @@ class Rerank(Effect):
     """The effect of ordering texts by how well they answer a query.
 
     The result is the place and the score of each text that the reranker returns, best first; the score is
-    `None` if it gives none (`relevance_score` in a document's metadata).
+    `None` if it gives none (`relevance_score` in a document's metadata). What it raises is raised, and
+    `InvalidInputError` if it does not keep a document's metadata.
 
     Args:
         reranker: What orders them.
@@ -58,8 +60,12 @@ class Rerank(Effect):
 
 
 def _ranking(documents: Sequence[Document]) -> Ranking:
-    scores = [document.metadata.get("relevance_score") for document in documents]
-    return [
-        (document.metadata[_PLACE], None if score is None else float(score))
-        for document, score in zip(documents, scores, strict=True)
-    ]
+    ranking: Ranking = []
+    for document in documents:
+        if _PLACE not in document.metadata:
+            raise InvalidInputError(
+                "The reranker returned a document without the metadata it was given; use one that keeps it."
+            )
+        score = document.metadata.get("relevance_score")
+        ranking.append((document.metadata[_PLACE], None if score is None else float(score)))
+    return ranking

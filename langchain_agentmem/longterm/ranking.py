@@ -18,6 +18,7 @@ NEAREST, WORDED = 60, 50  # candidates by vector, by words: 100 of each gain .00
 
 _HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
+_CONTRADICTING = 5  # of so many at least, those that contradict each other are ordered by their time
 
 
 def rank(
@@ -28,6 +29,7 @@ def rank(
     size: int,
     unread: int,
     gated: bool = True,
+    distance_threshold: float | None = None,
     recency_weight: float = 0.0,
     now: float | None = None,
 ) -> list[Hit]:
@@ -40,6 +42,8 @@ def rank(
         size: How many memories the scope has.
         unread: How many memories the search by words has matched, and not returned.
         gated: Whether to return nothing where nothing seems to be known.
+        distance_threshold: Up to which cosine distance, rounding included; what only its words found is not
+            known to be within it. `None` for any.
         recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
             30 days.
         now: Seconds since 1970, as `created_ts`; the time of the call by default.
@@ -56,14 +60,23 @@ def rank(
     if recency_weight:
         now = time.time() if now is None else now
         parts.add_recency([recency(recency_weight, one.created_ts, now) for one in candidates])
-    best = parts.order()[:k]
+    order = [at for at in parts.order() if _within(candidates[at], distance_threshold)]
     if all(one.similarity is None for one in candidates):
-        return [parts.hit(at) for at in best if parts.words[at] > 0]
-    if gated and not parts.is_known():
+        return [parts.hit(at) for at in [at for at in order if parts.words[at] > 0][:k]]
+    if not order or (gated and not parts.is_known()):
         return []
-    least = _CUTOFF * max(0.0, parts.total[best[0]])
+    least = _CUTOFF * max(0.0, parts.total[order[0]])
+    # What contradicts the best is looked for beyond a small k, so that the newest is what stays.
+    best = order[: max(k, _CONTRADICTING)]
     kept = [at for at in best if parts.total[at] >= least]
-    return [parts.hit(at) for at in parts.newest_first(kept or best)]
+    return [parts.hit(at) for at in parts.newest_first(kept or best)[:k]]
+
+
+def _within(candidate: Candidate, distance_threshold: float | None) -> bool:
+    """Return whether a candidate is within a distance; one that only its words found is not known to be."""
+    if distance_threshold is None:
+        return True
+    return candidate.similarity is not None and 1 - candidate.similarity <= distance_threshold
 
 
 def recency(weight: float, created_ts: float, now: float) -> float:

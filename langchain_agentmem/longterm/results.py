@@ -9,7 +9,7 @@ from math import exp
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.rerank import Rerank
 from langchain_agentmem.longterm.hits import Hit
-from langchain_agentmem.longterm.ranking import recency
+from langchain_agentmem.longterm.ranking import NEAREST, recency
 from langchain_agentmem.longterm.types import Explanation, MemoryRecord, Search
 
 RERANKED = 50  # candidates that a reranker is given
@@ -49,7 +49,7 @@ def by_distance(record: MemoryRecord, search: Search, now: float) -> MemoryRecor
     distance = record.distance or 0.0
     bonus = recency(search.recency_weight, record.created_ts, now)
     hit = Hit(record.id, 1 - distance, 1 - distance, recency=bonus)
-    score = min(1.0, 1 - distance / 2 + bonus)
+    score = (2 - distance + bonus) / (2 + search.recency_weight)
     return replace(record, score=score, explanation=_explanation(hit) if search.explain else None)
 
 
@@ -58,23 +58,26 @@ def how_many(search: Search) -> int:
     return search.k if search.reranker is None else max(search.k, RERANKED)
 
 
+def how_many_near(search: Search) -> int:
+    """Return how many of the nearest have to be looked at: more if being recent may lift a farther one."""
+    return max(NEAREST, how_many(search)) if search.recency_weight else how_many(search)
+
+
 def rerank(search: Search, query: str, records: Sequence[MemoryRecord]) -> Op[list[MemoryRecord]]:
     """Return the best memories as the search's reranker orders them; as they are, if it has none."""
     if search.reranker is None or not records:
         return list(records[: search.k])
     ranking = yield Rerank(search.reranker, query, [record.text for record in records])
-    return [_reranked(records[at], score) for at, score in ranking[: search.k]]
+    # If any is not between 0 and 1, all are logits, as cross-encoders give.
+    logits = any(score is not None and not 0 <= score <= 1 for _, score in ranking)
+    return [_reranked(records[at], score, logit=logits) for at, score in ranking[: search.k]]
 
 
-def _reranked(record: MemoryRecord, score: float | None) -> MemoryRecord:
+def _reranked(record: MemoryRecord, score: float | None, *, logit: bool) -> MemoryRecord:
     if score is None:
         return record
     explanation = record.explanation
     if explanation is not None:
         explanation = {**explanation, "reranked": score}
-    return replace(record, score=_between_0_and_1(score), explanation=explanation)
-
-
-def _between_0_and_1(score: float) -> float:
-    """Return a reranker's score if it is between 0 and 1; otherwise it is a logit, as cross-encoders give."""
-    return score if 0 <= score <= 1 else 1 / (1 + exp(-max(-700.0, min(700.0, score))))
+    between = 1 / (1 + exp(-max(-700.0, min(700.0, score)))) if logit else score
+    return replace(record, score=between, explanation=explanation)

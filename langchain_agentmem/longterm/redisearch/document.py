@@ -51,7 +51,8 @@ FIELDS = (
     "document_id",
     "context",
     "updated_ts",
-    "past",  # the text of one that is superseded
+    "past",  # the text of one that is superseded, and its context
+    "past_context",
     "superseded_by",
     "superseded_ts",
     "same",  # the digest of what it says, if that is not its id, and then those of what it said before
@@ -131,7 +132,9 @@ def _supersede(document: dict[str, Any], restored: Restored) -> None:
     """Give a document of a memory that is superseded the members that `put.lua` does."""
     if restored.superseded_by is not None:
         del document["embedding"]
-        document["past"] = document.pop("text")
+        document["past"], context = document.pop("text"), document.pop("context", "")
+        if context:
+            document["past_context"] = context
         document["superseded_by"] = restored.superseded_by
         document["superseded_ts"] = restored.superseded_ts or 0
 
@@ -212,7 +215,7 @@ def decode(
             score=None if distance is None else 1 - distance / 2,
             ttl_seconds=ttl_seconds,
             document_id=None if document_id is None else document_id.decode(),
-            context=fields.get(b"context", b"").decode(),
+            context=fields.get(b"context" if superseded_by is None else b"past_context", b"").decode(),
             updated_ts=_time(fields.get(b"updated_ts")),
             superseded_by=None if superseded_by is None else superseded_by.decode(),
             superseded_ts=_time(fields.get(b"superseded_ts")),
@@ -302,6 +305,14 @@ def _encoded(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else orjson.dumps(value)
 
 
+def distance_in(fields: Mapping[bytes, bytes]) -> float | None:
+    """Return the cosine distance in a row of a search, from 0 to 2; `None` if it is none by vector."""
+    if b"distance" not in fields:
+        return None
+    # Rounding takes the distance of equal, and of opposite, vectors a little beyond at times.
+    return min(max(float(fields[b"distance"]), 0.0), 2.0)
+
+
 class Found(NamedTuple):
     """A document that a search has found, as far as ranking needs it.
 
@@ -324,15 +335,16 @@ class Found(NamedTuple):
     @classmethod
     def read(cls, key: bytes, fields: Mapping[bytes, bytes]) -> Found:
         """Read a row of a search for `RECALL_FIELDS`."""
-        # Rounding takes the distance of equal vectors a little below zero at times.
-        near = None if b"distance" not in fields else 1 - max(float(fields[b"distance"]), 0.0)
+        distance = distance_in(fields)
+        near = None if distance is None else 1 - distance
         if b"members" not in fields:
             said, before = (text(fields.get(name, b"")) for name in (b"text", b"context"))
             return cls(key, said, before, _number(fields.get(b"created_ts")), near, fields)
         values = orjson.loads(fields[b"members"])
         if len(values) == len(_MEMBERS):
             return cls(key, str(values[0]), str(values[_REQUIRED] or ""), _number(values[5]), near, values)
-        created = _number(values[5]) if len(values) == _REQUIRED else 0.0
+        # The first version wrote the first members always, and of the others those that had a value.
+        created = _number(values[5]) if len(values) >= _REQUIRED else 0.0
         return cls(key, str(values[0]) if values else "", "", created, near, values)
 
     @property

@@ -63,18 +63,23 @@ local function can_supersede(key, storage, owner, by)
   return types[1] == 'string' and 'yes' or 'no'
 end
 
--- Keep a memory where no search finds it by its words or its vector, linked to the one in its place.
+-- Keep a memory where no search finds it by its words, its context or its vector, linked to the one in its
+-- place.
 local function supersede(key, storage, by)
   if storage == 'hash' then
-    local text = redis.call('HGET', key, 'text')
+    local text, context = unpack(redis.call('HMGET', key, 'text', 'context'))
     redis.call('HSET', key, 'past', text, 'superseded_by', by, 'superseded_ts', now())
-    redis.call('HDEL', key, 'text', 'embedding')
+    if context then redis.call('HSET', key, 'past_context', context) end
+    redis.call('HDEL', key, 'text', 'context', 'embedding')
   else
     local text = string.sub(redis.call('JSON.GET', key, '$.text'), 2, -2)
+    local context = string.sub(redis.call('JSON.GET', key, '$.context'), 2, -2)
     redis.call('JSON.SET', key, '$.past', text)
+    if context ~= '' then redis.call('JSON.SET', key, '$.past_context', context) end
     redis.call('JSON.SET', key, '$.superseded_by', cjson.encode(by))
     redis.call('JSON.SET', key, '$.superseded_ts', now())
     redis.call('JSON.DEL', key, '$.text')
+    redis.call('JSON.DEL', key, '$.context')
     redis.call('JSON.DEL', key, '$.embedding')
   end
 end

@@ -18,6 +18,7 @@ from langchain_agentmem.longterm.redisearch.document import (
     RECALL_FIELDS,
     SEARCH_FIELDS,
     decode,
+    distance_in,
     fields_of,
     id_of,
 )
@@ -132,14 +133,14 @@ def nearest(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord
         search: What to recall.
         vector: The vector they are near to, of length one, in the index's number format.
     """
-    from langchain_agentmem.longterm.results import by_distance, how_many  # loads numpy
+    from langchain_agentmem.longterm.results import by_distance, how_many, how_many_near  # loads numpy
 
     where = search.condition or condition(search.scope)
 
     def nearest_to(k: int) -> Command:
         return store.nearest(where, vector, k)
 
-    found = yield from _readable(store, nearest_to, how_many(search), search.scope)
+    found = yield from _readable(store, nearest_to, how_many_near(search), search.scope)
     most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
     now = time.time()
     near = [
@@ -147,7 +148,7 @@ def nearest(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord
         for record in sorted(found, key=attrgetter("distance"))
         if record.distance is not None and record.distance <= most
     ]
-    return sorted(near, key=attrgetter("score"), reverse=True)
+    return sorted(near, key=attrgetter("score"), reverse=True)[: how_many(search)]
 
 
 def recent(
@@ -304,10 +305,8 @@ def _decoded(store: Store, found: list[Row], scope: Scope) -> list[MemoryRecord]
     for key, fields in found:
         if fields is None:
             continue
-        # Rounding takes the distance of equal vectors a little below zero at times.
-        distance = max(float(fields[b"distance"]), 0.0) if b"distance" in fields else None
         try:
-            record = decode(id_of(key, prefix), fields, distance=distance)
+            record = decode(id_of(key, prefix), fields, distance=distance_in(fields))
         except UnreadableDocument as error:
             report_unreadable(key, error)
         else:

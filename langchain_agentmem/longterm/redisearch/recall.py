@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 from langchain_agentmem.core.operations import Argument, Command, Op, ok
-from langchain_agentmem.longterm.hits import Candidate, Hit
+from langchain_agentmem.longterm.hits import Candidate
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.ranking import NEAREST, WORDED, rank
 from langchain_agentmem.longterm.redisearch.document import Found, decode, fields_of, id_of
@@ -38,41 +39,80 @@ def recall(
         contexts: Whether the index holds contexts.
     """
     question = Question(query, store.language)
-    where = search.condition or condition(search.scope)
-    searches = [store.count(where)]
-    if question.words:
-        searches.append(_by_words(store, where, question, max(WORDED, search.k), contexts=contexts))
-    if vector is not None:
-        searches.append(store.recalling(where, vector, max(NEAREST, search.k)))
-    if len(searches) == 1:
+    if vector is None and not question.words:
         return []
-    (size, _), *replies = yield from searched(store, searches)
-    matched = replies[0][0] if question.words else 0
-    # Those found by vector come last, because they have a distance.
-    rows = {key: fields for _, part in replies for key, fields in part if fields is not None}
-    found: dict[Hashable, Found] = {key: Found.read(key, fields) for key, fields in rows.items()}
+    threshold = search.distance_threshold
+    refused: set[Hashable] = set()
     for _ in range(_MAX_REPEATS):
+        found = yield from _candidates(
+            store, search, question, vector, contexts=contexts, more=2 * len(refused)
+        )
+        rows: dict[Hashable, Found] = {row.key: row for row in found.rows if row.key not in refused}
         hits = rank(
             question,
-            [_candidate(row) for row in found.values()],
+            [_candidate(row) for row in rows.values()],
             how_many(search),
-            size=size,
-            unread=max(0, matched - max(WORDED, search.k)),
+            size=found.size,
+            unread=found.unread,
             gated=search.gated and vector is not None,
+            distance_threshold=None if threshold is None else threshold + store.tolerance,
             recency_weight=search.recency_weight,
             now=time.time(),
         )
-        hits = [hit for hit in hits if _within(hit, search.distance_threshold, store.tolerance)]
-        records = yield from _records(store, search, [found[hit.key] for hit in hits])
+        records = yield from _records(store, search, [rows.pop(hit.key) for hit in hits])
         if None not in records.values():
             break
-        found = {key: row for key, row in found.items() if records.get(key, ...) is not None}
+        # Others may be no memories either. All that are make room for as many more candidates.
+        records |= yield from _records(store, search, list(rows.values()))
+        refused.update(key for key, record in records.items() if record is None)
     results = [
         result(record, hit, explain=search.explain)
         for hit in hits
         if (record := records[hit.key]) is not None
     ]
     return (yield from rerank(search, query, results))
+
+
+class _Candidates(NamedTuple):
+    """What searches have brought.
+
+    Attributes:
+        rows: The candidates, each once.
+        size: How many memories the scope has.
+        unread: How many memories the search by words has matched, and not returned.
+    """
+
+    rows: list[Found]
+    size: int
+    unread: int
+
+
+def _candidates(
+    store: Store, search: Search, question: Question, vector: bytes | None, *, contexts: bool, more: int
+) -> Op[_Candidates]:
+    """Search by vector and by words. One round trip; more if candidates have expired.
+
+    Args:
+        store: Where they are.
+        search: What to recall.
+        question: What is asked.
+        vector: Its vector; `None` to search by words alone.
+        contexts: Whether the index holds contexts.
+        more: How many candidates more than usual each search returns.
+    """
+    where = search.condition or condition(search.scope)
+    worded = max(WORDED, search.k) + more
+    searches = [store.count(where)]
+    if question.words:
+        searches.append(_by_words(store, where, question, worded, contexts=contexts))
+    if vector is not None:
+        searches.append(store.recalling(where, vector, max(NEAREST, search.k) + more))
+    (size, _), *replies = yield from searched(store, searches)
+    matched = replies[0][0] if question.words else 0
+    # Those found by vector come last, because they have a distance.
+    rows = {key: fields for _, part in replies for key, fields in part if fields is not None}
+    found = [Found.read(key, fields) for key, fields in rows.items()]
+    return _Candidates(found, size, max(0, matched - worded))
 
 
 def _by_words(store: Store, where: str, question: Question, k: int, *, contexts: bool) -> Command:
@@ -105,18 +145,11 @@ def _candidate(row: Found) -> Candidate:
     return Candidate(row.key, row.text, row.context, row.similarity, row.created_ts)
 
 
-def _within(hit: Hit, threshold: float | None, tolerance: float) -> bool:
-    """Return whether a hit is within a distance; one that only its words found is not known to be."""
-    if threshold is None:
-        return True
-    return hit.similarity is not None and 1 - hit.similarity <= threshold + tolerance
-
-
 def _records(store: Store, search: Search, rows: Sequence[Found]) -> Op[dict[Hashable, MemoryRecord | None]]:
-    """Return the records of rows by their keys, `None` for each that is no memory, or of another scope.
+    """Return the records of rows by their keys, `None` for each that is none to recall.
 
-    Nothing is sent, unless a document has not all the members that this version writes: it is read again,
-    member by member.
+    That is what is no memory, is of another scope, or is gone or superseded meanwhile. Nothing is sent,
+    unless a document has not all the members that this version writes: it is read again, member by member.
     """
     members = {row.key: row.fields for row in rows}
     rest = [row for row in rows if members[row.key] is None]
@@ -124,12 +157,15 @@ def _records(store: Store, search: Search, rows: Sequence[Found]) -> Op[dict[Has
     again = {row.key: ok(reply) for row, reply in zip(rest, replies, strict=True)}
     records: dict[Hashable, MemoryRecord | None] = {}
     for row in rows:
+        records[row.key] = None
         try:
             fields = members[row.key]
             fields = fields_of(again[row.key]) if fields is None else fields
+            if not fields:
+                continue  # gone meanwhile
             record = decode(id_of(row.key, store.keys.memory_prefix), fields)
-            records[row.key] = record if record in search.scope else None
+            if record in search.scope and record.superseded_by is None:
+                records[row.key] = record
         except UnreadableDocument as error:
             report_unreadable(row.key, error)
-            records[row.key] = None
     return records
