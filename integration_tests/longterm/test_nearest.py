@@ -95,3 +95,15 @@ async def test_by_nearness_it_is_told_too(make: Make, both: Both) -> None:
     second = await both(memory).aremember(PORTO, user="alice", near=True)
     assert (second.deduped, second.near.id) == (False, first.id)
     assert second.existing_distance == pytest.approx(second.near.distance, abs=1e-6)
+
+
+async def test_neither_what_holds_the_text_now_nor_what_it_replaces_is_told(
+    make: Make, both: Both, searches_in_scripts: bool
+) -> None:
+    memory = make(dedup="near", dedup_threshold=0.5)
+    memory.index.knowledge.searches_in_scripts = searches_in_scripts
+    first = await both(memory).aremember(LISBON, user="alice")
+    second = await both(memory).aremember(PORTO, user="alice", near=True)
+    assert (second.id, second.deduped, second.near) == (first.id, True, None)
+    third = await both(memory).aremember(PORTO, user="alice", near=True, replaces=first.id)
+    assert (third.deduped, third.replaced, third.near) == (False, first.id, None)

@@ -147,6 +147,28 @@ async def test_a_chosen_id_stands_for_what_it_says(
     assert {one.text for one in await both(memory).alist_memories(user="alice")} == {LISBON, PORTO}
 
 
+async def test_a_pointer_gets_the_ttl_that_its_memory_gets(
+    memory: LongTermMemory, bare: redis.Redis, both: Both
+) -> None:
+    for ttl, least, most in [(100, 90, 100), (5000, 4990, 5000), (50, 40, 50), (None, -1, -1)]:
+        await both(memory).aremember(LISBON, user="alice", id="home", ttl_seconds=ttl)
+        (pointer,) = bare.keys(POINTERS)
+        assert least <= bare.ttl(pointer) <= most
+
+
+def test_a_known_memory_of_the_first_version_lives_as_long_as_its_pointer(
+    memory: LongTermMemory, bare: redis.Redis
+) -> None:
+    first_version(bare, memory, LISBON, "old")
+    bare.expire("agent:mem:old", 100)
+    found = memory.get("old")
+    for ttl in (50, 5000, 9000, 60):
+        assert remember_known(memory, LISBON, found, ttl_seconds=ttl).id == "old"
+        (pointer,) = bare.keys(POINTERS)
+        assert abs(bare.ttl(pointer) - bare.ttl("agent:mem:old")) <= 1
+    assert 8990 < bare.ttl(pointer) <= 9000
+
+
 async def test_a_chosen_id_that_says_what_is_known_leaves_it_known_by_its_own(
     memory: LongTermMemory, bare: redis.Redis, both: Both
 ) -> None:
