@@ -507,8 +507,9 @@ class AgentMemory(Connected):
         …}`, a memory `{"text", "user", …}`, or a memory's text `"…"` alone; events are refused. What an
         import stored before, whatever ended it, is not stored again, nor is what was exported from there. A
         memory that says the same as another one is merged into it, and reported (`merged`); it is not counted
-        as a hit. Memories of one thread in a row give each other their context, unless an export has it. Up
-        to seven round trips per batch, and one embedding of its new memories.
+        as a hit. Memories of one thread in a row give each other their context, unless an export has it.
+        Four round trips per batch, a few more where ids are taken or lines are merged, and one embedding of
+        its new memories.
 
         Args:
             lines: Dicts, or JSON as bytes or strings, such as the lines of an open file. Iterated over once.

@@ -258,7 +258,8 @@ def test_the_doctor_rebuilds_an_index_of_another_program_when_it_is_told_to(
         "documents": 1, "failures": 0, "unreadable": 0, "rewritten": 1, "digested": 1,
     }  # fmt: skip
     assert checks(done)["index"][0] == "ok"
-    found = agentmem("recall", "x y z", "--user", "Ada Lovelace", "--json", url=filled)
+    ada = ("--user", "Ada Lovelace", "--mode", "vector")
+    found = agentmem("recall", "x y z", *ada, "--json", url=filled)
     assert "x y z" in found.stdout
     shown = agentmem("doctor", "--rebuild-index", "--yes", url=filled).stdout
     assert "rebuilt: the index holds 1 document\n" in shown

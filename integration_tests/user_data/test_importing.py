@@ -94,6 +94,17 @@ async def test_the_report_says_which_line_was_merged_into_what(
     assert [one.hit_count for one in memory.long_term.list_memories(user="ada")] == [0, 0, 0]
 
 
+async def test_a_memory_that_was_changed_since_it_was_exported_is_left_as_it_is(
+    memory: AgentMemory, both: Both
+) -> None:
+    await both(memory).aimport_lines(SAID[:1], plain=True, user="ada")
+    exported = list(memory.export_user("ada"))
+    memory.long_term.update(exported[0]["id"], "I like coffee.")
+    report = await both(memory).aimport_lines(exported)
+    assert (report.duplicate_memories, report.merged) == (1, [])
+    assert [one.text for one in memory.long_term.list_memories(user="ada")] == ["I like coffee."]
+
+
 async def test_what_is_said_in_the_same_words_is_known_and_not_merged(
     memory: AgentMemory, both: Both
 ) -> None:
@@ -245,3 +256,15 @@ async def test_over_rest_a_memory_keeps_its_date_and_what_was_replaced_is_left_o
         assert (report.new_memories, report.superseded_memories) == (1, 1)
         (line,) = memory.export_user("ada")
         assert line.items() >= {**said, "text": "I live in Porto"}.items()
+
+
+async def test_over_rest_all_lines_can_be_kept_and_a_second_run_adds_nothing(
+    emulator: Emulator, both: Both
+) -> None:
+    async with AgentMemory(emulator.url, token=emulator.token) as memory:
+        merged = await both(memory).aimport_lines(SAID, plain=True, user="ada")
+        assert (merged.new_memories, [one.line for one in merged.merged]) == (3, [3])
+        for new in (1, 0):
+            kept = await both(memory).aimport_lines(SAID, plain=True, user="ada", keep_all=True)
+            assert (kept.new_memories, kept.duplicate_memories) == (new, 4 - new)
+        assert len(list(memory.export_user("ada"))) == 4

@@ -29,15 +29,16 @@ class _Taken:
         line: Its number.
         key: What lines have in common that are one memory.
         draft: The memory that it becomes.
+        ids: Under which ids it may be there: its own, and one that an import stores it under which keeps all,
+            or does not.
         otherwise: The same without its exported id, which may be taken; `None` if it has none.
-        also: Another id that an import may have stored it under, with or without `keep_all`.
     """
 
     line: int
     key: str
     draft: Draft
+    ids: list[str]
     otherwise: Draft | None = None
-    also: str | None = None
 
 
 class ImportedMemories:
@@ -98,11 +99,11 @@ class ImportedMemories:
         self._before.append(line.text)
         said = (line.user or scope["user"], line.namespace or "default", line.kind or "episodic")
         # An exported memory keeps its id, if no option makes another one of it.
-        if line.id is not None and said == tuple(scope.values()):
+        if line.id is not None and self._long_term.supports_chosen_ids and said == tuple(scope.values()):
             kept = replace(drafting.draft(line.text, **about, id=line.id), restored=line.restored)
             if line.restored.superseded_by is not None:  # what is said again is no duplicate of it
                 kept = replace(kept, digest=None)
-            return _Taken(number, line.id, kept, otherwise=draft)
+            return _Taken(number, line.id, kept, [line.id], otherwise=draft)
         return self._named(number, draft)
 
     def _context(self, line: MemoryLine, user: str, thread: str) -> str:
@@ -117,17 +118,20 @@ class ImportedMemories:
 
     def _named(self, number: int, draft: Draft) -> _Taken:
         """Return a memory without an exported id, under that of what it says, or one made of its text."""
-        by_text = _id_of(draft)
+        named = replace(draft, id=_id_of(draft))
         if not self._options.keep_all and draft.digest is not None:
-            return _Taken(number, draft.id, draft, also=by_text)
+            return self._under(number, draft, also=named.id)
         if draft.by_nearness:
-            return _Taken(number, by_text, replace(draft, id=by_text))
-        self._said[by_text] += 1
-        if self._said[by_text] > 1:  # the same text again is a memory of its own, in a second run too
-            again = _id_of(draft, self._said[by_text])
-            return _Taken(number, again, replace(draft, id=again))
-        same = self._long_term.drafting.digest(draft.scope, draft.text)
-        return _Taken(number, by_text, replace(draft, id=by_text), also=same)
+            return self._under(number, named)
+        self._said[named.id] += 1
+        if self._said[named.id] > 1:  # the same text again is a memory of its own, in a second run too
+            return self._under(number, replace(draft, id=_id_of(draft, self._said[named.id])))
+        return self._under(number, named, also=self._long_term.drafting.digest(draft.scope, draft.text))
+
+    def _under(self, number: int, draft: Draft, also: str | None = None) -> _Taken:
+        drafts = [draft] if also is None else [draft, replace(draft, id=also)]
+        ids = [self._long_term.id_of(one) for one in drafts]
+        return _Taken(number, ids[0], draft, ids)
 
     def store_op(self) -> Op[None]:
         """Store what was taken.
@@ -138,7 +142,7 @@ class ImportedMemories:
         waiting, self._waiting = self._waiting, []
         repeats, self._repeats = self._repeats, []
         texts: dict[str, str] = {}  # of memories that hold something of these
-        new = (yield from self._missing(waiting, texts)) if self._long_term.supports_chosen_ids else waiting
+        new = yield from self._missing(waiting, texts)
         kept = sorted((one for one in new if not self._is_left_out(one)), key=lambda one: one.line)
         results = (yield from self._long_term.add_op([one.draft for one in kept])) if kept else []
         stored: set[int] = {one.line for one in new if self._is_left_out(one)}
@@ -160,11 +164,11 @@ class ImportedMemories:
             taken: What may be there.
             texts: Gets the texts of the memories that are.
         """
-        ids = [[one.draft.id] if one.also is None else [one.draft.id, one.also] for one in taken]
-        found = iter((yield from gather(self._long_term.get_op(one, None) for each in ids for one in each)))
+        look = self._long_term.get_op
+        found = iter((yield from gather(look(each, None) for one in taken for each in one.ids)))
         new, others = [], []
-        for one, each in zip(taken, ids, strict=True):
-            records = [ok(next(found)) for _ in each]
+        for one in taken:
+            records = [ok(next(found)) for _ in one.ids]
             if one.otherwise is not None and records[0] is not None and records[0] not in one.draft.scope:
                 named = self._named(one.line, one.otherwise)  # the exported id is somebody else's here
                 others.append(replace(named, key=one.key))
@@ -179,16 +183,15 @@ class ImportedMemories:
 
     def _is_known(self, taken: _Taken, record: MemoryRecord) -> bool:
         """Return whether what has one of its ids is the memory that was taken."""
-        draft = taken.draft
+        draft, is_own = taken.draft, record.id == taken.ids[0]
         if record not in draft.scope:
             return False
-        if record.id == draft.id and (draft.overwrites or draft.digest is None):
+        if is_own and (draft.overwrites or draft.digest is None):
             return True  # it has the exported id, or that of this text: whatever became of it
         if record.superseded_by is not None:  # what is said again is stored again
             return False
         return record.text == draft.text or (
-            record.id == draft.id
-            and self._long_term.drafting.digest(draft.scope, record.text) == draft.digest
+            is_own and self._long_term.drafting.digest(draft.scope, record.text) == draft.digest
         )
 
     def _is_left_out(self, taken: _Taken) -> bool:
@@ -196,10 +199,7 @@ class ImportedMemories:
 
         It is kept under its exported id, which is what links it to the other.
         """
-        is_kept = taken.draft.overwrites and taken.otherwise is not None
-        return taken.draft.restored.superseded_by is not None and not (
-            is_kept and self._long_term.supports_chosen_ids
-        )
+        return taken.draft.restored.superseded_by is not None and taken.otherwise is None
 
     def _hold(self, taken: _Taken, memory_id: str) -> None:
         if memory_id != taken.key:
@@ -216,8 +216,14 @@ class ImportedMemories:
             into = self._lines.get(holder) if first == one.line else first
             into = None if into == one.line else into
             text = texts.get(holder, "")
-            if into is not None or text != one.draft.text:
+            if into is not None or (text != one.draft.text and not self._is_another_version(one, text)):
                 self._report.merged.append(MergedLine(one.line, one.draft.text, into, holder, text))
+
+    def _is_another_version(self, taken: _Taken, text: str) -> bool:
+        """Return whether the memory with the exported id says something else by now, or did so before."""
+        digest = self._long_term.drafting.digest
+        scope = taken.draft.scope
+        return taken.otherwise is not None and digest(scope, text) != digest(scope, taken.draft.text)
 
 
 def _id_of(draft: Draft, occurrence: int = 1) -> str:

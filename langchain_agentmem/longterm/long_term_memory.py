@@ -779,6 +779,10 @@ class BaseLongTermMemory(Connected):
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
         """Return the operation of `update`."""
 
+    def id_of(self, draft: Draft) -> str:
+        """Return the id that a memory has once it is stored, and no duplicate."""
+        return draft.id
+
     @abstractmethod
     def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
         """Store memories, except duplicates of what is there, which is left as it is: no hit, no new TTL.

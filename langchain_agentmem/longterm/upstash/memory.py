@@ -25,6 +25,7 @@ from langchain_agentmem.longterm.types import (
 )
 from langchain_agentmem.longterm.upstash import clearing, dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
+from langchain_agentmem.longterm.upstash.document import memory_id as id_of_user
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 from langchain_agentmem.longterm.upstash.update import change
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
@@ -159,6 +160,10 @@ class UpstashLongTermMemory(BaseLongTermMemory):
                 "near must be False: Upstash's search has no vectors to tell what is near."
             )
         return dedup.remember(self.store, batch.drafts, batch.known)
+
+    def id_of(self, draft: Draft) -> str:
+        """Return the id that a memory has once it is stored, and no duplicate."""
+        return id_of_user(draft.user, draft.id)
 
     def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
         """Store memories, except duplicates of what is there, which is left as it is. One round trip."""
