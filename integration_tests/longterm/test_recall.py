@@ -264,6 +264,16 @@ class TestThreshold:
 
 
 class TestOrder:
+    async def test_of_a_question_is_not_that_of_what_contradicts(
+        self, memory: LongTermMemory, bare: redis.Redis, both: Both
+    ) -> None:
+        about: dict[str, Any] = {"user": "alice", "embedding": axis(1)}
+        stated = await both(memory).aremember(LISBON, **about)
+        stored_at(bare, memory, stated.id, 1.7e9)
+        await both(memory).aremember("Do I live in Lisbon?", **about)
+        found = await both(memory).arecall("Where do I live?", **about)
+        assert texts(found) == [LISBON, "Do I live in Lisbon?"]
+
     @pytest.mark.parametrize("order", [(LISBON, PORTO), (PORTO, LISBON)])
     async def test_of_what_contradicts_is_newest_first_with_its_time(
         self, memory: LongTermMemory, bare: redis.Redis, both: Both, order: tuple[str, str]

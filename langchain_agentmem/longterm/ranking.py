@@ -227,6 +227,7 @@ class _Parts:
                 meaning=float(self.meaning[at]),
                 complete=bool(known.any() and self._counts.own[at][known].all()),
                 speaker=self._speakers[at],
+                asks=bool(self.asks[at]),
             )
             for at in places
         ]
