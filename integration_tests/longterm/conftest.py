@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
@@ -63,3 +64,23 @@ def searches_in_scripts(request: pytest.FixtureRequest) -> bool:
     """Whether the server seems to allow a search inside a script, as `dedup="near"` needs it."""
     allowed: bool = request.param
     return allowed
+
+
+def expire_unnoticed(bare: redis.Redis, ids: list[str]) -> None:
+    """Let documents expire while the server looks elsewhere, so that the index still names them."""
+    with bare.pipeline(transaction=True) as pipe:
+        for one in ids:
+            pipe.pexpire(f"agent:mem:{one}", 1)
+        pipe.execute()
+    seconds, micros = bare.time()
+    while bare.time() < (seconds, micros + 3000):
+        pass
+
+
+@pytest.fixture
+def lazy(bare: redis.Redis) -> Iterator[None]:
+    """A server that hardly ever looks for expired keys by itself."""
+    before = str(bare.config_get("hz")["hz"])
+    bare.config_set("hz", 1)
+    yield
+    bare.config_set("hz", before)

@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from integration_tests.conftest import Both, Call, Counting
-from integration_tests.longterm.conftest import Make
+from integration_tests.longterm.conftest import Make, expire_unnoticed
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import (
@@ -103,26 +103,6 @@ async def test_reading_and_clearing_before_anything_was_stored(memory: LongTermM
     assert await both(memory).aget("m1") is None
     assert await both(memory).adelete_memory("m1") is False
     assert await both(memory).arecall("tea", user="alice") == []
-
-
-def expire_unnoticed(bare: redis.Redis, ids: list[str]) -> None:
-    """Let documents expire while the server looks elsewhere, so that the index still names them."""
-    with bare.pipeline(transaction=True) as pipe:
-        for one in ids:
-            pipe.pexpire(f"agent:mem:{one}", 1)
-        pipe.execute()
-    seconds, micros = bare.time()
-    while bare.time() < (seconds, micros + 3000):
-        pass
-
-
-@pytest.fixture
-def lazy(bare: redis.Redis) -> Iterator[None]:
-    """A server that hardly ever looks for expired keys by itself."""
-    before = str(bare.config_get("hz")["hz"])
-    bare.config_set("hz", 1)
-    yield
-    bare.config_set("hz", before)
 
 
 @pytest.mark.usefixtures("lazy")

@@ -35,6 +35,7 @@ class Said(NamedTuple):
         meaning: Its similarity to the question.
         complete: Whether it has all words of the question.
         speaker: Who said it, in a text of the form "Name: …".
+        asks: Whether it is a question, which contradicts nothing.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Said(NamedTuple):
     meaning: float
     complete: bool
     speaker: str
+    asks: bool = False
 
 
 def newest_first(said: Sequence[Said]) -> list[int]:
@@ -61,6 +63,8 @@ def newest_first(said: Sequence[Said]) -> list[int]:
 
 def _contradict(one: Said, other: Said, words: set[str], others: set[str]) -> bool:
     """Return whether two memories may say different things of the same."""
+    if one.asks or other.asks:
+        return False
     share = _SAME_WORDS_SAID if one.speaker or other.speaker else _SAME_WORDS
     if len(words & others) >= max(2, share * min(len(words), len(others))):
         return True

@@ -103,6 +103,7 @@ class Parts:
                 meaning=float(self.meaning[at]),
                 complete=bool(known.any() and self._counts.own[at][known].all()),
                 speaker=self._speakers[at],
+                asks=bool(self.asks[at]),
             )
             for at in places
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,11 @@ from langchain_agentmem.longterm.words import WORD, forms, related, stem
 Matrix = NDArray[np.float64]
 
 _RELATED = 0.5  # a word that stands for the one asked for, `daughter` for `kid`, counts half
+_ACCENTS = {
+    "german": {"a": "aä", "o": "oö", "u": "uü"},
+    "spanish": {"a": "aá", "e": "eé", "i": "ií", "o": "oó", "u": "uúü"},
+    "catalan": {"a": "aàá", "e": "eèé", "i": "iíï", "o": "oòó", "u": "uúü"},
+}
 _UNSEEN = 100  # memories without the word, added to every scope: else nothing is rare in a small one
 
 
@@ -89,6 +94,19 @@ def _count(question: Question, lines: Sequence[str]) -> Matrix:
     return counts
 
 
+def _accented(begin: str, language: str) -> set[str]:
+    """Return how a word may begin in a text whose stem begins so: stems of some languages have no accents."""
+    accents = _ACCENTS.get(language)
+    if accents is None:
+        return {begin}
+    begins = {"".join(letters) for letters in product(*(accents.get(one, one) for one in begin[:5]))}
+    if language == "german":
+        begins |= {one.replace("ss", "ß") for one in begins} | {
+            f"{one[:-1]}ß" for one in begins if one[-1] == "s"
+        }
+    return begins
+
+
 def _on_one_line(text: str) -> str:
     """Return a text as it is a line of a context."""
     plain = text.isprintable() and "  " not in text and text[:1] != " " != text[-1:]
@@ -134,6 +152,6 @@ def _places(joined: str, wanted: str, asked: str, language: str) -> list[int]:
 
 def _beginnings(wanted: str, asked: str, language: str) -> list[str]:
     """Return what the forms of a word begin with, none with another: `happ` of happy and happiness."""
-    begins = {wanted[:-1] if len(wanted) > 2 else wanted}
+    begins = _accented(wanted[:-1] if len(wanted) > 2 else wanted, language)
     begins |= {form[:-1] if len(form) > 2 else form for form in forms(asked, language)}
     return [one for one in begins if not any(one != other and one.startswith(other) for other in begins)]

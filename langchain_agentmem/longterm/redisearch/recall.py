@@ -125,7 +125,7 @@ def _by_words(store: Store, where: str, question: Question, k: int, *, contexts:
 
     def any_of(words: Sequence[str]) -> str:
         names = []
-        for word in (form for one in words for form in forms(one, question.language)):
+        for word in (written for one in words for written in _as_written(one, question.language)):
             names.append(f"$w{len(parameters) // 2}")
             parameters.extend((names[-1][1:], word))
         return f"({'|'.join(names)})"
@@ -139,6 +139,12 @@ def _by_words(store: Store, where: str, question: Question, k: int, *, contexts:
         query += f" ~@text:{any_of(optional)}"
     scoped = query if where == "*" else f"{where} {query}"
     return store.recalling_words(scoped, parameters, k)
+
+
+def _as_written(word: str, language: str) -> list[str]:
+    """Return what to search for to find a word: the server leaves capitals beyond ASCII as they are."""
+    spelled = forms(word, language)
+    return [*spelled, *(form.capitalize() for form in spelled if not form[0].isascii())]
 
 
 def _candidate(row: Found) -> Candidate:

@@ -119,7 +119,13 @@ class IndexSettings:
         }
         if self.storage == "json":
             kinds = {name: f"$.{name} {kind}" for name, kind in kinds.items()}
-        return {"storage": self.storage.upper(), "prefix": self.prefix, "stop words": "none", **kinds}
+        return {
+            "storage": self.storage.upper(),
+            "prefix": self.prefix,
+            "language": self.language if self.language in STEMMED else "english",
+            "stop words": "none",
+            **kinds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,7 @@ class IndexState:
     """The state of an index, as `FT.INFO` reports it.
 
     Attributes:
-        schema: Its storage, prefix, stop words and fields, in a line each.
+        schema: Its storage, prefix, language, stop words and fields, in a line each.
         dimensions: The length of its vectors; `None` if it has none.
         documents: How many documents it holds.
         failures: How many it could not take.
@@ -150,6 +156,7 @@ class IndexState:
         schema = {
             "storage": text(definition["key_type"]),
             "prefix": ", ".join(text(prefix) for prefix in definition["prefixes"]),
+            "language": text(definition.get("default_language", "english")),
             "stop words": _stop_words(info),
         }
         dimensions = None
