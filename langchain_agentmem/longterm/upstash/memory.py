@@ -26,6 +26,7 @@ from langchain_agentmem.longterm.types import (
 from langchain_agentmem.longterm.upstash import clearing, dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
+from langchain_agentmem.longterm.upstash.recall import recall
 from langchain_agentmem.longterm.upstash.update import change
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
@@ -188,15 +189,23 @@ class UpstashLongTermMemory(BaseLongTermMemory):
             queries.condition(scope, "", filter)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidInputError(f"filter is no JSON: {error}") from error
-        k = _at_most("k", options.get("k", 5), queries.PAGE)
-        return Search(scope=scope, k=k, mode="text", narrowed=filter)
+        return Search(
+            scope=scope,
+            k=_at_most("k", options.get("k", 5), queries.PAGE),
+            mode="text",
+            narrowed=filter,
+            gated=distance_threshold is not None,
+            recency_weight=checks.points("recency_weight", options.get("recency_weight", 0.0)),
+            reranker=checks.reranker(options.get("reranker")),
+            explain=bool(options.get("explain", False)),
+        )
 
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
     ) -> Op[list[MemoryRecord]]:
         """Return the memories that match a text best, best first. One round trip."""
         self.check_supported(embedding=embedding)
-        return queries.recall(self.store, search, query)
+        return recall(self.store, search, query)
 
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
         """Return the operation of `update`. Two round trips: it is read, then changed in one atomic step."""
