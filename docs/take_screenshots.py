@@ -23,7 +23,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 IMAGES = Path(__file__).with_name("images")
 TURNS = (
     ("episodic", "My favorite color is teal."),
-    ("semantic", "I like the dark theme in my editor."),
+    ("semantic", "I use a light theme in my browser."),
     ("episodic", "Which theme should my editor use?"),
 )
 PICTURES: dict[str, dict[str, Any]] = {
@@ -67,6 +67,7 @@ def talk(page: Page) -> None:
         page.get_by_role("button", name="Send").click()
         page.locator("#query q").filter(has_text=text).wait_for()
         page.locator("#send:not(:disabled)").wait_for()
+    page.locator("#recalled .hit summary").first.click()
     page.evaluate("document.activeElement.blur()")
     page.locator("#events li", has_text="turn_start").nth(len(TURNS) - 1).wait_for()
 
@@ -96,6 +97,7 @@ def picture(browser: Any, name: str, how: dict[str, Any], url: str, into: Path) 
         page.goto(url)
         page.locator("#live[data-state=on]").wait_for()
         before = page.locator("#thread").input_value()
+        page.once("dialog", lambda asked: asked.accept())
         page.get_by_role("button", name="Reset").click()
         expect(page.locator("#thread")).not_to_have_value(before)
         talk(page)

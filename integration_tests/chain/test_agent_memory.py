@@ -159,7 +159,7 @@ def test_loops_one_after_the_other(url: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"user": ""}, {"user": "a", "k": 0}, {"user": "a", "mode": "hybrid"}, {"user": "a", "kind": ""}],
+    [{"user": ""}, {"user": "a", "k": 0}, {"user": "a", "mode": "words"}, {"user": "a", "kind": ""}],
     ids=str,
 )
 def test_a_retriever_that_could_not_work_is_refused_at_once(url: str, options: dict[str, Any]) -> None:

@@ -23,9 +23,9 @@ def test_memories_on_redis_are_ranked_by_their_vectors(memory: AgentMemory, mode
     assert reports[0].failures == []
 
 
-@pytest.mark.parametrize("mode", ["text", "words", 5])
+@pytest.mark.parametrize("mode", ["bm25", "words", 5])
 def test_another_ranking_is_refused_at_once(memory: AgentMemory, mode: Any) -> None:
-    with pytest.raises(InvalidInputError, match="mode must be 'vector', not"):
+    with pytest.raises(InvalidInputError, match="mode must be one of hybrid, vector, text, not"):
         memory.wrap(OK, mode=mode)
 
 

@@ -255,7 +255,7 @@ def test_the_doctor_rebuilds_an_index_of_another_program_when_it_is_told_to(
     assert asked.end() == 1, "it is as broken as before"
     done = agentmem("doctor", "--rebuild-index", "--yes", "--json", url=filled)
     assert json.loads(done.stdout)["rebuilt"] == {
-        "documents": 1, "failures": 0, "unreadable": 0, "rewritten": 1,
+        "documents": 1, "failures": 0, "unreadable": 0, "rewritten": 1, "digested": 1,
     }  # fmt: skip
     assert checks(done)["index"][0] == "ok"
     found = agentmem("recall", "x y z", "--user", "Ada Lovelace", "--json", url=filled)

@@ -51,8 +51,14 @@ def test_a_paraphrased_question_recalls_the_theme_and_shows_what_just_missed(cli
     exchange = say(client, QUESTION)
     assert list(recalled(exchange["recall"])) == [THEME]
     assert recalled(exchange["recall"])[THEME] <= 0.45
-    distances = [memory["distance"] for memory in exchange["recall"]["memories"]]
-    assert len(distances) == 8
+    found, *missed = exchange["recall"]["memories"]
+    assert (exchange["recall"]["mode"], exchange["recall"]["threshold"]) == ("hybrid", None)
+    assert set(found["matched_words"]) >= {"theme", "editor"}
+    assert found["explanation"]["meaning"] > 0 < found["explanation"]["words"]
+    assert found["ts"] > 1_700_000_000
+    assert len(missed) == 7
+    assert not any(memory["recalled"] for memory in missed)
+    distances = [memory["distance"] for memory in missed]
     assert distances == sorted(distances)
     assert QUESTION not in [memory["text"] for memory in exchange["recall"]["memories"]]
     assert THEME in exchange["answer"]
@@ -66,10 +72,11 @@ def test_something_new_recalls_nothing_and_is_stored(client: httpx.Client) -> No
 
 
 def test_a_restated_preference_is_merged_and_counted_as_seen_again(client: httpx.Client) -> None:
-    exchange = say(client, "I like the dark theme in my editor.", kind="semantic")
-    fate = exchange["fate"]
+    fate = say(client, "I use the light theme in my editor.", kind="semantic")["fate"]
+    assert (fate["what"], fate["near"]["text"], fate["near"]["distance"] < 0.2) == ("stored", THEME, True)
+    client.post("/drop_memory", json={"user": "alice", "id": fate["id"]}).raise_for_status()
+    fate = say(client, "I currently use a dark theme in my editor!", kind="semantic")["fate"]
     assert (fate["what"], fate["text"], fate["hit_count"]) == ("merged", THEME, 1)
-    assert fate["distance"] <= 0.20
     memories = state(client)["memories"]
     assert len(memories) == 8
     assert [one["hit_count"] for one in memories if one["text"] == THEME] == [1]
@@ -81,27 +88,42 @@ def test_another_user_recalls_nothing(client: httpx.Client) -> None:
     assert state(client, namespace="other")["memories"] == []
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "vector"])
 @pytest.mark.parametrize(("threshold", "found"), [(0.30, []), (0.55, [THEME]), (0.70, [THEME])])
-def test_the_threshold_decides_what_is_recalled(
-    client: httpx.Client, threshold: float, found: list[str]
+def test_the_threshold_limits_what_is_recalled(
+    client: httpx.Client, mode: str, threshold: float, found: list[str]
 ) -> None:
-    asked = {"user": "alice", "query": QUESTION, "threshold": threshold}
+    asked = {"user": "alice", "query": QUESTION, "threshold": threshold, "mode": mode}
     recall = client.post("/recall", json=asked).json()
     assert list(recalled(recall)) == found
     assert len(recall["memories"]) == 8
     assert recall["cost"]["round_trips"] == 1
-    assert recalled(state(client, query=QUESTION, threshold=threshold)["recall"]).keys() == set(found)
-    assert list(recalled(say(client, QUESTION, threshold=threshold, kind="skip")["recall"])) == found
+    assert (recall["mode"], recall["threshold"]) == (mode, threshold)
+    of_state = state(client, query=QUESTION, threshold=threshold, mode=mode)["recall"]
+    assert recalled(of_state).keys() == set(found)
+    said = say(client, QUESTION, threshold=threshold, mode=mode, kind="skip")["recall"]
+    assert list(recalled(said)) == found
 
 
-def test_a_query_can_leave_out_what_its_exchange_became(client: httpx.Client) -> None:
+def test_by_words_there_are_no_distances(client: httpx.Client) -> None:
+    asked = {"user": "alice", "query": QUESTION, "threshold": 0.1, "mode": "text"}
+    recall = client.post("/recall", json=asked).json()
+    assert recalled(recall) == {THEME: None}
+    assert (recall["threshold"], recall["cost"]["embedding_ms"]) == (None, 0)
+    assert list(recalled(say(client, QUESTION, mode="text")["recall"])) == [THEME]
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "vector", "text"])
+def test_a_query_can_leave_out_what_its_exchange_became(client: httpx.Client, mode: str) -> None:
     statement = "I use a light theme in my browser."
-    exchange = say(client, statement)
-    asked = {"user": "alice", "query": statement}
+    exchange = say(client, statement, mode=mode)
+    asked = {"user": "alice", "query": statement, "mode": mode}
     own = client.post("/recall", json=asked).json()
-    without = client.post("/recall", json={**asked, "exclude": [exchange["fate"]["id"]]}).json()
+    without = client.post("/recall", json={**asked, "before": exchange["fate"]["id"]}).json()
     assert own["memories"][0]["text"] == statement
+    assert THEME in recalled(without)
     assert recalled(without) == recalled(exchange["recall"])
+    assert without["memories"] == exchange["recall"]["memories"]
 
 
 @pytest.mark.parametrize("kind", ["episodic", "semantic"])

@@ -70,7 +70,13 @@ def test_the_walk_through(open_page: Open) -> None:
 
     say(page, QUESTION)
     assert recalled(page) == [THEME]
-    assert float(page.locator("#recalled .hit .distance").text_content().split()[0]) <= 0.45
+    assert float(page.locator("#recalled .hit .score").text_content().split()[0]) >= 0.5
+    why = page.locator("#recalled .hit details")
+    expect(why.locator("summary")).to_have_text("shares theme · editor · use")
+    expect(why.locator("dl")).to_be_hidden()
+    why.locator("summary").click()
+    expect(why.locator("dl")).to_contain_text("meaning")
+    expect(page.locator("#threshold-value")).to_have_text("any distance")
     assert page.locator("#recalled .miss").count() == 7
     assert page.locator("#chart .dot").count() == 8
     assert page.locator("#chart .in").count() == 1
@@ -86,7 +92,8 @@ def test_the_walk_through(open_page: Open) -> None:
     slide(page, 0.70)
     expect(page.locator("#recalled .hit")).to_have_count(1)
     assert recalled(page) == [THEME]
-    slide(page, 0.55)
+    slide(page, 1)
+    expect(page.locator("#threshold-value")).to_have_text("any distance")
 
     say(page, "My favorite color is teal.")
     assert recalled(page) == []
@@ -94,8 +101,12 @@ def test_the_walk_through(open_page: Open) -> None:
     expect(row(page, "My favorite color is teal.")).to_have_count(1)
 
     expect(row(page, THEME).locator(".seen")).to_have_text("0")
-    say(page, "I like the dark theme in my editor.", "semantic")
-    expect(page.locator("#fate")).to_contain_text(f"merged into “{THEME}”")
+    say(page, "I use a light theme in my editor.")
+    expect(page.locator("#fate")).to_contain_text(
+        f"stored as a new memory; near, not merged: “{THEME}” at 0."
+    )
+    say(page, "I currently use a dark theme in my editor!", "semantic")
+    expect(page.locator("#fate")).to_contain_text(f"says the same as “{THEME}”")
     expect(row(page, THEME).locator(".seen")).to_have_text("1")
 
     become(page, "bob")
@@ -103,6 +114,29 @@ def test_the_walk_through(open_page: Open) -> None:
     say(page, QUESTION)
     expect(page.locator("#recalled")).to_contain_text("Nothing recalled")
     assert page.locator("#recalled .miss").count() == 0
+
+
+def test_each_mode_shows_what_ranks(open_page: Open) -> None:
+    page = open_page()
+    say(page, QUESTION)
+    mode = page.get_by_label("Mode")
+    assert mode.input_value() == "hybrid"
+    assert page.locator("#chart .limit").count() == 0
+    with page.expect_response("**/recall"):
+        mode.select_option("vector")
+    expect(page.locator("#recalled .hit .distance")).to_have_text(re.compile(r"^0\.[34]\d\d"))
+    expect(page.locator("#threshold-value")).to_have_text("0.55")
+    expect(page.locator("#recalled")).to_contain_text("Beyond the threshold: not recalled")
+    assert page.locator("#chart .limit").count() == 1
+    with page.expect_response("**/recall"):
+        mode.select_option("text")
+    expect(page.get_by_label("Recall threshold")).to_be_disabled()
+    expect(page.locator("#recalled .hit summary")).to_have_text("shares theme · editor · use")
+    assert recalled(page) == [THEME]
+    with page.expect_response("**/recall"):
+        mode.select_option("hybrid")
+    expect(page.get_by_label("Recall threshold")).to_be_enabled()
+    expect(page.locator("#threshold-value")).to_have_text("any distance")
 
 
 def test_an_exchange_shows_what_it_cost_and_renews_the_session(open_page: Open) -> None:
@@ -188,7 +222,8 @@ def test_the_page_fits_every_width(open_page: Open, width: int) -> None:
 
 
 def luminance(page: Page, selector: str, property: str) -> float:
-    color = page.locator(selector).first.evaluate(f"one => getComputedStyle(one).{property}")
+    # In one step: a table that is shown anew replaces its rows.
+    color = page.evaluate(f"at => getComputedStyle(document.querySelector(at)).{property}", selector)
     channels = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
@@ -250,8 +285,8 @@ def test_everything_can_be_done_with_the_keyboard(open_page: Open) -> None:
     assert {"send", "threshold", "mode", "Delete", "events", "theme", "reset", "user", "thread"} <= reached
     page.get_by_label("Recall threshold").focus()
     with page.expect_response("**/recall"):
-        page.keyboard.press("ArrowRight")
-    expect(page.locator("#threshold-value")).to_have_text("0.56")
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator("#threshold-value")).to_have_text("0.99")
 
 
 def test_goal_scratchpad_threads_and_reset(open_page: Open) -> None:
@@ -298,6 +333,7 @@ def test_a_namespace_has_its_own_memories_and_the_same_thread(open_page: Open) -
 
 def test_the_chart_s_limit_is_the_slider_s_from_the_start(open_page: Open) -> None:
     page = open_page()
+    page.get_by_label("Mode").select_option("vector")
     limit = page.locator("#chart .limit")
     before = limit.get_attribute("x1")
     page.get_by_label("Recall threshold").fill("0.56")

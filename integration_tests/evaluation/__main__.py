@@ -35,11 +35,11 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         action="store_true",
         help="LoCoMo's unanswerable questions too, in columns of their own",
     )
-    add("--language", help="of stemming and stop words")
+    add("--language", help="of the files that are given: stemming and stop words")
     add("--rerank", metavar="MODEL", help="also with this reranker: a cross-encoder, or module:attribute")
     add("--embeddings", metavar="MODULE:CLASS", help="LangChain embeddings instead of all-MiniLM-L6-v2")
     add("--ablation", action="store_true", help="also with each part of the ranking left out")
-    add("--change", action="append", default=[], help="also with constants changed: NAME=VALUE,NAME=VALUE")
+    add("--change", action="append", default=[], help="also with constants changed: module.NAME=VALUE,…")
     add(
         "--peers",
         nargs="?",
@@ -73,7 +73,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 def _data(chosen: argparse.Namespace) -> list[data.Data]:
     files = {"conversations": chosen.locomo, "facts": chosen.personal, "pairs": chosen.dedup}
     given = any(files.values())
-    found = [data.own(chosen.language)] if chosen.own or not given else []
+    found = data.own() if chosen.own or not given else []
     if given:
         options = {"all_categories": chosen.all_categories, "language": chosen.language}
         found.append(data.load("given", **files, **options))

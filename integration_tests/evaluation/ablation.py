@@ -7,49 +7,61 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from unittest.mock import patch
 
-from langchain_agentmem.longterm import ranking, word_counts
+from langchain_agentmem.longterm import gate, newest_first, ranking, word_counts
 from langchain_agentmem.longterm.redisearch import recall
 
-_MODULES: tuple[ModuleType, ...] = (ranking, word_counts, recall)
+_MODULES: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (gate, newest_first, ranking, recall, word_counts)
+}
 _ALWAYS = 1e3  # log odds
 
 CHANGES: dict[str, dict[str, float]] = {
-    "meaning alone, with the gate": {"_WORD": 0, "_SPEAKER": 0, "_ASKS": 0, "_NOT_OWN": 0},
-    "without the question's words": {"_WORD": 0},
-    "without the messages around": {"_CONTEXT": 0, "_AFTER": 0},
-    "without the messages after": {"_AFTER": 0},
-    "without related words": {"_RELATED": 0},
-    "without the speaker": {"_SPEAKER": 0, "_GATE_SPEAKER": 0},
-    "questions rank as statements": {"_ASKS": 0},
-    "what others say ranks as one's own": {"_NOT_OWN": 0, "_GATE_NOT_OWN": 0, "_STRANGER": 1},
-    "short questions trust words": {"_FULL_QUESTION": 1},
-    "without the gate": {"_GATE_SCOPE": _ALWAYS},
-    "without the cutoff": {"_CUTOFF": -_ALWAYS},
-    "100 candidates of each search": {"NEAREST": 100, "WORDED": 100},
-    "30 candidates of each search": {"NEAREST": 30, "WORDED": 30},
+    "meaning alone, with the gate": {
+        **{"ranking._WORD": 0, "ranking._SPEAKER": 0, "ranking._ASKS": 0, "ranking._NOT_OWN": 0}
+    },
+    "without the question's words": {"ranking._WORD": 0},
+    "without the messages around": {"ranking._CONTEXT": 0, "ranking._AFTER": 0},
+    "without the messages after": {"ranking._AFTER": 0},
+    "without related words": {"word_counts._RELATED": 0},
+    "without the speaker": {"ranking._SPEAKER": 0, "gate._GATE_SPEAKER": 0},
+    "questions rank as statements": {"ranking._ASKS": 0},
+    "what others say ranks as one's own": {
+        **{"ranking._NOT_OWN": 0, "ranking._STRANGER": 1, "gate._GATE_NOT_OWN": 0}
+    },
+    "short questions trust words": {"ranking._FULL_QUESTION": 1},
+    "without the gate": {"gate._GATE_SCOPE": _ALWAYS},
+    "without the cutoff": {"ranking._CUTOFF": -_ALWAYS},
+    "100 candidates of each search": {"recall.NEAREST": 100, "recall.WORDED": 100},
+    "30 candidates of each search": {"recall.NEAREST": 30, "recall.WORDED": 30},
 }
-"""Changes of constants, by what they do."""
+"""Changes of constants, named `module.constant`, by what they do."""
 
 
 def parsed(text: str) -> dict[str, float]:
-    """Return the change in `NAME=VALUE,NAME=VALUE`.
+    """Return the change in `module.NAME=VALUE,module.NAME=VALUE`.
 
     Raises:
         ValueError: There is no such constant, or that is no number.
     """
     change = {name: float(value) for name, _, value in (part.partition("=") for part in text.split(","))}
-    unknown = [name for name in change if not any(hasattr(module, name) for module in _MODULES)]
+    unknown = [name for name in change if not hasattr(*_place(name))]
     if unknown:
         raise ValueError(f"no constant of the ranking: {', '.join(unknown)}")
     return change
 
 
+def _place(name: str) -> tuple[ModuleType | None, str]:
+    module, _, constant = name.partition(".")
+    return _MODULES.get(module), constant
+
+
 @contextmanager
 def changed(change: dict[str, float]) -> Iterator[None]:
-    """Rank with other constants: each is changed in every module that has it."""
+    """Rank with other constants."""
     with ExitStack() as stack:
         for name, value in change.items():
-            for module in _MODULES:
-                if hasattr(module, name):
-                    stack.enter_context(patch.object(module, name, type(getattr(module, name))(value)))
+            module, constant = _place(name)
+            before = getattr(module, constant)
+            stack.enter_context(patch.object(module, constant, type(before)(value)))
         yield

@@ -108,15 +108,17 @@ def lower(question: str) -> str:
     return question.lower().rstrip("?")
 
 
-def own(language: str | None = None) -> Data:
-    """Return the project's own data."""
-    return load(
-        "own",
-        conversations=OWN / "conversations-own.json",
-        facts=OWN / "personal-own.json",
-        pairs=OWN / "dedup-own.json",
-        language=language,
-    )
+def own() -> list[Data]:
+    """Return the project's own data: in English, and short facts in other languages."""
+    return [
+        load(
+            "own",
+            conversations=OWN / "recall-chat.json",
+            facts=OWN / "recall-facts.json",
+            pairs=OWN / "dedup-pairs.json",
+        ),
+        *(load(name, facts=OWN / f"recall-{name}.json", language=name) for name in ("german", "spanish")),
+    ]
 
 
 def load(

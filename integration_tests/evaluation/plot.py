@@ -44,10 +44,14 @@ def recall_at_k(measured: Sequence[tuple[str, Measured]], path: Path) -> Path:
 
 
 def recall_and_false_recalls(measured: Sequence[tuple[str, Measured]], path: Path) -> Path:
-    """Draw what each system finds against how often it recalls something where nothing is known."""
+    """Draw what each system finds against how often it recalls something where nothing is known.
+
+    A panel for conversations and one for facts, for each set of data that has conversations, or for all sets.
+    """
+    with_chat = [(title, systems) for title, systems in measured if _having(systems, "chat")]
     panels = [
         (f"{title}, {asked}", systems, asked, rejected)
-        for title, systems in measured
+        for title, systems in with_chat or measured
         for asked, rejected in (("chat", "chat, not known"), ("facts", "facts, unrelated"))
         if _having(systems, asked) and _having(systems, rejected)
     ]

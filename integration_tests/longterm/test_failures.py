@@ -227,7 +227,7 @@ async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing
             bare.hset(f"agent:mem:{name}", mapping={**document, "embedding": embedding})
     bare.set("agent:mem:string", "x")
     with caplog.at_level(logging.WARNING):
-        found = await both(memory).arecall("tea", user="alice", distance_threshold=None, k=10)
+        found = await both(memory).arecall("tea", user="alice", mode="vector", distance_threshold=None, k=10)
         assert [one.id for one in found] == [result.id]
         assert all(f"agent:mem:{name}" in caplog.text for name in bad)
         caplog.clear()

@@ -41,7 +41,10 @@ class TestEveryLayout:
         )
         assert (found.metadata, found.hit_count, found.ttl_seconds) == (metadata, 0, None)
         assert 0 < found.distance < 0.55
-        assert found.score == 1 - found.distance / 2
+        assert 0 < found.score < 1
+        assert set(found.matched_words) == {"likes", "tea"}
+        (nearest,) = await both(memory).arecall("who likes tea", user="alice", mode="vector")
+        assert (nearest.id, nearest.score) == (found.id, 1 - nearest.distance / 2)
         assert before - 1 < found.created_ts < time.time() + 1
         stored = await both(memory).aget(result.id)
         assert (stored.text, stored.metadata, stored.created_ts) == (found.text, metadata, found.created_ts)

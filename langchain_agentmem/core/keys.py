@@ -62,7 +62,7 @@ class Keys:
     def same(self, memory_key: str) -> str:
         """Return the key of a pointer: it holds the id of the memory that says what one at a key would.
 
-        Cluster slots of the two are the same.
+        The two are in the same cluster slot, unless the prefix of memories has a `}` that ends no hash tag.
 
         Args:
             memory_key: The key of the memory whose id is the digest of what is said.

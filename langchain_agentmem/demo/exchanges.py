@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 from types import EllipsisType
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable
@@ -22,10 +23,13 @@ from langchain_agentmem.core.redaction import redact
 from langchain_agentmem.demo.meter import Meter, measure
 from langchain_agentmem.demo.models import NEAREST, SKIP, ExchangeRequest, RecallRequest, nearest_answer
 from langchain_agentmem.demo.store import DemoStore, vector_memories
-from langchain_agentmem.errors import AgentMemoryError, WrongOwnerError
+from langchain_agentmem.errors import AgentMemoryError, InvalidInputError, WrongOwnerError
 from langchain_agentmem.events.event import Event
-from langchain_agentmem.longterm.types import MemoryRecord
+from langchain_agentmem.longterm.types import MemoryRecord, Mode
 from langchain_agentmem.working.session import SessionState
+
+if TYPE_CHECKING:
+    from redisvl.query.filter import FilterExpression
 
 Answering: TypeAlias = Callable[[bool], Runnable[Any, Any]]
 """Returns what answers, given whether the exchange will be remembered."""
@@ -85,11 +89,8 @@ class Exchanges:
         """
         pages_own = measure()
         state = await self.session(asked.thread, asked.user)
-        kind = "episodic" if asked.kind == SKIP else asked.kind
-        draft = self._memories.drafting.draft(
-            asked.text, user=asked.user, namespace=asked.namespace, kind=kind
-        )  # its key is noted before it is written
-        await self._store.note_exchange(asked.thread, draft.id, begins=state is None)
+        noted = self._memory_id(asked)
+        await self._store.note_exchange(asked.thread, noted, begins=state is None)
         reports: list[ExchangeReport] = []
         meter = measure()
         answer = ""
@@ -103,12 +104,23 @@ class Exchanges:
         except Exception as error:
             raise ModelError(f"The model failed: {type(error).__name__}: {redact(str(error))}") from error
         shown, report = measure(), reports.pop()
-        if report.remembered is not None and report.remembered.id != draft.id:
+        if report.remembered is not None and report.remembered.id != noted:
             await self._store.note_memory(report.remembered.id)  # said again after it was superseded
         happened = await self._happened(asked, report, meter)
         happened["answer"] = answer
         happened["cost"]["page_round_trips"] = pages_own.round_trips + shown.round_trips
         yield happened
+
+    def _memory_id(self, asked: ExchangeRequest) -> str | None:
+        """Return the id that the words get if they become a memory; `None` if they cannot."""
+        if asked.kind == SKIP:
+            return None
+        try:
+            return self._memories.drafting.draft(
+                asked.text, user=asked.user, namespace=asked.namespace, kind=asked.kind
+            ).id
+        except InvalidInputError:  # too long; the exchange goes on without
+            return None
 
     async def _chunks(
         self, asked: ExchangeRequest, state: SessionState | None, reports: list[ExchangeReport]
@@ -145,7 +157,7 @@ class Exchanges:
             look = RecallRequest.model_construct(
                 user=asked.user, query=asked.text, namespace=asked.namespace, mode=asked.mode
             )
-            near = await self._memory.transport.arun(self._near(look, meter.vector, None, before))
+            near = await self._memory.transport.arun(self._whatever_is_near(look, meter.vector, before))
         return {
             "recall": self._recall_answer(asked.text, asked, report.recalled, near),
             "fate": fate,
@@ -184,13 +196,30 @@ class Exchanges:
         if asked.mode != "text":
             embeddings = cast(Embeddings, self._memories.embeddings)  # what searches by vectors has them
             (vector,) = yield Embed(embeddings, [asked.query], "query")
-        limits = (self._threshold(asked), None)
-        found = yield from gather(self._near(asked, vector, limit, before) for limit in limits)
+        found = yield from gather(
+            [
+                self._ranked(asked, asked.mode, vector, self._threshold(asked), before),
+                self._whatever_is_near(asked, vector, before),
+            ]
+        )
         return [ok(one) for one in found]
 
-    def _near(
+    def _whatever_is_near(
+        self, asked: RecallRequest, vector: list[float] | None, before: MemoryRecord | None
+    ) -> Op[list[MemoryRecord]]:
+        """Recall without a gate or a threshold, and then the nearest that have no rank, without a score."""
+        modes = [asked.mode or self._memories.modes[0]]
+        modes += ["vector"] if modes == ["hybrid"] else []
+        found = yield from gather(self._ranked(asked, mode, vector, None, before) for mode in modes)
+        ranked, *nearest = map(ok, found)
+        ids = {record.id for record in ranked}
+        unranked = (record for record in chain(*nearest) if record.id not in ids)
+        return [*ranked, *(replace(record, score=None, explanation=None) for record in unranked)]
+
+    def _ranked(
         self,
         asked: RecallRequest,
+        mode: Mode | None,
         vector: list[float] | None,
         threshold: float | EllipsisType | None,
         before: MemoryRecord | None,
@@ -200,17 +229,20 @@ class Exchanges:
         What is not older than a memory is left out: an exchange does not recall itself, and would be the
         measure of everything else.
         """
-        from redisvl.query.filter import Num
+        older: FilterExpression | None = None
+        if before is not None:
+            from redisvl.query.filter import Num
 
+            older = Num("created_ts") < before.created_ts - _TICK_SECONDS
         return self._memories.recall_op(
             asked.query,
             embedding=vector,
             user=asked.user,
             namespace=asked.namespace,
-            mode=asked.mode,
+            mode=mode,
             k=NEAREST,
             distance_threshold=threshold,
-            filter=None if before is None else Num("created_ts") < before.created_ts - _TICK_SECONDS,
+            filter=older,
             explain=True,
         )
 

@@ -108,9 +108,10 @@ class DemoStore:
         """Note that the demo is about to begin this thread."""
         await self.note(*self._keys_of(thread_id))
 
-    async def note_exchange(self, thread_id: str, memory_id: str, *, begins: bool) -> None:
-        """Note what an exchange is about to write: this memory, and the thread if it begins it."""
-        await self.note(self._memory_key(memory_id), *(self._keys_of(thread_id) if begins else ()))
+    async def note_exchange(self, thread_id: str, memory_id: str | None, *, begins: bool) -> None:
+        """Note what an exchange is about to write: this memory, if any, and the thread if it begins it."""
+        memory = () if memory_id is None else (self._memory_key(memory_id),)
+        await self.note(*memory, *(self._keys_of(thread_id) if begins else ()))
 
     async def note_memory(self, memory_id: str) -> None:
         """Note that the demo has written this memory."""

@@ -313,7 +313,7 @@ class BaseLongTermMemory(Connected):
                 known; `None` returns the best in any case.
             filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict in the
                 language of its search.
-            embedding: The query's vector, if you have it.
+            embedding: The query's vector, if you have it. With an empty query, it alone finds memories.
             recency_weight: What being new adds to a rank, in cosine similarity; half of it after 30 days.
             reranker: A LangChain document compressor, such as a cross-encoder, that orders the candidates.
             explain: Whether each result says the parts of its rank.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from langchain_agentmem.longterm.words import STOP_WORDS, WORD
 
 _SAME_WORDS = 0.6  # the share of the shorter one's words, at least two of them, that the other has
-_SAME_WORDS_SAID = 0.8  # in what others have said, much of which is alike
+_SAME_WORDS_SAID = 0.75  # in what others have said, much of which is alike
 _SAME_MEANING = 0.1  # how much nearer one may be to the question
 
 _FIRST_PERSON = re.compile(r"\b(?:i|we|ich|wir|yo)\b", re.IGNORECASE)

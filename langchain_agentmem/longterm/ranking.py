@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from langchain_agentmem.longterm.gate import is_known, is_known_by_words
+from langchain_agentmem.longterm.gate import is_known
 from langchain_agentmem.longterm.newest_first import Said, newest_first
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.word_counts import WordCounts
@@ -35,8 +35,7 @@ _SPEAKER = 0.5  # said by somebody whom the question names
 _STRANGER = 0.5  # words count half in what others have said, while the question names none of them
 _ASKS = 0.13  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
-_DAY_SECONDS = 86_400
-_HALF_LIFE_SECONDS = 30 * _DAY_SECONDS  # of what being recent adds
+_HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
 
 _SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
@@ -108,7 +107,6 @@ def rank(
     unread: int,
     gated: bool = True,
     recency_weight: float = 0.0,
-    recency_per_day: float = 0.0,
     now: float | None = None,
 ) -> list[Hit]:
     """Return the k best candidates, best first; none if nothing of what is asked seems to be known.
@@ -122,31 +120,24 @@ def rank(
         gated: Whether to return nothing where nothing seems to be known.
         recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
             30 days.
-        recency_per_day: What it loses per day of age, besides.
         now: Seconds since 1970, as `created_ts`; the time of the call by default.
 
-    Without any similarity, as in a search by words alone, what shares no word is left out.
+    Without any similarity, as in a search by words alone, what shares no word is left out, and there is no
+    gate.
     """
     if not candidates:
         return []
     parts = _Parts(question, candidates, size, unread)
-    if recency_weight or recency_per_day:
+    if recency_weight:
         now = time.time() if now is None else now
-        parts.recency = np.array(
-            [
-                recency(recency_weight, one.created_ts, now)
-                - recency_per_day * max(0.0, now - one.created_ts) / _DAY_SECONDS
-                for one in candidates
-            ]
-        )
+        parts.recency = np.array([recency(recency_weight, one.created_ts, now) for one in candidates])
     total = parts.total()
-    order = np.argsort(-total, kind="stable")
+    order = np.argsort(-total, kind="stable")[:k]
     if all(one.similarity is None for one in candidates):
-        known, kept = parts.is_known_by_words, [int(at) for at in order if parts.words[at] > 0][:k]
-    else:
-        known, kept = parts.is_known, [int(at) for at in order[:k] if total[at] >= _CUTOFF * total[order[0]]]
-    if gated and not known():
+        return [parts.hit(at) for at in order if parts.words[at] > 0]
+    if gated and not parts.is_known():
         return []
+    kept = [int(at) for at in order if total[at] >= _CUTOFF * total[order[0]]]
     return [parts.hit(at) for at in parts.newest_first(kept)]
 
 
@@ -211,25 +202,15 @@ class _Parts:
             strange=self.strange,
         )
 
-    def is_known_by_words(self) -> bool:
-        """Return whether the words of any candidate tell that it is an answer."""
-        shared = np.count_nonzero(self._counts.own, axis=1).max() / max(1, len(self.question.words))
-        return is_known_by_words(
-            self.question,
-            shared=float(shared),
-            weight=float((self.words - self.context).max()),
-            named=bool(self.named.any()),
-        )
-
     def newest_first(self, places: Sequence[int]) -> list[int]:
         """Return places, those of memories that contradict each other in the order of their time."""
-        words = len(self.question.words)
+        known = self._counts.own.any(axis=0)
         said = [
             Said(
                 self.candidates[at].text,
                 self.candidates[at].created_ts,
                 meaning=float(self.meaning[at]),
-                complete=0 < words == np.count_nonzero(self._counts.own[at]),
+                complete=bool(known.any() and self._counts.own[at][known].all()),
                 speaker=self._speakers[at],
             )
             for at in places

@@ -26,7 +26,7 @@ def result(record: MemoryRecord, hit: Hit, *, explain: bool) -> MemoryRecord:
         record,
         distance=None if hit.similarity is None else max(0.0, 1 - hit.similarity),
         score=hit.score,
-        matched_words=tuple(hit.shared),
+        matched_words=hit.shared,
         explanation=_explanation(hit) if explain else None,
     )
 

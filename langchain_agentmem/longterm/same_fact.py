@@ -17,19 +17,20 @@ def canonical(text: str) -> str:
     """Return a text without what carries no fact; texts that say the same have the same form.
 
     Args:
-        text: Any text. One about a secret (a password, a token) is compared letter by letter.
+        text: Any text. One about a secret (a password, a token), and one that is too long to be a single
+            fact, is compared letter by letter.
 
     Returns:
         Lower-case words with a blank between; the text itself if nothing would be left of it.
     """
-    if _SECRET.search(text):
+    if len(text) > _LONGEST or _SECRET.search(text):
         return text.strip()
     plain = " ".join(unicodedata.normalize("NFC", text.translate(_TYPOGRAPHY)).split())
     return " ".join(_ordered(list(_words(_rewritten(plain))))) or plain
 
 
 def _rewritten(text: str) -> str:
-    text = text.casefold() if text.isupper() else text
+    text = text.casefold() if text.isupper() and len(text.split()) > 2 else text
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text).strip()
     text = _NUMBER.sub(lambda found: _NUMBERS[found[0].lower()], text)
@@ -53,8 +54,8 @@ def _words(text: str) -> Iterator[str]:
             _ACRONYM.fullmatch(word) and lower not in _SHOUTED
         ):  # `US` and `iOS` are other words than `us`, `ios`
             yield word
-        elif word[1:] and word[0].isupper() and before and before[-1] not in ".!?:":
-            yield lower  # a name: `Seymour` is no British `Seymor`
+        elif word[0].isupper() and word != "I" and before and before[-1] not in ".!?:":
+            yield lower if word[1:] else word  # a name: `Seymour` is no British `Seymor`; `A` is a grade
         elif lower not in _EMPTY:
             lower = _SPELLING.sub(lambda part: _AMERICAN[part[0]], lower)
             yield _SAME.get(lower, lower)
@@ -84,6 +85,7 @@ def _ordered(words: list[str]) -> list[str]:
 
 # The words and rules, as data.
 
+_LONGEST = 500  # characters; some rules take time in the square of it, here 20 ms at most
 _SECRET = re.compile(
     r"\b(pass(word|phrase|code)|pin|secret|token|user ?name|handle|login|variable|command"
     r"|(api|access|ssh|licen[cs]e) key)s?\b"
@@ -145,6 +147,7 @@ for _t, _ten in enumerate(_TENS, 2):
 _NUMBER = re.compile(rf"\b(?:{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})\b", re.IGNORECASE)
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = rf"(?=(?:{'|'.join([*_MONTHS, *(month[:3] for month in _MONTHS), 'sept'])})\b)(\w\w\w)\w*\.?"
+_PARTICIPLE = "(?:got|had|left|lost|come|become|made|met|put|read|said|sold|told|won|bought|begun|moved)\\b"
 _OPENER = (
     "(?:oh|well|so|hey|hi|hello|ok|okay|yes|also|again|anyway|right|now|look|thanks|honestly|actually)(?=[,!])"
     "|(?:oh,? )?and|by the way|btw|fyi|in fact|of course|for the record|as mentioned|to be (?:honest|clear)"
@@ -163,7 +166,7 @@ _RULES = rf"""
     (\w)'ve\b                                      -> \1 have
     (\w)'ll\b                                      -> \1 will
     (\w)'d\b                                       -> \1 would
-    \b(he|she|it|that|there)'s\b                   -> \1 is
+    \b(he|she|it|that|there)'s(?= (?!\w+(?:ed|en|wn|ne)\b|{_PARTICIPLE})) -> \1 is
 # fillers and requests
     ^(?:(?:{_OPENER})[\s,!:，]+)+                   ->
     ,? (?:{_CLOSER})(?=[.!?]*$)                    ->

@@ -109,7 +109,7 @@ class MemoryRecord:
     updated_ts: float | None = None
     superseded_by: str | None = None
     superseded_ts: float | None = None
-    matched_words: tuple[str, ...] = ()
+    matched_words: list[str] = field(default_factory=list)
     explanation: Explanation | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -64,10 +64,10 @@ class TestWhatIsRemembered:
         memory = Memory()
         found = prepared(memory)
         assert memory.embeddings.calls == [("embed_query", ["hi"]), ("embed_query", ["a fact"])]
-        results = memory.transport.run(found.remember())
+        results = memory.transport.run(found.remember([]))
         assert results == [RememberResult("m2", False, None)] * 2
         assert memory.store.steps == [["remember", "remember"]]
-        shared = {"user": "alice", "namespace": "work", "source_thread": "t1"}
+        shared = {"user": "alice", "namespace": "work", "source_thread": "t1", "context": "", "known": []}
         assert memory.facts.remembered == [
             ("a fact", {**shared, "kind": "semantic", "metadata": {"of": "hi"}, "embedding": [6.0]}),
             ("hi", {**shared, "kind": "episodic", "metadata": None, "embedding": [2.0]}),
@@ -78,7 +78,7 @@ class TestWhatIsRemembered:
         found = prepared(memory)
         memory.store.replies["remember"] = StoreFullError("full")
         with pytest.raises(StoreFullError):
-            memory.transport.run(found.remember())
+            memory.transport.run(found.remember([]))
 
 
 class TestWhatIsRecalled:
@@ -97,7 +97,7 @@ class TestWhatIsRecalled:
         memory.facts.embeddings = None
         found = prepared(memory)
         memory.transport.run(found.recall())
-        memory.transport.run(found.remember())
+        memory.transport.run(found.remember([]))
         assert memory.facts.recalled[0][1]["embedding"] is None
         assert memory.facts.remembered[0][1]["embedding"] is None
 

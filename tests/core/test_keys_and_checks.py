@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from redis.crc import key_slot
 
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.keys import Keys, glob, tag, threads_prefix
+from langchain_agentmem.core.keys import Keys, glob, same_prefix, tag, threads_prefix
 from langchain_agentmem.errors import InvalidInputError
 from tests.strategies import scopes
 
@@ -33,6 +34,7 @@ def test_keys_are_what_the_design_says() -> None:
     assert keys.memory("m") == "agent:mem:m"
     assert keys.events("t") == "agent:events:t"
     assert keys.threads("u") == "agent:threads:u"
+    assert keys.same(keys.memory("d")) == "agent:same:{agent:mem:d}"
     assert keys.messages("t") == "t"
     assert Keys(memory_prefix="memory:").upstash_memories("u") == "memory:u:"
 
@@ -42,8 +44,24 @@ def test_a_record_of_threads_is_another_where_sessions_are() -> None:
     assert threads_prefix("mine:") == "threads:mine:"
 
 
+@pytest.mark.parametrize("prefix", ["agent:mem:", "{app}:mem:", "app{1}x:", "a{b:"])
+def test_a_pointer_is_in_the_cluster_slot_of_the_memory_and_under_no_memory_prefix(prefix: str) -> None:
+    keys = Keys(memory_prefix=prefix)
+    key = keys.memory("0" * 32)
+    assert key_slot(keys.same(key).encode()) == key_slot(key.encode())
+    assert keys.same(key).startswith(same_prefix(prefix))
+    assert not keys.same(key).startswith(prefix)
+
+
+def test_pointers_of_two_prefixes_differ() -> None:
+    prefixes = ["agent:mem:", "agent:mem:x:", "{agent:mem:", "{a}", "a}", "{a}b"]
+    pointers = {Keys(memory_prefix=one).same(f"{one}d") for one in prefixes}
+    assert len(pointers) == len(prefixes)
+
+
 @pytest.mark.parametrize(
-    "prefix", ["agent:session:", "agent:mem:", "agent:events:", "agent:threads:", "idx:"]
+    "prefix",
+    ["agent:session:", "agent:mem:", "agent:events:", "agent:threads:", "agent:same:{agent:mem:", "idx:"],
 )
 def test_no_list_has_a_key_of_another_kind(prefix: str) -> None:
     keys = Keys(reserved=("idx:",))

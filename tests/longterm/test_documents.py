@@ -75,6 +75,8 @@ def test_plain_names_are_stored_as_they_are_and_nothing_beside_them() -> None:
         "source_thread": "t-1",
         "text": "tea",
         "hit_count": 0,
+        "context": "",
+        **dict.fromkeys(("metadata", "exact", "document_id", "updated_ts")),  # one path reads them all
         "embedding": [0.6, 0.8],
     }
 

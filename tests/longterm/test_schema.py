@@ -14,19 +14,22 @@ HASH = IndexSettings("i", "m:", "hash", "flat", "float16")
 
 def test_the_index_is_created_without_stop_words_and_with_exact_tags() -> None:
     command = " ".join(map(str, JSON.create(384).args))
-    assert command.startswith("FT.CREATE agentmem:idx ON JSON PREFIX 1 agent:mem: STOPWORDS 0 SCHEMA ")
+    assert command.startswith(
+        "FT.CREATE agentmem:idx ON JSON PREFIX 1 agent:mem: LANGUAGE english STOPWORDS 0 SCHEMA "
+    )
     for name in ("user", "namespace", "kind", "source_thread"):
         assert f"$.{name} AS {name} TAG SEPARATOR , CASESENSITIVE" in command
     for name in ("created_ts", "hit_count"):
         assert f"$.{name} AS {name} NUMERIC SORTABLE" in command
-    assert "$.text AS text TEXT" in command
+    for name in ("text", "context"):
+        assert f"$.{name} AS {name} TEXT WEIGHT 1" in command
     assert "$.embedding AS embedding VECTOR HNSW" in command
     assert "TYPE FLOAT32 DIM 384 DISTANCE_METRIC COSINE" in command
 
 
 def test_a_hash_index_has_no_paths() -> None:
     command = " ".join(map(str, HASH.create(8).args))
-    assert "ON HASH PREFIX 1 m: STOPWORDS 0" in command
+    assert "ON HASH PREFIX 1 m: LANGUAGE english STOPWORDS 0" in command
     assert "embedding VECTOR FLAT" in command
     assert "TYPE FLOAT16 DIM 8" in command
     assert "$" not in command
@@ -43,7 +46,7 @@ def resp2(**changes: Any) -> list[Any]:
         for name in ("user", "namespace", "kind", "source_thread")
     ]
     numbers = [field(name, b"NUMERIC", b"SORTABLE", b"UNF") for name in ("created_ts", "hit_count")]
-    text = field("text", b"TEXT", b"WEIGHT", b"1")
+    texts = [field(name, b"TEXT", b"WEIGHT", b"1") for name in ("text", "context")]
     vector = field(
         *("embedding", b"VECTOR", b"algorithm", b"HNSW", b"data_type", b"FLOAT32", b"dim", 3),
         *(b"distance_metric", b"COSINE", b"M", 16),
@@ -51,7 +54,7 @@ def resp2(**changes: Any) -> list[Any]:
     info: dict[str, Any] = {
         "index_name": b"agentmem:idx",
         "index_definition": [b"key_type", b"JSON", b"prefixes", [b"agent:mem:"], b"default_score", b"1"],
-        "attributes": [text, *tags, *numbers, vector],
+        "attributes": [*texts, *tags, *numbers, vector],
         "num_docs": 4,
         "hash_indexing_failures": 1,
         "indexing": 0,
@@ -125,6 +128,19 @@ def test_another_shape_is_an_error_that_shows_both(
     assert wanted in said
     assert ("rebuild_index()" if "stopwords_list" in changes else "drop_index()") in said
     assert "index_name" in said
+
+
+def test_an_index_of_the_first_version_serves_without_contexts() -> None:
+    attributes = dict(zip(*[iter(resp2())] * 2, strict=True))[b"attributes"]
+    state = IndexState.read(resp2(attributes=[one for one in attributes if b"context" not in one]))
+    assert "context" not in state.schema
+    state.check(JSON, 3)
+
+
+def test_a_language_without_stemming_on_the_server_has_none() -> None:
+    command = " ".join(map(str, replace(JSON, language="klingon").create(3).args))
+    assert "LANGUAGE" not in command
+    assert "$.text AS text TEXT WEIGHT 1 NOSTEM" in command
 
 
 def test_either_algorithm_serves() -> None:

@@ -137,7 +137,9 @@ export function showRecalled(recall, threshold) {
 }
 
 function recalledRow(memory, index, threshold) {
-  const shown = (threshold === null ? memory.score : memory.distance) ?? 0;
+  const ranked = threshold === null && memory.score !== null;
+  const barred = ranked || threshold !== null;
+  const shown = (ranked ? memory.score : memory.distance) ?? 0;
   const bar = element("span", { class: "bar", "aria-hidden": "true" }, element("span", { class: "fill" }));
   bar.firstChild.style.width = `${Math.min(Math.max(shown, 0), 1) * 100}%`;
   if (threshold !== null) {
@@ -152,9 +154,14 @@ function recalledRow(memory, index, threshold) {
     element("span", { class: "rank" }, String(index + 1)),
     element("span", { class: "text", title: memory.text }, memory.text),
     kindBadge(memory.kind),
-    bar,
-    element("span", { class: threshold === null ? "score" : "distance" }, shown.toFixed(3), state),
-    ...(threshold === null ? [reasons(memory)] : []),
+    ...(barred ? [bar] : []),
+    element(
+      "span",
+      { class: ranked ? "score" : "distance", title: ranked ? "Score" : "Cosine distance" },
+      barred ? shown.toFixed(3) : `${shown.toFixed(2)} away`,
+      state,
+    ),
+    ...(ranked ? [reasons(memory)] : []),
   );
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,11 +20,9 @@ from langchain_agentmem.longterm.redisearch import update as updating
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
-from langchain_agentmem.longterm.redisearch.recall import recall
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.redisearch.search import checked_search
 from langchain_agentmem.longterm.redisearch.write_calls import Entry
-from langchain_agentmem.longterm.results import rerank
 from langchain_agentmem.longterm.types import (
     Dedup,
     Draft,
@@ -256,6 +255,10 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             EmbeddingError: The embedding is not usable.
         """
+        if search.mode == "hybrid" and not query.strip():  # nothing is asked: only the vector is known
+            known = self.config.recall_threshold if search.gated else None
+            threshold = known if search.distance_threshold is None else search.distance_threshold
+            search = replace(search, mode="vector", distance_threshold=threshold)
         if search.mode == "text":
             return self._indexed(lambda: self._ranked(search, query, None))
         if embedding is None:
@@ -271,9 +274,13 @@ class LongTermMemory(BaseLongTermMemory):
         return self.index.using(len(numbers), lambda: find(search, query, numbers.tobytes()))
 
     def _ranked(self, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
+        from langchain_agentmem.longterm.redisearch.recall import recall  # loads numpy
+
         return recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
 
     def _nearest(self, search: Search, query: str, vector: bytes) -> Op[list[MemoryRecord]]:
+        from langchain_agentmem.longterm.results import rerank  # loads numpy
+
         found = yield from queries.nearest(self.store, search, vector)
         return (yield from rerank(search, query, found))
 

@@ -24,7 +24,6 @@ from langchain_agentmem.longterm.redisearch.document import (
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError
 from langchain_agentmem.longterm.redisearch.languages import language_arguments
-from langchain_agentmem.longterm.results import by_distance, how_many
 from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
 from langchain_agentmem.longterm.types import (
     MemoryRecord,
@@ -133,6 +132,8 @@ def nearest(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord
         search: What to recall.
         vector: The vector they are near to, of length one, in the index's number format.
     """
+    from langchain_agentmem.longterm.results import by_distance, how_many  # loads numpy
+
     where = search.condition or condition(search.scope)
 
     def nearest_to(k: int) -> Command:

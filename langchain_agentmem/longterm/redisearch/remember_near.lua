@@ -57,4 +57,5 @@ else
   put(key, storage, ttl, {unpack(ARGV, 13)})
 end
 if supersedes == 'yes' then supersede(old, storage, id) end
-return {original and 1 or 0, original or key, distance, supersedes == 'yes' and 1 or 0}
+local done = supersedes == 'yes' or supersedes == 'done'
+return {original and 1 or 0, original or key, distance, done and 1 or 0}
