@@ -7,29 +7,29 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from unittest.mock import patch
 
-from langchain_agentmem.longterm import gate, newest_first, ranking, word_counts
+from langchain_agentmem.longterm import gate, newest_first, parts, ranking, word_counts
 from langchain_agentmem.longterm.redisearch import recall
 
 _MODULES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (gate, newest_first, ranking, recall, word_counts)
+    for module in (gate, newest_first, parts, ranking, recall, word_counts)
 }
 _ALWAYS = 1e3  # log odds
 
 CHANGES: dict[str, dict[str, float]] = {
     "meaning alone, with the gate": {
-        **{"ranking._WORD": 0, "ranking._SPEAKER": 0, "ranking._ASKS": 0, "ranking._NOT_OWN": 0}
+        **{"parts._WORD": 0, "parts._SPEAKER": 0, "parts._ASKS": 0, "parts._NOT_OWN": 0}
     },
-    "without the question's words": {"ranking._WORD": 0},
-    "without the messages around": {"ranking._CONTEXT": 0, "ranking._AFTER": 0},
-    "without the messages after": {"ranking._AFTER": 0},
+    "without the question's words": {"parts._WORD": 0},
+    "without the messages around": {"parts._CONTEXT": 0, "parts._AFTER": 0},
+    "without the messages after": {"parts._AFTER": 0},
     "without related words": {"word_counts._RELATED": 0},
-    "without the speaker": {"ranking._SPEAKER": 0, "gate._GATE_SPEAKER": 0},
-    "questions rank as statements": {"ranking._ASKS": 0},
+    "without the speaker": {"parts._SPEAKER": 0, "gate._GATE_SPEAKER": 0},
+    "questions rank as statements": {"parts._ASKS": 0},
     "what others say ranks as one's own": {
-        **{"ranking._NOT_OWN": 0, "ranking._STRANGER": 1, "gate._GATE_NOT_OWN": 0}
+        **{"parts._NOT_OWN": 0, "parts._STRANGER": 1, "gate._GATE_NOT_OWN": 0}
     },
-    "short questions trust words": {"ranking._FULL_QUESTION": 1},
+    "short questions trust words": {"parts._FULL_QUESTION": 1},
     "without the gate": {"gate._GATE_SCOPE": _ALWAYS},
     "without the cutoff": {"ranking._CUTOFF": -_ALWAYS},
     "100 candidates of each search": {"recall.NEAREST": 100, "recall.WORDED": 100},

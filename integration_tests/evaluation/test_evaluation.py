@@ -15,7 +15,7 @@ from integration_tests.evaluation.__main__ import main
 from integration_tests.evaluation.embedded import KeptEmbeddings
 from integration_tests.evaluation.scores import Request
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem.longterm import ranking
+from langchain_agentmem.longterm import parts
 from langchain_agentmem.longterm.redisearch import recall
 
 _TURN = {"session": 1, "date": "", "caption": None}
@@ -157,13 +157,13 @@ def test_the_command_measures_shows_and_writes(
     words = [word for name, path in files.items() for word in (f"--{name}", str(path))]
     words += ["--embeddings", "integration_tests.words:WordEmbeddings", "--rerank", f"{__name__}:Backwards"]
     words += ["--peers", "redisvl,langchain-redis", "--no-latency", "--write", "--docs", str(tmp_path)]
-    words += ["--all-categories", "--change", "ranking._WORD=0,ranking._CUTOFF=0.1"]
+    words += ["--all-categories", "--change", "parts._WORD=0,ranking._CUTOFF=0.1"]
     words += ["--cache", str(tmp_path / "cache"), "--misses", str(tmp_path / "misses.json")]
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "given: deduplication" in shown
     assert "did not run" not in shown
-    assert "ranking._WORD=0,ranking._CUTOFF=0.1" in shown
+    assert "parts._WORD=0,ranking._CUTOFF=0.1" in shown
     results = json.loads((tmp_path / "recall-quality" / "results.json").read_text())["data"]["given"]
     assert [name.partition(" ")[0] for name in results["systems"]] == [
         *("redisvl", "langchain-redis", "vector,", "text", "vector", "hybrid", "hybrid,")
@@ -183,13 +183,13 @@ def test_the_command_measures_shows_and_writes(
 def test_constants_of_the_ranking_are_changed_and_restored() -> None:
     for change in ablation.CHANGES.values():
         ablation.parsed(",".join(f"{name}={value}" for name, value in change.items()))
-    before = ranking._WORD, recall.WORDED
-    with ablation.changed({"ranking._WORD": 0, "recall.WORDED": 7}):
-        assert (ranking._WORD, recall.WORDED) == (0, 7)
+    before = parts._WORD, recall.WORDED
+    with ablation.changed({"parts._WORD": 0, "recall.WORDED": 7}):
+        assert (parts._WORD, recall.WORDED) == (0, 7)
         assert isinstance(recall.WORDED, int)
-    assert before == (ranking._WORD, recall.WORDED)
-    with pytest.raises(ValueError, match=r"no constant of the ranking: ranking\._NONE, none\._WORD"):
-        ablation.parsed("ranking._WORD=1,ranking._NONE=2,none._WORD=3")
+    assert before == (parts._WORD, recall.WORDED)
+    with pytest.raises(ValueError, match=r"no constant of the ranking: parts\._NONE, none\._WORD"):
+        ablation.parsed("parts._WORD=1,parts._NONE=2,none._WORD=3")
 
 
 def test_a_peer_that_cannot_be_installed_is_reported(

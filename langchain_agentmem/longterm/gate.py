@@ -7,21 +7,23 @@ and what it lets through: see docs/recall-quality.md.
 from __future__ import annotations
 
 from math import log
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from langchain_agentmem.longterm.question import Question
 
-_GATE_MEANING = 16.5  # of one unit of cosine similarity
-_GATE_COVER = 1.3  # the share of the question's rarity that the memory has
-_GATE_UNSEEN = -2.9  # the share of it that no memory has
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_GATE_MEANING = 16.3  # of one unit of cosine similarity
+_GATE_COVER = 2.3  # the share of the question's rarity that the memory has
+_GATE_UNSEEN = -2.0  # the share of it that no memory has
 _GATE_UNSEEN_ELSEWHERE = -6.0  # in other languages: to a model of English alone, all their texts are near
-_GATE_SPEAKER = 2.4  # said by somebody whom the question names
+_GATE_SPEAKER = 3.0  # said by somebody whom the question names
 _GATE_NOT_OWN = -9.7  # said by others, where the question is about oneself
 _GATE_SCOPE = -0.3  # of the logarithm of the scope's size: the best of many is near by chance
-_GATE_OWN_WORD = -1.8  # of each of up to four words of a question about oneself: with more, more are near
-_GATE_OWN, _GATE_QUESTION, _GATE_STATEMENT = 0.2, -4.6, -6.5  # by what is asked: about oneself, else, nothing
+_GATE_OWN_WORD = -0.8  # of each of up to four words of a question about oneself: with more, more are near
+_GATE_OWN, _GATE_QUESTION, _GATE_STATEMENT = -2.1, -5.15, -7.2  # about oneself, else, nothing asked
 
 
 def is_known(

@@ -8,7 +8,8 @@ from math import exp
 
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.rerank import Rerank
-from langchain_agentmem.longterm.ranking import Hit, recency
+from langchain_agentmem.longterm.hits import Hit
+from langchain_agentmem.longterm.ranking import recency
 from langchain_agentmem.longterm.types import Explanation, MemoryRecord, Search
 
 RERANKED = 50  # candidates that a reranker is given

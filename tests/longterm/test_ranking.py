@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.ranking import Candidate, Hit, rank, recency
+from langchain_agentmem.longterm.ranking import rank, recency
 
 DATA = Path(__file__).parents[1] / "data"
 DAY = 86_400.0

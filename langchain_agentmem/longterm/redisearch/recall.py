@@ -10,8 +10,9 @@ import time
 from collections.abc import Hashable, Sequence
 
 from langchain_agentmem.core.operations import Argument, Command, Op, ok
+from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.ranking import NEAREST, WORDED, Candidate, Hit, rank
+from langchain_agentmem.longterm.ranking import NEAREST, WORDED, rank
 from langchain_agentmem.longterm.redisearch.document import Found, decode, fields_of, id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.queries import Store, read, searched
