@@ -16,7 +16,8 @@ from langchain_agentmem.longterm.question import Question
 
 NEAREST, WORDED = 60, 50  # candidates by vector, by words; 100 of each gain nothing (docs/recall-quality.md)
 
-_HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
+_DAY_SECONDS = 86_400
+_HALF_LIFE_SECONDS = 30 * _DAY_SECONDS  # of what being recent adds
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
 
 
@@ -29,6 +30,7 @@ def rank(
     unread: int,
     gated: bool = True,
     recency_weight: float = 0.0,
+    recency_per_day: float = 0.0,
     now: float | None = None,
 ) -> list[Hit]:
     """Return the k best candidates, best first; none if nothing of what is asked seems to be known.
@@ -42,10 +44,10 @@ def rank(
         gated: Whether to return nothing where nothing seems to be known.
         recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
             30 days.
+        recency_per_day: What it loses per day of age, besides.
         now: Seconds since 1970, as `created_ts`; the time of the call by default.
 
-    Without any similarity, as in a search by words alone, what shares no word is left out, and there is no
-    gate.
+    Without any similarity, as in a search by words alone, what shares no word is left out.
     """
     if not candidates:
         return []
@@ -53,17 +55,24 @@ def rank(
     from langchain_agentmem.longterm.parts import Parts
 
     parts = Parts(question, candidates, size, unread)
-    if recency_weight:
+    if recency_weight or recency_per_day:
         now = time.time() if now is None else now
-        parts.add_recency([recency(recency_weight, one.created_ts, now) for one in candidates])
-    best = parts.order()[:k]
+        parts.add_recency(
+            [
+                recency(recency_weight, one.created_ts, now)
+                - recency_per_day * max(0.0, now - one.created_ts) / _DAY_SECONDS
+                for one in candidates
+            ]
+        )
+    best = parts.order()
     if all(one.similarity is None for one in candidates):
-        return [parts.hit(at) for at in best if parts.words[at] > 0]
-    if gated and not parts.is_known():
+        known, kept = parts.is_known_by_words, [at for at in best if parts.words[at] > 0][:k]
+    else:
+        least = _CUTOFF * max(0.0, parts.total[best[0]])
+        known, kept = parts.is_known, [at for at in best[:k] if parts.total[at] >= least] or best[:k]
+    if gated and not known():
         return []
-    least = _CUTOFF * max(0.0, parts.total[best[0]])
-    kept = [at for at in best if parts.total[at] >= least]
-    return [parts.hit(at) for at in parts.newest_first(kept or best)]
+    return [parts.hit(at) for at in parts.newest_first(kept)]
 
 
 def recency(weight: float, created_ts: float, now: float) -> float:

@@ -72,7 +72,7 @@ def test_a_recall_is_one_query_that_names_the_user() -> None:
     )
     assert command.read_only
     assert 0 < found.score < 1  # type: ignore[operator]
-    assert (found.distance, found.matched_words, found.explanation) == (None, ("spicy",), None)
+    assert (found.distance, [*found.matched_words], found.explanation) == (None, ["spicy"], None)
 
 
 def test_without_recency_no_score_function_is_sent() -> None:

@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from langchain_agentmem.core.operations import Argument, Command, Op
+from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.question import Question
-from langchain_agentmem.longterm.ranking import Candidate, Hit, rank
+from langchain_agentmem.longterm.ranking import rank
 from langchain_agentmem.longterm.results import how_many, rerank, result
 from langchain_agentmem.longterm.types import MemoryRecord, Search
 from langchain_agentmem.longterm.upstash.document import records
