@@ -51,11 +51,14 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         transport: What another object of this package already connects with.
         index_name: The search index.
         key_prefix: What stands before the user and the id in a key.
-        dedup_score: Above this relevance a memory of the same user and kind is a duplicate. 8 is the
-            tutorial's choice, for small stores. Scores have no upper end and grow with what is stored:
-            among thousands of memories, one rare word in common scores more. So set it by your own
-            scores, or to `None`: then only the same text is a duplicate.
-        recency_per_day: What a day of age takes off a score; 0 ranks by relevance alone.
+        dedup: What makes a text a duplicate: `same`, it says the same; `exact`, it is the same; `near`, it
+            says the same or scores near; a function, it has the same key; `None`, nothing does.
+        dedup_score: By `dedup="near"`, above this score a memory that shares half of the words is a
+            duplicate. 8 is the tutorial's choice, for small stores. Scores have no upper limit and grow with what is
+            stored: among thousands of memories, one rare word in common scores more. `None` for none.
+        recency_per_day: What a day of age takes off a memory's rank, in points of the server's score; 0 for
+            nothing.
+        language: The language of stemming and stop words, as Snowball names it.
         ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
         socket_timeout_seconds: After this, a silent server is an error.
