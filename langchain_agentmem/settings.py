@@ -150,7 +150,8 @@ class AgentMemorySettings(BaseSettings):
         UpstashLongTermMemoryConfig.recency_per_day,
         ge=0,
         le=1000,
-        description="On Upstash: how much a memory's score drops per day of age.",
+        description="On Upstash: how much a memory's rank drops per day of age, in points of the server's "
+        "score.",
     )
     ttl_by_kind: dict[str, PositiveInt | None] = Field(
         dict(TTL_BY_KIND),

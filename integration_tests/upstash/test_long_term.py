@@ -53,7 +53,7 @@ class TestEveryServer:
         )
         assert (found.metadata, found.hit_count, found.ttl_seconds) == (metadata, 0, None)
         assert found.distance is None
-        assert 0 < found.score < 100
+        assert 0 < found.score < 1
         assert before - 1 < found.created_ts < time.time() + 1
         read = await both(memory).aget(result.id)
         assert (read.text, read.metadata, read.created_ts) == (found.text, metadata, found.created_ts)
@@ -273,23 +273,6 @@ class TestOthersDocuments:
         key = memory.remember("Likes tea", user="alice", kind="fact").id
         stored_by_others(bare, key, createdAt=-5)
         assert (await both(memory).aremember("Likes tea", user="alice", kind="fact")).deduped
-
-
-async def test_newer_memories_come_before_older_ones_that_match_as_well(
-    make: Make, bare: redis.Redis, both: Both
-) -> None:
-    memory = make(recency_per_day=0.5)
-    memory.create_index()
-    now = time.time() * 1000
-    for name, days in (("month", 30), ("today", 0), ("week", 7)):
-        stored_by_others(bare, f"alice:{name}", createdAt=now - days * DAY_MS)
-    memory.wait_indexing()
-    found = await both(memory).arecall("tea", user="alice")
-    assert [one.id for one in found] == ["alice:today", "alice:week", "alice:month"]
-    plain = await both(make(recency_per_day=0)).arecall("tea", user="alice")
-    relevance = plain[0].score
-    costs = [relevance - one.score for one in found]
-    assert costs == [pytest.approx(days * 0.5, abs=0.02) for days in (0, 7, 30)]
 
 
 async def test_memories_of_others_and_other_kinds_take_no_place(

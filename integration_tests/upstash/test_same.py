@@ -97,8 +97,8 @@ class TestSuperseding:
         assert await both(memory).arecall("Lisbon", user="alice") == []
         listed = await both(memory).alist_memories(user="alice", limit=1)
         assert [one.id for one in listed] == [new.id]
-        everything = memory.transport.run(memory.list_op("alice", "default", None, 100, True))
-        assert {one.id for one in everything} == {old.id, new.id}
+        listed = await both(memory).alist_memories(user="alice", include_superseded=True)
+        assert {one.id for one in listed} == {old.id, new.id}
         assert await both(memory).aforget_user("alice") == 2
 
     async def test_what_is_said_again_after_it_was_superseded_is_stored_again_once(

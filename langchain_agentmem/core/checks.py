@@ -156,6 +156,19 @@ def embeddings(value: Any) -> None:
     )
 
 
+def reranker(value: T) -> T:
+    """Return a LangChain document compressor, or `None` for none.
+
+    Raises:
+        InvalidInputError: It is neither.
+    """
+    if value is not None and not callable(getattr(value, "compress_documents", None)):
+        raise InvalidInputError(
+            f"reranker must be a LangChain BaseDocumentCompressor, not {type(value).__name__}."
+        )
+    return value
+
+
 def given(value: T | EllipsisType, default: T) -> T:
     """Return the value, or the default where the caller wrote nothing (`...`)."""
     return default if value is ... else value

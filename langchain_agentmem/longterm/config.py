@@ -98,7 +98,7 @@ class UpstashLongTermMemoryConfig(BaseLongTermMemoryConfig):
     Attributes:
         dedup_score: By `dedup="near"`, above this score of full-text search a memory that shares half of the
             words is a duplicate.
-        recency_per_day: How much of its score a memory loses per day of age.
+        recency_per_day: How much a memory's rank loses per day of age, in points of the server's score.
 
     Raises:
         InvalidInputError: A number or a name is not usable.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langchain_agentmem.longterm.gate import is_known
+from langchain_agentmem.longterm.gate_by_words import is_known_by_words
 from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.newest_first import Said, newest_first
 from langchain_agentmem.longterm.question import Question
@@ -91,6 +92,16 @@ class Parts:
             cover=self.cover,
             named=self.named,
             strange=self.strange,
+        )
+
+    def is_known_by_words(self) -> bool:
+        """Return whether the words of any candidate tell that it is an answer."""
+        shared = np.count_nonzero(self._counts.own, axis=1).max() / max(1, len(self.question.words))
+        return is_known_by_words(
+            self.question,
+            shared=float(shared),
+            weight=float((self.words - self.context).max()),
+            named=bool(self.named.any()),
         )
 
     def newest_first(self, places: Sequence[int]) -> list[int]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import inf
 
 from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.question import Question
 
 NEAREST, WORDED = 60, 50  # candidates by vector, by words: 100 of each gain .005 of R@5, and cost half again
 
-_HALF_LIFE_SECONDS = 30 * 86_400  # of what being recent adds
+_DAY_SECONDS = 86_400
+_HALF_LIFE_SECONDS = 30 * _DAY_SECONDS  # of what being recent adds
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
 _CONTRADICTING = 5  # of so many at least, those that contradict each other are ordered by their time
 
@@ -31,6 +33,7 @@ def rank(
     gated: bool = True,
     distance_threshold: float | None = None,
     recency_weight: float = 0.0,
+    recency_per_day: float = 0.0,
     now: float | None = None,
 ) -> list[Hit]:
     """Return the k best candidates, best first; none if nothing of what is asked seems to be known.
@@ -46,10 +49,10 @@ def rank(
             known to be within it. `None` for any.
         recency_weight: What a memory stored right now gains, in units of cosine similarity; half of it after
             30 days.
+        recency_per_day: What it loses per day of age, besides.
         now: Seconds since 1970, as `created_ts`; the time of the call by default.
 
-    Without any similarity, as in a search by words alone, what shares no word is left out, and there is no
-    gate.
+    Without any similarity, as in a search by words alone, what shares no word is left out.
     """
     if not candidates:
         return []
@@ -57,15 +60,22 @@ def rank(
     from langchain_agentmem.longterm.parts import Parts
 
     parts = Parts(question, candidates, size, unread)
-    if recency_weight:
+    if recency_weight or recency_per_day:
         now = time.time() if now is None else now
-        parts.add_recency([recency(recency_weight, one.created_ts, now) for one in candidates])
+        parts.add_recency(
+            [
+                recency(recency_weight, one.created_ts, now)
+                - recency_per_day * max(0.0, now - one.created_ts) / _DAY_SECONDS
+                for one in candidates
+            ]
+        )
     order = [at for at in parts.order() if _within(candidates[at], distance_threshold)]
+    known, least = parts.is_known, _CUTOFF * max(0.0, parts.total[order[0]]) if order else 0.0
     if all(one.similarity is None for one in candidates):
-        return [parts.hit(at) for at in [at for at in order if parts.words[at] > 0][:k]]
-    if not order or (gated and not parts.is_known()):
+        order, known = [at for at in order if parts.words[at] > 0], parts.is_known_by_words
+        least = -inf
+    if not order or (gated and not known()):
         return []
-    least = _CUTOFF * max(0.0, parts.total[order[0]])
     # What contradicts the best is looked for beyond a small k, so that the newest is what stays.
     best = order[: max(k, _CONTRADICTING)]
     kept = [at for at in best if parts.total[at] >= least]

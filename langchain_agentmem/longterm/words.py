@@ -144,8 +144,9 @@ def _about_oneself() -> dict[str, tuple[str, ...]]:
     table: dict[str, tuple[str, ...]] = {}
     for line in re.sub(r"\n {6}", " ", _ABOUT_ONESELF).strip().splitlines():
         asked, said = ([word.strip() for word in side.split(",")] for side in line.split(":"))
+        once = {stem(one): one for one in reversed(said)}  # `called` and `call` are one word
         for word in asked:
-            table[stem(word)] = tuple(one for one in said if stem(one) != stem(word))
+            table[stem(word)] = tuple(one for one in said if one in once.values() and stem(one) != stem(word))
     return table
 
 

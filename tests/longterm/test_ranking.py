@@ -217,8 +217,28 @@ class TestWordsAlone:
         assert [hit.key for hit in hits] == ["The tea and the cake", "I like tea"]
         assert [hit.similarity for hit in hits] == [None, None]
 
-    def test_pass_the_gate(self) -> None:
-        assert recalled("Who wrote about tea?", ("I like tea", None)) == ["I like tea"]
+    @pytest.mark.parametrize(
+        ("query", "known"),
+        [
+            *(("What tea do I like?", True), ("tea", True), ("Is the tea green?", True)),
+            *(("The weather was fine for tea and biscuits", False), ("Thanks!", False)),
+            ("How do painters mix green and yellow colours?", False),
+        ],
+    )
+    def test_tell_whether_anything_is_known(self, query: str, known: bool) -> None:
+        assert bool(recalled(query, ("I like tea", None), ("A cup of green tea", None))) is known
+        assert order("The weather was fine for tea", ("I like tea", None)) == ["I like tea"]
+
+    def test_of_the_same_come_newest_first(self) -> None:
+        texts = ["I live in Lisbon", "Now I live in Porto"]
+        candidates = [Candidate(text, text, "", None, n) for n, text in enumerate(texts)]
+        hits = rank(Question("Where do I live?"), candidates, 5, size=2, unread=0)
+        assert [hit.key for hit in hits] == texts[::-1]
+
+    def test_cost_what_a_day_costs(self) -> None:
+        candidates = [Candidate(days, "tea", "", None, -days * 86_400) for days in (3, 0, 1)]
+        hits = rank(Question("tea"), candidates, 5, size=3, unread=0, recency_per_day=0.01, now=0)
+        assert [hit.recency for hit in sorted(hits, key=lambda hit: hit.key)] == [0, -0.01, -0.03]
 
     def test_leave_the_similarity_unknown(self) -> None:
         hits = found("Where is the cello?", ("A room", 0.6), ("The cello", None))

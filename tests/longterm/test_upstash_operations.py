@@ -40,8 +40,9 @@ def talking(*answers: list[Any], **options: Any) -> tuple[UpstashLongTermMemory,
     return UpstashLongTermMemory(transport=conversation, **options), conversation
 
 
-def described(created_at: str = "F64 FAST", *more: list[bytes]) -> list[Any]:
-    fields = [[b"text", b"TEXT"], [b"userId", b"KEYWORD"], [b"kind", b"KEYWORD"]]
+def described(created_at: str = "F64 FAST", *more: list[bytes], contexts: bool = True) -> list[Any]:
+    context = [[b"context", b"TEXT"]] if contexts else []
+    fields = [[b"text", b"TEXT"], *context, [b"userId", b"KEYWORD"], [b"kind", b"KEYWORD"]]
     return [
         *(b"name", b"memories", b"type", b"JSON", b"prefixes", [b"memory:"], b"language", b"english"),
         *(b"indexSize", 5, b"schema", [*fields, [b"createdAt", *created_at.encode().split()], *more]),
@@ -55,30 +56,72 @@ def row(name: str, score: float = 5.0, **members: Any) -> list[Any]:
 
 def test_a_recall_is_one_query_that_names_the_user() -> None:
     now = time.time()
-    memory, conversation = talking([[row("alice:1", 210.0, createdAt=now * 1000)]])
-    (found,) = memory.recall('spicy "food"', user="alice", kind="fact", k=3)
-    assert conversation.sent_args == [
-        [
-            (
-                *("SEARCH.QUERY", "memories"),
-                '{"text":{"$smart":"spicy \\"food\\""},"userId":{"$eq":"alice"},"kind":{"$eq":"fact"}}',
-                *("LIMIT", 3, "SCOREFUNC", "SCOREMODE", "SUM", "FIELDVALUE", "createdAt", "FACTOR"),
-                "0.0000000001157407407407407",
-            )
+    memory, conversation = talking([[row("alice:1", 210.0, text="I like spicy food", createdAt=now * 1000)]])
+    (found,) = memory.recall('What is "spicy"?', user="alice", kind="fact", k=3)
+    ((command,),) = conversation.sent
+    assert command.args[:2] == ("SEARCH.QUERY", "memories")
+    assert json.loads(str(command.args[2])) == {
+        "$must": [
+            {"userId": {"$eq": "alice"}, "kind": {"$eq": "fact"}},
+            {"$should": [{"text": {"$smart": "spicy"}}, {"context": {"$eq": "spicy", "$boost": 0.5}}]},
         ]
-    ]
-    assert conversation.sent[0][0].read_only
-    assert found.score == pytest.approx(210 - 0.01 * now / 86400, abs=1e-3)
-    assert found.distance is None
+    }
+    assert command.args[3:] == (
+        *("LIMIT", 100, "SCOREFUNC", "SCOREMODE", "SUM", "FIELDVALUE", "createdAt", "FACTOR"),
+        "0.0000000001157407407407407",
+    )
+    assert command.read_only
+    assert 0 < found.score < 1  # type: ignore[operator]
+    assert (found.distance, [*found.matched_words], found.explanation) == (None, ["spicy"], None)
 
 
-def test_without_recency_no_score_function_is_sent_and_scores_stay() -> None:
+def test_without_recency_no_score_function_is_sent() -> None:
     memory, conversation = talking([[row("alice:1", 4.5)]], recency_per_day=0)
-    (found,) = memory.recall("tea", user="alice")
-    assert conversation.sent_args == [
-        [("SEARCH.QUERY", "memories", '{"text":{"$smart":"tea"},"userId":{"$eq":"alice"}}', "LIMIT", 5)]
-    ]
-    assert found.score == 4.5
+    (found,) = memory.recall("tea", user="alice", explain=True)
+    assert conversation.sent_args[0][0][3:] == ("LIMIT", 100)
+    assert found.explanation is not None
+    assert found.explanation["recency"] == 0
+
+
+def test_forms_of_words_and_what_states_what_is_asked_are_searched_for_too() -> None:
+    memory, conversation = talking([[]])
+    memory.recall("What is the name of the child?", user="alice")
+    _, any_of = json.loads(str(conversation.sent[0][0].args[2]))["$must"]
+    filters = any_of["$should"]
+    assert filters[0] == {"text": {"$smart": "name child"}}
+    for one in (
+        {"text": {"$eq": "children"}},
+        {"text": {"$eq": "called", "$boost": 0.5}},
+        {"text": {"$eq": "daughter", "$boost": 0.5}},
+        {"context": {"$eq": "child", "$boost": 0.5}},
+    ):
+        assert one in filters
+
+
+def test_a_phrase_is_looked_for_as_it_is() -> None:
+    memory, conversation = talking([[row("alice:1", text="I saw The Who in June")]])
+    (found,) = memory.recall(' "The Who" ', user="alice")
+    _, any_of = json.loads(str(conversation.sent[0][0].args[2]))["$must"]
+    assert any_of == {"$should": [{"text": {"$smart": '"The Who"'}}]}
+    assert found.text == "I saw The Who in June"
+
+
+@pytest.mark.parametrize("query", ["Thanks!", "What did you do?", "???"])
+def test_what_asks_for_nothing_is_not_searched_for(query: str) -> None:
+    memory, conversation = talking()
+    assert memory.recall(query, user="alice") == []
+    assert conversation.sent == []
+
+
+def test_an_index_without_contexts_is_asked_otherwise_from_then_on() -> None:
+    refusal = StoreError("The server answered: ERR Field 'context' is not defined in the schema.")
+    memory, conversation = talking(
+        *([refusal], [described(contexts=False)], [[row("alice:1")]], [[row("alice:1")]])
+    )
+    assert len(memory.recall("tea", user="alice")) == 1
+    assert len(memory.recall("tea", user="alice")) == 1
+    queries = [str(batch[0][2]) for batch in (conversation.sent_args[at] for at in (0, 2, 3))]
+    assert ['"context"' in query for query in queries] == [True, False, False]
 
 
 @given(user=scopes, kind=scopes, query=scopes)
@@ -97,6 +140,15 @@ def test_every_value_arrives_as_itself(user: str, kind: str, query: str) -> None
 def test_a_filter_only_narrows(filter: dict[str, Any]) -> None:
     written = json.loads(condition(Scope("alice", None, None), "tea", filter))
     assert written == {"$must": [{"text": {"$smart": "tea"}, "userId": {"$eq": "alice"}}, filter]}
+
+
+def test_of_several_filters_one_has_to_match() -> None:
+    written = condition(Scope("alice", None, None), None, {"kind": "y"}, [{"text": "a"}, {"text": "b"}])
+    assert json.loads(written) == {
+        "$must": [
+            *({"userId": {"$eq": "alice"}}, {"$should": [{"text": "a"}, {"text": "b"}]}, {"kind": "y"}),
+        ]
+    }
 
 
 def test_an_empty_filter_is_none() -> None:
@@ -229,9 +281,10 @@ def test_nothing_to_store_sends_nothing() -> None:
 
 def test_an_index_of_the_first_version_is_served_as_it_is() -> None:
     exists = StoreError("The server answered: ERR Index memories already exists.")
-    memory, conversation = talking([exists, [0, b"memory:alice:id", 0]], [described()])
+    memory, conversation = talking([exists, [0, b"memory:alice:id", 0]], [described(contexts=False)])
     assert memory.remember("tea", user="alice").id == "alice:id"
     assert conversation.sent_args[1] == [DESCRIBE]
+    assert memory.index.knowledge.contexts is False
 
 
 def test_an_index_with_another_schema_is_told_after_storing() -> None:
@@ -334,7 +387,8 @@ def test_the_index_is_described_and_counted_in_one_request() -> None:
     assert memory.index_info() == {
         "name": "memories",
         "documents": 3,
-        "schema": {"storage": "JSON", "prefix": "memory:", "language": "english", "text": "TEXT", "userId": "KEYWORD",
+        "schema": {"storage": "JSON", "prefix": "memory:", "language": "english", "text": "TEXT",
+                  "context": "TEXT", "userId": "KEYWORD",
                   "kind": "KEYWORD", "createdAt": "F64 FAST"},
         "mismatch": None,
     }  # fmt: skip
@@ -371,6 +425,7 @@ async def test_what_cannot_be_stored_is_refused_before_anything_is_sent(argument
         *({"query": " "}, {"query": None}, {"query": "\ud800"}, {"user": ""}, {"kind": ""}),
         *({"namespace": "work"}, {"namespace": ""}, {"k": 0}, {"k": 1001}, {"k": True}),
         *({"mode": "vector"}, {"mode": "hybrid"}, {"distance_threshold": 0.5}, {"embedding": [0.1]}),
+        *({"recency_weight": -1}, {"recency_weight": "1"}, {"reranker": "best"}),
         *({"filter": "kind"}, {"filter": {"a": math.nan}}, {"filter": {"a": object()}}, {"filter": {"a": "\ud800"}}),
     ],
 )  # fmt: skip

@@ -22,7 +22,7 @@ Refused: blocking commands, subscriptions, transactions by command, connection s
 
 Left out: indexes on hashes, strings and streams; FACET; SEARCH.AGGREGATE, aliases, HIGHLIGHT; `$fuzzy`, `$regex`,
 `$prefix` and whatever else `filters.py` does not name; commands in the URL's path; limits of size and rate;
-languages other than English for stemming; several regions.
+several regions.
 """
 
 from __future__ import annotations

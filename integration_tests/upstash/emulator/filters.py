@@ -126,10 +126,13 @@ class _Filters:
             )
         return coerced
 
+    def _analyze(self, field: Field, text: str) -> list[str]:
+        return list(analyzer(field, self._index.definition.language).analyze(text))
+
     def _equal(self, field: Field, value: Any) -> Query:
         value = self._value(field, value)
         if field.type == "TEXT":
-            return self._exact_phrase(field, analyzer(field).analyze(value))
+            return self._exact_phrase(field, self._analyze(field, value))
         return Query.term_query(self._schema, self._index.columns[field.name], value)
 
     def _in(self, field: Field, values: Any) -> Query:
@@ -160,7 +163,7 @@ class _Filters:
             raise ReplyError(f"ERR $phrase needs a string and a TEXT field, not '{field.name}'")
         if set(options) - {"value", "slop"} or not isinstance(slop, int):
             raise ReplyError("ERR not emulated: $phrase with other options than slop")
-        return self._exact_phrase(field, analyzer(field).analyze(options["value"]), slop)
+        return self._exact_phrase(field, self._analyze(field, options["value"]), slop)
 
     def _exact_phrase(self, field: Field, words: list[str], slop: int = 0) -> Query:
         column = self._index.columns[field.name]
@@ -175,7 +178,7 @@ class _Filters:
         if field.type != "TEXT":
             return self._equal(field, value)
         text = self._value(field, value)
-        words = analyzer(field).analyze(text)
+        words = self._analyze(field, text)
         if not words:
             return Query.empty_query()
         if len(text) > 2 and text.startswith('"') and text.endswith('"'):

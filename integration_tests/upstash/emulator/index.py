@@ -16,7 +16,7 @@ _KEY = "key"
 _WRITER_BYTES = 15_000_000
 
 
-def analyzer(field: Field) -> TextAnalyzer:
+def analyzer(field: Field, language: str) -> TextAnalyzer:
     """What makes terms of a text, in the index and in queries alike."""
     if field.no_tokenize or field.type == "KEYWORD":
         return TextAnalyzerBuilder(Tokenizer.raw()).build()
@@ -24,7 +24,7 @@ def analyzer(field: Field) -> TextAnalyzer:
     builder = (
         TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(40)).filter(Filter.lowercase())
     )
-    return (builder if field.no_stem else builder.filter(Filter.stemmer("english"))).build()
+    return (builder if field.no_stem else builder.filter(Filter.stemmer(language))).build()
 
 
 class Index:
@@ -42,7 +42,7 @@ class Index:
         # Reloading by hand takes no time; by policy it waits for a watcher, 0.1 s.
         self._index.config_reader("manual", 0)
         for field in definition.fields:
-            self._index.register_tokenizer(self.columns[field.name], analyzer(field))
+            self._index.register_tokenizer(self.columns[field.name], analyzer(field, definition.language))
         self._writer = self._index.writer(_WRITER_BYTES, 1)
 
     def _schema(self) -> tantivy.Schema:

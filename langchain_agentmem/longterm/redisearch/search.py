@@ -25,11 +25,7 @@ def checked_search(config: LongTermMemoryConfig, scope: Scope, options: RecallOp
     mode = options.get("mode") or "hybrid"
     if mode not in get_args(Mode):
         raise InvalidInputError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}.")
-    given, filter, reranker = (
-        options.get("distance_threshold", ...),
-        options.get("filter"),
-        options.get("reranker"),
-    )
+    given, filter = options.get("distance_threshold", ...), options.get("filter")
     threshold = config.recall_threshold if mode == "vector" else None
     if given is not ... and given is not None:
         if mode == "text":
@@ -39,10 +35,6 @@ def checked_search(config: LongTermMemoryConfig, scope: Scope, options: RecallOp
         threshold = checks.distance("distance_threshold", given)
     elif given is None:
         threshold = None
-    if reranker is not None and not callable(getattr(reranker, "compress_documents", None)):
-        raise InvalidInputError(
-            f"reranker must be a LangChain BaseDocumentCompressor, not {type(reranker).__name__}."
-        )
     return Search(
         scope=scope,
         k=checks.positive("k", options.get("k", 5)),
@@ -51,6 +43,6 @@ def checked_search(config: LongTermMemoryConfig, scope: Scope, options: RecallOp
         distance_threshold=threshold,
         gated=given is not None,
         recency_weight=checks.points("recency_weight", options.get("recency_weight", 0.0)),
-        reranker=reranker,
+        reranker=checks.reranker(options.get("reranker")),
         explain=bool(options.get("explain", False)),
     )

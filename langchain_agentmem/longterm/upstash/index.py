@@ -80,18 +80,17 @@ class UpstashIndex(SearchIndex):
         self._take(created, described)
         self.knowledge.checked = True
 
-    def explain(self, refusal: Any) -> Op[bool]:
-        """Return whether a query was refused because it named contexts, which the index does not have.
+    def explain(self, refusal: Any, *, named_contexts: bool = False) -> Op[None]:
+        """Raise why a query was refused: the index has another schema, or else the refusal itself.
 
-        Otherwise raise why it was refused: the index has another schema, or else the refusal itself.
+        Nothing is raised if the query named contexts, and the index holds none: it is fine without them.
         """
         if type(refusal) is StoreError:
-            had_contexts = self.knowledge.contexts
             (described,) = yield [self._asked()]
             if described is not None and not isinstance(described, Exception):
                 self._check(described, refusal)
-            if had_contexts and not self.knowledge.contexts:
-                return True
+                if named_contexts and not self.knowledge.contexts:
+                    return
         raise refusal
 
     def describe(self) -> Op[dict[str, Any]]:

@@ -27,6 +27,7 @@ from langchain_agentmem.longterm.upstash import clearing, dedup, queries
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.document import memory_id as id_of_user
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
+from langchain_agentmem.longterm.upstash.recall import recall
 from langchain_agentmem.longterm.upstash.update import change
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
@@ -51,11 +52,14 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         transport: What another object of this package already connects with.
         index_name: The search index.
         key_prefix: What stands before the user and the id in a key.
-        dedup_score: Above this relevance a memory of the same user and kind is a duplicate. 8 is the
-            tutorial's choice, for small stores. Scores have no upper end and grow with what is stored:
-            among thousands of memories, one rare word in common scores more. So set it by your own
-            scores, or to `None`: then only the same text is a duplicate.
-        recency_per_day: What a day of age takes off a score; 0 ranks by relevance alone.
+        dedup: What makes a text a duplicate: `same`, it says the same; `exact`, it is the same; `near`, it
+            says the same or scores near; a function, it has the same key; `None`, nothing does.
+        dedup_score: By `dedup="near"`, above this score a memory that shares half of the words is a
+            duplicate. 8 is the tutorial's choice, for small stores. Scores have no upper limit and grow with what is
+            stored: among thousands of memories, one rare word in common scores more. `None` for none.
+        recency_per_day: What a day of age takes off a memory's rank, in points of the server's score; 0 for
+            nothing.
+        language: The language of stemming and stop words, as Snowball names it.
         ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
         socket_timeout_seconds: After this, a silent server is an error.
@@ -193,15 +197,23 @@ class UpstashLongTermMemory(BaseLongTermMemory):
             queries.condition(scope, "", filter)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidInputError(f"filter is no JSON: {error}") from error
-        k = _at_most("k", options.get("k", 5), queries.PAGE)
-        return Search(scope=scope, k=k, mode="text", narrowed=filter)
+        return Search(
+            scope=scope,
+            k=_at_most("k", options.get("k", 5), queries.PAGE),
+            mode="text",
+            narrowed=filter,
+            gated=distance_threshold is not None,
+            recency_weight=checks.points("recency_weight", options.get("recency_weight", 0.0)),
+            reranker=checks.reranker(options.get("reranker")),
+            explain=bool(options.get("explain", False)),
+        )
 
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
     ) -> Op[list[MemoryRecord]]:
         """Return the memories that match a text best, best first. One round trip."""
         self.check_supported(embedding=embedding)
-        return queries.recall(self.store, search, query)
+        return recall(self.store, search, query)
 
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
         """Return the operation of `update`. Two round trips: it is read, then changed in one atomic step."""

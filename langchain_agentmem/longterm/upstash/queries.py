@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,13 +11,12 @@ from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
-from langchain_agentmem.longterm.types import Dedup, MemoryRecord, Scope, Search, UnreadableDocument
+from langchain_agentmem.longterm.types import Dedup, MemoryRecord, Scope, UnreadableDocument
 from langchain_agentmem.longterm.upstash.document import decode, document_of, records
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 
 PAGE = 1000  # what a query returns at most
 MAX_LISTED = 11_000  # a page, behind the largest offset
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,19 @@ class UpstashStore:
         return asks("SEARCH.QUERY", self.index.name, condition, *arguments)
 
 
-def condition(scope: Scope, query: str | None = None, narrowed: dict[str, Any] | None = None) -> str:
+def condition(
+    scope: Scope,
+    query: str | None = None,
+    narrowed: dict[str, Any] | None = None,
+    any_of: list[dict[str, Any]] | None = None,
+) -> str:
     """Return the filter of a search inside a user's memories. Every value is a JSON string, never parsed.
 
     Args:
         scope: Whose memories, of which kind; Upstash has no namespaces.
         query: The text they have to match; `None` for any.
         narrowed: What narrows the search further, in Upstash's filter language.
+        any_of: Filters of which they have to match one.
 
     Raises:
         TypeError, ValueError: The narrowing filter is no JSON.
@@ -67,36 +71,12 @@ def condition(scope: Scope, query: str | None = None, narrowed: dict[str, Any] |
     members["userId"] = {"$eq": scope.user}
     if scope.kind is not None:
         members["kind"] = {"$eq": scope.kind}
-    whole = {"$must": [members, narrowed]} if narrowed else members
+    # Beside filters that must match, those in $should would only raise the score.
+    further = [*([{"$should": any_of}] if any_of else []), *([narrowed] if narrowed else [])]
+    whole = {"$must": [members, *further]} if further else members
     written = json.dumps(whole, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     written.encode()  # lone surrogates are a ValueError too
     return written
-
-
-def recall(store: UpstashStore, search: Search, query: str) -> Op[list[MemoryRecord]]:
-    """Return the memories of a scope that match best, best first. One round trip.
-
-    The score is the relevance less what the age costs: the server adds what the creation time is worth,
-    and what the present is worth is taken off here.
-
-    Args:
-        store: Where they are.
-        search: What to recall.
-        query: The text to match.
-    """
-    per_ms = store.recency_per_day / _DAY_MS
-    recency: tuple[Argument, ...] = ()
-    if per_ms:
-        # Upstash's documentation names two different defaults of SCOREMODE, so it is always sent.
-        recency = ("SCOREFUNC", "SCOREMODE", "SUM", "FIELDVALUE", "createdAt", "FACTOR", f"{per_ms:.25f}")
-    now = time.time() * 1000
-    filter = condition(search.scope, query, search.narrowed)
-    rows = yield from rows_of(store, store.query(filter, "LIMIT", search.k, *recency))
-    return [
-        replace(record, score=(record.score or 0.0) - now * per_ms)
-        for record in records(rows, store.prefix)
-        if record in search.scope
-    ]
 
 
 def recent(store: UpstashStore, scope: Scope, limit: int, include_superseded: bool) -> Op[list[MemoryRecord]]:
@@ -151,11 +131,19 @@ def _pages(
     return found
 
 
-def rows_of(store: UpstashStore, query: Command) -> Op[list[Any]]:
-    """Return what a query finds; nothing if there is no index, which is then created for the next time."""
+def rows_of(store: UpstashStore, query: Command, *, without_contexts: Command | None = None) -> Op[list[Any]]:
+    """Return what a query finds; nothing if there is no index, which is then created for the next time.
+
+    Args:
+        store: Where to search.
+        query: The search.
+        without_contexts: The same for an index that holds no contexts, if the search names them.
+    """
     (reply,) = yield [query]
     if isinstance(reply, Exception):
-        yield from store.index.explain(reply)
+        yield from store.index.explain(reply, named_contexts=without_contexts is not None)
+        if without_contexts is not None:
+            (reply,) = yield [without_contexts]
     if reply is None:
         yield from store.index.ensure()
         return []
