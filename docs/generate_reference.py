@@ -22,7 +22,7 @@ PAGE = Path(__file__).with_name("reference.md")
 PACKAGE = "langchain_agentmem."
 # What tiers and chains share between them, and what LangChain calls: nothing that a user calls.
 _INTERNAL = re.compile(
-    r".*_op|write_batches|check_\w+|drafting|draft|query|search|vector|buffer|count_dropped|put|encode|write_commands|noted_ttl_seconds|on_\w+|run_inline|model_\w+"
+    r".*_op|write_batches|id_of|check_\w+|drafting|draft|query|search|vector|buffer|count_dropped|put|encode|write_commands|noted_ttl_seconds|on_\w+|run_inline|model_\w+"
 )
 # Defaults that are made, not stated.
 _DEFAULTS = {

@@ -43,15 +43,32 @@ async def test_an_empty_store_is_filled(memory: AgentMemory) -> None:
 async def test_its_own_store_is_emptied_and_filled_again_when_it_is_reset(memory: AgentMemory) -> None:
     store = await opened(memory)
     (sample, *_) = await memory.long_term.alist_memories(user="alice")
+    await memory.long_term.aupdate(sample.id, "changed")
     told = await memory.long_term.aremember("I sing.", user="carol")
     await store.note_exchange("t1", told.id, begins=True)
     await memory.working.astart("t1", user="carol")
     await memory.events.arecord("t1", "hello")
     await store.reset()
     assert await counts(memory) == EMPTIED
-    assert await memory.long_term.aget(sample.id) is None
+    assert sample.text in [one.text for one in await memory.long_term.alist_memories(user="alice")]
     assert await memory.working.aload("t1") is None
     assert await memory.events.alength("t1") == 0
+
+
+async def test_a_reset_leaves_nothing_that_is_kept_beside_a_memory(
+    memory: AgentMemory, bare: redis.Redis
+) -> None:
+    store = await opened(memory)
+    sample = (await memory.long_term.alist_memories(user="alice"))[0]
+    before = sorted(bare.keys())
+    changed = await memory.long_term.aremember(f"No longer: {sample.text}", user="alice", replaces=sample.id)
+    again = await memory.long_term.aremember(sample.text, user="alice", kind=sample.kind)
+    assert again.id not in (sample.id, changed.id)
+    await store.note_exchange("t1", changed.id, begins=False)
+    await store.note_memory(again.id)
+    assert bare.keys("agent:same:*")
+    await store.reset()
+    assert sorted(bare.keys()) == before
 
 
 async def test_a_restart_leaves_what_the_demo_wrote(memory: AgentMemory) -> None:

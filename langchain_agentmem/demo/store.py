@@ -9,7 +9,6 @@ of threads may be shared by stores, so they lose the deleted threads only.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Iterable
 from functools import partial
 
@@ -182,9 +181,9 @@ class DemoStore:
 
     async def _seed(self) -> None:
         for kind, texts in SAMPLES.items():
-            ids = [uuid.uuid4().hex for _ in texts]
-            await self.note(*map(self._memory_key, ids))
-            await self._memories.aremember_many(texts, user=USER, namespace=NAMESPACE, kind=kind, ids=ids)
+            batches = self._memories.write_batches(texts, user=USER, namespace=NAMESPACE, kind=kind)
+            await self.note(*(self._memory_key(draft.id) for batch in batches for draft in batch.drafts))
+            await self._memory.transport.arun(self._memories.store_all_op(batches))
 
 
 def _unlink(keys: list[bytes]) -> Command:
