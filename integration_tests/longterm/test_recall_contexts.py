@@ -20,7 +20,8 @@ def memory(make: Make, request: pytest.FixtureRequest) -> LongTermMemory:
 
 
 async def by_words(memory: LongTermMemory, both: Both, query: str) -> set[str]:
-    return {one.text for one in await both(memory).arecall(query, user="alice", mode="text", k=9)}
+    options: dict[str, Any] = {"mode": "text", "distance_threshold": None, "k": 9}
+    return {one.text for one in await both(memory).arecall(query, user="alice", **options)}
 
 
 async def contexts(memory: LongTermMemory, both: Both) -> list[str]:
