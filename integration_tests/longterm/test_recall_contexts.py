@@ -37,7 +37,9 @@ async def test_the_two_texts_before_it_are_the_context_of_one_of_a_thread(
         "", ZEBRA[0], f"{ZEBRA[0]}\n{ZEBRA[1]}", f"{ZEBRA[1]}\n{ZEBRA[2]}", f"{ZEBRA[2]}\n{ZEBRA[3]}"
     ]  # fmt: skip
     assert await by_words(memory, both, "zebra") == {*ZEBRA[1:4]}
-    found = await both(memory).arecall("What did the zebra do?", user="alice", distance_threshold=None)
+    found = await both(memory).arecall(
+        "What did the zebra do?", user="alice", mode="text", distance_threshold=None
+    )
     assert next(one.context for one in found if one.text == ZEBRA[2]) == f"{ZEBRA[0]}\n{ZEBRA[1]}"
 
 

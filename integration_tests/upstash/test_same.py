@@ -73,7 +73,7 @@ async def test_what_is_nearest_is_not_told(memory: UpstashLongTermMemory, both: 
 
 class TestSuperseding:
     async def test_a_memory_is_replaced_in_one_request_and_kept(
-        self, memory: UpstashLongTermMemory, emulator: Emulator, both: Both
+        self, memory: UpstashLongTermMemory, emulator: Emulator, bare: redis.Redis, both: Both
     ) -> None:
         old = memory.remember(LISBON, user="alice", context="Where?", metadata={"page": 1})
         emulator.requests.clear()
@@ -87,12 +87,15 @@ class TestSuperseding:
         assert there is not None
         assert kept.superseded_ts == there.created_ts
         assert there.superseded_by is None
+        assert not {"text", "context"} & bare.json().get(f"memory:{old.id}").keys(), "no search finds it"
 
     async def test_what_is_superseded_is_neither_recalled_nor_listed_unless_asked_for(
         self, memory: UpstashLongTermMemory, both: Both
     ) -> None:
         old = memory.remember(LISBON, user="alice", context="We spoke of Lisbon")
+        memory.wait_indexing()
         new = memory.remember(PORTO, user="alice", replaces=old.id)
+        assert await both(memory).arecall("Lisbon", user="alice") == [], "though it is indexed still"
         memory.wait_indexing()
         assert await both(memory).arecall("Lisbon", user="alice") == []
         listed = await both(memory).alist_memories(user="alice", limit=1)
@@ -279,7 +282,7 @@ class TestOlderMemories:
         [
             {"text": None}, {"userId": None}, {"kind": None}, {"text": 5}, {"createdAt": "now"},
             {"hitCount": -1}, {"hitCount": 1.5}, {"hitCount": "1"}, {"hitCount": None},
-            {"kind": "goal"}, {"userId": "bob"}, {"same": None}, {"same": 5}, {"same": "0" * 32},
+            {"kind": "goal"}, {"userId": "bob"}, {"same": None}, {"same": 5}, {"same": "0" * 32}, {"supersededBy": "alice:x"},
         ],
         ids=str,
     )  # fmt: skip
@@ -332,6 +335,15 @@ class TestForgetting:
         bare.delete(f"memory:{first.id}")
         assert await both(memory).aforget_user("alice") == 0
         assert bare.keys("memory:*") == []
+
+    async def test_a_pointer_that_leads_to_nothing_goes_when_its_text_is_said_again(
+        self, memory: UpstashLongTermMemory, bare: redis.Redis, both: Both
+    ) -> None:
+        first = memory.remember(LISBON, user="alice")
+        memory.update(first.id, PORTO)
+        bare.delete(f"memory:{first.id}")
+        assert not (await both(memory).aremember(PORTO, user="alice")).deduped
+        assert pointers(bare) == []
 
     async def test_a_pointer_that_leads_to_another_memory_now_stays(
         self, memory: UpstashLongTermMemory, both: Both

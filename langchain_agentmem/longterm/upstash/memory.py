@@ -55,8 +55,9 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         dedup: What makes a text a duplicate: `same`, it says the same; `exact`, it is the same; `near`, it
             says the same or scores near; a function, it has the same key; `None`, nothing does.
         dedup_score: By `dedup="near"`, above this score a memory that shares half of the words is a
-            duplicate. 8 is the tutorial's choice, for small stores. Scores have no upper limit, and grow with
-            what is stored: among thousands of memories, one rare word in common scores more. `None` for none.
+            duplicate. 8 is the tutorial's choice, for small stores. Scores have no upper limit and grow
+            with what is stored: among thousands of memories, one rare word in common scores more. `None` for
+            none.
         recency_per_day: What a day of age takes off a memory's rank, in points of the server's score; 0 for
             nothing.
         language: The language of stemming and stop words, as Snowball names it.
