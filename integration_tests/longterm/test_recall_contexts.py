@@ -36,8 +36,8 @@ async def test_the_two_texts_before_it_are_the_context_of_one_of_a_thread(
         "", ZEBRA[0], f"{ZEBRA[0]}\n{ZEBRA[1]}", f"{ZEBRA[1]}\n{ZEBRA[2]}", f"{ZEBRA[2]}\n{ZEBRA[3]}"
     ]  # fmt: skip
     assert await by_words(memory, both, "zebra") == {*ZEBRA[1:4]}
-    found = await both(memory).arecall("What did the zebra do?", user="alice", distance_threshold=None)
-    assert next(one.context for one in found if one.text == ZEBRA[2]) == f"{ZEBRA[0]}\n{ZEBRA[1]}"
+    found = await both(memory).arecall("What did the zebra do?", user="alice", mode="text")
+    assert {one.text: one.context for one in found}[ZEBRA[2]] == f"{ZEBRA[0]}\n{ZEBRA[1]}"
 
 
 async def test_texts_of_no_thread_have_none(memory: LongTermMemory, both: Both) -> None:
@@ -69,6 +69,18 @@ async def test_its_words_find_and_count_less_than_ones_own(
     assert [one.text for one in found[:2]] == ["The giraffe was huge", "It was huge"]
     assert [one.matched_words for one in found[:2]] == [["giraffe"], []]
     assert found[1].explanation["context"] > 0 == found[1].explanation["words"]
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "text"])
+async def test_its_words_find_where_no_memory_has_them(memory: LongTermMemory, both: Both, mode: Any) -> None:
+    same: dict[str, Any] = {"user": "alice", "embedding": [1.0] * 256}
+    await both(memory).aremember("Two of them", context="How many pets do you have?", **same)
+    await both(memory).aremember("In Lisbon", context="Where do you live?", **same)
+    about: dict[str, Any] = {"user": "alice", "mode": mode, "distance_threshold": None, "explain": True}
+    for query, text in {"How many pets are there?": "Two of them", "Where do I live?": "In Lisbon"}.items():
+        (found, *_) = await both(memory).arecall(query, **about)
+        assert found.text == text
+        assert found.explanation["context"] > 0
 
 
 async def test_a_long_one_keeps_its_end(make: Make, both: Both) -> None:
