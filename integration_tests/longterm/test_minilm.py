@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from integration_tests.conftest import Both
 from integration_tests.longterm.conftest import Make
 from langchain_agentmem.longterm import minilm
 from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
@@ -96,6 +97,24 @@ async def test_it_is_the_default_of_long_term_memory(make: Make) -> None:
     (found,) = await memory.arecall("which seat does the user like on a long flight?", user="alice")
     assert found.id == first.id
     assert memory.index_info()["dimensions"] == 384
+
+
+@pytest.mark.usefixtures("embeddings")
+async def test_by_meaning_what_is_known_is_answered_and_nothing_else(make: Make, both: Both) -> None:
+    memory = make(embeddings=None)
+    facts = ["I live in Lisbon", "My sister is a nurse", "I am allergic to peanuts"]
+    await both(memory).aremember_many(facts, user="alice")
+    about: dict[str, Any] = {"user": "alice"}
+    for question, answer in {
+        "Where is my home?": facts[0],
+        "What does my sibling do for a living?": facts[1],
+        "Which nuts can't I eat?": facts[2],
+    }.items():
+        (best, *_) = await both(memory).arecall(question, **about)
+        assert best.text == answer
+    for question in ("How far away is the moon?", "What is the boiling point of tungsten?", "Thanks a lot!"):
+        assert await both(memory).arecall(question, **about) == []
+        assert await both(memory).arecall(question, **about, distance_threshold=None) != []
 
 
 def test_loading_uses_no_network_changes_no_environment_and_prints_nothing() -> None:

@@ -74,6 +74,18 @@ async def test_its_words_find_and_count_less_than_ones_own(
     assert found[1].explanation["context"] > 0 == found[1].explanation["words"]
 
 
+@pytest.mark.parametrize("mode", ["hybrid", "text"])
+async def test_its_words_find_where_no_memory_has_them(memory: LongTermMemory, both: Both, mode: Any) -> None:
+    same: dict[str, Any] = {"user": "alice", "embedding": [1.0] * 256}
+    await both(memory).aremember("Two of them", context="How many pets do you have?", **same)
+    await both(memory).aremember("In Lisbon", context="Where do you live?", **same)
+    about: dict[str, Any] = {"user": "alice", "mode": mode, "distance_threshold": None, "explain": True}
+    for query, text in {"How many pets are there?": "Two of them", "Where do I live?": "In Lisbon"}.items():
+        (found, *_) = await both(memory).arecall(query, **about)
+        assert found.text == text
+        assert found.explanation["context"] > 0
+
+
 async def test_a_long_one_keeps_its_end(make: Make, both: Both) -> None:
     memory = make(max_text_bytes=100)
     await both(memory).aremember("It was huge", user="alice", context="a yak " + "é" * 200 + " zebra")

@@ -52,7 +52,7 @@ class Parts:
             question, [one.text for one in self.candidates], [one.context for one in self.candidates]
         )
         rarity = counts.rarity(self.size, unread)
-        weight = rarity * (counts.own > 0).any(axis=0)
+        weight = rarity * (counts.own + counts.before).any(axis=0)
         weight *= _WORD * min(1.0, len(question.words) / _FULL_QUESTION)
         around = counts.own + _CONTEXT * counts.before + _AFTER * counts.after
         self.words = _saturated(around) @ weight

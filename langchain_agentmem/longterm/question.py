@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from langchain_agentmem.longterm.words import WORD, content_words, stem
+from langchain_agentmem.longterm.words import STOP_WORDS, WORD, content_words, stem
 
 
 class Question:
@@ -29,7 +29,9 @@ class Question:
         self.language = language
         words = content_words(_plain(text) if language == "english" else text, language)
         self.words = dict([*words.items()][: self.MAX_WORDS])
-        self.names = {stem(word, language) for word in _names(text)} & self.words.keys()
+        # Without a list of stop words, `where` would be all that is left of "Where is Lisbon?".
+        named = _names(text) if language in STOP_WORDS else ()
+        self.names = {stem(word, language) for word in named} & self.words.keys()
         self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
         self.asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text) or _REQUEST.match(text))
         self.is_own = self.asks and bool(_OWN.search(text))

@@ -56,14 +56,16 @@ class WordCounts:
     def rarity(self, size: int, unread: int) -> Matrix:
         """Return each word's rarity: the logarithm of the share of memories without it.
 
-        Counted among the candidates. If the search by words has matched more than it returned, the rest is
-        divided among the words by the square of their counts: what was left out holds the common words.
+        Counted among the candidates; a word that none of them has, among their contexts. If the search by
+        words has matched more than it returned, the rest is divided among the words by the square of their
+        counts: what was left out holds the common words.
 
         Args:
             size: How many memories the scope has.
             unread: How many memories the search by words has matched, and not returned.
         """
-        counted = (self.own > 0).sum(axis=0)
+        said = np.where(self.own.any(axis=0), self.own, self.before)
+        counted = (said > 0).sum(axis=0)
         rest = unread / max(1, (counted**2).sum())
         having = np.minimum(size, counted + rest * counted**2)
         rarity: Matrix = np.log(1 + (size + _UNSEEN - having + 0.5) / (having + 0.5))

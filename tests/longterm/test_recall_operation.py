@@ -1,0 +1,171 @@
+"""A recall driven by hand: what is sent, in how many round trips, and what a server's answers become."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from tests.embedding_model import RecordingEmbeddings
+from tests.fake_transport import FakeTransport
+from tests.twins import Both
+
+MEMBERS = [
+    "I like green tea",
+    "alice",
+    "default",
+    "episodic",
+    "t1",
+    1715990400.123,
+    2,
+    "Tea?",
+    None,
+    None,
+    None,
+    None,
+]
+NO = [0]
+
+
+def memory(*replies: Any, contexts: bool = True, **options: Any) -> tuple[LongTermMemory, FakeTransport]:
+    """A memory that knows its index, on a server that gives these answers."""
+    transport = FakeTransport(*replies)
+    made = LongTermMemory(transport=transport, embeddings=RecordingEmbeddings(), **options)
+    knowledge = made.index.knowledge
+    knowledge.exists = knowledge.checked = True
+    knowledge.dimensions, knowledge.contexts = 1, contexts
+    return made, transport
+
+
+def row(name: str, *members: Any, distance: float | None = None) -> list[Any]:
+    fields = [b"members", json.dumps(members or MEMBERS).encode()]
+    return [
+        f"agent:mem:{name}".encode(),
+        fields + ([] if distance is None else [b"distance", str(distance).encode()]),
+    ]
+
+
+def reply(*rows: list[Any], total: int | None = None) -> list[Any]:
+    return [len(rows) if total is None else total, *(part for one in rows for part in one)]
+
+
+async def test_one_batch_counts_and_searches_by_words_and_by_vector(both: Both) -> None:
+    made, transport = memory(
+        [0, [9], reply(row("m1")), reply(row("m1", distance=0.25), row("m2", distance=0.5))]
+    )
+    found = await both(made).arecall("Does Bob love the green tea?", user="alice", kind="episodic")
+    best = found[0]
+    assert (best.id, best.distance, best.context, best.created_ts) == ("m1", 0.25, "Tea?", 1715990400.12)
+    ((flag, count, words, vector),) = transport.sent_args
+    assert flag[0] == "EXISTS"
+    scope = "((@user:{alice} @namespace:{default}) @kind:{episodic})"
+    assert count[:6] == ("FT.SEARCH", "agentmem:idx", scope, "LIMIT", 0, 0)
+    # Names are optional, and no word is part of the query.
+    required = "($w0|$w1|$w2)"
+    assert (
+        words[2]
+        == f"{scope} ((@text:{required}) | ((@context:{required}) => {{ $weight: 0.5; }})) ~@text:($w3)"
+    )
+    at = words.index("PARAMS")
+    assert words[at + 1 : at + 10] == (8, "w0", "love", "w1", "green", "w2", "tea", "w3", "bob")
+    assert words[words.index("LANGUAGE") + 1] == "english"
+    assert words[words.index("LIMIT") :][:3] == ("LIMIT", 0, 50)
+    assert vector[2] == f"{scope}=>[KNN $k @embedding $vector AS distance]"
+    assert vector[vector.index("LIMIT") :][:3] == ("LIMIT", 0, 60)
+    assert all(search[search.index("TIMEOUT") + 1] == 5000 for search in (count, words, vector))
+
+
+async def test_contexts_are_searched_only_where_the_index_has_them(both: Both) -> None:
+    made, transport = memory([0, [1], reply()], contexts=False)
+    assert await both(made).arecall("green tea", user="alice", mode="text") == []
+    assert "@context" not in str(transport.sent_args)
+
+
+async def test_without_words_nothing_is_sent_by_text(both: Both) -> None:
+    made, transport = memory()
+    assert await both(made).arecall("What is it?", user="alice", mode="text") == []
+    assert transport.sent == []
+
+
+@pytest.mark.parametrize("k", [5, 60, 500])
+async def test_enough_candidates_for_k(both: Both, k: int) -> None:
+    made, transport = memory([0, [1], reply(), reply()])
+    await both(made).arecall("green tea", user="alice", k=k)
+    ((_, _, words, vector),) = transport.sent_args
+    limits = [search[search.index("LIMIT") + 2] for search in (words, vector)]
+    assert limits == [max(50, k), max(60, k)]
+
+
+async def test_irregular_forms_and_capitals_beyond_ascii_are_searched_for_too(both: Both) -> None:
+    made, transport = memory([0, [1], reply()])
+    await both(made).arecall("bought Élan", user="alice", mode="text")
+    ((_, _, words),) = transport.sent_args
+    at = words.index("PARAMS")
+    assert {*words[at + 3 : at + 2 + int(words[at + 1]) : 2]} == {"buy", "bought", "élan", "Élan"}
+
+
+async def test_what_is_no_memory_makes_room_for_others(both: Both) -> None:
+    other = [*MEMBERS[:2], "work", *MEMBERS[3:]]
+    broken = [MEMBERS[0], None, *MEMBERS[2:]]
+    rows = [row("other", *other, distance=0.1), row("broken", *broken, distance=0.1)]
+    made, transport = memory(
+        [0, [9], reply(), reply(*rows)], [0, [9], reply(), reply(*rows, row("m1", distance=0.3))]
+    )
+    (found,) = await both(made).arecall("green tea", user="alice", k=1)
+    assert found.id == "m1"
+    limits = [[search[search.index("LIMIT") + 2] for search in batch[2:]] for batch in transport.sent_args]
+    assert limits == [[50, 60], [54, 64]]
+
+
+async def test_that_nothing_else_comes_ends_it(both: Both) -> None:
+    other = row("other", *MEMBERS[:2], "work", *MEMBERS[3:], distance=0.1)
+    answer = [0, [9], reply(), reply(other)]
+    made, transport = memory(answer, answer)
+    assert await both(made).arecall("green tea", user="alice") == []
+    assert len(transport.sent) == 2
+
+
+async def test_a_document_of_the_first_version_is_read_member_by_member(both: Both) -> None:
+    old = row("m1", *MEMBERS[:7], '{"page":3}', distance=0.25)
+    values = {"text": MEMBERS[0], "user": "alice", "namespace": "default", "kind": "episodic"}
+    values |= {"source_thread": "t1", "created_ts": 1715990400.123, "hit_count": 2, "metadata": '{"page":3}'}
+    whole = json.dumps({f"$.{name}": [value] for name, value in values.items()}).encode()
+    made, transport = memory([0, [1], reply(), reply(old)], [whole])
+    (found,) = await both(made).arecall("green tea", user="alice")
+    assert (found.metadata, found.source_thread, found.hit_count) == ({"page": 3}, "t1", 2)
+    assert transport.sent_args[1][0][:2] == ("JSON.GET", b"agent:mem:m1")
+
+
+@pytest.mark.parametrize("gone", [None, json.dumps({"$.text": []}).encode()])
+async def test_one_that_is_gone_by_then_is_left_out_in_silence(
+    both: Both, gone: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = row("m1", *MEMBERS[:7], '{"page":3}', distance=0.25)
+    made, _ = memory([0, [1], reply(), reply(old)], [gone], [0, [0], reply(), reply()])
+    assert await both(made).arecall("green tea", user="alice") == []
+    assert caplog.text == ""
+
+
+async def test_distances_beyond_what_there_is_are_rounding(both: Both) -> None:
+    rows = [row("m1", distance=-3e-7), row("m2", *["other", *MEMBERS[1:]], distance=2.0000002)]
+    for mode, answer in {"hybrid": [0, [2], reply(), reply(*rows)], "vector": None}.items():
+        if answer is None:
+            fields = [[b"text", b"x", b"user", b"alice", b"namespace", b"default", b"kind", b"k",
+                       b"source_thread", b"", b"created_ts", b"5", b"hit_count", b"0", b"distance", distance]
+                      for distance in (b"-3e-07", b"2.0000002")]  # fmt: skip
+            answer = [0, [2, b"agent:mem:m1", fields[0], b"agent:mem:m2", fields[1]]]
+        made, _ = memory(answer)
+        found = await both(made).arecall("tea", user="alice", mode=mode, distance_threshold=None)  # type: ignore[arg-type]
+        assert found[0].distance == 0
+        assert {one.distance for one in found} <= {0, 2}
+        assert all(0 <= one.score <= 1 for one in found)
+
+
+async def test_a_servers_error_is_raised(both: Both) -> None:
+    error = StoreError("The server answered: Syntax error.")
+    made, _ = memory([0, [1], error, reply()])
+    with pytest.raises(StoreError, match="Syntax error"):
+        await both(made).arecall("green tea", user="alice")
