@@ -20,8 +20,7 @@ def memory(make: Make, request: pytest.FixtureRequest) -> LongTermMemory:
 
 
 async def by_words(memory: LongTermMemory, both: Both, query: str) -> set[str]:
-    options: dict[str, Any] = {"mode": "text", "distance_threshold": None, "k": 9}
-    return {one.text for one in await both(memory).arecall(query, user="alice", **options)}
+    return {one.text for one in await both(memory).arecall(query, user="alice", mode="text", k=9)}
 
 
 async def contexts(memory: LongTermMemory, both: Both) -> list[str]:

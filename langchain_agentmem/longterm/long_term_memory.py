@@ -307,10 +307,11 @@ class BaseLongTermMemory(Connected):
             mode: How memories are found and ranked. `hybrid`, the default: by meaning and by words, nothing
                 if nothing of what is asked seems to be known, and newest first among those that contradict
                 each other. `vector`: by meaning alone, up to a distance. `text`: by words alone, without an
-                embedding, and nothing if nothing seems to be known; the only one on Upstash.
+                embedding: on Redis, whatever shares a word; on Upstash the default, and the only one, nothing
+                if nothing of what is asked seems to be known.
             distance_threshold: Up to which cosine distance (0 to 2). By `vector`, instead of
                 `recall_threshold`, `None` for any. By `hybrid`, besides what decides whether anything is
-                known; `None` returns the best in any case, also by `text`.
+                known; `None` returns the best in any case.
             filter: What narrows the search further: a redisvl `FilterExpression`; on Upstash, a dict in the
                 language of its search.
             embedding: The query's vector, if you have it. With an empty query, it alone finds memories.

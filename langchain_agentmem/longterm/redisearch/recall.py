@@ -54,7 +54,7 @@ def recall(
             how_many(search),
             size=found.size,
             unread=found.unread,
-            gated=search.gated,
+            gated=search.gated and vector is not None,
             distance_threshold=None if threshold is None else threshold + store.tolerance,
             recency_weight=search.recency_weight,
             now=time.time(),
