@@ -29,9 +29,9 @@ class KeptEmbeddings(Embeddings):
         self.files = self._texts, self._numbers = folder / f"{name}.json", folder / f"{name}.npy"
         self._vectors: dict[str, list[float]] = {}
         if self._texts.exists() and self._numbers.exists():
-            self._vectors = dict(
-                zip(json.loads(self._texts.read_text("utf-8")), np.load(self._numbers).tolist(), strict=True)
-            )
+            texts, vectors = json.loads(self._texts.read_text("utf-8")), np.load(self._numbers)
+            if len(texts) == len(vectors):  # else another run was just writing them
+                self._vectors = dict(zip(texts, vectors.tolist(), strict=True))
 
     def prepare(self, texts: Iterable[str], on_progress: Callable[[int, int], object]) -> None:
         """Embed texts that are not known yet, and keep their vectors."""

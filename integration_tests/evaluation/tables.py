@@ -46,7 +46,7 @@ def facts(systems: Measured, problems: dict[str, str]) -> Rows:
         rows[-1] += [
             _share(groups.get(f"facts, {which}")) for which in ("unrelated", "another's chat", "never said")
         ]
-    return heads, rows + _not_run(problems, len(heads))
+    return _without_empty(heads, rows + _not_run(problems, len(heads)))
 
 
 def changes(measured: Measured) -> Rows:
@@ -60,7 +60,13 @@ def changes(measured: Measured) -> Rows:
         rows[-1] += [_share(groups.get("chat, not known")), _recall_at_5(groups.get("chat, lower case"))]
         rows[-1] += [_recall_at_5(groups.get("facts")), _share(groups.get("facts, unrelated"))]
         rows[-1] += [_recall_at_5(groups.get("facts among chat"))]
-    return heads, rows
+    return _without_empty(heads, rows)
+
+
+def _without_empty(heads: list[str], rows: list[list[str]]) -> Rows:
+    """Return a table without the columns that this data has nothing for."""
+    kept = [at for at in range(len(heads)) if at == 0 or any(row[at] for row in rows)]
+    return [heads[at] for at in kept], [[row[at] for at in kept] for row in rows]
 
 
 def _figure(value: float) -> str:
