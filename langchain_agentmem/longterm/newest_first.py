@@ -16,6 +16,7 @@ from langchain_agentmem.longterm.words import STOP_WORDS, WORD
 _SAME_WORDS = 0.6  # the share of the shorter one's words, at least two of them, that the other has
 _SAME_WORDS_SAID = 0.75  # in what others have said, much of which is alike
 _SAME_MEANING = 0.1  # how much nearer one may be to the question
+_CHANGED_MEANING = 0.4  # and if the newer one tells of a change
 
 _FIRST_PERSON = re.compile(r"\b(?:i|we|ich|wir|yo)\b", re.IGNORECASE)
 _CHANGED = re.compile(
@@ -33,7 +34,7 @@ class Said(NamedTuple):
         text: The memory.
         created_ts: When it was stored.
         meaning: Its similarity to the question.
-        complete: Whether it has all words of the question.
+        share: The share that it has of those words of the question that any memory has.
         speaker: Who said it, in a text of the form "Name: …".
         asks: Whether it is a question, which contradicts nothing.
     """
@@ -41,7 +42,7 @@ class Said(NamedTuple):
     text: str
     created_ts: float
     meaning: float
-    complete: bool
+    share: float
     speaker: str
     asks: bool = False
 
@@ -68,10 +69,12 @@ def _contradict(one: Said, other: Said, words: set[str], others: set[str]) -> bo
     share = _SAME_WORDS_SAID if one.speaker or other.speaker else _SAME_WORDS
     if len(words & others) >= max(2, share * min(len(words), len(others))):
         return True
-    if one.speaker or other.speaker or not one.complete or not other.complete:
+    own = {_FIRST_PERSON.search(said.text) is not None for said in (one, other)}
+    if one.speaker or other.speaker or len(own) == 2:
         return False
-    if abs(one.meaning - other.meaning) > _SAME_MEANING:
-        return False
-    newer = max(one, other, key=lambda said: said.created_ts)
-    alike = all(_FIRST_PERSON.search(said.text) for said in (one, other))
-    return alike or _CHANGED.search(newer.text) is not None
+    older, newer = sorted((one, other), key=lambda said: said.created_ts)
+    if _CHANGED.search(newer.text):  # which seldom says again what it is about
+        return older.share == 1 and newer.share > 0 and abs(one.meaning - other.meaning) <= _CHANGED_MEANING
+    return (
+        own == {True} and one.share == other.share == 1 and abs(one.meaning - other.meaning) <= _SAME_MEANING
+    )

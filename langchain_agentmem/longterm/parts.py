@@ -112,7 +112,7 @@ class Parts:
                 self.candidates[at].text,
                 self.candidates[at].created_ts,
                 meaning=float(self.meaning[at]),
-                complete=bool(known.any() and self._counts.own[at][known].all()),
+                share=float((self._counts.own[at][known] > 0).mean()) if known.any() else 0.0,
                 speaker=self._speakers[at],
                 asks=bool(self.asks[at]),
             )
