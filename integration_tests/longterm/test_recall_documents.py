@@ -76,8 +76,10 @@ class TestHiding:
         memory.delete_memory(gone.id)
         assert await found() == ["green tea and much else besides"]
 
-    async def test_superseded_memories(self, memory: LongTermMemory, found: Any) -> None:
-        last = memory.remember("green tea 0", user="alice", context="green tea?")
+    async def test_superseded_memories(
+        self, memory: LongTermMemory, found: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        first = last = memory.remember("green tea 0", user="alice", context="green tea?")
         for n in range(1, MANY):
             last = memory.remember(
                 f"green tea {n}", user="alice", context="Some green tea?", replaces=last.id
@@ -87,6 +89,10 @@ class TestHiding:
         for text in ("Tea?", "green tea?"):
             memory.remember("Later", user="alice", context=text, replaces=last.id, deduplicate=False)
         assert f"green tea {MANY - 1}" not in await found(k=9)
+        kept = memory.get(first.id)
+        assert kept is not None
+        assert (kept.text, kept.context) == ("green tea 0", "green tea?")
+        assert caplog.text == ""
 
     async def test_memories_of_other_scopes(
         self, memory: LongTermMemory, bare: redis.Redis, found: Any

@@ -139,8 +139,32 @@ async def test_a_document_of_the_first_version_is_read_member_by_member(both: Bo
     assert transport.sent_args[1][0][:2] == ("JSON.GET", b"agent:mem:m1")
 
 
-@pytest.mark.parametrize("gone", [None, json.dumps({"$.text": []}).encode()])
-async def test_one_that_is_gone_by_then_is_left_out_in_silence(
+SUPERSEDED = {
+    "text": [],
+    "past": [MEMBERS[0]],
+    "superseded_by": ["m2"],
+    "superseded_ts": [5],
+    "user": ["alice"],
+}
+SUPERSEDED |= {
+    "namespace": ["default"],
+    "kind": ["k"],
+    "source_thread": [""],
+    "created_ts": [5],
+    "hit_count": [0],
+}
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        None,
+        json.dumps({"$.text": []}).encode(),
+        json.dumps({f"$.{name}": value for name, value in SUPERSEDED.items()}).encode(),
+    ],
+    ids=["missing", "empty", "superseded"],
+)
+async def test_one_that_is_gone_or_superseded_by_then_is_left_out_in_silence(
     both: Both, gone: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = row("m1", *MEMBERS[:7], '{"page":3}', distance=0.25)
