@@ -32,8 +32,8 @@ CHANGES: dict[str, dict[str, float]] = {
     "short questions trust words": {"parts._FULL_QUESTION": 1},
     "without the gate": {"gate._GATE_SCOPE": _ALWAYS},
     "without the cutoff": {"ranking._CUTOFF": -_ALWAYS},
-    "100 candidates of each search": {"recall.NEAREST": 100, "recall.WORDED": 100},
-    "30 candidates of each search": {"recall.NEAREST": 30, "recall.WORDED": 30},
+    "50 candidates of each search": {"recall.NEAREST": 50, "recall.WORDED": 50},
+    "25 candidates of each search": {"recall.NEAREST": 25, "recall.WORDED": 25},
 }
 """Changes of constants, named `module.constant`, by what they do."""
 
