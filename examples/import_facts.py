@@ -28,8 +28,7 @@ def show(done: int, total: int) -> None:
 
 with (
     EmbeddedRedis() as server,
-    # Facts that differ in only a few words are close to each other; a low threshold keeps them apart.
-    AgentMemory(server.url, embeddings=TinyEmbeddings(), dedup_threshold=0.01, storage="hash") as memory,
+    AgentMemory(server.url, embeddings=TinyEmbeddings(), storage="hash") as memory,
 ):
     for _ in range(2):  # the second time, every fact is a duplicate
         results = memory.long_term.remember_many(

@@ -6,7 +6,15 @@ import os
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
@@ -35,6 +43,11 @@ def _token(url: str) -> SecretStr | None:
     """Return the environment's token, if it is meant for this URL."""
     token = environment_token(url)
     return None if token is None else SecretStr(token)
+
+
+def _language(value: object) -> object:
+    """Return a language; in the environment, `none` has become `None`, and no language is meant by it."""
+    return "none" if value is None else value
 
 
 def _on_upstash(data: dict[str, Any]) -> bool:
@@ -135,7 +148,7 @@ class AgentMemorySettings(BaseSettings):
         LongTermMemoryConfig.recall_threshold,
         description='With `mode="vector"`, the largest distance at which a memory is recalled.',
     )
-    language: str = Field(
+    language: Annotated[str, BeforeValidator(_language)] = Field(
         LongTermMemoryConfig.language,
         min_length=1,
         description="The language of memories, as Snowball names it: for stemming and stop words.",

@@ -60,10 +60,13 @@ def test_urls_are_looked_for_in_this_order(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_environment_may_say_blank_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTMEM_MAX_TURNS", "none")
     monkeypatch.setenv("AGENTMEM_SESSION_TTL_SECONDS", "")
+    monkeypatch.setenv("AGENTMEM_DEDUP", "none")
+    monkeypatch.setenv("AGENTMEM_LANGUAGE", "none")
     monkeypatch.setenv("AGENTMEM_TTL_BY_KIND", '{"fact": 60, "rule": null}')
     settings = AgentMemorySettings.load()
     assert (settings.max_turns, settings.session_ttl_seconds) == (None, 3600)
     assert settings.ttl_by_kind == {"fact": 60, "rule": None}
+    assert (settings.dedup, settings.language) == (None, "none")
     assert AgentMemorySettings.load(max_turns=7).max_turns == 7
 
 

@@ -221,6 +221,27 @@ async def test_what_is_remembered_is_a_choice(
 ECHO_TEXT: Runnable[Any, str] = RunnableLambda(lambda inputs: "ok")
 
 
+async def test_the_two_messages_before_it_are_the_context_of_a_memory(memory: AgentMemory, run: Run) -> None:
+    reports: list[ExchangeReport] = []
+    chain = memory.wrap(ECHO_TEXT, on_exchange=reports.append)
+    for text in ("the editor theme is dark", "tabs always win", "spaces are wide"):
+        await run(chain, text, config())
+    ids = [report.remembered.id for report in reports if report.remembered is not None]
+    contexts = [record.context for record in map(memory.long_term.get, ids) if record is not None]
+    assert contexts == ["", "the editor theme is dark\nok", "tabs always win\nok"]
+
+
+async def test_what_was_recalled_is_known_to_what_is_remembered(memory: AgentMemory, run: Run) -> None:
+    old = memory.long_term.remember("the editor theme is dark", user="alice")
+    reports: list[ExchangeReport] = []
+    await run(memory.wrap(ECHO_TEXT, on_exchange=reports.append), "the editor theme is light", config())
+    remembered = reports[0].remembered
+    assert remembered is not None
+    assert remembered.near is not None
+    assert (remembered.deduped, remembered.near.id) == (False, old.id)
+    assert remembered.existing_distance == reports[0].recalled[0].distance
+
+
 async def test_recall_is_a_choice(memory: AgentMemory, url: str) -> None:
     embeddings = WordEmbeddings()
     async with AgentMemory(url, embeddings=embeddings) as other:
