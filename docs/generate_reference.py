@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
@@ -179,7 +179,10 @@ def _type(annotation: Any) -> str:
         return " or ".join(f"`{choice}`" for choice in get_args(annotation))
     arguments = get_args(annotation)
     if NoneType in arguments:
-        return f"{_type(arguments[0])}, or `None`"
+        others = [one for one in arguments if one is not NoneType]
+        return f"{' or '.join(map(_type, others))}, or `None`"
+    if get_origin(annotation) is Callable:
+        return "a function"
     if get_origin(annotation) is dict:
         return "a time to live for each kind"
     bare = arguments[0] if arguments else annotation

@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
-    from langchain_agentmem.importing.report import ImportReport
+    from langchain_agentmem.importing.report import ImportReport, MergedLine
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
     from langchain_agentmem.longterm.redisearch.vector_store import MemoryVectorStore
     from langchain_agentmem.longterm.retriever import MemoryRetriever
-    from langchain_agentmem.longterm.types import MemoryRecord, RebuiltIndex, RememberResult
+    from langchain_agentmem.longterm.types import (
+        MemoryRecord,
+        NearMemory,
+        RebuiltIndex,
+        RememberResult,
+    )
     from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.user_data import Forgotten
@@ -64,6 +69,8 @@ _MODULES = {
     "MemoryRecord": "longterm.types",
     "MemoryRetriever": "longterm.retriever",
     "MemoryVectorStore": "longterm.redisearch.vector_store",
+    "MergedLine": "importing.report",
+    "NearMemory": "longterm.types",
     "RebuiltIndex": "longterm.types",
     "RedisHashChatMessageHistory": "working.histories",
     "RedisListChatMessageHistory": "working.histories",
@@ -95,6 +102,8 @@ __all__ = [
     "MemoryRecord",
     "MemoryRetriever",
     "MemoryVectorStore",
+    "MergedLine",
+    "NearMemory",
     "RebuiltIndex",
     "RedisHashChatMessageHistory",
     "RedisListChatMessageHistory",

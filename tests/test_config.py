@@ -168,3 +168,12 @@ def test_a_configuration_does_not_change() -> None:
     assert config.ttl_by_kind == {"fact": 5}
     with pytest.raises(FrozenInstanceError):
         config.max_text_bytes = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("config", [LongTermMemoryConfig, UpstashLongTermMemoryConfig])
+def test_a_language_is_known_by_its_code_and_however_it_is_written(config: Any) -> None:
+    assert [config(language=one).language for one in ("de", "German", "klingon")] == [
+        "german",
+        "german",
+        "klingon",
+    ]

@@ -67,8 +67,8 @@ def test_how_memories_are_ranked_can_be_chosen_and_explained(url: str) -> None:
     assert all(one["explanation"] is None for one in json.loads(recall("--json")))
     head, first, *_ = recall("--explain").splitlines()
     assert head == f"recalled   {len(found)} memories"
-    shown = [f"{found[0][name]:.3f}" for name in ("score",)]
-    shown += [f"{found[0]['explanation'][name]:.3f}" for name in ("meaning", "words", "context")]
+    shown = [f"score {found[0]['score']:.3f}"]
+    shown += [f"{name} {found[0]['explanation'][name]:.3f}" for name in ("meaning", "words", "context")]
     assert first.startswith(f"recalled   {'  '.join(shown)}  ")
     assert first.endswith(found[0]["text"])
 

@@ -135,12 +135,15 @@ def _explained(screen: Screen, found: Sequence[MemoryRecord]) -> None:
     parts = [name for name in Explanation.__annotations__ if name != "reranked"]
     if any(record.explanation and record.explanation["reranked"] is not None for record in found):
         parts.append("reranked")
-    columns = {"score": 10, **dict.fromkeys(parts, 10), "matched": 100, "text": 300}
+    width = 10 if screen.is_terminal else 20
+    columns = {**dict.fromkeys(["score", *parts], width), "matched": 100, "text": 300}
     rows = []
     for record in found:
         told: Mapping[str, object] = record.explanation or {}
         numbers = [record.score, *(told.get(name) for name in parts)]
         shown = ["" if number is None else f"{number:.3f}" for number in numbers]
+        if not screen.is_terminal:  # there are no headings, then
+            shown = [f"{name} {number}" for name, number in zip(columns, shown, strict=False)]
         rows.append((*shown, ", ".join(record.matched_words), record.text))
     screen.table("recalled", columns, rows)
 

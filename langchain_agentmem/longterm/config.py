@@ -15,6 +15,21 @@ DEDUP_RULES = ("same", "near", "exact")
 TTL_BY_KIND: Mapping[str, int | None] = {"episodic": 604800, "semantic": None}
 
 
+_ISO_639_1 = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english",
+    "es": "spanish", "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi",
+    "hu": "hungarian", "hy": "armenian", "id": "indonesian", "it": "italian", "lt": "lithuanian",
+    "ne": "nepali", "nl": "dutch", "no": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian",
+    "sr": "serbian", "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+
+
+def _language(value: str) -> str:
+    """Return a language as Snowball names it."""
+    name = checks.validate_id("language", value).lower()
+    return _ISO_639_1.get(name, name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BaseLongTermMemoryConfig:
     """The options that both backends have, checked.
@@ -26,7 +41,7 @@ class BaseLongTermMemoryConfig:
         max_text_bytes: How many bytes of UTF-8 a text may have; longer ones are refused.
         dedup: What makes a text a duplicate: `same`, it says the same; `exact`, it is the same; `near`, it is
             near; a function, it has the same key; `None`, nothing does.
-        language: The language of stemming and stop words, as Snowball names it.
+        language: The language of stemming and stop words, as Snowball names it, or as ISO 639-1 does (`de`).
 
     Raises:
         ConfigurationError: There is no such rule.
@@ -44,7 +59,7 @@ class BaseLongTermMemoryConfig:
         checks.validate_id("index_name", self.index_name)
         checks.validate_id("key_prefix", self.key_prefix)
         checks.positive("max_text_bytes", self.max_text_bytes)
-        checks.validate_id("language", self.language)
+        fill(self, language=_language(self.language))
         if not (self.dedup is None or callable(self.dedup) or self.dedup in DEDUP_RULES):
             raise ConfigurationError(
                 f"dedup must be one of {', '.join(map(repr, DEDUP_RULES))}, None, or a function that makes a "

@@ -89,7 +89,8 @@ class MemoryRecord:
         superseded_by: The id of the memory that replaces it; such a memory is kept, and no longer recalled.
         superseded_ts: When it was superseded, in epoch seconds; `None` if it is not.
         matched_words: The words of the question that it shares, as the question has them.
-        explanation: The parts of its rank, if they were asked for.
+        explanation: The parts of its rank, if they were asked for: a dict of `meaning`, `words`, `context`,
+            `speaker`, `question` and `recency`, which add up to it in cosine similarity, and `reranked`.
     """
 
     id: str

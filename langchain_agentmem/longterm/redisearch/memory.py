@@ -123,7 +123,7 @@ class LongTermMemory(BaseLongTermMemory):
         )
         super().__init__(self.config)
         self.index = MemoryIndex(
-            IndexSettings(index_name, key_prefix, storage, algorithm, vector_type, language)
+            IndexSettings(index_name, key_prefix, storage, algorithm, vector_type, self.config.language)
         )
         self.store = queries.Store(
             keys=Keys(memory_prefix=key_prefix),
@@ -131,7 +131,7 @@ class LongTermMemory(BaseLongTermMemory):
             storage=storage,
             search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
             tolerance=TOLERANCE[vector_type],
-            language=language,
+            language=self.config.language,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
         self.index.share(self.transport.known)

@@ -110,7 +110,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         super().__init__(self.config)
         self.store = queries.UpstashStore(
             index=UpstashIndex(
-                index_name, key_prefix, sorts=self.config.recency_per_day > 0, language=language
+                index_name, key_prefix, sorts=self.config.recency_per_day > 0, language=self.config.language
             ),
             rule="same" if self.config.dedup == "near" else self.config.dedup,
             dedup_score=self.config.dedup_score,
