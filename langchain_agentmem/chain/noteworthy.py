@@ -99,6 +99,8 @@ def _states_on_the_way(sentence: str, *, asked: bool) -> bool:
         asked: Whether it has a question mark. One without is a question by its words only, so each of its
             clauses has to be one.
     """
+    if asked and _ASKED_NOUN.fullmatch(sentence):
+        return False
     if (
         _TELLS.search(sentence)
         or _REQUEST.match(sentence)
@@ -172,6 +174,7 @@ _QUESTION = re.compile(
     r"|(?:are|were|can|could|will|would|should|may|might|must)(?:n't)? (?:the|his|her|their)\b"
     r"|(?:have|has|had)(?:n't)? (?:i|you|we|he|she|it|they)\b"
     rf"|(?:tell|show|remind) me (?:again )?(?:{_ASKED}|if|whether)\b"
+    r"|tell me (?:everything|anything|all) (?:that )?you (?:know|remember|have)\b"
     rf"|any \w+$|{_INDIRECT}\b)",
     re.IGNORECASE,
 )
@@ -187,6 +190,12 @@ _ASKED_COPULA = re.compile(rf"\b(?:{_ASKED}) (?:[\w'-]+ ){{0,6}}?(?:is|are|was|w
 _FREE_RELATIVE = re.compile(
     r"(?:and |but |so )?(?:what|who) (?:[\w']+ )*?(?:\w{2,}(?:s|ed)|most|best|me)"
     r" (?:[\w']+ ){0,3}?(?:is|are|was|were)\b",
+    re.IGNORECASE,
+)
+# What only a question mark makes a question: "My phone number?"
+_ASKED_NOUN = re.compile(
+    rf"{_LEADING}(?:my|our) (?:\w+'s )?(?:\w+ )?"
+    r"(?:names?|numbers?|address(?:es)?|birthday|anniversary|age|job|e-?mail|password|pin|code|flight|appointment)",
     re.IGNORECASE,
 )
 _EXPLAINS = re.compile(r":\s|[–—]|\s-\s")
@@ -233,7 +242,8 @@ _TELLS = re.compile(
     re.IGNORECASE,
 )
 _PLEASANTRY = re.compile(
-    r"(?:and )?(?:how are (?:you|things)(?: doing)?|how(?:'s| is) (?:it|everything) going|how do you do"
+    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|salut|ciao)(?: there)?,? )?(?:and )?"
+    r"(?:how are (?:you|things)(?: doing)?|how(?:'s| is) (?:it|everything) going|how do you do"
     r"|how have you been|what's up|wie geht(?:'s| es (?:dir|ihnen))|(?:cómo|como) est[aá]s|qué tal"
     r"|(?:comment )?ça va|come (?:stai|va))(?: today| now)?",
     re.IGNORECASE,

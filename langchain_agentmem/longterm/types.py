@@ -88,7 +88,8 @@ class MemoryRecord:
         updated_ts: When its text was last changed by `update`, in epoch seconds; `None` if never.
         superseded_by: The id of the memory that replaces it; such a memory is kept, and no longer recalled.
         superseded_ts: When it was superseded, in epoch seconds; `None` if it is not.
-        matched_words: The words of the question that it shares, as the question has them.
+        matched_words: The words of the question that it shares, as the question has them; also those of
+            which it has a related word, as "drink" and "tea".
         explanation: The parts of its rank, if they were asked for: a dict of `meaning`, `words`, `context`,
             `speaker`, `question` and `recency`, which add up to it in cosine similarity, and `reranked`.
     """
