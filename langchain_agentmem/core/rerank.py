@@ -21,8 +21,8 @@ class Rerank(Effect):
     """The effect of ordering texts by how well they answer a query.
 
     The result is the place and the score of each text that the reranker returns, each once, best first; the
-    score is `None` if it gives none (`relevance_score` in a document's metadata). What it raises is raised, and
-    `InvalidInputError` if it does not keep a document's metadata, or a score is NaN.
+    score is `None` if it gives none (`relevance_score` in a document's metadata). What it raises is raised,
+    and `InvalidInputError` if it does not keep a document's metadata, or a score is NaN.
 
     Args:
         reranker: What orders them.
