@@ -112,6 +112,16 @@ class TestLoneSurrogates:
         assert await run(memory.wrap(Model("ho \udfff").runnable), "I am here", config()) == "ho \udfff"
         assert contents(memory) == ["I am here", "ho \udfff"]
 
+    async def test_what_is_said_after_one_is_remembered(self, memory: AgentMemory, run: Run) -> None:
+        chain = memory.wrap(Model("ho \udfff").runnable)
+        for text in ("I am here", "I play the violin"):
+            assert await run(chain, text, config()) == "ho \udfff"
+        found = memory.long_term.list_memories(user="alice")
+        assert [(one.text, one.context) for one in found] == [
+            ("I play the violin", "I am here\nho ?"),
+            ("I am here", ""),
+        ]
+
 
 class TestCallbacks:
     @pytest.mark.parametrize("remember", [fail, lambda text: True, lambda text: "", lambda text: "\ud800"])

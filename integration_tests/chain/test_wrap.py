@@ -277,6 +277,7 @@ async def test_recall_options_reach_recall(memory: AgentMemory) -> None:
         ({}, "names no session_id: call"),
         ({"sessionId": "t1", "userId": "a", "__x": 1}, "names no session_id, only sessionId, userId: call"),
         ({"session_id": "t1"}, "names no user_id, only session_id: call"),
+        ({"session_id": "t1", "user_id": None}, "names no user_id, only session_id: call"),
         ({"session_id": "", "user_id": "a"}, "session_id"),
         ({"session_id": "t1", "user_id": ""}, "user_id"),
         ({"session_id": "t1", "user_id": "a", "namespace": ""}, "namespace"),

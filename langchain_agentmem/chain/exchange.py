@@ -389,7 +389,11 @@ def _id(configurable: dict[str, Any], *names: str, default: str | None = None) -
             return validate_id(name, configurable[name])
     if default is not None:
         return default
-    others = ", ".join(str(name) for name in configurable if not str(name).startswith("__"))
+    others = ", ".join(
+        str(name)
+        for name, value in configurable.items()
+        if value is not None and not str(name).startswith("__")
+    )
     raise InvalidInputError(
         f"The config names no {names[0]}{f', only {others}' if others else ''}: call the chain with "
         'config={"configurable": {"session_id": "…", "user_id": "…"}}.'

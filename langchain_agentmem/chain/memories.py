@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.messages import BaseMessage
 
+_SPEAKERS = ("human", "HumanMessageChunk", "ai", "AIMessageChunk")  # no tools, whose output is no talk
+
 
 class Ids(NamedTuple):
     """The thread, user and namespace of an exchange."""
@@ -148,9 +150,10 @@ class ExchangeMemories:
         """Store what is to be remembered. One round trip, whatever the number.
 
         Args:
-            history: What was said before it, the last of which becomes its context.
+            history: What was said before it. The last messages of the user and the model are its context.
         """
-        context = context_of([message.text for message in history if message.text][-CONTEXT_MESSAGES:])
+        said = [message.text for message in history if message.text and message.type in _SPEAKERS]
+        context = context_of(said[-CONTEXT_MESSAGES:]).encode(errors="replace").decode()  # lone surrogates
         results = yield from gather([late(partial(self._remember, new, context)) for new in self._new])
         return [ok(result) for result in results]
 

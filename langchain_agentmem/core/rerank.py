@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from math import isnan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_agentmem.core.operations import Effect
@@ -19,9 +20,9 @@ _PLACE = "agentmem_place"
 class Rerank(Effect):
     """The effect of ordering texts by how well they answer a query.
 
-    The result is the place and the score of each text that the reranker returns, best first; the score is
-    `None` if it gives none (`relevance_score` in a document's metadata). What it raises is raised, and
-    `InvalidInputError` if it does not keep a document's metadata.
+    The result is the place and the score of each text that the reranker returns, each once, best first; the
+    score is `None` if it gives none (`relevance_score` in a document's metadata). What it raises is raised,
+    and `InvalidInputError` if it does not keep a document's metadata, or a score is NaN.
 
     Args:
         reranker: What orders them.
@@ -47,11 +48,12 @@ class Rerank(Effect):
 
     def run(self) -> Ranking:
         """Order the texts."""
-        return _ranking(self.reranker.compress_documents(self._documents(), self.query))
+        return _ranking(self.reranker.compress_documents(self._documents(), self.query), len(self.texts))
 
     async def arun(self) -> Ranking:
         """Async version of `run`."""
-        return _ranking(await self.reranker.acompress_documents(self._documents(), self.query))
+        ranked = await self.reranker.acompress_documents(self._documents(), self.query)
+        return _ranking(ranked, len(self.texts))
 
     def _documents(self) -> list[Document]:
         from langchain_core.documents import Document
@@ -59,13 +61,17 @@ class Rerank(Effect):
         return [Document(text, metadata={_PLACE: at}) for at, text in enumerate(self.texts)]
 
 
-def _ranking(documents: Sequence[Document]) -> Ranking:
-    ranking: Ranking = []
+def _ranking(documents: Sequence[Document], count: int) -> Ranking:
+    scores: dict[int, float | None] = {}
     for document in documents:
-        if _PLACE not in document.metadata:
+        place = document.metadata.get(_PLACE)
+        if type(place) is not int or not 0 <= place < count:
             raise InvalidInputError(
                 "The reranker returned a document without the metadata it was given; use one that keeps it."
             )
-        score = document.metadata.get("relevance_score")
-        ranking.append((document.metadata[_PLACE], None if score is None else float(score)))
-    return ranking
+        given = document.metadata.get("relevance_score")
+        score = None if given is None else float(given)
+        if score is not None and isnan(score):
+            raise InvalidInputError("The reranker returned a relevance_score that is not a number.")
+        scores.setdefault(place, score)
+    return [*scores.items()]

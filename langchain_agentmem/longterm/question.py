@@ -80,8 +80,11 @@ def _names(text: str) -> set[str]:
     """Return the lower-case words with a capital that does not begin a sentence; ABBREVIATIONS are none."""
     found: set[str] = set()
     for match in _CAPITALISED.finditer(text):
-        word, before = match[0], text[: match.start()].rstrip(" \"'“‘(")
-        begins = not before or before[-1] in ".!?:"
-        if word[0].isupper() and not word.isupper() and not begins and "'" not in word[:2]:
+        word, at = match[0], match.start()
+        if not word[0].isupper() or word.isupper() or "'" in word[:2]:
+            continue
+        while at and text[at - 1] in " \"'“‘(":
+            at -= 1
+        if at and text[at - 1] not in ".!?:":
             found.update(part for part in WORD.findall(word.lower()) if len(part) > 1)
     return found

@@ -32,7 +32,7 @@ def canonical(text: str) -> str:
 
 
 def _rewritten(text: str) -> str:
-    text = text.casefold() if text.isupper() and len(text.split()) > 2 else text
+    text = text.lower() if text.isupper() and len(text.split()) > 2 else text
     text = _AFTERNOON.sub(lambda time: f"{int(time[1]) - 12}:{time[2]} pm", text)
     for needed, rules in _REWRITES:
         if not needed or not needed.isdisjoint(text):
@@ -53,7 +53,7 @@ def _first_person(verb: str) -> str:
 def _words(text: str) -> Iterator[str]:
     """Yield the words that carry something, each under the one name it has here."""
     for found in _TOKEN.finditer(text):
-        word, lower = found[0], found[0].casefold()
+        word, lower = found[0], found[0].lower()  # `Maße` are no `Masse`
         before = text[: found.start()].rstrip("\"'( ")
         if (
             _ACRONYM.fullmatch(word) and lower not in _SHOUTED
@@ -99,7 +99,8 @@ _SECRET = re.compile(
 )
 _TYPOGRAPHY = str.maketrans("’‘ʼ“”„−‑零〇一二两三四五六七八九", "'''\"\"\"--001223456789")
 _TOKEN = re.compile(
-    r"(?<!\S)[-+.]+\w+(?:[.,:@/'+-]\w+)*"  # -5, .env, --verbose
+    r"(?<![^\s(\"'])[-+.]+\w+(?:[.,:@/'+-]\w+)*"  # -5, .env, --verbose
+    r"|(?<=\d)['\"](?!\w)"  # feet are no inches
     r"|\w+(?:[.,:@/'+-]\w+)*(?:[+-]+(?!\w)|\#)?"  # words, versions, times, addresses, C++, A-
     r"|[^\w\s.,;:!\"'()…–—«»¿¡。、，！-]"  # ? % & emoji
     r"|(?<!\d)[.!](?=\s)|(?<=\b[Nn]o)[,;:]"  # ends a sentence before another; "No, sugar" is not "No sugar"
@@ -204,7 +205,12 @@ _RULES = rf"""
     ^kindly\b                                      ->
 # emphasis [*_]
     (?<!\w)(\*+|_+)(\w.*?\w)\1(?!\w)               -> \2
+# signs [-–]
+    (?<=\w)(?: ?[-–](?=[.!)]*$)|–(?!\w))           -> -
+    (?<![^\s(])[-–] ?(?=[$€£]?\d)                  -> -
 # numbers, dates, times [0123456789]
+    (?<!\S)(["'])(?=\S)([^"']*)\1(?!\w)            -> \2
+    (\d'\d\d?)"(?!\w)                              -> \1
     (?<=\d),(?=\d\d\d\b)                           ->
     \b(\d+)k\b                                     -> \g<1>000
     (?<!\w)\$ ?(\d+(?:\.\d+)?)                      -> \1 dollars

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_agentmem.chain import memories
 from langchain_agentmem.chain.failures import Failures
@@ -72,6 +73,19 @@ class TestWhatIsRemembered:
             ("a fact", {**shared, "kind": "semantic", "metadata": {"of": "hi"}, "embedding": [6.0]}),
             ("hi", {**shared, "kind": "episodic", "metadata": None, "embedding": [2.0]}),
         ]
+
+    def test_what_was_said_before_is_their_context_and_no_output_of_tools(self) -> None:
+        memory = Memory()
+        history = [
+            HumanMessage("earlier"),
+            AIMessageChunk("How often do you swim?"),
+            AIMessage("", tool_calls=[{"name": "look", "args": {}, "id": "1"}]),
+            ToolMessage("a page", tool_call_id="1"),
+            SystemMessage("be brief"),
+            HumanMessage("Well \ud83d"),
+        ]
+        memory.transport.run(prepared(memory).remember(history))
+        assert memory.facts.remembered[0][1]["context"] == "How often do you swim?\nWell ?"
 
     def test_one_that_fails_is_raised(self) -> None:
         memory = Memory()

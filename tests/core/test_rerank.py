@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 
 from langchain_agentmem.core.operations import Op, gather
-from langchain_agentmem.core.rerank import Ranking, Rerank
+from langchain_agentmem.core.rerank import _PLACE, Ranking, Rerank
 from langchain_agentmem.errors import InvalidInputError
 from tests.fake_transport import FakeTransport
 from tests.twins import Both
@@ -61,6 +62,36 @@ async def test_one_that_loses_metadata_is_refused_by_name(both: Both) -> None:
     (error,) = await both(FakeTransport()).arun(ranked(Longest(forgets=True), "q"))
     assert isinstance(error, InvalidInputError)
     assert "without the metadata it was given" in str(error)
+
+
+class Returns(BaseDocumentCompressor):
+    """Returns the first text as many times as there is metadata, each with what is added to its own."""
+
+    metadata: list[dict[str, Any]]
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Callbacks = None
+    ) -> list[Document]:
+        first = documents[0]
+        return [Document(first.page_content, metadata=first.metadata | more) for more in self.metadata]
+
+
+async def test_a_text_that_is_returned_twice_counts_once(both: Both) -> None:
+    twice = Returns(metadata=[{"relevance_score": 0.9}, {"relevance_score": 0.1}])
+    assert await both(FakeTransport()).arun(ranked(twice, "q")) == [[(0, 0.9)]]
+
+
+@pytest.mark.parametrize("place", [-1, 3, "0", True, None])
+async def test_a_place_that_no_text_has_is_refused(both: Both, place: Any) -> None:
+    (error,) = await both(FakeTransport()).arun(ranked(Returns(metadata=[{_PLACE: place}]), "q"))
+    assert isinstance(error, InvalidInputError)
+
+
+async def test_a_score_that_is_no_number_is_refused(both: Both) -> None:
+    (error,) = await both(FakeTransport()).arun(
+        ranked(Returns(metadata=[{"relevance_score": float("nan")}]), "q")
+    )
+    assert isinstance(error, InvalidInputError)
 
 
 async def test_nothing_stays_in_the_callers_texts(both: Both) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,11 @@ class TestQuestions:
         assert list(question.words.values()) == ["caroline", "hiking", "mel", "brooks"]
         assert question.names == {"carolin", "mel", "brook"}
         assert question.required == ["hiking"]
+
+    def test_take_time_by_their_length_and_no_more(self) -> None:
+        started = time.process_time()
+        assert not Question("word " * 200_000).names
+        assert time.process_time() - started < 4  # 8 s, if it took the square of it
 
     def test_that_are_names_alone_require_them(self) -> None:
         assert Question("Who is Jonas?").required == ["jonas"]
