@@ -361,3 +361,21 @@ def test_the_older_protocol_of_redis_serves(make: Make, url: str, storage: Any) 
         for mode in MODES:
             (found,) = memory.recall("green tea", user="alice", mode=mode)  # type: ignore[arg-type]
             assert (found.text, found.metadata) == ("Alice likes green tea", {"page": 3})
+
+
+async def test_a_question_about_everything_is_answered_by_the_newest(
+    memory: LongTermMemory, both: Both
+) -> None:
+    for text in ("zebra", "okapi", "gnu", "kudu"):
+        await both(memory).aremember(text, user="alice")
+    (okapi,) = [one for one in await both(memory).alist_memories(user="alice") if one.text == "okapi"]
+    await both(memory).aremember("eland", user="alice", replaces=okapi.id)
+    await both(memory).aremember("lion", user="bob")
+    await both(memory).aremember("oryx", user="alice", kind="semantic")
+    query = "What do you know about me?"
+    found = await both(memory).arecall(query, user="alice", k=4, explain=True)
+    assert [one.text for one in found] == ["oryx", "eland", "kudu", "gnu"]
+    assert [(one.score, set(one.explanation.values())) for one in found] == [(1, {0, None})] * 4
+    found = await both(memory).arecall(query, user="alice", kind="episodic")
+    assert [one.text for one in found] == ["eland", "kudu", "gnu", "zebra"]
+    assert await both(memory).arecall(query, user="carol") == []

@@ -20,6 +20,7 @@ class Question:
         spoken: All words of the text.
         asks: Whether it is a question, or a request such as "Suggest a dinner for my diet".
         is_own: Whether it is a question about oneself.
+        is_about_everything: Whether it asks for whatever is known about oneself.
         is_small_talk: Whether it says nothing, such as "Thanks, that's all!".
     """
 
@@ -27,6 +28,7 @@ class Question:
 
     def __init__(self, text: str, language: str = "english") -> None:
         self.language = language
+        text = as_asked(text)
         words = content_words(_plain(text) if language == "english" else text, language)
         self.words = dict([*words.items()][: self.MAX_WORDS])
         # Without a list of stop words, `where` would be all that is left of "Where is Lisbon?".
@@ -35,6 +37,7 @@ class Question:
         self.spoken = frozenset(WORD.findall(text.lower())) - {"i"}
         self.asks = text.rstrip().endswith(("?", "？")) or bool(_ASKING.match(text) or _REQUEST.match(text))
         self.is_own = self.asks and bool(_OWN.search(text))
+        self.is_about_everything = bool(_ABOUT_EVERYTHING.fullmatch(text.strip()))
         self.is_small_talk = not self.asks and not self.words
 
     @property
@@ -43,6 +46,30 @@ class Question:
         return [word for key, word in self.words.items() if key not in self.names] or [*self.words.values()]
 
 
+def as_asked(text: str) -> str:
+    """Return what a key phrase asks: `user's job`, as agents search for it, is `my job?`.
+
+    Texts of any other form are returned as they are.
+    """
+    phrase = _USERS.sub("my ", text.strip(), count=1)
+    return f"{phrase}?" if _OWN_PHRASE.fullmatch(phrase) else text
+
+
+_USERS = re.compile(r"^(?:the )?user(?:'s|’s|s') (?=\w)", re.IGNORECASE)
+_VERB = r"(?:is|are|was|were|has|have|had|am|be|will|can)\b"
+_OWN_PHRASE = re.compile(rf"(?:my|our)(?: (?!{_VERB})[^\W\d_][\w'’-]*){{1,3}}", re.IGNORECASE)
+_OF_ME = "(?: about (?:me|myself|us))?(?: so far| already)?"
+_ABOUT_EVERYTHING = re.compile(
+    r"(?:please |so |ok |and |can you |could you )*(?:"
+    rf"what (?:else )?(?:do|can|did) you (?:know|remember|recall|have)(?: of me)?{_OF_ME}"
+    rf"|what (?:have|did) i (?:tell|told|say|said)(?: to)?(?: you)?{_OF_ME}"
+    r"|(?:tell|show|give|list|remind)(?: me)? (?:everything|all|what)(?: that)? "
+    rf"(?:you (?:know|remember)|i(?:'ve| have)? (?:told|said to) you){_OF_ME}"
+    r"|tell me about (?:me|myself)|(?:everything|all)(?: you know)? about (?:me|myself)"
+    rf"|summari[sz]e (?:everything|all|what) you know{_OF_ME}"
+    r")[\s.!?]*",
+    re.IGNORECASE,
+)
 _ASKING = re.compile(
     r"\s*(?:(?:and|but|so|in|on|at|for|from|to|about|until|since|by|with|of|around) )?"
     r"(?:what|who|whom|whose|which|where|when|why|how|do|does|did|is|are|was|were|am|can|could|will|would|should"

@@ -44,6 +44,11 @@ def _explanation(hit: Hit) -> Explanation:
     }
 
 
+def unranked(record: MemoryRecord, *, explain: bool) -> MemoryRecord:
+    """Return a memory that was recalled because all are: each answers."""
+    return replace(result(record, Hit(record.id, None, meaning=0.0), explain=explain), score=1.0)
+
+
 def by_distance(record: MemoryRecord, search: Search, now: float) -> MemoryRecord:
     """Return a memory that was found by vector alone, with its rank: its distance, and how new it is."""
     distance = record.distance or 0.0

@@ -15,6 +15,7 @@ from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
+from langchain_agentmem.longterm.question import as_asked
 from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
 from langchain_agentmem.longterm.redisearch import update as updating
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
@@ -266,7 +267,7 @@ class LongTermMemory(BaseLongTermMemory):
         return self._found(search, query, self._vector(embedding))
 
     def _embed_and_search(self, search: Search, query: str) -> Op[list[MemoryRecord]]:
-        (embedding,) = yield Embed(self.embeddings, [query], "query")
+        (embedding,) = yield Embed(self.embeddings, [as_asked(query)], "query")
         return (yield from self._found(search, query, self._vector(embedding)))
 
     def _found(self, search: Search, query: str, numbers: Any) -> Op[list[MemoryRecord]]:

@@ -164,14 +164,25 @@ def recent(
         limit: How many at most.
         include_superseded: Whether those that another one has replaced are among them.
     """
-
-    def newest(count: int) -> Command:
-        return store.search(
-            condition(scope), "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, MAX_ROWS)
-        )
-
-    listed = yield from _readable(store, newest, limit, scope, include_superseded)
+    listed = yield from _newest(store, condition(scope), limit, scope, include_superseded)
     return (yield from with_ttl(listed, [store.keys.memory(record.id) for record in listed]))
+
+
+def newest(store: Store, search: Search) -> Op[list[MemoryRecord]]:
+    """Return the newest memories that a search is about, newest first. One round trip, as `recent`."""
+    from langchain_agentmem.longterm.results import how_many  # loads numpy
+
+    where = search.condition or condition(search.scope)
+    return (yield from _newest(store, where, how_many(search), search.scope))
+
+
+def _newest(
+    store: Store, where: str, limit: int, scope: Scope, include_superseded: bool = False
+) -> Op[list[MemoryRecord]]:
+    def search(count: int) -> Command:
+        return store.search(where, "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, MAX_ROWS))
+
+    return (yield from _readable(store, search, limit, scope, include_superseded))
 
 
 def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:

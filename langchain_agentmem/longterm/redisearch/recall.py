@@ -14,10 +14,11 @@ from langchain_agentmem.core.operations import Argument, Command, Op, ok
 from langchain_agentmem.longterm.hits import Candidate
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.ranking import NEAREST, WORDED, rank
+from langchain_agentmem.longterm.redisearch import queries
 from langchain_agentmem.longterm.redisearch.document import Found, decode, fields_of, id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.queries import Store, read, searched
-from langchain_agentmem.longterm.results import how_many, rerank, result
+from langchain_agentmem.longterm.results import how_many, rerank, result, unranked
 from langchain_agentmem.longterm.types import MemoryRecord, Search, UnreadableDocument, report_unreadable
 from langchain_agentmem.longterm.words import forms
 
@@ -29,6 +30,8 @@ def recall(
 ) -> Op[list[MemoryRecord]]:
     """Return the memories of a scope that answer a query best, best first. One round trip.
 
+    A question about everything that is known is answered by the newest.
+
     More if candidates have expired, or a winner was written by another program or the first version.
 
     Args:
@@ -39,6 +42,9 @@ def recall(
         contexts: Whether the index holds contexts.
     """
     question = Question(query, store.language)
+    if search.mode == "hybrid" and question.is_about_everything:
+        newest = yield from queries.newest(store, search)
+        return (yield from rerank(search, query, [unranked(one, explain=search.explain) for one in newest]))
     if vector is None and not question.words:
         return []
     threshold = search.distance_threshold
