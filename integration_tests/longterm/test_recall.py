@@ -14,6 +14,7 @@ from integration_tests.conftest import Both, Counting
 from integration_tests.longterm.conftest import Make
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.ranking import NEAREST
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord
 
@@ -68,8 +69,8 @@ async def test_each_mode_finds_whole_memories(memory: LongTermMemory, both: Both
 async def test_hybrid_finds_by_words_what_vectors_miss_and_the_other_way(
     memory: LongTermMemory, both: Both
 ) -> None:
-    fillers = [f"filler number{n}" for n in range(70)]
-    embeddings = [at_distance(0.3 + n / 1000) for n in range(70)]
+    fillers = [f"filler number{n}" for n in range(NEAREST + 10)]
+    embeddings = [at_distance(0.3 + n / 1000) for n in range(NEAREST + 10)]
     await both(memory).aremember_many(fillers, user="alice", embeddings=embeddings)
     await both(memory).aremember("the zebra was asleep", user="alice", embedding=axis(0, 0, 1))
     await both(memory).aremember("stripes all over", user="alice", embedding=at_distance(0.1))
@@ -100,10 +101,10 @@ async def test_a_recall_is_one_round_trip_and_only_vectors_embed(
 async def test_k_may_be_larger_than_the_usual_number_of_candidates(
     memory: LongTermMemory, both: Both, mode: Any
 ) -> None:
-    written = [f"tea number{n}" for n in range(130)]
+    written = [f"tea number{n}" for n in range(NEAREST + 30)]
     await both(memory).aremember_many(written, user="alice", batch_size=200)
-    found = texts(await both(memory).arecall("tea", user="alice", mode=mode, k=120, **ANY))
-    assert len(found) == len(set(found)) == 120
+    found = texts(await both(memory).arecall("tea", user="alice", mode=mode, k=NEAREST + 20, **ANY))
+    assert len(found) == len(set(found)) == NEAREST + 20
     assert set(texts(await both(memory).arecall("tea", user="alice", mode=mode, k=500, **ANY))) == {*written}
 
 
@@ -235,8 +236,8 @@ class TestThreshold:
         assert await both(memory).arecall("Who is Bob?", user="alice", distance_threshold=2) == [], "unknown"
 
     async def test_leaves_out_what_only_words_find(self, memory: LongTermMemory, both: Both) -> None:
-        fillers = [f"filler number{n}" for n in range(60)]
-        await both(memory).aremember_many(fillers, user="alice", embeddings=[at_distance(0.3)] * 60)
+        fillers = [f"filler number{n}" for n in range(NEAREST)]
+        await both(memory).aremember_many(fillers, user="alice", embeddings=[at_distance(0.3)] * NEAREST)
         await both(memory).aremember("a zebra", user="alice", embedding=axis(0, 0, 1))
         about: dict[str, Any] = {"user": "alice", "embedding": axis(1)}
         assert "a zebra" in texts(await both(memory).arecall("zebra", **about))

@@ -85,6 +85,16 @@ async def test_its_words_find_where_no_memory_has_them(memory: LongTermMemory, b
         assert found.explanation["context"] > 0
 
 
+async def test_its_words_count_by_how_rare_they_are_in_contexts(memory: LongTermMemory, both: Both) -> None:
+    same: dict[str, Any] = {"user": "alice", "embedding": [1.0] * 256, "deduplicate": False}
+    for n in range(9):
+        await both(memory).aremember(f"number{n}", context="pets" if n else "a zebra", **same)
+    found = await both(memory).arecall("zebra pets", user="alice", mode="text", k=9, explain=True)
+    added = [one.explanation["context"] for one in found]
+    assert (found[0].text, len(added)) == ("number0", 9)
+    assert added[0] > 1.5 * added[1] > 0
+
+
 async def test_a_long_one_keeps_its_end(make: Make, both: Both) -> None:
     memory = make(max_text_bytes=100)
     await both(memory).aremember("It was huge", user="alice", context="a yak " + "é" * 200 + " zebra")
@@ -137,6 +147,7 @@ class TestAnIndexOfTheFirstVersion:
         assert await by_words(memory, both, "zebra") == set()
         other = make(storage=memory.config.storage)
         assert await by_words(other, both, "zebra") == set()
+        assert not memory.index.knowledge.contexts, "no server is asked for a field that it may refuse"
         assert (await both(memory).arebuild_index()).documents == 1
         for one in (memory, other):
             assert await by_words(one, both, "zebra") == {"It was asleep"}

@@ -14,12 +14,13 @@ from integration_tests.longterm.conftest import Make, expire_unnoticed
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import Batch
+from langchain_agentmem.longterm.ranking import NEAREST
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord
 
 MODES = ("hybrid", "vector", "text")
 ANY: dict[str, Any] = {"distance_threshold": None}
-MANY = 70  # more than there are candidates
+MANY = NEAREST + 10  # more than there are candidates
 WORDS = WordEmbeddings(256)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.ranking import NEAREST, WORDED
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from tests.embedding_model import RecordingEmbeddings
 from tests.fake_transport import FakeTransport
@@ -72,9 +73,9 @@ async def test_one_batch_counts_and_searches_by_words_and_by_vector(both: Both) 
     at = words.index("PARAMS")
     assert words[at + 1 : at + 10] == (8, "w0", "love", "w1", "green", "w2", "tea", "w3", "bob")
     assert words[words.index("LANGUAGE") + 1] == "english"
-    assert words[words.index("LIMIT") :][:3] == ("LIMIT", 0, 50)
+    assert words[words.index("LIMIT") :][:3] == ("LIMIT", 0, WORDED)
     assert vector[2] == f"{scope}=>[KNN $k @embedding $vector AS distance]"
-    assert vector[vector.index("LIMIT") :][:3] == ("LIMIT", 0, 60)
+    assert vector[vector.index("LIMIT") :][:3] == ("LIMIT", 0, NEAREST)
     assert all(search[search.index("TIMEOUT") + 1] == 5000 for search in (count, words, vector))
 
 
@@ -90,13 +91,13 @@ async def test_without_words_nothing_is_sent_by_text(both: Both) -> None:
     assert transport.sent == []
 
 
-@pytest.mark.parametrize("k", [5, 60, 500])
+@pytest.mark.parametrize("k", [5, NEAREST, 500])
 async def test_enough_candidates_for_k(both: Both, k: int) -> None:
     made, transport = memory([0, [1], reply(), reply()])
     await both(made).arecall("green tea", user="alice", k=k)
     ((_, _, words, vector),) = transport.sent_args
     limits = [search[search.index("LIMIT") + 2] for search in (words, vector)]
-    assert limits == [max(50, k), max(60, k)]
+    assert limits == [max(WORDED, k), max(NEAREST, k)]
 
 
 async def test_irregular_forms_and_capitals_beyond_ascii_are_searched_for_too(both: Both) -> None:
@@ -117,7 +118,7 @@ async def test_what_is_no_memory_makes_room_for_others(both: Both) -> None:
     (found,) = await both(made).arecall("green tea", user="alice", k=1)
     assert found.id == "m1"
     limits = [[search[search.index("LIMIT") + 2] for search in batch[2:]] for batch in transport.sent_args]
-    assert limits == [[50, 60], [54, 64]]
+    assert limits == [[WORDED, NEAREST], [WORDED + 4, NEAREST + 4]]
 
 
 async def test_that_nothing_else_comes_ends_it(both: Both) -> None:
