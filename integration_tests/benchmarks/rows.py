@@ -190,11 +190,14 @@ def remember(world: World) -> Row:
 
 
 def _turn(memory: AgentMemory, world: World, thread: str, at: int) -> bare.Turned:
-    """What a wrapped chain runs around the model, without the chain: two round trips."""
+    """What a wrapped chain runs around the model, without the chain: two round trips.
+
+    It recalls by vectors, as the other sides do.
+    """
     fact, messages = world.fact(at), exchange(at)
     working, long_term = memory.working, memory.long_term
     text = str(messages[0].content)
-    recall = long_term.recall_op(text, user=USER, embedding=fact.embedding)
+    recall = long_term.recall_op(text, user=USER, embedding=fact.embedding, mode="vector")
     history, recalled = map(ok, memory.transport.run(gather([working.messages_op(thread), recall])))
     writes = [
         working.append_op(thread, messages, user=USER),
@@ -228,7 +231,7 @@ def turn(world: World) -> Row:
     quick: dict[str, Any] = {"dumps": orjson.dumps, "loads": orjson.loads}
     return Row(
         "turn",
-        "a whole turn: session read, recall, append, remember, event; embedding given",
+        "a whole turn: session read, recall by vectors, append, remember, event; embedding given",
         Side(
             "two gathers of operations, as wrap runs them",
             lambda at: _turn(world.memory, world, thread, at),
