@@ -91,8 +91,14 @@ def test_what_changed_replaces_what_was_known_and_is_kept(url: str) -> None:
 
     said = agentmem("remember", "Ana lives in Braga", "--user", "ada", "--replaces", lisbon, url=url).stdout
     assert f"replaced   {lisbon}\n" in said
-    said = agentmem("remember", "Ana lives in Tavira", "--user", "ada", "--replaces", "x", url=url).stdout
-    assert "replaced   nothing: x is not there\n" in said
+    tavira = ("remember", "Ana lives in Tavira", "--user", "ada", "--replaces")
+    for options in ((), ("--json",)):
+        done = agentmem(*tavira, "x", *options, url=url)
+        assert done.returncode == 1  # it is stored, and nothing is replaced
+        assert ('"replaced":null' if options else "replaced   nothing: x is not there\n") in done.stdout
+    itself = next(one["id"] for one in told("memories") if one["text"].endswith("Tavira"))
+    done = agentmem(*tavira, itself, url=url)
+    assert (done.returncode, f"replaced   nothing: {itself} says the same\n" in done.stdout) == (0, True)
     assert lisbon not in agentmem("memories", "--user", "ada", url=url).stdout
     every = agentmem("memories", "--user", "ada", "--all", url=url).stdout
     braga = next(one["id"] for one in told("memories") if one["text"].endswith("Braga"))

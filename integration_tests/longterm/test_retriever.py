@@ -82,3 +82,10 @@ def test_it_keeps_to_its_scope_filter_and_threshold(memory: LongTermMemory) -> N
     assert found(distance_threshold=None) == 2
     with pytest.raises(InvalidInputError):
         found(k=0)
+
+
+@pytest.mark.parametrize("query", ["", " \n"])
+async def test_a_blank_query_finds_nothing(memory: LongTermMemory, query: str) -> None:
+    memory.remember("green tea", user="alice")
+    retriever = MemoryRetriever(memory=memory, user="alice")
+    assert retriever.invoke(query) == await retriever.ainvoke(query) == []

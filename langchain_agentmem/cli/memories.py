@@ -184,6 +184,8 @@ def remember(
 ) -> None:
     """Remember a text, unless one of the user's memories says the same.
 
+    If the memory that it --replaces is not there, it is remembered all the same, and the exit code is 1.
+
     \b
       agentmem remember "I live in Lisbon." --user alice --kind semantic
       agentmem remember "I live in Porto." --user alice --near
@@ -209,15 +211,19 @@ def remember(
             deduplicate=not keep,
         )
         same = memory.long_term.get(result.id) if result.deduped and not as_json else None
+    itself = result.id == replaces  # which says it already
     if as_json:
-        return show_json(asdict(result))
-    facts = [("memory", f"{fate(result, same)} ({result.id})")]
-    if replaces is not None:
-        gone = f"nothing: {one_line(replaces, 60)} is not there"
-        facts.append(("replaced", gone if result.replaced is None else result.replaced))
-    if near:
-        facts.append(("near", "nothing" if result.near is None else nearest(result.near)))
-    return screen.facts(facts)
+        show_json(asdict(result))
+    else:
+        facts = [("memory", f"{fate(result, same)} ({result.id})")]
+        if replaces is not None:
+            gone = f"nothing: {one_line(replaces, 60)} {'says the same' if itself else 'is not there'}"
+            facts.append(("replaced", gone if result.replaced is None else result.replaced))
+        if near:
+            facts.append(("near", "nothing" if result.near is None else nearest(result.near)))
+        screen.facts(facts)
+    if replaces is not None and result.replaced is None and not itself:
+        raise typer.Exit(1)
 
 
 def fate(result: RememberResult, same: MemoryRecord | None) -> str:

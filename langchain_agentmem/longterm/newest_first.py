@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from langchain_agentmem.longterm.words import STOP_WORDS, WORD
+
+if TYPE_CHECKING:
+    from langchain_agentmem.longterm.types import MemoryRecord
 
 _SAME_WORDS = 0.6  # the share of the shorter one's words, at least two of them, that the other has
 _SAME_WORDS_SAID = 0.75  # in what others have said, much of which is alike
@@ -21,9 +24,20 @@ _CHANGED_MEANING = 0.4  # and if the newer one tells of a change
 _FIRST_PERSON = re.compile(r"\b(?:i|we|ich|wir|yo)\b", re.IGNORECASE)
 _CHANGED = re.compile(
     r"\b(?:moved?|changed|switched|now|no longer|any ?more|instead|new|renamed|cancell?ed|postponed|quit"
-    r"|stopped|left|since|jetzt|nicht mehr|neue[rsnm]?|statt|umgezogen|ahora|ya no|nuev[oa]|cambié)\b",
+    r"|stopped|left|since|slipped|painted|sold|bought|(?:went|gone) (?:up|down)|delayed|rescheduled|actually"
+    r"|jetzt|nicht mehr|neue[rsnm]?|statt|umgezogen|ahora|ya no|nuev[oa]|cambié)\b",
     re.IGNORECASE,
 )
+# What begins so is about what was said before, and names none of it.
+_CORRECTS = re.compile(r"\s*(?:(?:oh|oops|no|sorry|actually)\b[\s,.!]*)+it(?:['’]s| is)\b", re.IGNORECASE)
+# How it was, and not "I'm used to it", "earlier than", "before nine".
+_FORMERLY = re.compile(
+    r"(?<!am )(?<!['’]m )(?<!are )(?<!['’]re )(?<!is )(?<!get )(?<!got )(?<!getting )\bused to\b"
+    r"|\bformerly\b|\bfrüher\b(?! als)|\bantes\b(?! de| del| que)",
+    re.IGNORECASE,
+)
+_NOW = re.compile(r"\b(?:now|jetzt|ahora)\b", re.IGNORECASE)
+_SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
 _STOP = frozenset().union(*STOP_WORDS.values())
 
 
@@ -49,7 +63,7 @@ class Said(NamedTuple):
 
 def newest_first(said: Sequence[Said]) -> list[int]:
     """Return the places of memories in their order, those that contradict each other by their time."""
-    words = [set(WORD.findall(one.text[len(one.speaker) :].lower())) - _STOP for one in said]
+    words = [_words(one) for one in said]
     order, left = list(range(len(said))), list(range(len(said)))
     while left:
         first, *others = left
@@ -62,19 +76,57 @@ def newest_first(said: Sequence[Said]) -> list[int]:
     return order
 
 
+def contradicting(first: MemoryRecord, others: Sequence[MemoryRecord]) -> list[MemoryRecord]:
+    """Return those of the same recall that may say something else than `first` of the same."""
+    asked = set(first.matched_words).union(*(record.matched_words for record in others))
+    is_near = all(record.distance is not None for record in (first, *others))
+
+    def said(record: MemoryRecord) -> Said:
+        return Said(
+            record.text,
+            record.created_ts,
+            meaning=1 - (record.distance or 0) if is_near else 0.0,
+            share=len(set(record.matched_words)) / len(asked) if asked else 1.0,
+            speaker=speaker_of(record.text),
+        )
+
+    one = said(first)
+    pairs = [(record, said(record)) for record in others]
+    return [record for record, other in pairs if _contradict(one, other, _words(one), _words(other))]
+
+
+def speaker_of(text: str) -> str:
+    """Return who is said to have said a text of the form "Name: …"; empty otherwise."""
+    match = _SPEAKER_OF.match(text) if ":" in text[:40] else None
+    return match[1] if match else ""
+
+
+def _words(said: Said) -> set[str]:
+    return set(WORD.findall(said.text[len(said.speaker) :].lower())) - _STOP
+
+
 def _contradict(one: Said, other: Said, words: set[str], others: set[str]) -> bool:
     """Return whether two memories may say different things of the same."""
-    if one.asks or other.asks:
+    if one.asks or other.asks or _is_past(one.text) or _is_past(other.text):
         return False
     share = _SAME_WORDS_SAID if one.speaker or other.speaker else _SAME_WORDS
-    if len(words & others) >= max(2, share * min(len(words), len(others))):
+    common = len(words & others)
+    if common >= max(2, share * min(len(words), len(others))):
         return True
-    own = {_FIRST_PERSON.search(said.text) is not None for said in (one, other)}
-    if one.speaker or other.speaker or len(own) == 2:
+    if one.speaker or other.speaker:
         return False
+    own = {_FIRST_PERSON.search(said.text) is not None for said in (one, other)}
     older, newer = sorted((one, other), key=lambda said: said.created_ts)
+    apart = abs(one.meaning - other.meaning)
+    if _CORRECTS.match(newer.text):
+        return common > 0 and older.share == 1 and apart <= _CHANGED_MEANING
     if _CHANGED.search(newer.text):  # which seldom says again what it is about
-        return older.share == 1 and newer.share > 0 and abs(one.meaning - other.meaning) <= _CHANGED_MEANING
-    return (
-        own == {True} and one.share == other.share == 1 and abs(one.meaning - other.meaning) <= _SAME_MEANING
-    )
+        if len(own) == 2 and not (common and newer.share == 1):  # "My car is …", "I painted my car"
+            return False
+        return older.share == 1 and newer.share > 0 and apart <= _CHANGED_MEANING
+    return own == {True} and one.share == other.share == 1 and apart <= _SAME_MEANING
+
+
+def _is_past(text: str) -> bool:
+    """Return whether a text tells only how it was."""
+    return _FORMERLY.search(text) is not None and _NOW.search(text) is None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from langchain_agentmem.longterm.gate import is_known
 from langchain_agentmem.longterm.gate_by_words import is_known_by_words
 from langchain_agentmem.longterm.hits import Candidate, Hit
-from langchain_agentmem.longterm.newest_first import Said, newest_first
+from langchain_agentmem.longterm.newest_first import Said, newest_first, speaker_of
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.word_counts import WordCounts
 from langchain_agentmem.longterm.words import WORD
@@ -27,7 +27,6 @@ _STRANGER = 0.5  # words count half in what others have said, while the question
 _ASKS = 0.13  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
 
-_SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
 _ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
 Array = NDArray[np.float64]
 
@@ -63,7 +62,7 @@ class Parts:
 
     def _add_speakers(self) -> None:
         spoken = self.question.spoken
-        self._speakers = [_speaker(one.text) for one in self.candidates]
+        self._speakers = [speaker_of(one.text) for one in self.candidates]
         named = {one: not spoken.isdisjoint(WORD.findall(one.lower())) for one in {*self._speakers}}
         self.named = np.array([named[one] for one in self._speakers])
         self.strange = np.array([bool(one) for one in self._speakers]) & ~self.named
@@ -139,12 +138,6 @@ class Parts:
 def _saturated(times: Array) -> Array:
     saturated: Array = times * (_SATURATION + 1) / (times + _SATURATION)
     return saturated
-
-
-def _speaker(text: str) -> str:
-    """Return who is said to have said a text of the form "Name: …"; empty otherwise."""
-    match = _SPEAKER_OF.match(text) if ":" in text[:40] else None
-    return match[1] if match else ""
 
 
 def _is_question(text: str) -> bool:

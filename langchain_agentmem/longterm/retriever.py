@@ -22,6 +22,8 @@ class MemoryRetriever(BaseRetriever):
     `updated_ts`, `hit_count`, `context`, `distance`, `score` and `matched_words` (a list); with `explain`
     also the parts of its rank, `explanation`.
 
+    A blank query, such as agents may give a tool, finds nothing.
+
     Attributes:
         memory: Where to recall from.
         user: Whose memories.
@@ -51,11 +53,15 @@ class MemoryRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
+        if not query.strip():
+            return []
         return [document(record) for record in self.memory.recall(query, **self._arguments(k))]
 
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
+        if not query.strip():
+            return []
         return [document(record) for record in await self.memory.arecall(query, **self._arguments(k))]
 
     def _arguments(self, k: int | None) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from langchain_agentmem.longterm.types import MemoryRecord
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=timezone.utc)
 
 
-def told(text: str, when: datetime | float = NOW) -> MemoryRecord:
+def told(text: str, when: datetime | float = NOW, *matched: str, score: float | None = None) -> MemoryRecord:
     ts = when if isinstance(when, float) else when.timestamp()
-    return MemoryRecord("m", text, "u", "default", "episodic", created_ts=ts)
+    return MemoryRecord(
+        "m", text, "u", "default", "episodic", created_ts=ts, score=score, matched_words=[*matched]
+    )
 
 
 def answered(text: str, *memories: MemoryRecord, **options: bool) -> str:
@@ -64,6 +66,36 @@ def test_what_was_told_on_the_same_day_is_not_dated_twice() -> None:
         "You told me today: “I moved to Porto.”\nBefore that: “I live in Lisbon.”"
     )
     assert answered("Where do I live?", lisbon, porto).endswith("\nAlso: “I moved to Porto.”")
+
+
+def test_what_says_something_else_was_not_before_that() -> None:
+    lisbon = told("I live in Lisbon.", NOW, "live")
+    for text in ("My sister lives in Berlin.", "I used to live in Cairo.", "I live with a cat and two dogs."):
+        matched = () if "sister" in text else ("live", "with") if "with" in text else ("live",)
+        other = told(text, NOW - timedelta(days=1), *matched)
+        assert answered("Where do I live?", lisbon, other).endswith(f"\nAlso, yesterday: “{text}”")
+
+
+def test_what_was_before_that_follows_what_it_was_before() -> None:
+    day = timedelta(days=1)
+    porto = told("My flat is in Porto now.", NOW, "flat")
+    cat, lisbon = told("We got a cat.", NOW - day), told("My flat is in Lisbon.", NOW - 2 * day, "flat")
+    assert answered("Where is my flat?", porto, cat, lisbon) == (
+        "You told me today: “My flat is in Porto now.”\n"
+        "Before that, on 21 November: “My flat is in Lisbon.”\n"
+        "Also, yesterday: “We got a cat.”"
+    )
+
+
+def test_what_is_far_behind_the_best_is_not_quoted() -> None:
+    memories = [
+        told("I run.", score=0.3),  # newer than the best, and first
+        told("I swim.", score=0.5),
+        told("I like tea.", score=0.29),
+        told("I ski.", score=0.4),
+    ]
+    assert answered("Which sport do I do?", *memories) == "You told me today: “I run.”\nAlso: “I swim.”"
+    assert answered("Which sport do I do?", memories[1], told("I row.", score=0.3)).endswith("“I row.”")
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,45 @@ class TestNewestFirst:
     def test_among_those_of_nearly_the_same_words(self, query: str, old: str, new: str) -> None:
         assert order(query, (old, 0.6), (new, 0.57)) == [new, old]
 
+    @pytest.mark.parametrize(
+        ("query", "old", "new"),
+        [
+            ("What colour is my car?", "my car is red", "i painted my car blue"),
+            ("When is the release?", "release is due on friday", "release slipped to monday"),
+            ("How big is the budget?", "budget is about 3000", "the budget went up to 4000"),
+            ("Do I have a bike?", "I have a bike", "I sold my bike"),
+            ("What laptop do I have?", "My laptop is a Dell", "I bought a Framework laptop"),
+            ("When does the flight leave?", "the flight leaves at 9", "the flight is delayed to 11"),
+            ("When is my exam?", "my exam is on monday", "the exam was rescheduled to tuesday"),
+            ("When is my exam?", "my exam is on monday", "actually the exam starts at noon on tuesday"),
+            ("What's my favourite drink?", "i like tea more than coffee", "i don't like tea any more"),
+            ("What's my phone number?", "my phone number is 555 123", "sorry, it's 555 124"),
+            ("Where do I live?", "I live in Cairo", "I used to live in Cairo, now it's Oslo"),
+        ],
+    )
+    def test_among_those_of_which_the_newer_tells_a_change(self, query: str, old: str, new: str) -> None:
+        assert order(query, (old, 0.7), (new, 0.5)) == [new, old]
+
+    @pytest.mark.parametrize(
+        ("query", "fact", "past"),
+        [
+            ("Where do I live?", "I live in Berlin.", "I used to live in Cairo."),
+            ("Where do I live?", "I live in Berlin near Ana.", "I formerly lived in Cairo near Ana."),
+            ("Wo wohne ich?", "Ich wohne in Berlin.", "Ich habe früher in Kairo gewohnt, neben Berlin."),
+            ("¿Dónde vivo?", "Vivo en Madrid.", "Antes vivía en Sevilla."),
+            ("What colour is my brother's car?", "My brother's car is red", "I painted my car blue"),
+            ("What's my phone number?", "my phone number is 555 123", "sorry, it's raining"),
+        ],
+    )
+    def test_leaves_how_it_was_and_what_changed_of_something_else(
+        self, query: str, fact: str, past: str
+    ) -> None:
+        assert order(query, (fact, 0.46), (past, 0.4))[0] == fact
+
+    def test_what_one_is_used_to_is_no_past(self) -> None:
+        old, new = "I'm used to waking up at six on Mondays", "I'm used to waking up at nine on Mondays"
+        assert order("When do I wake up?", (old, 0.6), (new, 0.57)) == [new, old]
+
     def test_leaves_other_facts_where_they_are(self) -> None:
         texts = [
             ("I live in Lisbon.", 0.5),

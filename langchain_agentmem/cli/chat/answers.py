@@ -10,10 +10,12 @@ from datetime import date, datetime, timedelta, timezone
 
 from langchain_agentmem.chain.noteworthy import noteworthy, speech_acts
 from langchain_agentmem.chain.options import day_of
+from langchain_agentmem.longterm.newest_first import contradicting
 from langchain_agentmem.longterm.same_fact import canonical
 from langchain_agentmem.longterm.types import MemoryRecord
 
 _BEST = 3  # how many memories an answer quotes
+_OF_THE_BEST = 0.6  # the share of the best one's score that each after the first has
 
 
 def answer(
@@ -40,7 +42,7 @@ def answer(
     if "states" in done:
         said.append(_acknowledged(text, told, now, will_remember=will_remember))
     if "asks" in done and told:
-        said.append(_quoted(told[:_BEST], now))
+        said.append(_quoted(_best(told), now))
     elif "asks" in done and "states" not in done:
         said.append("I don't know that yet.")
     elif {"asks"} in sentences:
@@ -58,17 +60,28 @@ def _acknowledged(text: str, told: list[MemoryRecord], now: datetime, *, will_re
     return "Noted." if will_remember else "All right, but I won't remember it."
 
 
+def _best(told: list[MemoryRecord]) -> list[MemoryRecord]:
+    """Return the first, and of the next those whose score is not far from the best."""
+    first, *others = told[:_BEST]
+    enough = _OF_THE_BEST * max(record.score or 0.0 for record in told)
+    return [first, *(record for record in others if record.score is None or record.score >= enough)]
+
+
 def _quoted(told: list[MemoryRecord], now: datetime) -> str:
-    """Return what somebody told, each on a line of its own with its day."""
+    """Return what somebody told, each on a line of its own with its day: first what was said of the same."""
     first, *others = told
     tz, today = now.tzinfo, now.date()
-    day, ts = day_of(first, tz=tz), first.created_ts
+    day = day_of(first, tz=tz)
+    changed = [
+        record
+        for record in contradicting(first, others)
+        if day is not None and day_of(record, tz=tz) is not None and record.created_ts < first.created_ts
+    ]
     lines = [f"You told me{_on(day, today)}: “{first.text}”"]
-    for record in others:
-        before, day, ts_before, ts = day, day_of(record, tz=tz), ts, record.created_ts
+    for record in [*changed, *(other for other in others if other not in changed)]:
+        before, day = day, day_of(record, tz=tz)
         when = "" if day == before else _on(day, today)
-        earlier = day is not None and before is not None and ts < ts_before
-        lead = "Before that" if earlier else "Also"
+        lead = "Before that" if record in changed else "Also"
         lines.append(f"{lead}{when and ','}{when}: “{record.text}”")
     return "\n".join(lines)
 
