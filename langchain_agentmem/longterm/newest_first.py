@@ -24,7 +24,8 @@ _CHANGED_MEANING = 0.4  # and if the newer one tells of a change
 _FIRST_PERSON = re.compile(r"\b(?:i|we|ich|wir|yo)\b", re.IGNORECASE)
 _CHANGED = re.compile(
     r"\b(?:moved?|changed|switched|now|no longer|any ?more|instead|new|renamed|cancell?ed|postponed|quit"
-    r"|stopped|left|since|slipped|painted|sold|bought|(?:went|gone) (?:up|down)|delayed|rescheduled|actually"
+    r"|stopped|left|since|slipped|(?<!is )(?<!are )(?<!was )painted|sold|bought|(?:went|gone) (?:up|down)"
+    r"|delayed|rescheduled|actually"
     r"|jetzt|nicht mehr|neue[rsnm]?|statt|umgezogen|ahora|ya no|nuev[oa]|cambié)\b",
     re.IGNORECASE,
 )
@@ -51,6 +52,7 @@ class Said(NamedTuple):
         share: The share that it has of those words of the question that any memory has.
         speaker: Who said it, in a text of the form "Name: …".
         asks: Whether it is a question, which contradicts nothing.
+        beside: Whether it lacks a number that is asked for, and so is about something else.
     """
 
     text: str
@@ -59,6 +61,7 @@ class Said(NamedTuple):
     share: float
     speaker: str
     asks: bool = False
+    beside: bool = False
 
 
 def newest_first(said: Sequence[Said]) -> list[int]:
@@ -107,7 +110,7 @@ def _words(said: Said) -> set[str]:
 
 def _contradict(one: Said, other: Said, words: set[str], others: set[str]) -> bool:
     """Return whether two memories may say different things of the same."""
-    if one.asks or other.asks or _is_past(one.text) or _is_past(other.text):
+    if one.beside or other.beside or one.asks or other.asks or _is_past(one.text) or _is_past(other.text):
         return False
     share = _SAME_WORDS_SAID if one.speaker or other.speaker else _SAME_WORDS
     common = len(words & others)

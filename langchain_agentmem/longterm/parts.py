@@ -106,6 +106,7 @@ class Parts:
     def newest_first(self, places: Sequence[int]) -> list[int]:
         """Return places, those of memories that contradict each other in the order of their time."""
         known = self._counts.own.any(axis=0)
+        numbers = np.array([word.isdigit() for word in self.question.words.values()], bool)
         said = [
             Said(
                 self.candidates[at].text,
@@ -114,6 +115,7 @@ class Parts:
                 share=float((self._counts.own[at][known] > 0).mean()) if known.any() else 0.0,
                 speaker=self._speakers[at],
                 asks=bool(self.asks[at]),
+                beside=bool((self._counts.own[at][known & numbers] == 0).any()),
             )
             for at in places
         ]

@@ -369,3 +369,12 @@ def test_words_of_a_language_find_its_facts_and_little_else(language: str) -> No
         return sum(bool(order(text, *facts, language=of)) for text in data["unrelated"])
 
     assert noise(language) < noise("english") / 2
+
+
+def test_a_number_that_is_asked_for_keeps_others_from_coming_first() -> None:
+    candidates = [
+        Candidate("42", "Room 42 is blue", "", 0.6, 1.0),
+        Candidate("187", "Room 187 is blue now", "", 0.5, 2.0),
+    ]
+    hits = rank(Question("Which colour is room 42?"), candidates, 5, size=2, unread=0)
+    assert [hit.key for hit in hits] == ["42", "187"]
