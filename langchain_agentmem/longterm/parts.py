@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 
 
 class Parts:
-    """What all ranks are made of, and whether any candidate answers: arrays in the candidates' order."""
+    """Holds the parts of all ranks, and whether any candidate answers: arrays in the candidates' order."""
 
     def __init__(self, question: Question, candidates: Sequence[Candidate], size: int, unread: int) -> None:
         self.question, self.candidates, self.size = question, candidates, size

@@ -8,7 +8,7 @@ from langchain_agentmem.longterm.words import STOP_WORDS, WORD, content_words, s
 
 
 class Question:
-    """What is asked, prepared once per recall.
+    """Holds a question, prepared once per recall.
 
     Args:
         text: The question, or any text to find memories for.

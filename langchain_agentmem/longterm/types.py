@@ -247,7 +247,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What became of a memory in the store that it was exported from.
+    """The fate of a memory in the store that it was exported from.
 
     Attributes:
         created_ts: When it was stored, in epoch seconds; `None` for now.

@@ -80,7 +80,7 @@ def recall(
 
 
 class _Candidates(NamedTuple):
-    """What searches have brought.
+    """Holds the candidates that searches have brought.
 
     Attributes:
         rows: The candidates, each once.

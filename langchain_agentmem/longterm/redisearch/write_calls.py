@@ -63,7 +63,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What became of a memory that was seen again.
+    """The fate of a memory that was seen again.
 
     Attributes:
         superseded: Whether it supersedes what it was to.
