@@ -259,19 +259,7 @@ class AgentMemory(Connected):
             "explain": explain,
         }
         self.long_term.search(user, namespace, recall)
-        return MemoryRetriever(
-            memory=self.long_term,
-            user=user,
-            k=k,
-            kind=kind,
-            namespace=namespace,
-            mode=mode,
-            filter=filter,
-            distance_threshold=distance_threshold,
-            recency_weight=recency_weight,
-            reranker=reranker,
-            explain=explain,
-        )
+        return MemoryRetriever(memory=self.long_term, user=user, namespace=namespace, **recall)
 
     def callback(self, thread_id: str, *, user: str = "") -> EventLogHandler:
         """Return a LangChain callback handler that records a thread's events in the background.

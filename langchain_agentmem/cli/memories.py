@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class RecallMode(str, Enum):
-    """How `recall` ranks."""
+    """The way `recall` ranks."""
 
     hybrid = "hybrid"
     vector = "vector"

@@ -20,7 +20,7 @@ _NEAREST = 8  # some may say the same, or have expired
 
 @dataclass(frozen=True, slots=True)
 class Looking:
-    """How duplicates are looked for.
+    """The way duplicates are looked for.
 
     Attributes:
         digest: What all texts of a scope have in common that say the same; `None` without such a rule.
