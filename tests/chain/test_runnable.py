@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnablePassthrough
 
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.chain.runnable import MemoryChain
@@ -95,6 +96,19 @@ async def test_an_exchange_is_two_round_trips_with_the_chain_between_them(memory
     assert memory.store.appended == [([("hi", False), ("yo", False)], [])]
     assert memory.store.actions == ["turn_start", "recall", "chain_start", "chain_end"]
     assert [report.turn_count for report in reports] == [2]
+
+
+async def test_events_tell_how_much_a_chain_was_given_and_not_the_same_lists_again(
+    memory: Memory, run: Run
+) -> None:
+    memory.store.replies |= {"history": stored("before"), "recall": [KNOWN, KNOWN]}
+    more = RunnablePassthrough.assign(more=lambda inputs: list(inputs["chat_history"]))
+    await run(wrap(memory, more | RunnableLambda(lambda inputs: "yo")))
+    details = [json.loads(detail) for detail in memory.store.told("detail") if detail.startswith("{")]
+    given = {"input": "hi", "chat_history": "1 message", "memories": "2 memories"}
+    copied = {"more": [{"type": "human", "content": "before"}]}  # another list, which no event has told
+    assert given | copied in details
+    assert all(detail in (given, copied, given | copied) for detail in details)
 
 
 async def test_nothing_is_written_before_a_stream_has_ended(memory: Memory) -> None:
