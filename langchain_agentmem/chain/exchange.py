@@ -71,11 +71,11 @@ class Exchange:
     ) -> None:
         self.memory = memory
         self._options = options
-        given = ensure_config(config)
-        configurable, callbacks = given.get("configurable", {}), given.get("callbacks")
+        self._config = ensure_config(config)
+        configurable = self._config.get("configurable", {})
         self._ids = _ids(memory, options, configurable)
         self._checks_owner = options.check_owner and configurable.get("user_id") is not None
-        self._refuse_inside_itself(callbacks)
+        self._refuse_inside_itself(self._config.get("callbacks"))
         self._inputs = value if isinstance(value, dict) else {options.input_key: value}
         self._asked = input_messages(self._inputs, options.input_key)
         self.failures = Failures(memory, self.thread_id, self.user)
@@ -86,8 +86,6 @@ class Exchange:
         self._memories = ExchangeMemories(memory, options, self._ids, text, self.failures)
         self._events = memory.events.buffer()
         self._under_way = True
-        handler = ExchangeHandler(self, self._events)
-        self.config: RunnableConfig = {**given, "callbacks": _added(callbacks, handler)}
         self._note("turn_start", text)
         self.streamed: Any = None
         self._was_read = False
@@ -159,6 +157,14 @@ class Exchange:
         if self._options.memories_key is not None:
             inputs[self._options.memories_key] = self._recalled
         return inputs
+
+    def chain_config(self) -> RunnableConfig:
+        """Return the caller's config with the event handler.
+
+        The exchange does not keep it: each would hold the other, with all that was read, for the collector.
+        """
+        handler = ExchangeHandler(self, self._events)
+        return {**self._config, "callbacks": _added(self._config.get("callbacks"), handler)}
 
     def without_lists(self, value: Any) -> Any:
         """Return a dict of the chain's with the number of messages and memories it was given, in their place.

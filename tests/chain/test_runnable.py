@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnablePassthrough
+from langchain_core.runnables import (
+    Runnable,
+    RunnableConfig,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnablePassthrough,
+)
 
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.chain.runnable import MemoryChain
@@ -109,6 +117,23 @@ async def test_events_tell_how_much_a_chain_was_given_and_not_the_same_lists_aga
     copied = {"more": [{"type": "human", "content": "before"}]}  # another list, which no event has told
     assert given | copied in details
     assert all(detail in (given, copied, given | copied) for detail in details)
+
+
+async def test_an_exchange_that_is_over_is_let_go_without_the_collector(memory: Memory, run: Run) -> None:
+    seen: list[weakref.ref[Any]] = []
+
+    def answer(inputs: Any, config: RunnableConfig) -> str:
+        handlers: Any = config["callbacks"]
+        seen.extend(weakref.ref(handler.exchange) for handler in handlers.inheritable_handlers)
+        return "yo"
+
+    gc.collect()
+    gc.disable()
+    try:
+        await run(wrap(memory, RunnableLambda(answer)))
+        assert [reference() for reference in seen] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_nothing_is_written_before_a_stream_has_ended(memory: Memory) -> None:
