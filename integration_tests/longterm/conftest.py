@@ -15,9 +15,9 @@ from langchain_agentmem.transport.connections import SharedConnection
 Make = Callable[..., LongTermMemory]
 LAYOUTS: dict[str, dict[str, Any]] = {
     "json": {},
-    "json16": {"vector_type": "float16", "algorithm": "flat"},
-    "hash": {"storage": "hash"},
-    "hash16": {"storage": "hash", "vector_type": "float16", "algorithm": "flat"},
+    "json16": {"vector_type": "float16", "algorithm": "hnsw"},
+    "hash": {"storage": "hash", "algorithm": "hnsw"},
+    "hash16": {"storage": "hash", "vector_type": "float16"},
 }
 
 

@@ -60,7 +60,9 @@ class LongTermMemory(BaseLongTermMemory):
         index_name: The search index.
         key_prefix: What stands before the id in a key.
         storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
-        algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
+        algorithm: The algorithm with which the vector index is created; one that is there serves with its
+            own. `flat` finds exactly, and writes do not slow down as it grows; `hnsw` finds approximately,
+            and faster where a user has more than about 20,000 memories.
         vector_type: `float16` takes half of the memory of `float32`.
         dedup: What makes a text a duplicate of a memory: `same`, it says the same; `exact`, it is the same
             text; `near`, it is within `dedup_threshold`, which takes most changed facts for duplicates; a
@@ -97,7 +99,7 @@ class LongTermMemory(BaseLongTermMemory):
         index_name: str = LongTermMemoryConfig.index_name,
         key_prefix: str = LongTermMemoryConfig.key_prefix,
         storage: Literal["json", "hash"] = LongTermMemoryConfig.storage,
-        algorithm: Literal["hnsw", "flat"] = LongTermMemoryConfig.algorithm,
+        algorithm: Literal["flat", "hnsw"] = LongTermMemoryConfig.algorithm,
         vector_type: Literal["float32", "float16"] = LongTermMemoryConfig.vector_type,
         dedup: Dedup = LongTermMemoryConfig.dedup,
         dedup_threshold: float = LongTermMemoryConfig.dedup_threshold,
