@@ -1,0 +1,78 @@
+"""Many conversations at once in one process, through `wrap`: exchanges per second, with the vectors given."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import zlib
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+
+from integration_tests.benchmarks.world import DIMENSIONS, exchange
+from langchain_agentmem import AgentMemory
+
+_VECTORS = 512
+
+
+class GivenVectors(Embeddings):
+    """Embeds each text as one of a few hundred vectors, without a model and without a thread."""
+
+    def __init__(self) -> None:
+        numbers = np.random.default_rng(23).normal(size=(_VECTORS, DIMENSIONS))
+        self._vectors: list[list[float]] = numbers.astype(np.float32).tolist()
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the vector of a text."""
+        return self._vectors[zlib.crc32(text.encode()) % _VECTORS]
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of texts."""
+        return [self.embed_query(text) for text in texts]
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Async version of `embed_query`."""
+        return self.embed_query(text)
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Async version of `embed_documents`."""
+        return self.embed_documents(texts)
+
+
+def turns_per_second(
+    memory: AgentMemory, conversations: int = 200, turns: int = 10, *, name: str = "conversations"
+) -> float:
+    """Return how many exchanges per second are had in conversations at once, each of a user of its own.
+
+    Each conversation has its exchanges one after the other, with `wrap(…).ainvoke`. One exchange of each
+    comes before, so that connections and scripts are there; it is not counted.
+
+    Args:
+        memory: Made from a URL, so that it has async connections of its own, with `GivenVectors`.
+        conversations: How many at once.
+        turns: How many exchanges each of them has.
+        name: What the users and threads are called by; another one begins new conversations.
+    """
+    answers = [AIMessage(exchange(number)[1].content) for number in range(turns + 1)]
+
+    async def answer(value: dict[str, str]) -> AIMessage:
+        return answers[int(value["number"])]
+
+    chain = memory.wrap(RunnableLambda(answer), remember="episodic")
+
+    async def converse(number: int, first: int, end: int) -> None:
+        who = f"{name}:{number}"
+        config: RunnableConfig = {"configurable": {"session_id": who, "user_id": who}}
+        for at in range(first, end):
+            said = str(exchange(at)[0].content)
+            await chain.ainvoke({"input": said, "number": str(at)}, config)
+
+    async def measure() -> float:
+        await asyncio.gather(*(converse(number, 0, 1) for number in range(conversations)))
+        began = time.perf_counter()
+        await asyncio.gather(*(converse(number, 1, turns + 1) for number in range(conversations)))
+        return conversations * turns / (time.perf_counter() - began)
+
+    return asyncio.run(measure())
