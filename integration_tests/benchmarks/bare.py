@@ -1,4 +1,4 @@
-"""The other sides: the same work written with redis-py alone, and langchain-redis.
+"""The other sides: the same work written with redis-py alone.
 
 Where redis-py's usual way spends time on something it need not (`json`, `Query` and `Result` objects),
 there is a stricter twin beside it, with `orjson` and plain commands. Whole turns are in `guide`.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -190,12 +189,3 @@ def document_of(text: str, thread: str, **members: Any) -> dict[str, Any]:
         "hit_count": 0,
         **members,
     }
-
-
-def langchain_redis_history(client: redis.Redis, session_id: str) -> Any:
-    """langchain-redis's history on a RESP2 client."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is deprecated, as every BaseChatMessageHistory is
-        from langchain_redis import RedisChatMessageHistory
-
-        return RedisChatMessageHistory(session_id, redis_client=client, ttl=TTL_SECONDS)

@@ -47,12 +47,12 @@ def embed_one(world: World) -> Row:
 
 
 def embed_many(world: World) -> Row:
-    """Texts of one to eight sentences, as an import has them."""
+    """Texts of one to six sentences, as an import has them."""
     embed, encode = embedders.ours().embed_documents, embedders.sentence_transformers()
     texts = natural.texts(min(_MANY, len(world.facts.stored)))
     return Row(
         "embed-many",
-        f"embed {len(texts)} texts of one to eight sentences",
+        f"embed {len(texts)} texts of one to six sentences",
         Side("MiniLMEmbeddings.embed_documents", lambda at: embed(texts), result=_Vectors),
         [
             Side(
@@ -62,6 +62,6 @@ def embed_many(world: World) -> Row:
                 target="embed-many",
             )
         ],
-        share=0.00875,
+        share=0.00625,
         on_redis=False,
     )

@@ -44,7 +44,9 @@ _SAME_INDEX = "`execute_command` and orjson, same index"
 
 TARGETS: dict[str, Target] = {
     "turn-guide": Target('a whole turn, vector given, `mode="vector"`', _GUIDE, 0.45),
-    "turn-strict": Target("the same", f"each command its own call, {_SAME_INDEX}", 0.85),
+    "turn-strict": Target(
+        'a whole turn, vector given, `mode="vector"`', f"each command its own call, {_SAME_INDEX}", 0.85
+    ),
     "turn-hybrid": Target("a whole turn, vector given, default settings (hybrid)", _GUIDE, 0.80),
     "turn-embedded": Target(
         "a whole turn with the sentence embedded, default settings",

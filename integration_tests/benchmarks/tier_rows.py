@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import Any
 
@@ -32,14 +31,6 @@ def append(world: World) -> Row:
     """An exchange appended to a full window."""
     client, history = world.client, world.memory.history("append")
     history.add_messages(conversation())
-    theirs = bare.langchain_redis_history(world.resp2_client, "append")
-    theirs.add_messages(conversation())
-    rounds = itertools.count(1)
-
-    def shorten(_: object) -> None:
-        if next(rounds) % 20 == 0:  # it has no window: without this, it would get slower and slower
-            theirs.clear()
-            theirs.add_messages(conversation())
 
     def last(messages: list[BaseMessage]) -> list[tuple[str, Any]]:
         return plain(messages)[-2:]
@@ -66,12 +57,6 @@ def append(world: World) -> Row:
             side("RPUSH, LTRIM, EXPIRE in a pipeline, json", json.dumps, target="append"),
             side("RPUSH, LTRIM, EXPIRE in a pipeline, orjson", orjson.dumps),
             side("the pipeline in MULTI (atomic, as ours is), json", json.dumps, transaction=True),
-            Side(
-                "langchain-redis",
-                lambda at: theirs.add_messages(exchange(at)),
-                shorten,
-                result=lambda _: last(theirs.messages),
-            ),
         ],
     )
 
@@ -81,8 +66,6 @@ def read(world: World) -> Row:
     client, history, key = world.client, world.memory.history("read"), "bare:read"
     history.add_messages(conversation())
     bare.fill(client, key, conversation())
-    theirs = bare.langchain_redis_history(world.resp2_client, "read")
-    theirs.add_messages(conversation())
 
     def side(name: str, loads: bare.Loads, target: str = "") -> Side:
         return Side(name, lambda at: bare.read(client, key, loads), result=plain, target=target)
@@ -94,7 +77,6 @@ def read(world: World) -> Row:
         [
             side("LRANGE + messages_from_dict, json", json.loads, "read"),
             side("LRANGE + messages_from_dict, orjson", orjson.loads),
-            Side("langchain-redis", lambda at: theirs.messages, result=plain),
         ],
     )
 

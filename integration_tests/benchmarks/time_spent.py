@@ -11,8 +11,6 @@ from typing import Any
 from integration_tests.benchmarks.measure import Row, Side
 from integration_tests.benchmarks.world import World
 
-_OURS = ("PING", "INFO", "MONITOR")  # what measuring itself sends
-
 
 @dataclass(frozen=True)
 class Spent:
@@ -21,6 +19,7 @@ class Spent:
     Attributes:
         row: The key of its row.
         side: Its name.
+        target: The target that is judged by it; empty if it is ours.
         total: From beginning to end, on average.
         server: What the server's commands took.
         client: The CPU time of this thread.
@@ -29,6 +28,7 @@ class Spent:
 
     row: str
     side: str
+    target: str
     total: float
     server: float
     client: float
@@ -49,39 +49,48 @@ def _spent(world: World, row: Row, side: Side, runs: int) -> Spent:
     sent = _sent(world, side)
     row.tidy()
     totals, client = [], 0.0
-    before, after = _per_command(world), Counter[str]()
+    before = _per_command(world)
     for number in range(runs):
-        before = _per_command(world)
         cpu, began = time.thread_time(), time.perf_counter()
         result = side.run(number)
         totals.append(time.perf_counter() - began)
         client += time.thread_time() - cpu
-        for name, (calls, microseconds) in _per_command(world).items():
-            had_calls, had = before.get(name, (0, 0))
-            if calls > had_calls and name in sent:
-                # Scripts call commands of their own, which are counted here and in the script's time.
-                after[name] += (microseconds - had) / (calls - had_calls) * sent[name]
         side.undo(result)
-    commands = {name: took / runs / 1000 for name, took in after.most_common()}
+    after = _per_command(world)
+    commands: Counter[str] = Counter()
+    for name, times in sent.items():
+        calls, microseconds = (after[name][at] - before.get(name, (0, 0))[at] for at in range(2))
+        # Those that scripts call are counted under the same names, and in the script's time as well.
+        commands[name] = round(microseconds / calls * times / 1000, 4)
     return Spent(
-        row.key, side.name, mean(totals) * 1000, sum(commands.values()), client / runs * 1000, commands
+        row.key,
+        side.name,
+        side.target,
+        mean(totals) * 1000,
+        sum(commands.values()),
+        client / runs * 1000,
+        dict(commands.most_common()),
     )
 
 
 def _sent(world: World, side: Side) -> Counter[str]:
     """How often a run sends each command; those that scripts call are not among them."""
-    side.undo(side.run(0))
     sent: Counter[str] = Counter()
     with world.client.monitor() as monitor:
+        side.undo(side.run(0))  # the monitor has taken a connection: another one is opened here
+        world.client.echo("begin")
         result = side.run(1)
-        world.client.echo("the end")
+        world.client.echo("end")
+        began = False
         for command in monitor.listen():
-            if command["client_type"] == "lua":
-                continue
-            name = command["command"].split()[0].upper()
-            if name == "ECHO":
-                break
-            sent[name.lower()] += 1
+            name = command["command"].split()[0].lower()
+            if name == "echo":
+                if began:
+                    break
+                began = True
+            # The time of EXEC is that of the commands in it.
+            elif began and command["client_type"] != "lua" and name != "exec":
+                sent[name] += 1
     side.undo(result)
     return sent
 

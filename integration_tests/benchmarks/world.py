@@ -198,11 +198,6 @@ class World:
         return self.facts.new[number % len(self.facts.new)]
 
     @cached_property
-    def resp2_client(self) -> redis.Redis:
-        """A client for langchain-redis, which cannot read RESP3, redis-py's default."""
-        return open_client(self.url, protocol=2)
-
-    @cached_property
     def rest_server(self) -> EmbeddedRedis:
         """A Redis of its own behind the REST API, whose emulation needs notifications of every write."""
         return self.closing.enter_context(EmbeddedRedis(search=False))
@@ -229,5 +224,3 @@ class World:
         self.closing.close()
         self.memory.close()
         self.client.close()
-        if "resp2_client" in self.__dict__:
-            self.resp2_client.close()
