@@ -9,44 +9,87 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from integration_tests.benchmarks import report
-from integration_tests.benchmarks.footprint import footprints
-from integration_tests.benchmarks.measure import Measured, measure
-from integration_tests.benchmarks.more_rows import ROWS
+from integration_tests.benchmarks import further, reach, report, tables
+from integration_tests.benchmarks.figures import FIGURES, install
+from integration_tests.benchmarks.footprint import STORAGES, footprints
+from integration_tests.benchmarks.measure import SEED, measure
+from integration_tests.benchmarks.report import Results
+from integration_tests.benchmarks.rows import ROWS
+from integration_tests.benchmarks.time_spent import time_spent
 from integration_tests.benchmarks.world import World
 from langchain_agentmem import EmbeddedRedis
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _FEWEST_ROUNDS = 1
-_STORAGES = 5
+_RUNS_TO_SPLIT = 200  # a row's time into the server's, the client's and the rest
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
+    every = [*ROWS, *FIGURES]
     parser = argparse.ArgumentParser(prog="python -m integration_tests.benchmarks", description=__doc__)
-    parser.add_argument("--rows", help=f"only these, with commas: {','.join(ROWS)}")
+    parser.add_argument("--rows", help=f"only these, with commas: {','.join(every)}")
     parser.add_argument("--rounds", type=int, default=800, help="how often a row runs (some run less often)")
+    parser.add_argument("--seed", type=int, default=SEED, help="what the order of the sides is drawn with")
     parser.add_argument(
         "--quick", action="store_true", help="a few rounds: times mean nothing, nothing is written"
     )
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument(
+        "--install", action="store_true", help="install [all] into an empty environment, too: it downloads"
+    )
+    parser.add_argument("--without-peers", action="store_true", help="leave out other libraries, and growth")
+    parser.add_argument(
         "--write",
         action=argparse.BooleanOptionalAction,
-        help="write the data, the plot and the tables of docs/performance.md (default for a whole run)",
+        help="write the data, the plots and the tables of docs/performance.md (default for a whole run)",
     )
     parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder that is written to")
     chosen = parser.parse_args(words)
-    chosen.keys = chosen.rows.split(",") if chosen.rows else list(ROWS)
-    unknown = [key for key in chosen.keys if key not in ROWS]
+    chosen.keys = chosen.rows.split(",") if chosen.rows else every
+    unknown = [key for key in chosen.keys if key not in every]
     if unknown:
-        parser.error(f"unknown rows: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+        parser.error(f"unknown rows: {', '.join(unknown)}; there are {', '.join(every)}")
     if chosen.write is None:
-        chosen.write = not (chosen.quick or chosen.rows)
+        chosen.write = not (chosen.quick or chosen.rows or chosen.without_peers)
     if chosen.write and chosen.rows:
         parser.error("--write needs all rows, because it replaces the page's tables")
     if chosen.quick:
         chosen.rounds = 5
     return chosen
+
+
+def _measured(chosen: argparse.Namespace, progress: Progress) -> Results:
+    """Everything that runs on one server of its own."""
+    whole = progress.add_task("rows", total=len(chosen.keys) + 1)
+    sizes = {"stored": 100, "new": 40} if chosen.quick else {"stored": 1000, "new": 200}
+    with EmbeddedRedis() as server:
+        world = World(server.url, **sizes)
+        results = Results(report.environment(world.client), chosen.seed)
+        for key in chosen.keys:
+            if key in ROWS:
+                _measure_row(chosen, progress, world, key, results)
+            else:
+                results.figures.append(FIGURES[key](world, quick=chosen.quick))
+            progress.advance(whole)
+        if not chosen.rows:
+            task = progress.add_task("bytes per memory", total=STORAGES)
+            results.bytes_per_memory.update(footprints(world, lambda: progress.advance(task)))
+        world.close()
+    if chosen.install:
+        results.figures.append(install())
+    return results
+
+
+def _measure_row(
+    chosen: argparse.Namespace, progress: Progress, world: World, key: str, results: Results
+) -> None:
+    row = ROWS[key](world)
+    rounds = max(_FEWEST_ROUNDS, int(chosen.rounds * row.share))
+    task = progress.add_task(key, total=rounds)
+    results.rows.append(measure(row, rounds, lambda: progress.advance(task), seed=chosen.seed))
+    if row.on_redis and row.judged:
+        results.spent.extend(time_spent(world, row, min(rounds, _RUNS_TO_SPLIT)))
+    progress.remove_task(task)
 
 
 def main(words: list[str] | None = None) -> int:
@@ -55,32 +98,27 @@ def main(words: list[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=130)
-    sizes = {"stored": 100, "new": 40} if chosen.quick else {"stored": 1000, "new": 200}
-    measured: list[Measured] = []
-    with EmbeddedRedis() as server, Progress(console=console, transient=True) as progress:
-        whole = progress.add_task("rows", total=len(chosen.keys) + 1)
-        world = World(server.url, **sizes)
-        about = report.environment(world.client)
-        for key in chosen.keys:
-            row = ROWS[key](world)
-            rounds = max(_FEWEST_ROUNDS, int(chosen.rounds * row.share))
-            task = progress.add_task(key, total=rounds)
-            measured.append(measure(row, rounds, lambda task=task: progress.advance(task)))  # type: ignore[misc]
-            progress.remove_task(task)
-            progress.advance(whole)
-        bytes_per_memory: dict[str, dict[str, float]] = {}
-        if not chosen.rows:
-            task = progress.add_task("bytes a memory", total=_STORAGES)
-            bytes_per_memory = footprints(world, lambda: progress.advance(task))
-        world.close()
-    console.print(report.machine_markdown(about))
-    report.show(console, measured)
-    for name, size in bytes_per_memory.items():
+    with Progress(console=console, transient=True) as progress:
+        results = _measured(chosen, progress)
+        libraries = None
+        if not (chosen.rows or chosen.without_peers):
+            libraries = further.libraries(progress, quick=chosen.quick)
+            results.figures.extend(further.figures(libraries))
+    console.print(report.machine_markdown(results.environment))
+    tables.show_rows(console, results.rows)
+    tables.show_figures(console, results.figures)
+    for name, size in results.bytes_per_memory.items():
         console.print(f"a memory as {name}: {size['key']:,.0f} bytes, with its index {size['total']:,.0f}")
+    if libraries is not None:
+        libraries.show(console)
+    missed = reach.missed(results.lines)
     if chosen.write:
-        for path in report.write(chosen.docs, about, measured, bytes_per_memory):
+        results.keep_from(chosen.docs)  # the page shows them as well; they are not judged again
+        written = report.write(chosen.docs, results)
+        written += libraries.write(chosen.docs) if libraries is not None else []
+        for path in written:
             console.print(f"wrote {path}")
-    missed = report.missed(measured)
+    tables.show_reach(console, results.lines)
     for one in missed if not chosen.quick else ():
         console.print(f"[red]missed:[/] {one}")
     return 1 if missed and chosen.check else 0

@@ -1,8 +1,7 @@
-"""The other sides: the same work written with redis-py alone, and langchain-redis.
+"""The other sides: the same work written with redis-py alone.
 
 Where redis-py's usual way spends time on something it need not (`json`, `Query` and `Result` objects),
-there is a stricter twin beside it, with `orjson` and plain commands. `Guide` is the turn of the Redis
-documentation's agent memory guide.
+there is a stricter twin beside it, with `orjson` and plain commands. Whole turns are in `guide`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -68,7 +66,7 @@ def append(
 
 def turns(client: redis.Redis, key: str) -> list[BaseMessage]:
     """What `append` keeps."""
-    return [_message(json.loads(turn)) for turn in client.lrange(key, 0, -1)]
+    return [message_of(json.loads(turn)) for turn in client.lrange(key, 0, -1)]
 
 
 def fill(client: redis.Redis, key: str, messages: Sequence[BaseMessage]) -> None:
@@ -83,15 +81,17 @@ def read(client: redis.Redis, key: str, loads: Loads) -> list[BaseMessage]:
     return messages_from_dict([loads(entry) for entry in client.lrange(key, 0, -1)])
 
 
-def _message(turn: dict[str, Any]) -> BaseMessage:
+def message_of(turn: dict[str, Any]) -> BaseMessage:
+    """The message that a session's JSON object stands for."""
     return _CLASSES[turn["role"]](content=turn["content"])
 
 
 class Memories:
     """Long-term memory with redis-py's own search and JSON methods."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, index: str = INDEX, prefix: str = PREFIX) -> None:
         self.client = client
+        self.index, self.prefix = index, prefix
 
     def recall(self, embedding: Sequence[float]) -> list[Hit]:
         """The 5 nearest with all their fields, in one search."""
@@ -99,7 +99,7 @@ class Memories:
         for name in FIELDS:
             query.return_field(f"$.{name}", as_field=name)
         query.return_field("distance")
-        found = self.client.ft(INDEX).search(query, query_params={"vector": self.packed(embedding)})
+        found = self.client.ft(self.index).search(query, query_params={"vector": self.packed(embedding)})
         hits = [Hit(row.id, row.text, float(row.distance)) for row in found.docs]
         return [hit for hit in hits if hit.distance <= 0.55]
 
@@ -107,20 +107,21 @@ class Memories:
         """Whether there is a memory within the dedup threshold."""
         query = Query(_KIND_SCOPE + _KNN.format(k=1)).sort_by("distance").paging(0, 1).dialect(2)
         query.return_field("distance")
-        found = self.client.ft(INDEX).search(query, query_params={"vector": self.packed(embedding)})
+        found = self.client.ft(self.index).search(query, query_params={"vector": self.packed(embedding)})
         return bool(found.docs) and float(found.docs[0].distance) <= 0.2
 
     def write(self, client: Any, text: str, embedding: Sequence[float], thread: str = "") -> str:
         """JSON.SET alone, on the client or in a pipeline; the key."""
-        document = _document(text, thread)
-        client.json().set(PREFIX + document["id"], "$", {**document, "embedding": embedding})
-        return PREFIX + str(document["id"])
+        document = document_of(text, thread)
+        key = self.prefix + str(document["id"])
+        client.json().set(key, "$", {**document, "embedding": embedding})
+        return key
 
-    def remember(self, text: str, embedding: Sequence[float]) -> str:
+    def remember(self, text: str, embedding: Sequence[float], thread: str = "") -> str:
         """KNN in one round trip; JSON.SET and EXPIRE in another."""
         assert not self.is_known(embedding)
         pipeline = self.client.pipeline(transaction=False)
-        key = self.write(pipeline, text, embedding)
+        key = self.write(pipeline, text, embedding, thread)
         pipeline.expire(key, EPISODIC_SECONDS)
         pipeline.execute()
         return key
@@ -138,7 +139,15 @@ class StrictMemories(Memories):
         """As in `Memories`."""
         fields = [part for name in FIELDS for part in (f"$.{name}", "AS", name)]
         found: Any = self.client.execute_command(
-            *("FT.SEARCH", INDEX, _SCOPE + _KNN.format(k=5), "PARAMS", 2, "vector", self.packed(embedding)),
+            *(
+                "FT.SEARCH",
+                self.index,
+                _SCOPE + _KNN.format(k=5),
+                "PARAMS",
+                2,
+                "vector",
+                self.packed(embedding),
+            ),
             *("SORTBY", "distance", "LIMIT", 0, 5, "RETURN", len(fields) + 1, *fields, "distance"),
             *("DIALECT", 2),
         )
@@ -149,7 +158,7 @@ class StrictMemories(Memories):
     def is_known(self, embedding: Sequence[float]) -> bool:
         """As in `Memories`."""
         found: Any = self.client.execute_command(
-            *("FT.SEARCH", INDEX, _KIND_SCOPE + _KNN.format(k=1)),
+            *("FT.SEARCH", self.index, _KIND_SCOPE + _KNN.format(k=1)),
             *("PARAMS", 2, "vector", self.packed(embedding), "SORTBY", "distance", "LIMIT", 0, 1),
             *("RETURN", 1, "distance", "DIALECT", 2),
         )
@@ -158,8 +167,8 @@ class StrictMemories(Memories):
 
     def write(self, client: Any, text: str, embedding: Sequence[float], thread: str = "") -> str:
         """As in `Memories`."""
-        document = _document(text, thread)
-        key = PREFIX + str(document["id"])
+        document = document_of(text, thread)
+        key = self.prefix + str(document["id"])
         document["embedding"] = np.array(embedding, dtype=np.float32)
         client.execute_command(
             "JSON.SET", key, "$", orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -167,7 +176,8 @@ class StrictMemories(Memories):
         return key
 
 
-def _document(text: str, thread: str) -> dict[str, Any]:
+def document_of(text: str, thread: str, **members: Any) -> dict[str, Any]:
+    """A memory as JSON, without its embedding."""
     return {
         "id": uuid.uuid4().hex,
         "user": USER,
@@ -177,124 +187,5 @@ def _document(text: str, thread: str) -> dict[str, Any]:
         "text": text,
         "created_ts": time.time(),
         "hit_count": 0,
+        **members,
     }
-
-
-class Turned(NamedTuple):
-    """What a turn read, and the key of what it remembered."""
-
-    history: list[BaseMessage]
-    recalled: list[Hit]
-    key: str
-
-
-class Guide:
-    """A turn, one tier at a time.
-
-    Args:
-        client: The client.
-        thread: The thread.
-        memories: How long-term memory is read and written.
-        pipelined: Whether commands of a tier that need no answer of each other go together.
-        dumps: What writes JSON.
-        loads: What reads it.
-    """
-
-    _transaction = False
-
-    def __init__(
-        self,
-        client: redis.Redis,
-        thread: str,
-        memories: Memories,
-        *,
-        pipelined: bool = False,
-        dumps: Dumps = json.dumps,
-        loads: Loads = json.loads,
-    ) -> None:
-        self.client = client
-        self.thread = thread
-        self.session = f"agent:session:{thread}"
-        self.memories = memories
-        self._pipelined = pipelined
-        self._dumps, self._loads = dumps, loads
-
-    def start(self, messages: Sequence[BaseMessage]) -> None:
-        """Begin the session with these messages."""
-        now = time.time()
-        self._save({"thread_id": self.thread, "user": USER, "agent": "default", "created_ts": now}, messages)
-
-    def turn(self, messages: Sequence[BaseMessage], embedding: Sequence[float]) -> Turned:
-        """Session read, recall, append, remember, event; each command is its own call."""
-        history = [_message(turn) for turn in self._load()["recent_turns"]]
-        recalled = self.memories.recall(embedding)
-        self._save(self._load(), messages)
-        text = str(messages[0].content)
-        key = self._remember(text, embedding)
-        event = {"action": "turn", "detail": text, "ts": f"{time.time():.6f}"}
-        self.client.xadd(f"agent:events:{self.thread}", event, maxlen=1000, approximate=True)
-        return Turned(history, recalled, key)
-
-    def _load(self) -> dict[str, Any]:
-        state = {name.decode(): value.decode() for name, value in self.client.hgetall(self.session).items()}
-        return {**state, "recent_turns": self._loads(state["recent_turns"])}
-
-    def _save(self, state: dict[str, Any], messages: Sequence[BaseMessage]) -> None:
-        now = time.time()
-        kept = [*state.get("recent_turns", []), *(turn_of(message, now) for message in messages)][-WINDOW:]
-        fields = {
-            "goal": "",
-            "scratchpad": "",
-            **state,
-            "turn_count": int(state.get("turn_count", 0)) + len(messages),
-            "last_active_ts": now,
-            "recent_turns": self._dumps(kept),
-        }
-        if self._pipelined:
-            pipeline = self.client.pipeline(transaction=self._transaction)
-            pipeline.hset(self.session, mapping=fields)
-            pipeline.expire(self.session, TTL_SECONDS)
-            pipeline.execute()
-            return
-        self.client.hset(self.session, mapping=fields)
-        self.client.expire(self.session, TTL_SECONDS)
-
-    def _remember(self, text: str, embedding: Sequence[float]) -> str:
-        if self._pipelined:
-            return self.memories.remember(text, embedding)
-        assert not self.memories.is_known(embedding)
-        key = self.memories.write(self.client, text, embedding, self.thread)
-        self.client.expire(key, EPISODIC_SECONDS)
-        return key
-
-
-class GuideCode(Guide):
-    """The turn as the guide's own code runs it: a message at a time, TTL read too, session writes in MULTI."""
-
-    _transaction = True
-
-    def turn(self, messages: Sequence[BaseMessage], embedding: Sequence[float]) -> Turned:
-        """As in `Guide`."""
-        history = [_message(turn) for turn in self._load()["recent_turns"]]
-        recalled = self.memories.recall(embedding)
-        for message in messages:
-            self._save(self._load(), [message])
-        text = str(messages[0].content)
-        key = self.memories.remember(text, embedding)
-        event = {"action": "turn", "detail": text, "ts": f"{time.time():.6f}"}
-        self.client.xadd(f"agent:events:{self.thread}", event, maxlen=1000, approximate=True)
-        return Turned(history, recalled, key)
-
-    def _load(self) -> dict[str, Any]:
-        state = super()._load()
-        self.client.ttl(self.session)
-        return state
-
-
-def langchain_redis_history(client: redis.Redis, session_id: str) -> Any:
-    """langchain-redis's history on a RESP2 client."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is deprecated, as every BaseChatMessageHistory is
-        from langchain_redis import RedisChatMessageHistory
-
-        return RedisChatMessageHistory(session_id, redis_client=client, ttl=TTL_SECONDS)

@@ -11,12 +11,14 @@ import redis
 from integration_tests.benchmarks.world import DIMENSIONS, World
 
 _STORAGES: dict[str, dict[str, Any]] = {
-    "JSON, FLOAT32 (default)": {},
-    "JSON, FLOAT16": {"vector_type": "float16"},
-    "Hash, FLOAT32": {"storage": "hash"},
-    "Hash, FLOAT16": {"storage": "hash", "vector_type": "float16"},
-    "Hash, FLOAT16, FLAT": {"storage": "hash", "vector_type": "float16", "algorithm": "flat"},
+    "JSON, FLAT (default)": {"algorithm": "flat"},
+    "JSON, HNSW": {"algorithm": "hnsw"},
+    "JSON, FLAT, FLOAT16": {"algorithm": "flat", "vector_type": "float16"},
+    "Hash, FLAT": {"algorithm": "flat", "storage": "hash"},
+    "Hash, HNSW": {"algorithm": "hnsw", "storage": "hash"},
+    "Hash, FLAT, FLOAT16": {"algorithm": "flat", "storage": "hash", "vector_type": "float16"},
 }
+STORAGES = len(_STORAGES)
 
 
 def footprints(world: World, on_storage: Callable[[], None] = lambda: None) -> dict[str, dict[str, float]]:

@@ -1,16 +1,19 @@
-"""Measuring: both sides in turn, many rounds, medians."""
+"""Measuring: all sides in every round, in an order that is drawn anew each time; medians."""
 
 from __future__ import annotations
 
 import gc
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from integration_tests.benchmarks.world import Traffic, redis_traffic
+from integration_tests.benchmarks.counting import Traffic, redis_traffic
+from integration_tests.benchmarks.targets import TARGETS
 
+SEED = 11
 _PARTS = 5
 _TIDY_EVERY = 25
 
@@ -24,7 +27,7 @@ class Side:
         run: Does it; its argument is the round's number, so that all sides of a round have the same input.
         undo: Takes the result and puts things back, so that each round finds what the first found.
         result: What of the result has to be the same on every side.
-        reach: How many times this side's time ours may take; `None` if it is shown only.
+        target: The target that is judged by this side, by its name in `TARGETS`; empty if it is shown only.
         each: How many single things a run does; the time is divided by it.
         times_itself: Whether `run` returns the seconds.
         traffic: What went out so far.
@@ -34,7 +37,7 @@ class Side:
     run: Callable[[int], Any]
     undo: Callable[[Any], object] = lambda result: None
     result: Callable[[Any], Any] = lambda result: result
-    reach: float | None = None
+    target: str = ""
     each: int = 1
     times_itself: bool = False
     traffic: Callable[[], Traffic] = redis_traffic
@@ -44,8 +47,15 @@ class Side:
 class Row:
     """A comparison.
 
-    Of several sides with the same `reach`, the first is what the target says, and each further one
-    stricter.
+    Attributes:
+        key: What it is called on the command line.
+        what: What it is called in the table.
+        ours: This package's side.
+        others: What it is compared with.
+        share: What part of the usual number of rounds it gets.
+        tidy: Called every 25 rounds, outside of what is timed.
+        index: The algorithm of our index, where that matters.
+        on_redis: Whether its time can be split into the server's and the client's.
     """
 
     key: str
@@ -53,14 +63,19 @@ class Row:
     ours: Side
     others: list[Side]
     share: float = 1.0
-    """What part of the usual number of rounds it gets."""
     tidy: Callable[[], object] = lambda: None
-    """Called every 25 rounds, outside of what is timed."""
+    index: str = ""
+    on_redis: bool = True
 
     @property
     def sides(self) -> list[Side]:
         """All of them, ours first."""
         return [self.ours, *self.others]
+
+    @property
+    def judged(self) -> list[Side]:
+        """The sides that a target names."""
+        return [side for side in self.others if side.target]
 
 
 @dataclass(frozen=True)
@@ -74,9 +89,8 @@ class Compared:
     highest: float
     round_trips: int | None
     sent_bytes: int | None
-    reach: float | None
-    reached: bool | None
-    judged: bool = False
+    target: str = ""
+    reached: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -90,19 +104,48 @@ class Measured:
     round_trips: int | None
     sent_bytes: int | None
     rounds: int
+    index: str = ""
     others: list[Compared] = field(default_factory=list)
 
 
-def measure(row: Row, rounds: int, on_round: Callable[[], None] = lambda: None) -> Measured:
-    """Run every side once a round, beginning with another one each round."""
+@dataclass(frozen=True)
+class Figure:
+    """A number that is judged by itself: a rate, a duration, a size; or a ratio that was measured elsewhere.
+
+    Attributes:
+        target: Its target, by its name in `TARGETS`.
+        value: The number, in the target's unit.
+        detail: What it is made of, in a sentence without its full stop.
+        index: The algorithm of the index, where that matters.
+    """
+
+    target: str
+    value: float
+    detail: str = ""
+    index: str = ""
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is within its target."""
+        return TARGETS[self.target].reached(self.value)
+
+
+def measure(
+    row: Row, rounds: int, on_round: Callable[[], None] = lambda: None, *, seed: int = SEED
+) -> Measured:
+    """Run every side once per round, in an order drawn anew each round.
+
+    With a fixed order each side would always follow the same other one, and find what that left in the
+    caches: the same code took a quarter longer after one side than after another.
+    """
+    order = random.Random(f"{seed} {row.key}")
     sent = [_sent(side) for side in row.sides]
     times: list[list[float]] = [[] for _ in row.sides]
     gc.collect()
     gc.disable()  # as timeit does: a collection would hit whoever is running
     try:
         for number in range(rounds):
-            for step in range(len(row.sides)):
-                at = (number + step) % len(row.sides)
+            for at in order.sample(range(len(row.sides)), len(row.sides)):
                 times[at].append(_time(row.sides[at], number))
             on_round()
             if number % _TIDY_EVERY == _TIDY_EVERY - 1:
@@ -115,7 +158,7 @@ def measure(row: Row, rounds: int, on_round: Callable[[], None] = lambda: None) 
         for side, other, traffic in zip(row.others, times[1:], sent[1:], strict=True)
     ]
     ours = median(times[0]) * 1000
-    return Measured(row.key, row.what, row.ours.name, ours, *sent[0], rounds, judge(compared))
+    return Measured(row.key, row.what, row.ours.name, ours, *sent[0], rounds, row.index, compared)
 
 
 def _time(side: Side, number: int) -> float:
@@ -146,19 +189,7 @@ def _compare(
     parts = [
         median(ours[at : at + step]) / median(theirs[at : at + step]) for at in range(0, len(ours), step)
     ]
-    reached = None if side.reach is None else ratio <= side.reach
+    reached = TARGETS[side.target].reached(ratio) if side.target else None
     return Compared(
-        side.name, median(theirs) * 1000, ratio, min(parts), max(parts), *sent, side.reach, reached
+        side.name, median(theirs) * 1000, ratio, min(parts), max(parts), *sent, side.target, reached
     )
-
-
-def judge(compared: Sequence[Compared]) -> list[Compared]:
-    """Mark what a target is judged by: the strictest side it is reached against, else what it says."""
-    judged: dict[float, Compared] = {}
-    for one in compared:
-        if one.reach is not None and (one.reach not in judged or one.reached):
-            judged[one.reach] = one
-    return [
-        Compared(**{**vars(one), "judged": True}) if any(one is chosen for chosen in judged.values()) else one
-        for one in compared
-    ]

@@ -1,4 +1,4 @@
-"""What is shown and written: the table on the screen, `results.json`, and the table in the documentation."""
+"""What is written: `results.json`, the picture, and the tables of a page of the documentation."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import redis
-from rich.console import Console
-from rich.table import Table
 
-from integration_tests.benchmarks.measure import Compared, Measured
+from integration_tests.benchmarks import tables
+from integration_tests.benchmarks.measure import Figure, Measured
+from integration_tests.benchmarks.reach import Line, lines, markdown
+from integration_tests.benchmarks.time_spent import Spent
 
+KEPT = frozenset({"install"})  # measured on request only, because it downloads
+_DATA = Path("performance", "results.json")
 _MARKED = "<!-- {name} -->\n{text}\n<!-- end of {name} -->"
 _PACKAGES = (
-    *("redis", "hiredis", "langchain-core", "langchain-redis", "langchain-community", "upstash-redis"),
-    *("redisvl", "orjson", "numpy"),
+    *("redis", "hiredis", "langchain-core", "langchain-community", "upstash-redis", "redisvl", "orjson"),
+    *("numpy", "onnxruntime", "tokenizers", "sentence-transformers", "torch"),
 )
 
 
@@ -67,108 +69,64 @@ def _read(path: str) -> str:
         return ""
 
 
-def _milliseconds(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-
-
-def _sent(one: Measured | Compared) -> list[str]:
-    return ["" if count is None else f"{count:,}" for count in (one.round_trips, one.sent_bytes)]
-
-
-def _verdict(one: Compared) -> str:
-    if one.reached is None:
-        return ""
-    return ("reached" if one.reached else "missed") if one.judged else ("yes" if one.reached else "no")
-
-
-def missed(rows: Iterable[Measured]) -> list[str]:
-    """The targets that were not reached."""
-    return [
-        f"{row.what}, against {one.name}: {one.ratio:.2f} instead of {one.reach}"
-        for row in rows
-        for one in row.others
-        if one.judged and not one.reached
-    ]
-
-
-def show(console: Console, rows: Sequence[Measured]) -> None:
-    """The table on the screen."""
-    table = Table(title="median times of both sides, interleaved")
-    table.add_column("what, and against what", ratio=1)
-    for heading in ("ms", "trips", "bytes", "ratio", "from-to", "target", ""):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_section()
-        table.add_row(f"[bold]{row.what}[/]\n  {row.ours}", _milliseconds(row.milliseconds), *_sent(row))
-        for one in row.others:
-            style = "" if not one.judged else "green" if one.reached else "red"
-            table.add_row(
-                f"  vs {one.name}",
-                _milliseconds(one.milliseconds),
-                *_sent(one),
-                f"[{style or 'default'}]{one.ratio:.2f}[/]",
-                f"{one.lowest:.2f}-{one.highest:.2f}",
-                "" if one.reach is None else f"<= {one.reach}",
-                f"[{style or 'default'}]{_verdict(one)}[/]",
-            )
-    console.print(table)
-
-
-def markdown(rows: Sequence[Measured]) -> str:
-    """The table of the documentation."""
-    lines = [
-        "| what, and against what | ms | round trips | bytes sent | ratio | from–to | target | |",
-        "|---|---:|---:|---:|---:|---:|---:|---|",
-    ]
-    for row in rows:
-        sent = " | ".join(_sent(row))
-        lines.append(f"| **{row.what}**: `{row.ours}` | {_milliseconds(row.milliseconds)} | {sent} | | | | |")
-        for one in row.others:
-            sent = " | ".join(_sent(one))
-            target = "" if one.reach is None else f"≤ {one.reach}"
-            mark = "**" if one.judged else ""
-            lines.append(
-                f"| against {one.name} | {_milliseconds(one.milliseconds)} | {sent} | {mark}{one.ratio:.2f}{mark} "
-                f"| {one.lowest:.2f}–{one.highest:.2f} | {target} | {mark}{_verdict(one)}{mark} |"
-            )
-    return "\n".join(lines)
-
-
-def footprint_markdown(footprints: dict[str, dict[str, float]]) -> str:
-    """The table of memory by storage."""
-    lines = ["| storage | the key, KB | with its part of the index, KB |", "|---|---:|---:|"]
-    for name, sizes in footprints.items():
-        lines.append(f"| {name} | {sizes['key'] / 1024:.1f} | {sizes['total'] / 1024:.1f} |")
-    return "\n".join(lines)
-
-
 def machine_markdown(about: dict[str, str]) -> str:
     """The machine and the versions, in a sentence."""
     first, *others = about.items()
     return f"Measured on {first[1]}; " + ", ".join(f"{name} {version}" for name, version in others) + "."
 
 
-def write(
-    folder: Path, about: dict[str, str], rows: Sequence[Measured], footprints: dict[str, dict[str, float]]
-) -> list[Path]:
-    """Write the data, the plot and the page's tables; the files written."""
+@dataclass(frozen=True)
+class Results:
+    """Everything that a run measures on a server of its own.
+
+    Attributes:
+        environment: The machine and the versions.
+        seed: What the order of the sides was drawn with.
+        rows: The comparisons.
+        figures: The numbers that are judged by themselves.
+        spent: Where the time of the judged rows goes.
+        bytes_per_memory: What a memory takes, by storage.
+    """
+
+    environment: dict[str, str]
+    seed: int
+    rows: list[Measured] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    spent: list[Spent] = field(default_factory=list)
+    bytes_per_memory: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def lines(self) -> list[Line]:
+        """The targets, with what was measured."""
+        return lines(self.rows, self.figures)
+
+    def keep_from(self, folder: Path) -> None:
+        """Take figures that were not measured now from the last run that was written."""
+        try:
+            before = json.loads((folder / _DATA).read_text("utf-8")).get("figures", [])
+        except OSError:
+            return
+        measured = {one.target for one in self.figures}
+        self.figures.extend(Figure(**one) for one in before if one["target"] in KEPT - measured)
+
+
+def write(folder: Path, results: Results) -> list[Path]:
+    """Write the data, the picture and the page's tables; the files written."""
     from integration_tests.benchmarks.plot import plot
 
-    data, page = folder / "performance" / "results.json", folder / "performance.md"
+    data, page = folder / _DATA, folder / "performance.md"
     data.parent.mkdir(parents=True, exist_ok=True)
-    results = {
-        "environment": about,
-        "rows": [asdict(row) for row in rows],
-        "bytes_per_memory": footprints,
-    }
-    data.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    written = [data, plot(rows, folder / "performance" / "ratios.svg")]
+    data.write_text(json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n", "utf-8")
+    written = [data, plot(results.lines, folder / "performance" / "reach.svg")]
     if page.exists():
         fill_page(
             page,
-            results=markdown(rows),
-            footprint=footprint_markdown(footprints),
-            machine=machine_markdown(about),
+            reach=markdown(results.lines, results.spent),
+            results=tables.rows_markdown(results.rows),
+            figures=tables.figures_markdown(results.figures),
+            spent=tables.spent_markdown(results.rows, results.spent),
+            footprint=tables.footprint_markdown(results.bytes_per_memory),
+            machine=machine_markdown(results.environment),
         )
         written.append(page)
     return written

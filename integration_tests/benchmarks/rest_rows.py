@@ -51,7 +51,7 @@ def upstash_turn(world: World) -> Row:
                 theirs.key,
             )
         ],
-        share=0.5,
+        share=0.25,
     )
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 import redis
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from integration_tests.benchmarks import embedders, natural
+from integration_tests.benchmarks.counting import CountedConnection, Traffic, open_client
+from integration_tests.benchmarks.targets import FLAT
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem import AgentMemory, EmbeddedRedis
 
@@ -26,46 +28,6 @@ TOPIC_SIZE = 25
 _NOISE = (1 / 0.6 - 1) ** 0.5
 
 
-class Traffic(NamedTuple):
-    """What went out so far."""
-
-    round_trips: int
-    sent_bytes: int
-
-
-class CountedConnection(redis.UnixDomainSocketConnection):
-    """A connection that counts its writes: whatever is written at once is one round trip.
-
-    Attributes:
-        writes: How many there were, on all connections.
-        sent_bytes: How many bytes they were.
-        distance_seconds: How far away the server is made to seem: a wait at every write.
-    """
-
-    writes = 0
-    sent_bytes = 0
-    distance_seconds = 0.0
-
-    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
-        CountedConnection.writes += 1
-        CountedConnection.sent_bytes += sum(map(len, [command] if isinstance(command, bytes) else command))
-        if CountedConnection.distance_seconds:
-            time.sleep(CountedConnection.distance_seconds)
-        super().send_packed_command(command, check_health)
-
-
-def redis_traffic() -> Traffic:
-    """What went out on the connections to Redis."""
-    return Traffic(CountedConnection.writes, CountedConnection.sent_bytes)
-
-
-def open_client(url: str, **options: Any) -> redis.Redis:
-    """A redis-py client as it comes, but for the counting."""
-    pool = redis.ConnectionPool.from_url(url, **options)
-    pool.connection_class = CountedConnection
-    return redis.Redis(connection_pool=pool)
-
-
 @dataclass(frozen=True)
 class Fact:
     """Something to remember: a text, and its embedding as embedding models return it."""
@@ -74,8 +36,18 @@ class Fact:
     embedding: list[float]
 
 
-class Facts:
-    """Made-up facts in topics of 25; the same at every run."""
+class Facts(Protocol):
+    """Facts that are stored, and facts that are not."""
+
+    stored: list[Fact]
+    new: list[Fact]
+
+
+class MadeUpFacts:
+    """Facts whose vectors are made up, in topics of 25; the same at every run.
+
+    Each new one has five stored ones within the recall threshold, and none within that of deduplication.
+    """
 
     def __init__(self, stored: int, new: int) -> None:
         self._numbers = np.random.default_rng(17)
@@ -97,6 +69,25 @@ class Facts:
         )
 
 
+class NaturalFacts:
+    """Facts as people say them, and messages that state and ask something, with the model's vectors."""
+
+    _FARTHER = 0.22  # than the dedup threshold of the guide: a new message has to be stored by every side
+
+    def __init__(self, stored: int, new: int) -> None:
+        self.stored = self._embedded(natural.facts(stored))
+        known = np.array([fact.embedding for fact in self.stored])
+        candidates = self._embedded(natural.messages(2 * new))
+        self.new = [
+            fact for fact in candidates if 1 - (known @ np.array(fact.embedding)).max() > self._FARTHER
+        ][:new]
+
+    @staticmethod
+    def _embedded(texts: list[str]) -> list[Fact]:
+        vectors = embedders.ours().embed_documents(texts)
+        return [Fact(text, vector) for text, vector in zip(texts, vectors, strict=True)]
+
+
 def exchange(number: int) -> list[BaseMessage]:
     """A user's message of about 80 characters and an answer of about 300."""
     said = f"Question {number}: could you schedule the budget review with finance for next week?"
@@ -109,6 +100,32 @@ def exchange(number: int) -> list[BaseMessage]:
 def conversation() -> list[BaseMessage]:
     """As many messages as the window holds."""
     return [message for number in range(WINDOW // 2) for message in exchange(number)]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A memory that holds facts, and further facts that are new to it."""
+
+    memory: AgentMemory
+    facts: Facts
+
+    @property
+    def index(self) -> str:
+        """The name of its search index."""
+        return self.memory.settings.index_name
+
+    @property
+    def prefix(self) -> str:
+        """The key prefix of its memories."""
+        return self.memory.settings.memory_prefix
+
+    def fact(self, number: int) -> Fact:
+        """A fact that is not stored."""
+        return self.facts.new[number % len(self.facts.new)]
+
+    def exchange(self, number: int) -> list[BaseMessage]:
+        """That fact as a user's message, and an answer of about 300 characters."""
+        return [HumanMessage(content=self.fact(number).text), exchange(number)[1]]
 
 
 class World:
@@ -125,22 +142,42 @@ class World:
         self.client = open_client(url)
         self.client.flushall()
         self.client.execute_command("FT.CONFIG", "SET", "FORK_GC_CLEAN_THRESHOLD", 0)
-        self.facts = Facts(stored, new)
-        self.memory = self.new_memory()
+        self._sizes = stored, new
+        self.facts = MadeUpFacts(stored, new)
+        self.memory = self.new_memory(algorithm="flat")
         self.closing = ExitStack()
+        self._stores: dict[str, Store] = {}
         self.store_facts(self.memory)
 
     def new_memory(self, **settings: Any) -> AgentMemory:
         """An `AgentMemory` on the client that the other side uses too."""
         return AgentMemory(client=self.client, **settings)
 
-    def store_facts(self, memory: AgentMemory) -> None:
-        """Give a memory the stored facts."""
+    def store_facts(self, memory: AgentMemory, facts: Facts | None = None) -> None:
+        """Give a memory the stored facts: the made-up ones, unless others are given."""
+        stored = (facts or self.facts).stored
         memory.long_term.remember_many(
-            [fact.text for fact in self.facts.stored],
-            user=USER,
-            embeddings=[fact.embedding for fact in self.facts.stored],
+            [fact.text for fact in stored], user=USER, embeddings=[fact.embedding for fact in stored]
         )
+
+    @cached_property
+    def natural_facts(self) -> NaturalFacts:
+        """Facts in natural sentences. They need the embedding model."""
+        return NaturalFacts(*self._sizes)
+
+    def store(self, algorithm: str = FLAT, facts: Facts | None = None, **settings: Any) -> Store:
+        """A memory with the stored facts, behind an index of this algorithm; the same for the same arguments."""
+        facts = facts or self.facts
+        kind = "natural" if facts is not self.facts else "facts"
+        slug = "-".join([kind, algorithm.lower(), *map(str, settings.values())])
+        if slug not in self._stores:
+            memory = self.memory
+            if slug != f"facts-{FLAT.lower()}":
+                names = {"index_name": f"{slug}:idx", "memory_prefix": f"store:{slug}:mem:"}
+                memory = self.new_memory(algorithm=algorithm.lower(), **names, **settings)
+                self.store_facts(memory, facts)
+            self._stores[slug] = Store(memory, facts)
+        return self._stores[slug]
 
     @contextmanager
     def far_away(self, seconds: float) -> Iterator[None]:
@@ -159,11 +196,6 @@ class World:
     def fact(self, number: int) -> Fact:
         """A fact that is not stored."""
         return self.facts.new[number % len(self.facts.new)]
-
-    @cached_property
-    def resp2_client(self) -> redis.Redis:
-        """A client for langchain-redis, which cannot read RESP3, redis-py's default."""
-        return open_client(self.url, protocol=2)
 
     @cached_property
     def rest_server(self) -> EmbeddedRedis:
@@ -192,5 +224,3 @@ class World:
         self.closing.close()
         self.memory.close()
         self.client.close()
-        if "resp2_client" in self.__dict__:
-            self.resp2_client.close()

@@ -1,0 +1,95 @@
+"""Numbers that are judged by themselves: conversations at once, a command of the shell, an installation."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from integration_tests.benchmarks.conversations import GivenVectors, turns_per_second
+from integration_tests.benchmarks.measure import Figure
+from integration_tests.benchmarks.world import World
+from langchain_agentmem import AgentMemory, EmbeddedRedis
+
+_ROOT = Path(__file__).parents[2]
+_QUESTION = "When is the budget review with finance?"
+_MB = 1_000_000
+
+
+def conversations(world: World, *, quick: bool) -> Figure:
+    """Turns per second of 200 conversations at once, three times; how much of a turn is whose CPU."""
+    at_once, turns, times = (20, 2, 1) if quick else (200, 10, 3)
+    memory = AgentMemory(
+        world.url,
+        embeddings=GivenVectors(),
+        algorithm="flat",
+        index_name="conversations:idx",
+        memory_prefix="conversations:mem:",
+    )
+    with memory:
+        server, client, rates = _server_seconds(world), time.process_time(), []
+        for number in range(times):
+            rates.append(turns_per_second(memory, at_once, turns, name=f"conversations:{number}"))
+        done = times * at_once * (turns + 1)  # one of each conversation comes before what is timed
+        client = (time.process_time() - client) / done * 1000
+        server = (_server_seconds(world) - server) / done * 1000
+        memory.long_term.drop_index()
+    rate = median(rates)
+    return Figure(
+        "conversations",
+        rate,
+        f"{1000 / rate:.2f} ms per turn: {client:.2f} ms of the client's CPU, {server:.2f} ms of the server's "
+        "beside it",
+        "FLAT",
+    )
+
+
+def _server_seconds(world: World) -> float:
+    info: Any = world.client.info("cpu")
+    return float(info["used_cpu_user_main_thread"]) + float(info["used_cpu_sys_main_thread"])
+
+
+def shell(world: World, *, quick: bool) -> Figure:
+    """The seconds until `agentmem recall` has ended, with a private Redis that runs; the index is there."""
+    with TemporaryDirectory() as folder, EmbeddedRedis(folder):
+        environment = {**os.environ, "AGENTMEM_URL": f"embedded://{folder}", "NO_COLOR": "1"}
+
+        def run(*words: str) -> float:
+            began = time.perf_counter()
+            # As the script `agentmem` does it, whether or not that is installed.
+            command = [sys.executable, "-c", "from langchain_agentmem.cli import main; main()", *words]
+            subprocess.run(command, env=environment, cwd=_ROOT, capture_output=True, check=True)
+            return time.perf_counter() - began
+
+        run("remember", "The budget review with finance is on Tuesday at ten.")
+        times = 1 if quick else 5
+        took = median(run("recall", _QUESTION) for _ in range(times))
+        help_took = median(run("recall", "--help") for _ in range(times))
+    return Figure("shell", took, f"`agentmem recall --help`, which opens nothing, takes {help_took:.2f} s")
+
+
+def install(extra: str = "all") -> Figure:
+    """The megabytes that an extra adds to an empty environment, from the package index."""
+    with TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        before, began = _bytes_in(folder), time.perf_counter()
+        pip = [str(Path(folder, "bin", "python")), "-m", "pip", "install", "--quiet", "--no-cache-dir"]
+        constraints = ["-c", str(_ROOT / "constraints.txt")]
+        subprocess.run([*pip, *constraints, f"{_ROOT}[{extra}]"], check=True, cwd=folder)
+        took = time.perf_counter() - began
+        size = (_bytes_in(folder) - before) / _MB
+    return Figure("install", size, f"in {took:.0f} s, download included")
+
+
+def _bytes_in(folder: str) -> int:
+    return sum(path.lstat().st_size for path in Path(folder).rglob("*"))
+
+
+FIGURES: dict[str, Callable[..., Figure]] = {"conversations": conversations, "shell": shell}

@@ -1,0 +1,38 @@
+"""The other libraries and growth, which are measured in processes of their own, as parts of the same run."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from rich.progress import Progress
+
+from integration_tests.benchmarks.measure import Figure
+from integration_tests.benchmarks.targets import FLAT, HNSW
+
+_GROWING = {FLAT: "agentmem-flat", HNSW: "agentmem-hnsw"}
+
+
+def libraries(progress: Progress, *, quick: bool) -> Any:
+    """Measure the other libraries and growth; what comes of it shows and writes itself."""
+    if find_spec("integration_tests.benchmarks.peers") is None:
+        return None
+    from integration_tests.benchmarks.peers import run
+    from integration_tests.benchmarks.peers.libraries import PEERS
+
+    return run.measure([] if quick else list(PEERS), run.QUICK if quick else run.Scale(), progress)
+
+
+def figures(measured: Any) -> list[Figure]:
+    """What growth has to reach: the time of remember at the largest size over that at the smallest."""
+    if measured is None:
+        return []
+    from integration_tests.benchmarks.growth import last_over_first
+
+    cells = measured.growth.memories.get("remember", {})
+    grown = {index: last_over_first(cells.get(key, {})) for index, key in _GROWING.items()}
+    return [
+        Figure("growth", value, "medians of the growth below", index)
+        for index, value in grown.items()
+        if value
+    ]
