@@ -13,6 +13,8 @@ from integration_tests.benchmarks import report
 from integration_tests.benchmarks.footprint import footprints
 from integration_tests.benchmarks.measure import Measured, measure
 from integration_tests.benchmarks.more_rows import ROWS
+from integration_tests.benchmarks.peers import run as peers
+from integration_tests.benchmarks.peers.libraries import PEERS
 from integration_tests.benchmarks.world import World
 from langchain_agentmem import EmbeddedRedis
 
@@ -35,13 +37,25 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         help="write the data, the plot and the tables of docs/performance.md (default for a whole run)",
     )
     parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder that is written to")
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        const=",".join(PEERS),
+        help=f"no rows, but other libraries, what they promise, and growth: {','.join(PEERS)}, or some of them",
+    )
+    parser.add_argument("--no-peers", action="store_true", help="without other libraries and growth")
     chosen = parser.parse_args(words)
-    chosen.keys = chosen.rows.split(",") if chosen.rows else list(ROWS)
+    chosen.keys = chosen.rows.split(",") if chosen.rows else [] if chosen.peers else list(ROWS)
+    with_peers = chosen.peers is not None or not (chosen.no_peers or chosen.rows or chosen.quick)
+    chosen.peers = (chosen.peers.split(",") if chosen.peers else list(PEERS)) if with_peers else None
+    unknown = [key for key in chosen.peers or () if key not in PEERS]
+    if unknown:
+        parser.error(f"unknown peers: {', '.join(unknown)}; there are {', '.join(PEERS)}")
     unknown = [key for key in chosen.keys if key not in ROWS]
     if unknown:
         parser.error(f"unknown rows: {', '.join(unknown)}; there are {', '.join(ROWS)}")
     if chosen.write is None:
-        chosen.write = not (chosen.quick or chosen.rows)
+        chosen.write = not (chosen.quick or chosen.rows or (chosen.peers and len(chosen.peers) < len(PEERS)))
     if chosen.write and chosen.rows:
         parser.error("--write needs all rows, because it replaces the page's tables")
     if chosen.quick:
@@ -55,6 +69,26 @@ def main(words: list[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=130)
+    missed = _measure_rows(chosen, console) if chosen.keys else []
+    missed += _measure_peers(chosen, console) if chosen.peers is not None else []
+    for one in missed if not chosen.quick else ():
+        console.print(f"[red]missed:[/] {one}")
+    return 1 if missed and chosen.check else 0
+
+
+def _measure_peers(chosen: argparse.Namespace, console: Console) -> list[str]:
+    """Measure, show and write other libraries, promises and growth; return the targets that were missed."""
+    with Progress(console=console, transient=True) as progress:
+        scale = peers.QUICK if chosen.quick else peers.Scale()
+        measured = peers.measure(chosen.peers, scale, progress)
+    measured.show(console)
+    for path in measured.write(chosen.docs) if chosen.write else ():
+        console.print(f"wrote {path}")
+    return [] if chosen.quick else measured.missed()
+
+
+def _measure_rows(chosen: argparse.Namespace, console: Console) -> list[str]:
+    """Measure, show and write the rows; return the targets that were missed."""
     sizes = {"stored": 100, "new": 40} if chosen.quick else {"stored": 1000, "new": 200}
     measured: list[Measured] = []
     with EmbeddedRedis() as server, Progress(console=console, transient=True) as progress:
@@ -80,10 +114,7 @@ def main(words: list[str] | None = None) -> int:
     if chosen.write:
         for path in report.write(chosen.docs, about, measured, bytes_per_memory):
             console.print(f"wrote {path}")
-    missed = report.missed(measured)
-    for one in missed if not chosen.quick else ():
-        console.print(f"[red]missed:[/] {one}")
-    return 1 if missed and chosen.check else 0
+    return report.missed(measured)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,10 @@ class Vectors(Embeddings):
         self._places = {text: at for at, text in enumerate(json.loads(texts.read_text("utf-8")))}
         self.dimensions = int(self._numbers.shape[1])
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._places)
+
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a text. What a library tries out with is not among them: it gets any vector."""
         place = self._places.get(text)
