@@ -9,10 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from integration_tests.benchmarks import further, reach, report, tables
-from integration_tests.benchmarks.figures import FIGURES, install
+from integration_tests.benchmarks import reach, report, tables
+from integration_tests.benchmarks.figures import FIGURES, growth, install
 from integration_tests.benchmarks.footprint import STORAGES, footprints
 from integration_tests.benchmarks.measure import SEED, measure
+from integration_tests.benchmarks.peers import run as peers
+from integration_tests.benchmarks.peers.libraries import PEERS
 from integration_tests.benchmarks.report import Results
 from integration_tests.benchmarks.rows import ROWS
 from integration_tests.benchmarks.time_spent import time_spent
@@ -37,20 +39,31 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install [all] into an empty environment, too: it downloads"
     )
-    parser.add_argument("--without-peers", action="store_true", help="leave out other libraries, and growth")
     parser.add_argument(
         "--write",
         action=argparse.BooleanOptionalAction,
         help="write the data, the plots and the tables of docs/performance.md (default for a whole run)",
     )
     parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder that is written to")
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        const=",".join(PEERS),
+        help=f"no rows, but other libraries, what they promise, and growth: {','.join(PEERS)}, or some of them",
+    )
+    parser.add_argument("--no-peers", action="store_true", help="without other libraries and growth")
     chosen = parser.parse_args(words)
-    chosen.keys = chosen.rows.split(",") if chosen.rows else every
+    chosen.keys = chosen.rows.split(",") if chosen.rows else [] if chosen.peers else every
+    with_peers = chosen.peers is not None or not (chosen.no_peers or chosen.rows)
+    chosen.peers = (chosen.peers.split(",") if chosen.peers else list(PEERS)) if with_peers else None
+    unknown = [key for key in chosen.peers or () if key not in PEERS]
+    if unknown:
+        parser.error(f"unknown peers: {', '.join(unknown)}; there are {', '.join(PEERS)}")
     unknown = [key for key in chosen.keys if key not in every]
     if unknown:
         parser.error(f"unknown rows: {', '.join(unknown)}; there are {', '.join(every)}")
     if chosen.write is None:
-        chosen.write = not (chosen.quick or chosen.rows or chosen.without_peers)
+        chosen.write = chosen.peers == list(PEERS) and not chosen.quick
     if chosen.write and chosen.rows:
         parser.error("--write needs all rows, because it replaces the page's tables")
     if chosen.quick:
@@ -98,30 +111,39 @@ def main(words: list[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=130)
+    results, libraries = None, None
     with Progress(console=console, transient=True) as progress:
-        results = _measured(chosen, progress)
-        libraries = None
-        if not (chosen.rows or chosen.without_peers):
-            libraries = further.libraries(progress, quick=chosen.quick)
-            results.figures.extend(further.figures(libraries))
+        if chosen.keys:
+            results = _measured(chosen, progress)
+        if chosen.peers is not None:
+            scale = peers.QUICK if chosen.quick else peers.Scale()
+            libraries = peers.measure(chosen.peers, scale, progress)
+    missed, written = [], []
+    if libraries is not None:
+        libraries.show(console)
+        missed += libraries.missed(with_growth=results is None)  # else it is in the table of targets
+        written += libraries.write(chosen.docs) if chosen.write else []
+    if results is not None:
+        results.figures.extend(growth(libraries.growth) if libraries is not None else ())
+        if chosen.write:
+            results.keep_from(chosen.docs)  # the page shows them as well; they are not judged again
+            written += report.write(chosen.docs, results)
+        _show(console, results)
+        missed += reach.missed(results.lines)
+    for path in written:
+        console.print(f"wrote {path}")
+    for one in missed if not chosen.quick else ():
+        console.print(f"[red]missed:[/] {one}")
+    return 1 if missed and chosen.check else 0
+
+
+def _show(console: Console, results: Results) -> None:
     console.print(report.machine_markdown(results.environment))
     tables.show_rows(console, results.rows)
     tables.show_figures(console, results.figures)
     for name, size in results.bytes_per_memory.items():
         console.print(f"a memory as {name}: {size['key']:,.0f} bytes, with its index {size['total']:,.0f}")
-    if libraries is not None:
-        libraries.show(console)
-    missed = reach.missed(results.lines)
-    if chosen.write:
-        results.keep_from(chosen.docs)  # the page shows them as well; they are not judged again
-        written = report.write(chosen.docs, results)
-        written += libraries.write(chosen.docs) if libraries is not None else []
-        for path in written:
-            console.print(f"wrote {path}")
     tables.show_reach(console, results.lines)
-    for one in missed if not chosen.quick else ():
-        console.print(f"[red]missed:[/] {one}")
-    return 1 if missed and chosen.check else 0
 
 
 if __name__ == "__main__":

@@ -14,13 +14,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from integration_tests.benchmarks.conversations import GivenVectors, turns_per_second
+from integration_tests.benchmarks.growth import Growth, last_over_first
 from integration_tests.benchmarks.measure import Figure
+from integration_tests.benchmarks.targets import FLAT, HNSW
 from integration_tests.benchmarks.world import World
 from langchain_agentmem import AgentMemory, EmbeddedRedis
 
 _ROOT = Path(__file__).parents[2]
 _QUESTION = "When is the budget review with finance?"
 _MB = 1_000_000
+_GROWING = {FLAT: "agentmem-flat", HNSW: "agentmem-hnsw"}
 
 
 def conversations(world: World, *, quick: bool) -> Figure:
@@ -93,3 +96,14 @@ def _bytes_in(folder: str) -> int:
 
 
 FIGURES: dict[str, Callable[..., Figure]] = {"conversations": conversations, "shell": shell}
+
+
+def growth(measured: Growth) -> list[Figure]:
+    """What growth has to reach: the time of remember at the largest size over that at the smallest."""
+    cells = measured.memories.get("remember", {})
+    grown = {index: last_over_first(cells.get(key, {})) for index, key in _GROWING.items()}
+    return [
+        Figure("growth", value, "medians of the growth below", index)
+        for index, value in grown.items()
+        if value
+    ]

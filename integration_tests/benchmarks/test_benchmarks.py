@@ -225,7 +225,7 @@ def test_the_quick_run_writes_data_plot_and_tables(tmp_path: Path) -> None:
         "-m",
         "integration_tests.benchmarks",
         "--quick",
-        "--without-peers",
+        "--no-peers",
         "--write",
         "--docs",
         str(tmp_path),
