@@ -155,7 +155,7 @@ class LongTermMemory(BaseLongTermMemory):
     def embeddings(self) -> Embeddings:
         """Return what turns texts into vectors; all-MiniLM-L6-v2 on this machine if none were given."""
         if self._embeddings is None:
-            from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+            from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 
             self._embeddings = MiniLMEmbeddings()
         return self._embeddings
