@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from integration_tests.benchmarks import further, reach, report, tables
@@ -37,7 +38,13 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--install", action="store_true", help="install [all] into an empty environment, too: it downloads"
     )
-    parser.add_argument("--without-peers", action="store_true", help="leave out other libraries, and growth")
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        const=",".join(further.PEERS),
+        help=f"no rows, but other libraries and growth: {','.join(further.PEERS)}, or some of them",
+    )
+    parser.add_argument("--no-peers", action="store_true", help="without other libraries and growth")
     parser.add_argument(
         "--write",
         action=argparse.BooleanOptionalAction,
@@ -45,12 +52,16 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder that is written to")
     chosen = parser.parse_args(words)
-    chosen.keys = chosen.rows.split(",") if chosen.rows else every
-    unknown = [key for key in chosen.keys if key not in every]
-    if unknown:
-        parser.error(f"unknown rows: {', '.join(unknown)}; there are {', '.join(every)}")
+    if chosen.rows and chosen.peers:
+        parser.error("--rows is without other libraries: leave out --peers")
+    part = bool(chosen.rows or chosen.quick or chosen.no_peers)
+    chosen.keys = [] if chosen.peers else chosen.rows.split(",") if chosen.rows else every
+    chosen.peers = chosen.peers.split(",") if chosen.peers else [] if part else [*further.PEERS]
+    for what, named, known in (("rows", chosen.keys, every), ("peers", chosen.peers, further.PEERS)):
+        if unknown := [key for key in named if key not in known]:
+            parser.error(f"unknown {what}: {', '.join(unknown)}; there are {', '.join(known)}")
     if chosen.write is None:
-        chosen.write = not (chosen.quick or chosen.rows or chosen.without_peers)
+        chosen.write = not part and len(chosen.peers) == len(further.PEERS)
     if chosen.write and chosen.rows:
         parser.error("--write needs all rows, because it replaces the page's tables")
     if chosen.quick:
@@ -98,30 +109,41 @@ def main(words: list[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=130)
+    results = libraries = None
     with Progress(console=console, transient=True) as progress:
-        results = _measured(chosen, progress)
-        libraries = None
-        if not (chosen.rows or chosen.without_peers):
-            libraries = further.libraries(progress, quick=chosen.quick)
-            results.figures.extend(further.figures(libraries))
+        if chosen.keys:
+            results = _measured(chosen, progress)
+        if chosen.peers:
+            libraries = further.libraries(chosen.peers, progress, quick=chosen.quick)
+    missed: list[str] = []
+    if libraries is not None:
+        libraries.show(console)
+        written = libraries.write(chosen.docs) if chosen.write else []
+        for path in written:
+            console.print(f"wrote {path}")
+        missed += libraries.missed() if results is None else []
+    if results is not None:
+        results.figures.extend(further.figures(libraries))
+        missed += _report(chosen, console, results)
+    for one in missed if not chosen.quick else ():
+        console.print(f"[red]missed:[/] {escape(one)}")
+    return 1 if missed and chosen.check else 0
+
+
+def _report(chosen: argparse.Namespace, console: Console, results: Results) -> list[str]:
+    """Show the rows and the targets, and write them; the targets that were missed."""
+    missed = reach.missed(results.lines)
     console.print(report.machine_markdown(results.environment))
     tables.show_rows(console, results.rows)
     tables.show_figures(console, results.figures)
     for name, size in results.bytes_per_memory.items():
         console.print(f"a memory as {name}: {size['key']:,.0f} bytes, with its index {size['total']:,.0f}")
-    if libraries is not None:
-        libraries.show(console)
-    missed = reach.missed(results.lines)
     if chosen.write:
         results.keep_from(chosen.docs)  # the page shows them as well; they are not judged again
-        written = report.write(chosen.docs, results)
-        written += libraries.write(chosen.docs) if libraries is not None else []
-        for path in written:
+        for path in report.write(chosen.docs, results):
             console.print(f"wrote {path}")
-    tables.show_reach(console, results.lines)
-    for one in missed if not chosen.quick else ():
-        console.print(f"[red]missed:[/] {one}")
-    return 1 if missed and chosen.check else 0
+    tables.show_reach(console, [line for line in results.lines if line.value is not None or not chosen.rows])
+    return missed
 
 
 if __name__ == "__main__":

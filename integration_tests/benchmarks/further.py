@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,14 +14,22 @@ from integration_tests.benchmarks.targets import FLAT, HNSW
 _GROWING = {FLAT: "agentmem-flat", HNSW: "agentmem-hnsw"}
 
 
-def libraries(progress: Progress, *, quick: bool) -> Any:
-    """Measure the other libraries and growth; what comes of it shows and writes itself."""
+def _peers() -> list[str]:
     if find_spec("integration_tests.benchmarks.peers") is None:
-        return None
-    from integration_tests.benchmarks.peers import run
-    from integration_tests.benchmarks.peers.libraries import PEERS
+        return []
+    from integration_tests.benchmarks.peers import libraries as known
 
-    return run.measure([] if quick else list(PEERS), run.QUICK if quick else run.Scale(), progress)
+    return [*known.PEERS]
+
+
+PEERS = _peers()
+
+
+def libraries(names: Sequence[str], progress: Progress, *, quick: bool) -> Any:
+    """Measure other libraries and growth; what comes of it shows and writes itself."""
+    from integration_tests.benchmarks.peers import run
+
+    return run.measure(names, run.QUICK if quick else run.Scale(), progress)
 
 
 def figures(measured: Any) -> list[Figure]:
@@ -32,7 +41,7 @@ def figures(measured: Any) -> list[Figure]:
     cells = measured.growth.memories.get("remember", {})
     grown = {index: last_over_first(cells.get(key, {})) for index, key in _GROWING.items()}
     return [
-        Figure("growth", value, "medians of the growth below", index)
+        Figure("growth", value, "medians of the table of growth", index)
         for index, value in grown.items()
         if value
     ]
