@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
-from integration_tests.benchmarks import reach, report, tables
-from integration_tests.benchmarks.figures import FIGURES, growth, install
+from integration_tests.benchmarks import further, reach, report, tables
+from integration_tests.benchmarks.figures import FIGURES, install
 from integration_tests.benchmarks.footprint import STORAGES, footprints
 from integration_tests.benchmarks.measure import SEED, measure
-from integration_tests.benchmarks.peers import run as peers
 from integration_tests.benchmarks.peers.libraries import PEERS
 from integration_tests.benchmarks.report import Results
 from integration_tests.benchmarks.rows import ROWS
@@ -40,30 +40,29 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         "--install", action="store_true", help="install [all] into an empty environment, too: it downloads"
     )
     parser.add_argument(
+        "--peers",
+        nargs="?",
+        const=",".join(PEERS),
+        help=f"no rows, but other libraries and growth: {','.join(PEERS)}, or some of them",
+    )
+    parser.add_argument("--no-peers", action="store_true", help="without other libraries and growth")
+    parser.add_argument(
         "--write",
         action=argparse.BooleanOptionalAction,
         help="write the data, the plots and the tables of docs/performance.md (default for a whole run)",
     )
     parser.add_argument("--docs", type=Path, default=_DOCS, help="the folder that is written to")
-    parser.add_argument(
-        "--peers",
-        nargs="?",
-        const=",".join(PEERS),
-        help=f"no rows, but other libraries, what they promise, and growth: {','.join(PEERS)}, or some of them",
-    )
-    parser.add_argument("--no-peers", action="store_true", help="without other libraries and growth")
     chosen = parser.parse_args(words)
-    chosen.keys = chosen.rows.split(",") if chosen.rows else [] if chosen.peers else every
-    with_peers = chosen.peers is not None or not (chosen.no_peers or chosen.rows)
-    chosen.peers = (chosen.peers.split(",") if chosen.peers else list(PEERS)) if with_peers else None
-    unknown = [key for key in chosen.peers or () if key not in PEERS]
-    if unknown:
-        parser.error(f"unknown peers: {', '.join(unknown)}; there are {', '.join(PEERS)}")
-    unknown = [key for key in chosen.keys if key not in every]
-    if unknown:
-        parser.error(f"unknown rows: {', '.join(unknown)}; there are {', '.join(every)}")
+    if chosen.rows and chosen.peers:
+        parser.error("--rows is without other libraries: leave out --peers")
+    part = bool(chosen.rows or chosen.quick or chosen.no_peers)
+    chosen.keys = [] if chosen.peers else chosen.rows.split(",") if chosen.rows else every
+    chosen.peers = chosen.peers.split(",") if chosen.peers else [] if part else [*PEERS]
+    for what, named, known in (("rows", chosen.keys, every), ("peers", chosen.peers, PEERS)):
+        if unknown := [key for key in named if key not in known]:
+            parser.error(f"unknown {what}: {', '.join(unknown)}; there are {', '.join(known)}")
     if chosen.write is None:
-        chosen.write = chosen.peers == list(PEERS) and not chosen.quick
+        chosen.write = not part and len(chosen.peers) == len(PEERS)
     if chosen.write and chosen.rows:
         parser.error("--write needs all rows, because it replaces the page's tables")
     if chosen.quick:
@@ -111,39 +110,41 @@ def main(words: list[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=130)
-    results, libraries = None, None
+    results = libraries = None
     with Progress(console=console, transient=True) as progress:
         if chosen.keys:
             results = _measured(chosen, progress)
-        if chosen.peers is not None:
-            scale = peers.QUICK if chosen.quick else peers.Scale()
-            libraries = peers.measure(chosen.peers, scale, progress)
-    missed, written = [], []
+        if chosen.peers:
+            libraries = further.libraries(chosen.peers, progress, quick=chosen.quick)
+    missed: list[str] = []
     if libraries is not None:
         libraries.show(console)
-        missed += libraries.missed(with_growth=results is None)  # else it is in the table of targets
-        written += libraries.write(chosen.docs) if chosen.write else []
+        written = libraries.write(chosen.docs) if chosen.write else []
+        for path in written:
+            console.print(f"wrote {path}")
+        missed += libraries.missed() if results is None else []
     if results is not None:
-        results.figures.extend(growth(libraries.growth) if libraries is not None else ())
-        if chosen.write:
-            results.keep_from(chosen.docs)  # the page shows them as well; they are not judged again
-            written += report.write(chosen.docs, results)
-        _show(console, results)
-        missed += reach.missed(results.lines)
-    for path in written:
-        console.print(f"wrote {path}")
+        results.figures.extend(further.figures(libraries))
+        missed += _report(chosen, console, results)
     for one in missed if not chosen.quick else ():
-        console.print(f"[red]missed:[/] {one}")
+        console.print(f"[red]missed:[/] {escape(one)}")
     return 1 if missed and chosen.check else 0
 
 
-def _show(console: Console, results: Results) -> None:
+def _report(chosen: argparse.Namespace, console: Console, results: Results) -> list[str]:
+    """Show the rows and the targets, and write them; the targets that were missed."""
+    missed = reach.missed(results.lines)
     console.print(report.machine_markdown(results.environment))
     tables.show_rows(console, results.rows)
     tables.show_figures(console, results.figures)
     for name, size in results.bytes_per_memory.items():
         console.print(f"a memory as {name}: {size['key']:,.0f} bytes, with its index {size['total']:,.0f}")
-    tables.show_reach(console, results.lines)
+    if chosen.write:
+        results.keep_from(chosen.docs)  # the page shows them as well; they are not judged again
+        for path in report.write(chosen.docs, results):
+            console.print(f"wrote {path}")
+    tables.show_reach(console, [line for line in results.lines if line.value is not None or not chosen.rows])
+    return missed
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_a_turn_by_default_recalls_by_words_too(world: World) -> None:
         store.memory.long_term.recall(fact.text, user="bench", embedding=fact.embedding, explain=True)
         for fact in store.facts.new
     ]
-    assert mean(any(record.matched_words for record in records) for records in found) > 0.5
+    assert mean(any(record.matched_words for record in records) for records in found) > 0.25
 
 
 def test_natural_sentences_are_different_and_always_the_same() -> None:
@@ -218,6 +218,7 @@ def test_what_is_measured_on_request_only_is_kept_from_the_last_run(tmp_path: Pa
     assert results.figures == [Figure("install", 300.0)]
 
 
+@pytest.mark.timeout(300)  # it loads the models of both sides, in processes of the command line too
 def test_the_quick_run_writes_data_plot_and_tables(tmp_path: Path) -> None:
     shutil.copy(_ROOT / "docs" / "performance.md", tmp_path / "performance.md")
     words = [
@@ -225,7 +226,6 @@ def test_the_quick_run_writes_data_plot_and_tables(tmp_path: Path) -> None:
         "-m",
         "integration_tests.benchmarks",
         "--quick",
-        "--no-peers",
         "--write",
         "--docs",
         str(tmp_path),

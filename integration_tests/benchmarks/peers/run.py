@@ -58,8 +58,8 @@ class Measured:
         for what, rows in tables.growth(self.growth).items():
             tables.show(console, f"growth with {what}", rows)
 
-    def missed(self, *, with_growth: bool = True) -> list[str]:
-        """Return the promises of ours that were not kept, and, with growth, the targets that were not reached."""
+    def missed(self) -> list[str]:
+        """Return the targets that were not reached, and the promises of ours that were not kept."""
         promises = [
             f"{CHECKS[name][0]}: {cells[OURS].words}"
             for name, cells in self.comparison.correctness.items()
@@ -68,7 +68,7 @@ class Measured:
         return promises + [
             f"{one.what}: {one.ratio:.2f} instead of {one.limit}"
             for one in growth.targets(self.growth)
-            if with_growth and not one.reached
+            if not one.reached
         ]
 
     def write(self, docs: Path) -> list[Path]:
