@@ -11,7 +11,7 @@ from redisvl.query.filter import Tag, Text
 
 from integration_tests.conftest import Both, Call, Counting
 from integration_tests.longterm.conftest import Make
-from integration_tests.longterm.guide import Guide
+from integration_tests.longterm.guide import WORDS, Guide
 from langchain_agentmem.errors import IndexMismatchError
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.types import MemoryRecord
@@ -112,7 +112,8 @@ async def test_of_users_that_differ_by_case_none_learns_or_forgets_anothers(
     result = await both(memory).aremember("green tea", user="ada")
     assert (result.deduped, result.existing_distance) == (False, None)
     assert (await both(memory).aremember("green tea", user="ada")).id == result.id
-    assert (await both(memory).aremember("green tea", user="aDA")).deduped is False
+    farther = await both(memory).aremember("red boat", user="aDA")
+    assert (farther.deduped, farther.existing_distance) == (False, None), "nor is how near it is told"
     assert [one.id for one in await both(memory).arecall("tea", user="ada")] == [result.id]
     assert await both(memory).aforget_user("ada") == 1
     assert await both(memory).aforget_user("aDA") == 1
@@ -228,6 +229,18 @@ async def test_an_index_that_would_miss_memories_is_refused(
         assert "agentmem doctor --rebuild-index" in str(raised.value)
     await both(memory).arebuild_index()
     assert [one.id for one in await both(memory).arecall("tea", user="ada")] == ["m1"]
+
+
+@pytest.mark.parametrize("options", [{"protocol": 2}, {"protocol": 3, "decode_responses": True}])
+def test_with_any_client_of_yours(guide: Guide, url: str, options: dict[str, Any]) -> None:
+    guide.create_index()
+    guide.remember("m1", "green tea", "ada")
+    guide.remember("m2", "green tea", "Ada")
+    with redis.Redis.from_url(url, **options) as client:
+        memory = LongTermMemory(client=client, storage=guide.storage, embeddings=WORDS)
+        for user, own in (("ada", "m1"), ("Ada", "m2")):
+            assert [one.id for one in memory.recall("tea", user=user)] == [own]
+        assert memory.recall("tea", user="aDA") == []
 
 
 async def test_a_recall_takes_one_round_trip_and_two_more_if_others_are_found(

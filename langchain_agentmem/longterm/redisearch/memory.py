@@ -62,7 +62,7 @@ class LongTermMemory(BaseLongTermMemory):
         storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
         algorithm: The algorithm with which the vector index is created; one that is there serves with its
             own. `flat` finds exactly, and writes do not slow down as it grows; `hnsw` finds approximately,
-            and faster where a user has more than about 20,000 memories.
+            and by `mode="vector"` faster where a user has more than about 20,000 memories.
         vector_type: `float16` takes half of the memory of `float32`.
         dedup: What makes a text a duplicate of a memory: `same`, it says the same; `exact`, it is the same
             text; `near`, it is within `dedup_threshold`, which takes most changed facts for duplicates; a
