@@ -498,7 +498,9 @@ class TestIds:
         outer = memory.exchange()
         with pytest.raises(InvalidInputError, match="inside another one"):
             memory.exchange("ho", {**outer.chain_config(), **CONFIG})
-        memory.exchange("ho", {**outer.chain_config(), "configurable": {"session_id": "t2", "user_id": "alice"}})
+        memory.exchange(
+            "ho", {**outer.chain_config(), "configurable": {"session_id": "t2", "user_id": "alice"}}
+        )
         outer.finish("yo")
         memory.exchange("ho", {**outer.chain_config(), **CONFIG})
 
