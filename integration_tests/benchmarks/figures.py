@@ -81,15 +81,14 @@ def install(extra: str = "all") -> Figure:
         venv.create(folder, with_pip=True)
         before, began = _bytes_in(folder), time.perf_counter()
         pip = [str(Path(folder, "bin", "python")), "-m", "pip", "install", "--quiet", "--no-cache-dir"]
-        constraints = ["-c", str(_ROOT / "constraints.txt")]
-        subprocess.run([*pip, *constraints, f"{_ROOT}[{extra}]"], check=True, cwd=folder)
+        subprocess.run([*pip, f"{_ROOT}[{extra}]"], check=True, cwd=folder)
         took = time.perf_counter() - began
         size = (_bytes_in(folder) - before) / _MB
     return Figure("install", size, f"in {took:.0f} s, download included")
 
 
 def _bytes_in(folder: str) -> int:
-    return sum(path.lstat().st_size for path in Path(folder).rglob("*"))
+    return sum(path.lstat().st_size for path in Path(folder).rglob("*") if not path.is_dir())
 
 
 FIGURES: dict[str, Callable[..., Figure]] = {"conversations": conversations, "shell": shell}
