@@ -105,7 +105,7 @@ def show(console: Console, title: str, rows: Rows, style: Callable[[str], str] =
     head, *body = rows
     table = Table(title=title, show_lines=True)
     for heading in head:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for row in body:
         table.add_row(row[0], *(f"[{style(cell) or 'default'}]{_plain(cell)}[/]" for cell in row[1:]))
     console.print(table)
