@@ -110,7 +110,9 @@ def test_a_check_notices_what_is_not_kept(
     material = Material(files)
     with redis.Redis.from_url(private_server.url) as client:
 
-        def open_library(*, given_client: bool = False, on_client: Any = None, **changes: Any) -> Library:
+        def open_library(
+            *, given_client: bool = False, on_client: Any = lambda client: None, **changes: Any
+        ) -> Library:
             client.flushall()
             opening = Opening(private_server.url, material.vectors, "", **changes)
             if given_client:
