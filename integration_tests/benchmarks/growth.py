@@ -17,7 +17,7 @@ SIZES = (1_000, 10_000, 100_000)
 MESSAGES = (10, 100, 1_000)
 MEMORY_OPERATIONS, MESSAGE_OPERATIONS = ("recall", "remember"), ("append", "read")
 LOAD_SECONDS = 75.0
-_BURSTS, _MESSAGE_BURSTS = 8, 2
+BURSTS, _MESSAGE_BURSTS = 8, 2
 _LOADED_AT_ONCE = 2  # libraries; what they load is not timed
 DEFAULT = "agentmem-flat"
 _LIMIT = 1.5
@@ -45,9 +45,9 @@ class Target(NamedTuple):
     reached: bool
 
 
-def steps(libraries: int, sizes: Sequence[int], messages: Sequence[int]) -> int:
+def steps(libraries: int, sizes: Sequence[int], messages: Sequence[int], bursts: int) -> int:
     """Return how often `grow` calls `advance`, besides what is loaded."""
-    of_memories = len(sizes) * len(MEMORY_OPERATIONS) * _BURSTS
+    of_memories = len(sizes) * len(MEMORY_OPERATIONS) * bursts
     return libraries * (of_memories + len(messages) * len(MESSAGE_OPERATIONS) * _MESSAGE_BURSTS)
 
 
@@ -58,6 +58,7 @@ def grow(
     sizes: Sequence[int] = SIZES,
     messages: Sequence[int] = MESSAGES,
     load_seconds: float = LOAD_SECONDS,
+    bursts: int = BURSTS,
     on_load: Callable[[str, int], object] = lambda key, count: None,
 ) -> Growth:
     """Measure libraries while they are filled.
@@ -68,41 +69,45 @@ def grow(
         sizes: How many memories there are when recall and remember are timed.
         messages: How many messages a session has when append and read are timed.
         load_seconds: How long a library may take to be filled; one that takes longer is not measured any further.
+            Ours with its default index may take ten minutes.
+        bursts: How often each library recalls and remembers ten times in a row, with each number of memories.
         on_load: Called with a library and how many memories it holds, as they become more.
     """
     found, order = Growth(), random.Random(7)
     for one in libraries:
         attempt(lambda one=one: one.ask("start", window=None))  # type: ignore[misc]
-    for operation in MESSAGE_OPERATIONS:
-        for size in messages:
-            cells = interleaved(
-                libraries,
-                asking("sessions", operation=operation, messages=size),
-                _MESSAGE_BURSTS,
-                order,
-                advance,
-            )
-            _note(found.messages, operation, size, cells)
+    measured = interleaved(
+        {
+            (operation, one.key, size): asking(one, "sessions", operation=operation, messages=size)
+            for operation in MESSAGE_OPERATIONS
+            for one in libraries
+            for size in messages
+        },
+        _MESSAGE_BURSTS,
+        order,
+        advance,
+    )
+    _note(found.messages, measured)
     filling = [_Filling(one, load_seconds, on_load) for one in libraries]
     for size in sizes:
         with ThreadPoolExecutor(_LOADED_AT_ONCE) as pool:
             problems = [*pool.map(_Filling.fill, filling, [size] * len(filling))]
-        full = [one for one, problem in zip(libraries, problems, strict=True) if not problem]
-        for operation in MEMORY_OPERATIONS:
-            burst = asking("users", operation=operation, users=size // PER_USER)
-            cells = interleaved(full, burst, _BURSTS, order, advance)
-            for one, problem in zip(libraries, problems, strict=True):
-                cells |= {one.key: Cell(words=problem)} if problem else {}
-            _note(found.memories, operation, size, {one.key: cells[one.key] for one in libraries})
+        names = [(operation, one.key, size) for operation in MEMORY_OPERATIONS for one in libraries]
+        found_out = [Cell(words=problem) for problem in problems] * len(MEMORY_OPERATIONS)
+        contenders = {
+            (operation, one.key, size): asking(one, "users", operation=operation, users=size // PER_USER)
+            for operation in MEMORY_OPERATIONS
+            for one, problem in zip(libraries, problems, strict=True)
+            if not problem
+        }
+        measured = interleaved(contenders, bursts, order, advance)
+        _note(found.memories, dict(zip(names, found_out, strict=True)) | measured)
     return found
 
 
-def _note(
-    measured: dict[str, dict[str, dict[int, Cell]]], operation: str, size: int, cells: dict[str, Cell]
-) -> None:
-    by_key = measured.setdefault(operation, {key: {} for key in cells})
-    for key, cell in cells.items():
-        by_key[key][size] = cell
+def _note(growing: dict[str, dict[str, dict[int, Cell]]], cells: dict[tuple[str, str, int], Cell]) -> None:
+    for (operation, key, size), cell in cells.items():
+        growing.setdefault(operation, {}).setdefault(key, {})[size] = cell
 
 
 class _Filling:
@@ -110,8 +115,8 @@ class _Filling:
 
     def __init__(self, library: Running, seconds: float, on_load: Callable[[str, int], object]) -> None:
         self._library = library
-        self._left = seconds
-        self._seconds = seconds
+        # What the default index grows to is a target, so it is filled however long that takes.
+        self._left = self._seconds = 600.0 if library.key == DEFAULT else seconds
         self._held = 0
         self._problem = ""
         self._on_load = on_load

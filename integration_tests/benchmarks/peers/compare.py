@@ -1,16 +1,17 @@
 """The rows and the correctness table of every library, in one run.
 
-Each library has a process and a Redis of its own. They take turns in short bursts, in another order each time, so that
-other work on the machine hits all alike.
+Each library has a process and a Redis of its own. All rows of all libraries take turns in short bursts, in another order
+each time, so that other work on the machine hits all alike.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
 from integration_tests.benchmarks.peers.checks import CHECKS
 from integration_tests.benchmarks.peers.libraries import OURS, PEERS
@@ -19,9 +20,13 @@ from integration_tests.benchmarks.peers.work import ROWS
 
 BURST, WARM_UP = 10, 3
 LOADED, LOADS, LOAD_SECONDS = 1000, 3, 5.0
+ROW_SECONDS = 6.0
 BULK, BYTES = "bulk", "bytes"
 
 Advance = Callable[[], object]
+Burst = Callable[[int, int], list[float]]
+"""Takes the number of its first round, and how many rounds there are; returns their seconds."""
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -89,21 +94,20 @@ def compare(
             one.key: _checked(one, check, advance) for one in libraries if one.key in (OURS, *PEERS)
         }
     found.rows = _loaded(libraries, loaded, order, advance)
-    for row in ROWS:
-        found.rows[row] = interleaved(
-            libraries,
-            asking("row", row=row),
-            _bursts(rounds),
-            order,
-            advance,
-        )
+    cells = interleaved(
+        {(row, one.key): asking(one, "row", row=row) for row in ROWS for one in libraries},
+        _bursts(rounds),
+        order,
+        advance,
+    )
+    found.rows |= {row: {one.key: cells[row, one.key] for one in libraries} for row in ROWS}
     return found
 
 
-def asking(do: str, **arguments: Any) -> Callable[[Running, int, int], list[float]]:
+def asking(one: Running, do: str, **arguments: Any) -> Burst:
     """Return what asks a library for a burst: one of `Worker`'s methods, with these arguments and its rounds."""
 
-    def ask(one: Running, first: int, rounds: int) -> list[float]:
+    def ask(first: int, rounds: int) -> list[float]:
         taken: list[float] = one.ask(do, **arguments, first=first, rounds=rounds)
         return taken
 
@@ -153,39 +157,35 @@ def _loaded(
 
 
 def interleaved(
-    libraries: Iterable[Running],
-    burst: Callable[[Running, int, int], list[float]],
-    bursts: int,
-    order: random.Random,
-    advance: Advance,
-) -> dict[str, Cell]:
-    """Return the median milliseconds of each library, which take turns in bursts.
+    contenders: Mapping[Key, Burst], bursts: int, order: random.Random, advance: Advance
+) -> dict[Key, Cell]:
+    """Return the median milliseconds of each contender: an operation of a library. They take turns in bursts.
 
     Args:
-        libraries: Those that take part; one that fails takes part no longer.
-        burst: Takes a library, the number of the first round, and how many there are; returns their seconds.
+        contenders: What does a burst, by name; one that fails, or has had `ROW_SECONDS`, takes part no longer.
         bursts: How many there are, besides one that warms up.
         order: What draws the order of each turn.
-        advance: Called after every burst.
+        advance: Called at every burst.
     """
-    left, cells = [*libraries], dict[str, Cell]()
-    taken: dict[str, list[float]] = {one.key: [] for one in left}
+    cells: dict[Key, Cell] = {}
+    taken: dict[Key, list[float]] = {key: [] for key in contenders}
+    spent = dict.fromkeys(contenders, 0.0)
     for number in range(-1, bursts):
-        for one in order.sample(left, len(left)):
+        for key in order.sample([*contenders], len(contenders)):
             first, count = (0, WARM_UP) if number < 0 else (WARM_UP + number * BURST, BURST)
-            try:
-                seconds = burst(one, first, count)
-            except NoResultError as error:
-                cells[one.key] = Cell(words=str(error))
-                left.remove(one)
-                for _ in range(bursts - max(number, 0)):
-                    advance()
-                continue
             if number >= 0:
-                taken[one.key] += seconds
                 advance()
-    cells |= {one.key: Cell(1000 * median(taken[one.key])) for one in left}
-    return {key: cells[key] for key in taken}
+            if key in cells or (number > 1 and spent[key] > ROW_SECONDS):
+                continue
+            began = time.perf_counter()
+            try:
+                seconds = contenders[key](first, count)
+            except NoResultError as error:
+                cells[key] = Cell(words=str(error))
+                continue
+            spent[key] += time.perf_counter() - began
+            taken[key] += seconds if number >= 0 else []
+    return {key: cells.get(key) or Cell(1000 * median(seconds)) for key, seconds in taken.items()}
 
 
 def ratio(cells: Mapping[str, Cell], key: str, *, more_is_better: bool = False) -> float | None:

@@ -82,10 +82,10 @@ class Material:
 
 
 def fact(number: int) -> str:
-    """Return the text of a fact; no word except the smallest is in more than a twentieth of them."""
+    """Return the text of a fact; each word except “the” is in a twentieth of them, or in fewer."""
     drawn = random.Random(number)
     who, did, what, where, when = (drawn.choice(words) for words in _WORDS)
-    return f"{who} {did} the {what} {where} {when}, says note {number}."
+    return f"{who} {did} the {what} {where} {when}, {number}."
 
 
 def exchange(number: int) -> list[BaseMessage]:

@@ -37,7 +37,7 @@ def plot_peers(found: Comparison, path: Path) -> Path:
             for at, (bar, (key, value)) in enumerate(zip(axes.patches, shown, strict=True)):
                 bar.set_color(_COLOURS[key])
                 text = f"{value:,.0f}" if name in (BULK, BYTES) else milliseconds(value)
-                axes.text(value, at, f" {text}", va="center", fontsize=8)
+                axes.text(value, at, f"\N{NO-BREAK SPACE}{text}", va="center", fontsize=8)
             axes.set_title(TITLES[name], fontsize=9, color=_GREY)
             axes.margins(x=0.18)
             axes.invert_yaxis()

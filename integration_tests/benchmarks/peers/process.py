@@ -21,6 +21,7 @@ from typing import Any
 import redis
 
 from integration_tests.benchmarks.peers import checks, work
+from integration_tests.benchmarks.peers.bench import Bench
 from integration_tests.benchmarks.peers.libraries import COMPARED, GROWING, class_of
 from integration_tests.benchmarks.peers.libraries.library import Library, NotOfferedError, Opening
 from integration_tests.benchmarks.peers.material import Files, Material
@@ -122,7 +123,7 @@ class Worker:
 
     def check(self, name: str) -> dict[str, Any]:
         """Return what came of a row of the correctness table."""
-        bench = checks.Bench(self.open, self._server, self._material)
+        bench = Bench(self.open, self._server, self._material)
         try:
             return checks.CHECKS[name][1](bench)._asdict()
         finally:

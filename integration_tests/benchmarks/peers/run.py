@@ -30,18 +30,22 @@ class Scale:
 
     Attributes:
         rounds: How often each row is timed.
+        loaded: How many facts are loaded at once, and recalled from.
         sizes: With how many memories.
         messages: With how many messages in a session.
         load_seconds: How long a library may take to be filled.
+        bursts: How many bursts there are with each number of memories.
     """
 
     rounds: int = 200
+    loaded: int = compare.LOADED
     sizes: Sequence[int] = growth.SIZES
     messages: Sequence[int] = growth.MESSAGES
     load_seconds: float = growth.LOAD_SECONDS
+    bursts: int = growth.BURSTS
 
 
-QUICK = Scale(10, (1_000,), (10, 20), 10.0)
+QUICK = Scale(10, 100, (200,), (10, 20), 10.0, 1)
 
 
 @dataclass
@@ -105,12 +109,12 @@ def measure(peers: Sequence[str], scale: Scale, progress: Progress) -> Measured:
     growing = [key for key in GROWING if key in peers or key not in PEERS]
     with tempfile.TemporaryDirectory(prefix="agentmem-bench-") as name:
         folder = Path(name)
-        with _running(
-            compared, write(folder, stored=compare.LOADED, new=_NEW), folder, progress
-        ) as libraries:
+        with _running(compared, write(folder, stored=scale.loaded, new=_NEW), folder, progress) as libraries:
             total = compare.steps(len(libraries), scale.rounds)
             task = progress.add_task("libraries: promises, rows", total=total)
-            comparison = compare.compare(libraries, scale.rounds, lambda: progress.advance(task))
+            comparison = compare.compare(
+                libraries, scale.rounds, lambda: progress.advance(task), loaded=scale.loaded
+            )
             progress.remove_task(task)
         users = scale.sizes[-1] // PER_USER
         material = write(folder, stored=scale.sizes[-1], new=users * TOPICS_PER_USER)
@@ -119,7 +123,9 @@ def measure(peers: Sequence[str], scale: Scale, progress: Progress) -> Measured:
 
 
 def _grow(libraries: Sequence[Running], scale: Scale, progress: Progress) -> growth.Growth:
-    task = progress.add_task("growth", total=growth.steps(len(libraries), scale.sizes, scale.messages))
+    task = progress.add_task(
+        "growth", total=growth.steps(len(libraries), scale.sizes, scale.messages, scale.bursts)
+    )
     loading = {
         one.key: progress.add_task(f"filling {GROWING[one.key].name}", total=scale.sizes[-1])
         for one in libraries
@@ -131,6 +137,7 @@ def _grow(libraries: Sequence[Running], scale: Scale, progress: Progress) -> gro
             sizes=scale.sizes,
             messages=scale.messages,
             load_seconds=scale.load_seconds,
+            bursts=scale.bursts,
             on_load=lambda key, count: progress.update(loading[key], completed=count),
         )
     finally:

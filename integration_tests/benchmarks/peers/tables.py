@@ -16,7 +16,7 @@ TITLES = {
     "append": "append 2 messages, ms",
     "read": "read 20 messages, ms",
     "recall": f"recall 5 of {LOADED:,} by vectors, ms",
-    "recall-default": "the same, as the library does by default with words too, ms",
+    "recall-default": f"recall 5 of {LOADED:,} by default, by words too, ms",
     "remember": "remember a fact, ms",
     "turn": "a turn: read, recall, append, remember, ms",
     BULK: f"load {LOADED:,} facts at once, facts/s",
@@ -105,7 +105,7 @@ def show(console: Console, title: str, rows: Rows, style: Callable[[str], str] =
     head, *body = rows
     table = Table(title=title, show_lines=True)
     for heading in head:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for row in body:
         table.add_row(row[0], *(f"[{style(cell) or 'default'}]{_plain(cell)}[/]" for cell in row[1:]))
     console.print(table)

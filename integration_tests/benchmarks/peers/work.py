@@ -70,7 +70,7 @@ def read(library: Library, material: Material) -> Job:
 def recall(library: Library, material: Material) -> Job:
     """Recall 5 of the memories that are loaded, by vectors."""
     if not library.by_vectors:
-        raise NotOfferedError("searches words too, see below")
+        raise NotOfferedError("searches words too: see the next row")
     return Job(
         lambda at: library.recall(USER, material.new(at), FOUND), check=lambda found: _counted(found, FOUND)
     )

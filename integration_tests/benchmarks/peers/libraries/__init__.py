@@ -27,20 +27,25 @@ class Listed(NamedTuple):
 
 
 OURS = "agentmem"
-_OURS = Listed(OURS, ("langchain-agentmem",), "agentmem", "AgentMemory with its default settings")
+_OURS = Listed(OURS, ("langchain-agentmem", "redis"), "agentmem", "AgentMemory with its default settings")
 _HASH = _OURS._replace(
     name="agentmem, hash", what='AgentMemory(storage="hash")', options=(("storage", "hash"),)
 )
 PEERS = {
     "langchain-redis": Listed(
         "langchain-redis",
-        ("langchain-redis",),
+        ("langchain-redis", "redisvl", "redis"),
         "langchain_redis",
         "RedisChatMessageHistory, RedisVectorStore",
     ),
-    "redisvl": Listed("redisvl", ("redisvl",), "redisvl", "MessageHistory, SemanticMessageHistory"),
-    "langgraph": Listed("langgraph", ("langgraph-checkpoint-redis", "langgraph"), "langgraph", "RedisStore"),
-    "mem0": Listed("mem0", ("mem0ai",), "mem0", "Memory on its Redis store, infer=False"),
+    "redisvl": Listed("redisvl", ("redisvl", "redis"), "redisvl", "MessageHistory, SemanticMessageHistory"),
+    "langgraph": Listed(
+        "langgraph",
+        ("langgraph-checkpoint-redis", "langgraph", "redisvl", "redis"),
+        "langgraph",
+        "RedisStore",
+    ),
+    "mem0": Listed("mem0", ("mem0ai", "redisvl", "redis"), "mem0", "Memory on its Redis store, infer=False"),
 }
 COMPARED = {OURS: _OURS, "agentmem-hash": _HASH} | PEERS
 """What rows are measured of: ours also as the peers that keep memories in hashes do."""
