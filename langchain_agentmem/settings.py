@@ -176,8 +176,8 @@ class AgentMemorySettings(BaseSettings):
     algorithm: Literal["flat", "hnsw"] = Field(
         LongTermMemoryConfig.algorithm,
         description="The vector index that is created: `flat` finds exactly, and writes do not slow down as "
-        'it grows; `hnsw` finds approximately, and by `mode="vector"` faster where a user has more than about '
-        "20,000 memories.",
+        'it grows; `hnsw` finds approximately, and by `mode="vector"` faster where a user has more than '
+        "about 20,000 memories.",
     )
     vector_type: Literal["float32", "float16"] = Field(
         LongTermMemoryConfig.vector_type, description="The data type of embeddings in the index."
