@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from integration_tests.benchmarks.peers.work import PER_USER, user_name
 SIZES = (1_000, 10_000, 100_000)
 MESSAGES = (10, 100, 1_000)
 MEMORY_OPERATIONS, MESSAGE_OPERATIONS = ("recall", "remember"), ("append", "read")
-LOAD_SECONDS = 75.0
+LOAD_SECONDS, _LONGEST_SECONDS = 75.0, 600.0
 BURSTS, _MESSAGE_BURSTS = 8, 2
 _LOADED_AT_ONCE = 2  # libraries; what they load is not timed
 DEFAULT = "agentmem-flat"
@@ -52,92 +52,95 @@ def steps(libraries: int, sizes: Sequence[int], messages: Sequence[int], bursts:
 
 
 def grow(
-    libraries: Sequence[Running],
+    libraries: Mapping[str, Mapping[int, Running]],
     advance: Advance,
     *,
-    sizes: Sequence[int] = SIZES,
     messages: Sequence[int] = MESSAGES,
     load_seconds: float = LOAD_SECONDS,
     bursts: int = BURSTS,
     on_load: Callable[[str, int], object] = lambda key, count: None,
 ) -> Growth:
-    """Measure libraries while they are filled.
+    """Fill libraries to several sizes, and measure all of them in turns, so that other work hits every size alike.
 
     Args:
-        libraries: Their processes.
-        advance: Called after every burst.
-        sizes: How many memories there are when recall and remember are timed.
+        libraries: A process for each library and each number of memories; the smallest comes first.
+        advance: Called at every burst.
         messages: How many messages a session has when append and read are timed.
-        load_seconds: How long a library may take to be filled; one that takes longer is not measured any further.
-            Ours with its default index may take ten minutes.
-        bursts: How often each library recalls and remembers ten times in a row, with each number of memories.
-        on_load: Called with a library and how many memories it holds, as they become more.
+        load_seconds: How long a library may take to be filled, all sizes together; what is not full by then is not
+            measured. Ours with its default index may take ten minutes.
+        bursts: How often each recalls and remembers ten times in a row.
+        on_load: Called with a library and how many memories were added, as they become more.
     """
-    found, order = Growth(), random.Random(7)
-    for one in libraries:
+    order = random.Random(7)
+    smallest = {key: next(iter(by_size.values())) for key, by_size in libraries.items()}
+    for one in smallest.values():
         attempt(lambda one=one: one.ask("start", window=None))  # type: ignore[misc]
-    measured = interleaved(
+    of_messages = interleaved(
         {
-            (operation, one.key, size): asking(one, "sessions", operation=operation, messages=size)
+            (operation, key, size): asking(one, "sessions", operation=operation, messages=size)
             for operation in MESSAGE_OPERATIONS
-            for one in libraries
+            for key, one in smallest.items()
             for size in messages
         },
         _MESSAGE_BURSTS,
         order,
         advance,
     )
-    _note(found.messages, measured)
-    filling = [_Filling(one, load_seconds, on_load) for one in libraries]
-    for size in sizes:
-        with ThreadPoolExecutor(_LOADED_AT_ONCE) as pool:
-            problems = [*pool.map(_Filling.fill, filling, [size] * len(filling))]
-        names = [(operation, one.key, size) for operation in MEMORY_OPERATIONS for one in libraries]
-        found_out = [Cell(words=problem) for problem in problems] * len(MEMORY_OPERATIONS)
-        contenders = {
-            (operation, one.key, size): asking(one, "users", operation=operation, users=size // PER_USER)
-            for operation in MEMORY_OPERATIONS
-            for one, problem in zip(libraries, problems, strict=True)
-            if not problem
-        }
-        measured = interleaved(contenders, bursts, order, advance)
-        _note(found.memories, dict(zip(names, found_out, strict=True)) | measured)
+    with ThreadPoolExecutor(_LOADED_AT_ONCE) as pool:
+        filled = pool.map(lambda key: _fill(key, libraries[key], load_seconds, on_load), libraries)
+        problems = dict(zip(libraries, filled, strict=True))
+    every = [
+        (operation, key, size)
+        for operation in MEMORY_OPERATIONS
+        for key, by_size in libraries.items()
+        for size in by_size
+    ]
+    of_memories = {(_, key, size): Cell(words=problems[key].get(size, "")) for _, key, size in every}
+    of_memories |= interleaved(
+        {
+            name: asking(libraries[key][size], "users", operation=operation, users=size // PER_USER)
+            for name in every
+            for operation, key, size in [name]
+            if size not in problems[key]
+        },
+        bursts,
+        order,
+        advance,
+    )
+    return Growth(_nested(of_memories), _nested(of_messages))
+
+
+def _nested(cells: Mapping[tuple[str, str, int], Cell]) -> dict[str, dict[str, dict[int, Cell]]]:
+    found: dict[str, dict[str, dict[int, Cell]]] = {}
+    for (operation, key, size), cell in cells.items():
+        found.setdefault(operation, {}).setdefault(key, {})[size] = cell
     return found
 
 
-def _note(growing: dict[str, dict[str, dict[int, Cell]]], cells: dict[tuple[str, str, int], Cell]) -> None:
-    for (operation, key, size), cell in cells.items():
-        growing.setdefault(operation, {}).setdefault(key, {})[size] = cell
-
-
-class _Filling:
-    """A library that is being filled, user by user."""
-
-    def __init__(self, library: Running, seconds: float, on_load: Callable[[str, int], object]) -> None:
-        self._library = library
-        # What the default index grows to is a target, so it is filled however long that takes.
-        self._left = self._seconds = 600.0 if library.key == DEFAULT else seconds
-        self._held = 0
-        self._problem = ""
-        self._on_load = on_load
-
-    def fill(self, size: int) -> str:
-        """Fill it up to so many memories; return why it holds fewer, or nothing."""
+def _fill(
+    key: str, by_size: Mapping[int, Running], seconds: float, on_load: Callable[[str, int], object]
+) -> dict[int, str]:
+    """Fill a library's processes, each with its number of memories; return why which are not full."""
+    # What the default index grows to is a target, so it is filled however long that takes.
+    seconds = _LONGEST_SECONDS if key == DEFAULT else seconds
+    until, problem, problems = time.monotonic() + seconds, "", dict[int, str]()
+    for size, one in by_size.items():
+        held = 0
         try:
-            if not self._held and not self._problem:
-                self._library.ask("start", window=None)
-            while self._held < size and not self._problem:
-                began = time.perf_counter()
-                user = user_name(self._held // PER_USER)
-                self._library.ask("load", user=user, first=self._held, count=PER_USER)
-                self._held += PER_USER
-                self._on_load(self._library.key, self._held)
-                self._left -= time.perf_counter() - began
-                if self._left < 0 and self._held < size:
-                    self._problem = f"holds {self._held:,} after {self._seconds:.0f} s"
+            if not problem:
+                one.ask("start")
+            while held < size and not problem:
+                if time.monotonic() > until:
+                    problem = f"holds {held:,} after {seconds:.0f} s"
+                    break
+                one.ask("load", user=user_name(held // PER_USER), first=held, count=PER_USER)
+                held += PER_USER
+                on_load(key, PER_USER)
         except NoResultError as error:
-            self._problem = str(error)
-        return self._problem
+            problem = str(error)
+        if problem:
+            problems[size] = problem
+    return problems
 
 
 def last_over_first(cells: dict[int, Cell]) -> float | None:

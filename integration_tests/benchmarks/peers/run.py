@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,29 +116,30 @@ def measure(peers: Sequence[str], scale: Scale, progress: Progress) -> Measured:
                 libraries, scale.rounds, lambda: progress.advance(task), loaded=scale.loaded
             )
             progress.remove_task(task)
-        users = scale.sizes[-1] // PER_USER
-        material = write(folder, stored=scale.sizes[-1], new=users * TOPICS_PER_USER)
-        with _running(growing, material, folder, progress) as libraries:
-            return Measured(comparison, _grow(libraries, scale, progress))
+        users = max(scale.sizes) // PER_USER
+        material = write(folder, stored=max(scale.sizes), new=users * TOPICS_PER_USER)
+        names = [key for key in growing for _ in scale.sizes]
+        with _running(names, material, folder, progress) as libraries:
+            each = iter(libraries)
+            by_size = {key: {size: next(each) for size in sorted(scale.sizes)} for key in growing}
+            return Measured(comparison, _grow(by_size, scale, progress))
 
 
-def _grow(libraries: Sequence[Running], scale: Scale, progress: Progress) -> growth.Growth:
+def _grow(libraries: Mapping[str, Mapping[int, Running]], scale: Scale, progress: Progress) -> growth.Growth:
     task = progress.add_task(
         "growth", total=growth.steps(len(libraries), scale.sizes, scale.messages, scale.bursts)
     )
     loading = {
-        one.key: progress.add_task(f"filling {GROWING[one.key].name}", total=scale.sizes[-1])
-        for one in libraries
+        key: progress.add_task(f"filling {GROWING[key].name}", total=sum(scale.sizes)) for key in libraries
     }
     try:
         return growth.grow(
             libraries,
             lambda: progress.advance(task),
-            sizes=scale.sizes,
             messages=scale.messages,
             load_seconds=scale.load_seconds,
             bursts=scale.bursts,
-            on_load=lambda key, count: progress.update(loading[key], completed=count),
+            on_load=lambda key, count: progress.advance(loading[key], count),
         )
     finally:
         for one in (task, *loading.values()):

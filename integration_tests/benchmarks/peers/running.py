@@ -46,8 +46,8 @@ class Running:
         self._answers: queue.Queue[str] = queue.Queue()
         self._server: EmbeddedRedis | None = None
         self._process: subprocess.Popen[str] | None = None
-        self._said = folder / f"{key}.stderr"
         folder = Path(tempfile.mkdtemp(dir=folder))
+        self._said = folder / "stderr"
         try:
             python = sys.executable if key.startswith(OURS) else environments.python_of(key)
             self._server = EmbeddedRedis()
