@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, product
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -75,13 +75,13 @@ def _count(question: Question, lines: Sequence[str]) -> Matrix:
     All lines are searched as one string for the beginnings of the words: most hold none of them, and only
     what begins alike is stemmed.
     """
-    starts = [*accumulate((len(line) + 1 for line in lines), initial=0)]
+    starts = np.cumsum([0, *map(len, lines)]) + np.arange(len(lines) + 1)
     original = "\n".join(lines)
     # Line by line, because most lines are plain ASCII, which takes a tenth of the time.
     joined = "\n".join([line.lower() for line in lines])
     if len(joined) != len(original):  # as by "İ": a place has to be the same in both
         joined = "".join(lower if len(lower := one.lower()) == 1 else one for one in original)
-    joined = joined.replace("’", "'")
+    joined = joined.replace("’", "'") + "\n"
     places: list[int] = []
     columns: list[int] = []
     weights: list[float] = []
@@ -152,17 +152,21 @@ def _places_of_phrase(joined: str, original: str, phrase: str) -> list[int]:
 
 
 def _places(joined: str, wanted: str, asked: str, language: str) -> list[int]:
-    """Return where the words with a stem begin in a text."""
+    """Return where the words with a stem begin in a text that ends with a line break."""
     places = []
-    find, match = joined.find, WORD.match
-    is_wanted = {asked: True}  # by word: most are said several times
+    find, match, length = joined.find, WORD.match, len(asked)
+    is_wanted: dict[str, bool] = {}  # by word: most are said several times
     for begin in _beginnings(wanted, asked, language):
-        length, at = len(begin), find(begin)
+        at = find(begin)
         while at >= 0:
-            end = at + length
-            if not at or not joined[at - 1].isalnum():
-                found = match(joined, at)
-                word, end = (found[0], found.end()) if found else (begin, end)
+            end = at + len(begin)
+            if at and joined[at - 1].isalnum():
+                pass
+            elif joined.startswith(asked, at) and not joined[at + length].isalnum():
+                places.append(at)
+                end = at + length
+            elif found := match(joined, at):
+                word, end = found[0], found.end()
                 known = is_wanted.get(word)
                 if known is None:
                     known = is_wanted[word] = stem(word, language) == wanted
