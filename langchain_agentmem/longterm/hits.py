@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from math import exp
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Candidate(NamedTuple):
     """A memory that a search has brought.
 
     Attributes:
-        key: What it is known by.
+        key: What it is known by; hashable.
         text: The memory.
         context: The messages before it, one per line.
         similarity: The cosine of the angle to the question's vector; `None` if only words found it.
         created_ts: When it was stored, in seconds since 1970.
+        members: What the search has read of it, from which the record of a winner is made.
     """
 
-    key: Hashable
+    key: Any
     text: str
     context: str
     similarity: float | None
     created_ts: float = 0.0
+    members: Any = None
 
 
 @dataclass(slots=True)

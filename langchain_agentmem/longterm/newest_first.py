@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.longterm.words import STOP_WORDS, WORD
 
 if TYPE_CHECKING:
@@ -38,7 +40,9 @@ _FORMERLY = re.compile(
     re.IGNORECASE,
 )
 _NOW = re.compile(r"\b(?:now|jetzt|ahora)\b", re.IGNORECASE)
-_SPEAKER_OF = re.compile(r"([^\W\d_][\w' .-]{0,30}?):\s")
+_FORMERLY_HAS = ("used to", "formerly", "früher", "antes")
+_LONGEST_NAME = 31
+_NAME = re.compile(rf"[^\W\d_][\w' .-]{{0,{_LONGEST_NAME - 1}}}")
 _STOP = frozenset().union(*STOP_WORDS.values())
 
 
@@ -64,13 +68,50 @@ class Said(NamedTuple):
     beside: bool = False
 
 
+class _Read:
+    """A memory with what its text tells, each found out once, and only if it is asked for."""
+
+    def __init__(self, said: Said) -> None:
+        self.said = said
+
+    @cached_property
+    def words(self) -> set[str]:
+        """Return its words that carry meaning, without the speaker's name."""
+        said = self.said
+        return set(WORD.findall(said.text[len(said.speaker) :].lower())) - _STOP
+
+    @cached_property
+    def is_past(self) -> bool:
+        """Return whether it tells only how it was."""
+        text = self.said.text
+        plain = text.casefold()
+        if not any(word in plain for word in _FORMERLY_HAS):  # far faster than the pattern
+            return False
+        return _FORMERLY.search(text) is not None and _NOW.search(text) is None
+
+    @cached_property
+    def is_own(self) -> bool:
+        """Return whether it is about who says it."""
+        return _FIRST_PERSON.search(self.said.text) is not None
+
+    @cached_property
+    def corrects(self) -> bool:
+        """Return whether it begins as what corrects something."""
+        return _CORRECTS.match(self.said.text) is not None
+
+    @cached_property
+    def tells_of_change(self) -> bool:
+        """Return whether it tells of a change."""
+        return _CHANGED.search(self.said.text) is not None
+
+
 def newest_first(said: Sequence[Said]) -> list[int]:
     """Return the places of memories in their order, those that contradict each other by their time."""
-    words = [_words(one) for one in said]
+    read = [_Read(one) for one in said]
     order, left = list(range(len(said))), list(range(len(said)))
     while left:
         first, *others = left
-        same = [n for n in others if _contradict(said[first], said[n], words[first], words[n])]
+        same = [n for n in others if _contradict(read[first], read[n])]
         left = [n for n in others if n not in same]
         places = [first, *same]
         newest = sorted(places, key=lambda n: -said[n].created_ts)
@@ -84,52 +125,51 @@ def contradicting(first: MemoryRecord, others: Sequence[MemoryRecord]) -> list[M
     asked = set(first.matched_words).union(*(record.matched_words for record in others))
     is_near = all(record.distance is not None for record in (first, *others))
 
-    def said(record: MemoryRecord) -> Said:
-        return Said(
-            record.text,
-            record.created_ts,
-            meaning=1 - (record.distance or 0) if is_near else 0.0,
-            share=len(set(record.matched_words)) / len(asked) if asked else 1.0,
-            speaker=speaker_of(record.text),
+    def read(record: MemoryRecord) -> _Read:
+        return _Read(
+            Said(
+                record.text,
+                record.created_ts,
+                meaning=1 - (record.distance or 0) if is_near else 0.0,
+                share=len(set(record.matched_words)) / len(asked) if asked else 1.0,
+                speaker=speaker_of(record.text),
+            )
         )
 
-    one = said(first)
-    pairs = [(record, said(record)) for record in others]
-    return [record for record, other in pairs if _contradict(one, other, _words(one), _words(other))]
+    one = read(first)
+    return [record for record in others if _contradict(one, read(record))]
 
 
 def speaker_of(text: str) -> str:
     """Return who is said to have said a text of the form "Name: …"; empty otherwise."""
-    match = _SPEAKER_OF.match(text) if ":" in text[:40] else None
-    return match[1] if match else ""
+    end = text.find(":", 0, _LONGEST_NAME + 1)
+    name = text[:end] if end > 0 and text[end + 1 : end + 2].isspace() else ""
+    return name if _is_name(name) else ""
 
 
-def _words(said: Said) -> set[str]:
-    return set(WORD.findall(said.text[len(said.speaker) :].lower())) - _STOP
+@lru_cache(maxsize=1024)
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
 
 
-def _contradict(one: Said, other: Said, words: set[str], others: set[str]) -> bool:
+def _contradict(first: _Read, second: _Read) -> bool:
     """Return whether two memories may say different things of the same."""
-    if one.beside or other.beside or one.asks or other.asks or _is_past(one.text) or _is_past(other.text):
+    one, other = first.said, second.said
+    if one.beside or other.beside or one.asks or other.asks or first.is_past or second.is_past:
         return False
     share = _SAME_WORDS_SAID if one.speaker or other.speaker else _SAME_WORDS
-    common = len(words & others)
-    if common >= max(2, share * min(len(words), len(others))):
+    common = len(first.words & second.words)
+    if common >= max(2, share * min(len(first.words), len(second.words))):
         return True
     if one.speaker or other.speaker:
         return False
-    own = {_FIRST_PERSON.search(said.text) is not None for said in (one, other)}
-    older, newer = sorted((one, other), key=lambda said: said.created_ts)
+    older, newer = sorted((first, second), key=lambda read: read.said.created_ts)
+    own = {older.is_own, newer.is_own}
     apart = abs(one.meaning - other.meaning)
-    if _CORRECTS.match(newer.text):
-        return common > 0 and older.share == 1 and apart <= _CHANGED_MEANING
-    if _CHANGED.search(newer.text):  # which seldom says again what it is about
-        if len(own) == 2 and not (common and newer.share == 1):  # "My car is …", "I painted my car"
+    if newer.corrects:
+        return common > 0 and older.said.share == 1 and apart <= _CHANGED_MEANING
+    if newer.tells_of_change:  # which seldom says again what it is about
+        if len(own) == 2 and not (common and newer.said.share == 1):  # "My car is …", "I painted my car"
             return False
-        return older.share == 1 and newer.share > 0 and apart <= _CHANGED_MEANING
+        return older.said.share == 1 and newer.said.share > 0 and apart <= _CHANGED_MEANING
     return own == {True} and one.share == other.share == 1 and apart <= _SAME_MEANING
-
-
-def _is_past(text: str) -> bool:
-    """Return whether a text tells only how it was."""
-    return _FORMERLY.search(text) is not None and _NOW.search(text) is None

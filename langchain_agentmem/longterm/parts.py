@@ -27,7 +27,8 @@ _STRANGER = 0.5  # words count half in what others have said, while the question
 _ASKS = 0.13  # a question is seldom an answer
 _NOT_OWN = 0.15  # said by others, where the question is about oneself
 
-_ENDS_ASKING = re.compile(r"[?？]\s*(\[[^\]]*\])?$")
+_END = 300  # characters in which a text's end is looked for
+_ENDS_ASKING = re.compile(r"[?？]\s*\[[^\]]*\]$")  # and shows something: "What is it? [picture: …]"
 Array = NDArray[np.float64]
 
 
@@ -36,20 +37,21 @@ class Parts:
 
     def __init__(self, question: Question, candidates: Sequence[Candidate], size: int, unread: int) -> None:
         self.question, self.candidates, self.size = question, candidates, size
-        nearest = [one.similarity for one in candidates if one.similarity is not None]
-        floor = min(nearest, default=0.0)
-        self.meaning = np.array([floor if one.similarity is None else one.similarity for one in candidates])
+        self._texts = [one.text for one in candidates]
+        near = [one.similarity for one in candidates]
+        self.has_meaning = [one is not None for one in near]
+        floor = min((one for one in near if one is not None), default=0.0)
+        self.meaning = np.array([floor if one is None else one for one in near])
         self._add_words(unread)
         self._add_speakers()
-        self.asks = np.array([-_ASKS if _is_question(one.text) else 0.0 for one in candidates])
+        self.asks = np.array([-_ASKS if _is_question(text) else 0.0 for text in self._texts])
         self.recency = np.zeros(len(candidates))
         self.total: Array = self.meaning + self.words + self.speaker + self.asks
 
     def _add_words(self, unread: int) -> None:
         question = self.question
-        self._counts = counts = WordCounts(
-            question, [one.text for one in self.candidates], [one.context for one in self.candidates]
-        )
+        contexts = [one.context for one in self.candidates]
+        self._counts = counts = WordCounts(question, self._texts, contexts)
         rarity = counts.rarity(self.size, unread)
         weight = rarity * (counts.own + counts.before).any(axis=0)
         weight *= _WORD * min(1.0, len(question.words) / _FULL_QUESTION)
@@ -62,10 +64,10 @@ class Parts:
 
     def _add_speakers(self) -> None:
         spoken = self.question.spoken
-        self._speakers = [speaker_of(one.text) for one in self.candidates]
+        self._speakers = [*map(speaker_of, self._texts)]
         named = {one: not spoken.isdisjoint(WORD.findall(one.lower())) for one in {*self._speakers}}
         self.named = np.array([named[one] for one in self._speakers])
-        self.strange = np.array([bool(one) for one in self._speakers]) & ~self.named
+        self.strange = np.array([*map(bool, self._speakers)]) & ~self.named
         if not self.named.any():
             share = np.where(self.strange, _STRANGER, 1.0)
             self.words, self.context = self.words * share, self.context * share
@@ -105,25 +107,29 @@ class Parts:
 
     def newest_first(self, places: Sequence[int]) -> list[int]:
         """Return places, those of memories that contradict each other in the order of their time."""
-        known = self._counts.own.any(axis=0)
-        numbers = np.array([word.isdigit() for word in self.question.words.values()], bool)
-        said = [
-            Said(
-                self.candidates[at].text,
-                self.candidates[at].created_ts,
-                meaning=float(self.meaning[at]),
-                share=float((self._counts.own[at][known] > 0).mean()) if known.any() else 0.0,
-                speaker=self._speakers[at],
-                asks=bool(self.asks[at]),
-                beside=bool((self._counts.own[at][known & numbers] == 0).any()),
+        own = self._counts.own
+        known = [*map(int, np.flatnonzero(own.any(axis=0)))]
+        words = [*self.question.words.values()]
+        numbers = [at for at in known if words[at].isdigit()]
+        said = []
+        for at, counts in zip(places, own[[*places]].tolist(), strict=True):
+            one = self.candidates[at]
+            said.append(
+                Said(
+                    one.text,
+                    one.created_ts,
+                    meaning=float(self.meaning[at]),
+                    share=sum(counts[word] > 0 for word in known) / len(known) if known else 0.0,
+                    speaker=self._speakers[at],
+                    asks=bool(self.asks[at]),
+                    beside=any(counts[word] == 0 for word in numbers),
+                )
             )
-            for at in places
-        ]
         return [places[n] for n in newest_first(said)]
 
     def hit(self, at: int) -> Hit:
         """Return a candidate's rank with its parts."""
-        one, shared = self.candidates[at], self._counts.own[at]
+        one, shared = self.candidates[at], self._counts.own[at].tolist()
         return Hit(
             one.key,
             one.similarity,
@@ -143,4 +149,6 @@ def _saturated(times: Array) -> Array:
 
 
 def _is_question(text: str) -> bool:
-    return ("?" in text or "？" in text) and _ENDS_ASKING.search(text[-300:]) is not None
+    end = text[-_END:].rstrip()
+    # The pattern alone would be tried at every question mark.
+    return end.endswith(("?", "？")) or (end.endswith("]") and _ENDS_ASKING.search(end) is not None)

@@ -69,9 +69,11 @@ def rank(
                 for one in candidates
             ]
         )
-    order = [at for at in parts.order() if _within(candidates[at], distance_threshold)]
+    order = parts.order()
+    if distance_threshold is not None:
+        order = [at for at in order if _within(candidates[at], distance_threshold)]
     known, least = parts.is_known, _CUTOFF * max(0.0, parts.total[order[0]]) if order else 0.0
-    if all(one.similarity is None for one in candidates):
+    if not any(parts.has_meaning):
         order, known = [at for at in order if parts.words[at] > 0], parts.is_known_by_words
         least = -inf
     if not order or (gated and not known()):
@@ -82,10 +84,8 @@ def rank(
     return [parts.hit(at) for at in parts.newest_first(kept or best)[:k]]
 
 
-def _within(candidate: Candidate, distance_threshold: float | None) -> bool:
+def _within(candidate: Candidate, distance_threshold: float) -> bool:
     """Return whether a candidate is within a distance; one that only its words found is not known to be."""
-    if distance_threshold is None:
-        return True
     return candidate.similarity is not None and 1 - candidate.similarity <= distance_threshold
 
 

@@ -8,28 +8,21 @@ from math import exp
 
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.rerank import Rerank
-from langchain_agentmem.longterm.hits import Hit
+from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.ranking import NEAREST, recency
-from langchain_agentmem.longterm.types import Explanation, MemoryRecord, Search
+from langchain_agentmem.longterm.types import Explanation, MemoryRecord, Ranked, Search
 
 RERANKED = 50  # candidates that a reranker is given
 
 
-def result(record: MemoryRecord, hit: Hit, *, explain: bool) -> MemoryRecord:
-    """Return a recalled memory with its rank.
-
-    Args:
-        record: The memory.
-        hit: Its rank.
-        explain: Whether to say the parts of it.
-    """
-    return replace(
-        record,
-        distance=None if hit.similarity is None else max(0.0, 1 - hit.similarity),
-        score=hit.score,
-        matched_words=hit.shared,
-        explanation=_explanation(hit) if explain else None,
-    )
+def ranked(hit: Hit, *, explain: bool) -> Ranked:
+    """Return the rank of a recalled memory, as its record has it; with `explain`, the parts of it."""
+    return {
+        "distance": None if hit.similarity is None else max(0.0, 1 - hit.similarity),
+        "score": hit.score,
+        "matched_words": hit.shared,
+        "explanation": _explanation(hit) if explain else None,
+    }
 
 
 def _explanation(hit: Hit) -> Explanation:
@@ -46,16 +39,19 @@ def _explanation(hit: Hit) -> Explanation:
 
 def unranked(record: MemoryRecord, *, explain: bool) -> MemoryRecord:
     """Return a memory that was recalled because all are: each answers."""
-    return replace(result(record, Hit(record.id, None, meaning=0.0), explain=explain), score=1.0)
+    hit = Hit(record.id, None, meaning=0.0)
+    return replace(record, score=1.0, explanation=_explanation(hit) if explain else None)
 
 
-def by_distance(record: MemoryRecord, search: Search, now: float) -> MemoryRecord:
-    """Return a memory that was found by vector alone, with its rank: its distance, and how new it is."""
-    distance = record.distance or 0.0
-    bonus = recency(search.recency_weight, record.created_ts, now)
-    hit = Hit(record.id, 1 - distance, 1 - distance, recency=bonus)
-    score = (2 - distance + bonus) / (2 + search.recency_weight)
-    return replace(record, score=score, explanation=_explanation(hit) if search.explain else None)
+def by_distance(found: Candidate, similarity: float, search: Search, now: float) -> Ranked:
+    """Return the rank of what was found by vector alone: its similarity, and how new it is."""
+    bonus = recency(search.recency_weight, found.created_ts, now)
+    hit = Hit(found.key, similarity, similarity, recency=bonus)
+    return {
+        "distance": 1 - similarity,
+        "score": (1 + similarity + bonus) / (2 + search.recency_weight),
+        "explanation": _explanation(hit) if search.explain else None,
+    }
 
 
 def how_many(search: Search) -> int:

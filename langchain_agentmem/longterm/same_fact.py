@@ -33,15 +33,27 @@ def canonical(text: str) -> str:
 
 def _rewritten(text: str) -> str:
     text = text.lower() if text.isupper() and len(text.split()) > 2 else text
-    text = _AFTERNOON.sub(lambda time: f"{int(time[1]) - 12}:{time[2]} pm", text)
+    if ":" in text:
+        text = _AFTERNOON.sub(lambda time: f"{int(time[1]) - 12}:{time[2]} pm", text)
+    folded = _folded(text)
     for needed, rules in _REWRITES:
         if not needed or not needed.isdisjoint(text):
-            for pattern, replacement in rules:
-                text = pattern.sub(replacement, text).strip()
-    text = _NUMBER.sub(lambda found: _NUMBERS[found[0].lower()], text)
+            for pattern, replacement, needles in rules:
+                if needles and not any(one in folded for one in needles):
+                    continue
+                rewritten = pattern.sub(replacement, text).strip()
+                if rewritten != text:
+                    text, folded = rewritten, _folded(rewritten)
+    if not _NUMBER_WORDS.isdisjoint(_WORD.findall(folded)):
+        text = _NUMBER.sub(lambda found: _NUMBERS[_folded(found[0])], text)
     return (
         _USER_VERB.sub(lambda found: f"{found[1]} {_first_person(found[2])}", text) if _USER in text else text
     )
+
+
+def _folded(text: str) -> str:
+    """Return a text with all letters that patterns without case take for the same made one."""
+    return text.casefold().replace("ı", "i")
 
 
 def _first_person(verb: str) -> str:
@@ -54,16 +66,24 @@ def _words(text: str) -> Iterator[str]:
     """Yield the words that carry something, each under the one name it has here."""
     for found in _TOKEN.finditer(text):
         word, lower = found[0], found[0].lower()  # `Maße` are no `Masse`
-        before = text[: found.start()].rstrip("\"'( ")
-        if (
-            _ACRONYM.fullmatch(word) and lower not in _SHOUTED
-        ):  # `US` and `iOS` are other words than `us`, `ios`
-            yield word
-        elif word[0].isupper() and word != "I" and before and before[-1] not in ".!?:":
-            yield lower if word[1:] else word  # a name: `Seymour` is no British `Seymor`; `A` is a grade
-        elif lower not in _EMPTY:
-            lower = _SPELLING.sub(lambda part: _AMERICAN[part[0]], lower)
-            yield _SAME.get(lower, lower)
+        if word != lower:
+            if _ACRONYM.fullmatch(word) and lower not in _SHOUTED:
+                yield word  # `US` and `iOS` are other words than `us`, `ios`
+                continue
+            if word[0].isupper() and word != "I":
+                before = text[: found.start()].rstrip("\"'( ")
+                if before and before[-1] not in ".!?:":
+                    yield lower if word[1:] else word  # a name: `Seymour` is no `Seymor`; `A` is a grade
+                    continue
+        if lower not in _EMPTY:
+            yield _named(lower)
+
+
+@lru_cache(maxsize=4096)
+def _named(word: str) -> str:
+    """Return the one name here of a lower-case word that has several names or spellings."""
+    word = _SPELLING.sub(lambda part: _AMERICAN[part[0]], word)
+    return _SAME.get(word, word)
 
 
 def _ordered(words: list[str]) -> list[str]:
@@ -163,6 +183,8 @@ for _t, _ten in enumerate(_TENS, 2):
     _NUMBERS |= {_ten: f"{_t}0"} | {f"{_ten}-{one}": f"{_t}{n}" for n, one in enumerate(_ONES[1:10], 1)}
 for _line in _OTHER_ONES.split("\n"):
     _NUMBERS |= {one: f"{n}" for n, one in enumerate(_line.split(), 2) if one != "-"}
+_WORD = re.compile(r"\w+")
+_NUMBER_WORDS = {word for number in _NUMBERS for word in _WORD.findall(number)}
 _NUMBER = re.compile(rf"\b(?:{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})\b", re.IGNORECASE)
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = rf"(?=(?:{'|'.join([*_MONTHS, *(month[:3] for month in _MONTHS), 'sept'])})\b)(\w\w\w)\w*\.?"
@@ -178,78 +200,83 @@ _OPENER = (
 )
 _CLOSER = "you know|just so you know|fyi|as you know|as i said|by the way|btw|of course|thanks|thank you"
 _WHOSE = "(?:my|your|his|her|its|our|their|the)"
+_CLAUSE = "he|she|it|that|there|here|what|who|where|how"
 _UNIT = "kg|km|cm|mm|ml|lbs?|mph|kwh|[mgt]b"
-# Rules of a section are tried in their order, if the text has what stands in brackets.
+_ANY_MONTH = " | ".join(month[:3] for month in _MONTHS)
+_ANY_UNIT = "kg | km | cm | mm | ml | lb | mph | kwh | mb | gb | tb"
+# Rules of a section are tried in their order, if the text has one of the characters in brackets. What follows
+# `if` is there wherever the rule applies: to look for it takes a fraction of trying the pattern.
 _RULES = rf"""
 # contractions [']
-    \bwon't\b                                      -> will not
-    \bi'm\b                                        -> I is
-    (\w)'re\b                                      -> \1 are
-    (\w)'ve\b                                      -> \1 have
-    (\w)'ll\b                                      -> \1 will
-    (\w)'d\b                                       -> \1 would
-    \b(he|she|it|that|there|here|what|who|where|how)'s(?= (?!\w+(?:ed|en|wn|ne)\b|{_PARTICIPLE})) -> \1 is
+    \bwon't\b                                      -> will not  if won't
+    \bi'm\b                                        -> I is  if i'm
+    (\w)'re\b                                      -> \1 are  if 're
+    (\w)'ve\b                                      -> \1 have  if 've
+    (\w)'ll\b                                      -> \1 will  if 'll
+    (\w)'d\b                                       -> \1 would  if 'd
+    \b({_CLAUSE})'s(?= (?!\w+(?:ed|en|wn|ne)\b|{_PARTICIPLE})) -> \1 is  if 's
 # contractions, written with an apostrophe or without
-    \bcan(?:no|')?t\b                              -> can not
-    \b(do|does|did|is|are|was|were|has|have|had|could|would|should|must|need)n'?t\b -> \1 not
-    \bi am\b                                       -> I is
-    \bgonna\b                                      -> going to
-    \bwanna\b                                      -> want to
-    \b(ha(?:ve|s)) gotta\b                         -> \1 to
-    \b(ha(?:ve|s)) got(?= (?:to|an?|the|my|no|some|any|one|two|three|four|five|six|\d+)\b) -> \1
+    \bcan(?:no|')?t\b                              -> can not  if can
+    \b(do|does|did|is|are|was|were|has|have|had|could|would|should|must|need)n'?t\b -> \1 not  if n't | nt
+    \bi am\b                                       -> I is  if i am
+    \bgonna\b                                      -> going to  if gonna
+    \bwanna\b                                      -> want to  if wanna
+    \b(ha(?:ve|s)) gotta\b                         -> \1 to  if gotta
+    \b(ha(?:ve|s)) got(?= (?:to|an?|the|my|no|some|any|one|two|three|four|five|six|\d+)\b) -> \1  if got
 # fillers and requests
     ^(?:(?:{_OPENER})[\s,!:，]+)+                   ->
-    ,? (?:{_CLOSER})(?=[.!?]*$)                    ->
-    , so\b                                         ->
-    ^(?=.*\bplease\b)(?:please,? )?(?:could|can|would|will) you (.*)\?$ -> \1
-    ^kindly\b                                      ->
+    ,? (?:{_CLOSER})(?=[.!?]*$)                    ->  if know | fyi | said | way | btw | course | thank
+    , so\b                                         ->  if , so
+    ^(?=.*\bplease\b)(?:please,? )?(?:could|can|would|will) you (.*)\?$ -> \1  if please
+    ^kindly\b                                      ->  if kindly
 # emphasis [*_]
     (?<!\w)(\*+|_+)(\w.*?\w)\1(?!\w)               -> \2
 # signs [-–]
     (?<=\w)(?: ?[-–](?=[.!)]*$)|–(?!\w))           -> -
     (?<![^\s(])[-–] ?(?=[$€£]?\d)                  -> -
 # numbers, dates, times [0123456789]
-    (?<!\S)(["'])(?=\S)([^"']*)\1(?!\w)            -> \2
-    (\d'\d\d?)"(?!\w)                              -> \1
-    (?<=\d),(?=\d\d\d\b)                           ->
-    \b(\d+)k\b                                     -> \g<1>000
-    (?<!\w)\$ ?(\d+(?:\.\d+)?)                      -> \1 dollars
-    (?<!\w)€ ?(\d+(?:\.\d+)?)                      -> \1 euros
-    (\d)(?:st|nd|rd)\b                             -> \1th
-    \b(\d+)(?:th)?(?: of)? {_MONTH}                -> \2 \1
-    \b{_MONTH} (?:the )?(\d+)(?:th)?\b             -> \1 \2
-    \b(at|by|from|until|before|after|to) (\d\d?):00\b -> \1 \2
-    (\d) ?([ap])\.?m\b\.?                          -> \1\2m
-    (\d):00(?=[ap]m\b)                             -> \1
-    (\d)({_UNIT})\b                                -> \1 \2
-    (\d)-year-old\b                                -> \1 year old
+    (?<!\S)(["'])(?=\S)([^"']*)\1(?!\w)            -> \2  if ' | "
+    (\d'\d\d?)"(?!\w)                              -> \1  if "
+    (?<=\d),(?=\d\d\d\b)                           ->  if ,
+    \b(\d+)k\b                                     -> \g<1>000  if k
+    (?<!\w)\$ ?(\d+(?:\.\d+)?)                      -> \1 dollars  if $
+    (?<!\w)€ ?(\d+(?:\.\d+)?)                      -> \1 euros  if €
+    (\d)(?:st|nd|rd)\b                             -> \1th  if st | nd | rd
+    \b(\d+)(?:th)?(?: of)? {_MONTH}                -> \2 \1  if {_ANY_MONTH}
+    \b{_MONTH} (?:the )?(\d+)(?:th)?\b             -> \1 \2  if {_ANY_MONTH}
+    \b(at|by|from|until|before|after|to) (\d\d?):00\b -> \1 \2  if :00
+    (\d) ?([ap])\.?m\b\.?                          -> \1\2m  if am | pm | a.m | p.m
+    (\d):00(?=[ap]m\b)                             -> \1  if :00
+    (\d)({_UNIT})\b                                -> \1 \2  if {_ANY_UNIT}
+    (\d)-year-old\b                                -> \1 year old  if year-old
 # one way to say it, one name for the user
-    \so'clock\b                                    ->
-    \bnoon\b                                       -> 12pm
-    (?:\bdo |\bdoes )?\bnot ([^,.;]*?) any ?(?:more|longer)(?=[.,;!]|$) -> no longer \1
-    \b(?:have|has|needs?) to\b                     -> must
-    \bwould like\b                                 -> want
-    \b(is|are) called\b                            -> \1 named
-    \bevery day\b                                  -> daily
-    \bper ?cent\b                                  -> %
-    \b(?:cell|mobile) ?phone\b                     -> mobile phone
-    \bsearch(ing)? for\b                           -> look\1 for
-    \bnot (\w+) any(?= (?!of\b|\w+er\b|more\b))     -> not \1
-    ^I is ([\w-]+) years? old(?=[.!]*$)            -> I is \1
-    (?:^|\bthe )user's\b                           -> my
-    ^user\b:?|\bthe user\b                         -> {_USER}
-    \b({_WHOSE} [\w-]+)'s name is\b                -> \1 is named
-    ^([\w-]+) is ({_WHOSE} [\w-]+)'s name(?=[.!]*$) -> \2 is named \1
-    ^用户                                            -> 我
-    ^yo\b                                          ->
-    です(?=。?$)                                      ->
+    \so'clock\b                                    ->  if o'clock
+    \bnoon\b                                       -> 12pm  if noon
+    (?:\bdo |\bdoes )?\bnot ([^,.;]*?) any ?(?:more|longer)(?=[.,;!]|$) -> no longer \1  if any
+    \b(?:have|has|needs?) to\b                     -> must  if e to | s to | d to
+    \bwould like\b                                 -> want  if would like
+    \b(is|are) called\b                            -> \1 named  if called
+    \bevery day\b                                  -> daily  if every day
+    \bper ?cent\b                                  -> %  if cent
+    \b(?:cell|mobile) ?phone\b                     -> mobile phone  if phone
+    \bsearch(ing)? for\b                           -> look\1 for  if search
+    \bnot (\w+) any(?= (?!of\b|\w+er\b|more\b))     -> not \1  if any
+    ^I is ([\w-]+) years? old(?=[.!]*$)            -> I is \1  if old
+    (?:^|\bthe )user's\b                           -> my  if user
+    ^user\b:?|\bthe user\b                         -> {_USER}  if user
+    \b({_WHOSE} [\w-]+)'s name is\b                -> \1 is named  if name
+    ^([\w-]+) is ({_WHOSE} [\w-]+)'s name(?=[.!]*$) -> \2 is named \1  if name
+    ^用户                                            -> 我  if 用户
+    ^yo\b                                          ->  if yo
+    です(?=。?$)                                      ->  if です
 """
 _REWRITES = [
     (
         frozenset(heading.partition("[")[2].rstrip("]")),
         [
-            (re.compile(pattern, re.IGNORECASE), replacement)
-            for rule in rules
+            (re.compile(pattern, re.IGNORECASE), replacement, [one for one in needles.split(" | ") if one])
+            for line in rules
+            for rule, _, needles in [line.partition("  if ")]
             for pattern, replacement in [map(str.strip, rule.split("->"))]
         ],
     )

@@ -62,6 +62,15 @@ class Explanation(TypedDict):
     reranked: float | None
 
 
+class Ranked(TypedDict, total=False):
+    """What a search adds to a memory: attributes of `MemoryRecord`, under their names."""
+
+    distance: float | None
+    score: float | None
+    matched_words: list[str]
+    explanation: Explanation | None
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryRecord:
     """One memory.

@@ -56,7 +56,7 @@ def test_a_memory_comes_back_equal(
     storage: Storage,
 ) -> None:
     draft = Draft("m1", text, user, namespace, kind, thread, 5, encode_metadata(metadata), document_id)
-    found = decode("m1", stored(draft, storage), distance=0.5)
+    found = decode("m1", stored(draft, storage), distance=0.5, score=0.75)
     assert (found.user, found.namespace, found.kind, found.source_thread) == (user, namespace, kind, thread)
     assert (found.id, found.text, found.document_id) == ("m1", text, document_id)
     assert found.metadata == metadata

@@ -7,13 +7,22 @@ from dataclasses import dataclass, replace
 
 from langchain_agentmem.core.operations import Op, call, gather, ok
 from langchain_agentmem.errors import IndexMissingError
+from langchain_agentmem.longterm.hits import Candidate
 from langchain_agentmem.longterm.redisearch import near
 from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.found import candidates
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
-from langchain_agentmem.longterm.redisearch.queries import Store, found_by
+from langchain_agentmem.longterm.redisearch.queries import Store, recorded, rows_of
 from langchain_agentmem.longterm.redisearch.same import SameWriter
 from langchain_agentmem.longterm.redisearch.write_calls import Entry
-from langchain_agentmem.longterm.types import Draft, MemoryRecord, NearMemory, RememberResult, Scope
+from langchain_agentmem.longterm.types import (
+    Draft,
+    MemoryRecord,
+    NearMemory,
+    Ranked,
+    RememberResult,
+    Scope,
+)
 
 _NEAREST = 8  # some may say the same, or have expired
 
@@ -100,7 +109,14 @@ def _nearest(store: Store, entry: Entry) -> Op[list[MemoryRecord]]:
     scope = replace(entry.draft.scope, kind=None)
     search = store.nearest(condition(scope), entry.embedding.tobytes(), _NEAREST)
     (reply,) = yield [search]
-    return [] if isinstance(reply, IndexMissingError) else found_by(store, ok(reply), scope)
+    if isinstance(reply, IndexMissingError):
+        return []
+    rows = {key: fields for key, fields in rows_of(ok(reply)).items() if fields is not None}
+    near: list[tuple[Candidate, Ranked]] = [
+        (one, {"distance": 1 - one.similarity}) for one in candidates(rows) if one.similarity is not None
+    ]
+    records = yield from recorded(store, scope, near)
+    return [record for record in records.values() if record is not None]
 
 
 def _recalled(draft: Draft, known: Sequence[MemoryRecord]) -> list[MemoryRecord]:

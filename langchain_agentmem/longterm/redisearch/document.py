@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from math import isfinite, sqrt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
+from typing_extensions import Unpack
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.keys import tag
@@ -22,6 +23,7 @@ from langchain_agentmem.errors import EmbeddingError
 from langchain_agentmem.longterm.types import (
     Draft,
     MemoryRecord,
+    Ranked,
     Restored,
     Scope,
     Storage,
@@ -63,16 +65,10 @@ _RETURNED = FIELDS[:-1]
 _SCOPED = ("user", "namespace", "kind", "source_thread")
 _DIGEST = re.compile("#[0-9a-f]{64}")
 
-# The members that a recall reads, as a JSON path that returns them in one array: reading each by its own path
-# takes several times as long. All are there in what this version writes, and the first seven in any memory.
-_MEMBERS = ("text", "user", "namespace", "kind", "source_thread", "created_ts", "hit_count",
-            "context", "metadata", "exact", "document_id", "updated_ts")  # fmt: skip
-_REQUIRED = 7
-RECALL_FIELDS: dict[Storage, tuple[str, ...]] = {
-    "hash": _MEMBERS,
-    "json": (f"$[{','.join(map(repr, _MEMBERS))}]", "AS", "members"),
-}
-RECALL_DIALECT: dict[Storage, int] = {"hash": 2, "json": 3}  # 3 returns every value that a path leads to
+# What a recall reads. All of it is there in what this version writes, and the first seven in any memory.
+MEMBERS = ("text", "user", "namespace", "kind", "source_thread", "created_ts", "hit_count",
+           "context", "metadata", "exact", "document_id", "updated_ts")  # fmt: skip
+REQUIRED = 7
 
 # What `RETURN` names, so that a search returns everything except the embedding.
 SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
@@ -116,7 +112,7 @@ def encode(draft: Draft, embedding: NDArray[np.floating[Any]], storage: Storage)
     if restored.updated_ts is not None:
         document["updated_ts"] = restored.updated_ts
     if storage == "json":
-        document = {**document, **dict.fromkeys(_MEMBERS[_REQUIRED:]), "context": "", **document}
+        document = {**document, **dict.fromkeys(MEMBERS[REQUIRED:]), "context": "", **document}
         if exact:
             document["exact"] = exact
         document["embedding"] = embedding
@@ -177,16 +173,16 @@ def decode(
     memory_id: str,
     fields: Mapping[bytes, bytes],
     *,
-    distance: float | None = None,
     ttl_seconds: int | None = None,
+    **ranked: Unpack[Ranked],
 ) -> MemoryRecord:
     """Return the memory in a document's fields, as they were stored or as a search returned them.
 
     Args:
         memory_id: The id in its key.
         fields: The values by the names of `FIELDS`; some may be missing.
-        distance: The cosine distance from what was searched for, from 0 to 2.
         ttl_seconds: The TTL it has left.
+        **ranked: Its rank, if it was searched for.
 
     Raises:
         UnreadableDocument: A member is missing, or is not what it has to be.
@@ -209,17 +205,16 @@ def decode(
             namespace=namespace,
             kind=kind,
             source_thread=source_thread,
-            created_ts=_seconds(fields[b"created_ts"]),
+            created_ts=rounded(float(fields[b"created_ts"])),
             hit_count=int(fields[b"hit_count"]),
             metadata=metadata,
-            distance=distance,
-            score=None if distance is None else 1 - distance / 2,
             ttl_seconds=ttl_seconds,
             document_id=None if document_id is None else document_id.decode(),
             context=fields.get(b"context" if superseded_by is None else b"past_context", b"").decode(),
             updated_ts=_time(fields.get(b"updated_ts")),
             superseded_by=None if superseded_by is None else superseded_by.decode(),
             superseded_ts=_time(fields.get(b"superseded_ts")),
+            **ranked,
         )
     except KeyError as error:
         raise UnreadableDocument(f"it has no {error.args[0].decode()!r}") from error
@@ -227,13 +222,13 @@ def decode(
         raise UnreadableDocument(str(error)) from error
 
 
-def _seconds(stored: bytes) -> float:
-    # 12 digits are what a search returns of a number, so `get` gives no more.
-    return float(b"%.12g" % float(stored))
+def rounded(seconds: float) -> float:
+    """Return a time with the 12 digits that a search returns of a number, so that `get` gives no more."""
+    return float(f"{seconds:.12g}")
 
 
 def _time(stored: bytes | None) -> float | None:
-    return None if stored is None else _seconds(stored)
+    return None if stored is None else rounded(float(stored))
 
 
 def _originals(tags: list[str], exact: bytes | None) -> list[str]:
@@ -304,11 +299,12 @@ def fields_of(reply: object) -> dict[bytes, bytes]:
     fields: dict[bytes, bytes] = {}
     for path, values in orjson.loads(reply).items() if isinstance(reply, bytes) else ():
         if values and values[0] is not None:
-            fields[path.removeprefix("$.").encode()] = _encoded(values[0])
+            fields[path.removeprefix("$.").encode()] = encoded(values[0])
     return fields
 
 
-def _encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """Return a JSON value as a search by its own path returns it."""
     return value.encode() if isinstance(value, str) else orjson.dumps(value)
 
 
@@ -318,59 +314,6 @@ def distance_in(fields: Mapping[bytes, bytes]) -> float | None:
         return None
     # Rounding takes the distance of equal, and of opposite, vectors a little beyond at times.
     return min(max(float(fields[b"distance"]), 0.0), 2.0)
-
-
-class Found(NamedTuple):
-    """A document that a search has found, as far as ranking needs it.
-
-    Attributes:
-        key: Where it is.
-        text: The memory.
-        context: What was said before it.
-        created_ts: When it was stored.
-        similarity: The cosine of the angle to what was searched for; `None` if its words were.
-        members: What was read of it.
-    """
-
-    key: bytes
-    text: str
-    context: str
-    created_ts: float
-    similarity: float | None
-    members: Mapping[bytes, bytes] | list[Any]
-
-    @classmethod
-    def read(cls, key: bytes, fields: Mapping[bytes, bytes]) -> Found:
-        """Read a row of a search for `RECALL_FIELDS`."""
-        distance = distance_in(fields)
-        near = None if distance is None else 1 - distance
-        if b"members" not in fields:
-            said, before = (text(fields.get(name, b"")) for name in (b"text", b"context"))
-            return cls(key, said, before, _number(fields.get(b"created_ts")), near, fields)
-        values = orjson.loads(fields[b"members"])
-        if len(values) == len(_MEMBERS):
-            return cls(key, str(values[0]), str(values[_REQUIRED] or ""), _number(values[5]), near, values)
-        # The first version wrote the first members always, and of the others those that had a value.
-        created = _number(values[5]) if len(values) >= _REQUIRED else 0.0
-        return cls(key, str(values[0]) if values else "", "", created, near, values)
-
-    @property
-    def fields(self) -> Mapping[bytes, bytes] | None:
-        """Return its members, as `decode` takes them; `None` if they have to be read again, one by one."""
-        values = self.members
-        if not isinstance(values, list):
-            return values
-        if len(values) not in (_REQUIRED, len(_MEMBERS)) or not isinstance(values[4], str):
-            return None  # some are missing, and it is not known which
-        members = zip(_MEMBERS, values, strict=False)
-        return {name.encode(): _encoded(value) for name, value in members if value is not None}
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0.0
 
 
 def vector(embedding: Sequence[float], vector_type: VectorType) -> NDArray[np.floating[Any]]:

@@ -274,21 +274,15 @@ class LongTermMemory(BaseLongTermMemory):
         return (yield from self._found(search, query, self._vector(embedding)))
 
     def _found(self, search: Search, query: str, numbers: Any) -> Op[list[MemoryRecord]]:
-        find = self._nearest if search.mode == "vector" else self._ranked
-        return self.index.using(len(numbers), lambda: find(search, query, numbers.tobytes()))
+        return self.index.using(len(numbers), lambda: self._ranked(search, query, numbers.tobytes()))
 
     def _ranked(self, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
-        from langchain_agentmem.longterm.redisearch.recall import recall  # loads numpy
+        from langchain_agentmem.longterm.redisearch import recall  # loads numpy
 
         self._check_filter(search)
-        return recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
-
-    def _nearest(self, search: Search, query: str, vector: bytes) -> Op[list[MemoryRecord]]:
-        from langchain_agentmem.longterm.results import rerank  # loads numpy
-
-        self._check_filter(search)
-        found = yield from queries.nearest(self.store, search, vector)
-        return (yield from rerank(search, query, found))
+        if search.mode == "vector" and vector is not None:
+            return recall.nearest(self.store, search, query, vector)
+        return recall.recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
 
     def _check_filter(self, search: Search) -> None:
         if not self.index.knowledge.exact:

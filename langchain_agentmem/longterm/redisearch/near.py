@@ -15,7 +15,7 @@ from langchain_agentmem.longterm.redisearch import inexact, write_calls
 from langchain_agentmem.longterm.redisearch.document import id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError, MemoryIndex, pause
-from langchain_agentmem.longterm.redisearch.queries import Store, alive
+from langchain_agentmem.longterm.redisearch.queries import Store, searched
 from langchain_agentmem.longterm.redisearch.write_calls import Entry
 from langchain_agentmem.longterm.types import RememberResult
 
@@ -198,10 +198,10 @@ def _find_or_store(store: Store, entry: Entry, threshold: float, replaces: str |
     refused = set[bytes]() if replaces is None else {store.keys.memory(replaces).encode()}
     while True:
         k = 2 + len(refused)
-        found = yield from alive(store, store.nearest(condition(scope), vector, k), scope)
-        others = [(key, fields) for key, fields in found if key not in refused and fields is not None]
+        ((_, found),) = yield from searched(store, [store.nearest(condition(scope), vector, k)], scope)
+        others = [(key, fields) for key, fields in found.items() if key not in refused and fields is not None]
         if not others and len(found) == k:
-            refused.update(key for key, _ in found)
+            refused.update(found)
             continue
         distance = max(float(others[0][1][b"distance"]), 0.0) if others else None
         if distance is None or distance > threshold + store.tolerance:

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import Any, TypeAlias
 
 from langchain_agentmem.core.keys import Keys, backfilling
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, gather, ok, reads
 from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.hits import Candidate
 from langchain_agentmem.longterm.redisearch import inexact
 from langchain_agentmem.longterm.redisearch.document import (
     FIELDS,
-    RECALL_DIALECT,
-    RECALL_FIELDS,
     SEARCH_FIELDS,
     decode,
-    distance_in,
     fields_of,
     id_of,
 )
 from langchain_agentmem.longterm.redisearch.filters import condition
+from langchain_agentmem.longterm.redisearch.found import RECALL_DIALECT, RECALL_FIELDS, record
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError
 from langchain_agentmem.longterm.redisearch.languages import language_arguments
 from langchain_agentmem.longterm.search_index import GONE, IndexKnowledge, ttl_left, with_ttl
 from langchain_agentmem.longterm.types import (
     MemoryRecord,
+    Ranked,
     Scope,
     Search,
     Storage,
@@ -36,7 +34,7 @@ from langchain_agentmem.longterm.types import (
     report_unreadable,
 )
 
-Row: TypeAlias = tuple[bytes, dict[bytes, bytes] | None]
+Rows: TypeAlias = dict[bytes, dict[bytes, bytes] | None]
 
 MAX_ROWS = 1_000_000  # what a server returns at most (MAXSEARCHRESULTS); asking for more is an error
 _MAX_REPEATS = 10
@@ -67,7 +65,7 @@ class Store:
         return asks("FT.SEARCH", self.index_name, query, *arguments, *self._returning())
 
     def nearest(self, condition: str, vector: bytes, k: int) -> Command:
-        """Return a search for the k documents nearest to a vector, nearest first, with their `distance`.
+        """Return a search for the k candidates nearest to a vector, nearest first, with their `distance`.
 
         Args:
             condition: The search condition they have to meet.
@@ -77,18 +75,10 @@ class Store:
         return asks(
             *("FT.SEARCH", self.index_name, f"{condition}=>[KNN $k @embedding $vector AS distance]"),
             *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, MAX_ROWS)),
-            *self._returning_distance,
+            *self._returning_members("distance"),
         )
 
-    def recalling(self, condition: str, vector: bytes, k: int) -> Command:
-        """Return the search for candidates near to a vector, as `nearest`."""
-        return asks(
-            *("FT.SEARCH", self.index_name, f"{condition}=>[KNN $k @embedding $vector AS distance]"),
-            *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, MAX_ROWS)),
-            *self._recalling("distance"),
-        )
-
-    def recalling_words(self, query: str, parameters: Sequence[Argument], k: int) -> Command:
+    def worded(self, query: str, parameters: Sequence[Argument], k: int) -> Command:
         """Return the search for candidates by words, best first.
 
         Args:
@@ -99,7 +89,7 @@ class Store:
         return asks(
             *("FT.SEARCH", self.index_name, query, *language_arguments(self.language)),
             *("SCORER", "BM25STD", "LIMIT", 0, min(k, MAX_ROWS), "PARAMS", len(parameters), *parameters),
-            *self._recalling(),
+            *self._returning_members(),
         )
 
     def count(self, condition: str) -> Command:
@@ -107,7 +97,7 @@ class Store:
         tail = ("LIMIT", 0, 0, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
         return asks("FT.SEARCH", self.index_name, condition, *tail)
 
-    def _recalling(self, *more: str) -> tuple[Argument, ...]:
+    def _returning_members(self, *more: str) -> tuple[Argument, ...]:
         fields = (*RECALL_FIELDS[self.storage], *more)
         dialect = RECALL_DIALECT[self.storage]
         return ("RETURN", len(fields), *fields, "TIMEOUT", self.search_timeout_ms, "DIALECT", dialect)
@@ -117,41 +107,9 @@ class Store:
         """Return the command that asks whether the index does not hold every document yet."""
         return reads("EXISTS", backfilling(self.index_name))
 
-    @cached_property
-    def _returning_distance(self) -> tuple[Argument, ...]:
-        return self._returning("distance")
-
-    def _returning(self, *more: str) -> tuple[Argument, ...]:
-        fields = (*SEARCH_FIELDS[self.storage], *more)
+    def _returning(self) -> tuple[Argument, ...]:
+        fields = SEARCH_FIELDS[self.storage]
         return ("RETURN", len(fields), *fields, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
-
-
-def nearest(store: Store, search: Search, vector: bytes) -> Op[list[MemoryRecord]]:
-    """Return the k nearest memories of a scope, nearest first, except those beyond the threshold.
-
-    One round trip; more if some of the nearest have expired or cannot be read.
-
-    Args:
-        store: Where they are.
-        search: What to recall.
-        vector: The vector they are near to, of length one, in the index's number format.
-    """
-    from langchain_agentmem.longterm.results import by_distance, how_many, how_many_near  # loads numpy
-
-    where = search.condition or condition(search.scope)
-
-    def nearest_to(k: int) -> Command:
-        return store.nearest(where, vector, k)
-
-    found = yield from _readable(store, nearest_to, how_many_near(search), search.scope)
-    most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
-    now = time.time()
-    near = [
-        by_distance(record, search, now)
-        for record in sorted(found, key=attrgetter("distance"))
-        if record.distance is not None and record.distance <= most
-    ]
-    return sorted(near, key=attrgetter("score"), reverse=True)[: how_many(search)]
 
 
 def recent(
@@ -240,7 +198,7 @@ def _readable(
     """
     asked = count
     for _ in range(_MAX_REPEATS):
-        found = yield from alive(store, search(asked), scope)
+        ((_, found),) = yield from searched(store, [search(asked)], scope)
         readable = [
             record
             for record in _decoded(store, found, scope)
@@ -253,28 +211,11 @@ def _readable(
     return readable[:count]
 
 
-def alive(store: Store, search: Command, scope: Scope) -> Op[list[Row]]:
-    """Search until no row is of an expired document: expired documents still fill top-k slots.
+def searched(store: Store, searches: Sequence[Command], scope: Scope) -> Op[list[tuple[int, Rows]]]:
+    """Return how many documents each search matches, and its rows by their keys; all in one round trip.
 
-    The index names them until they are touched.
-
-    Args:
-        store: Where they are.
-        search: The search, by the condition of the scope.
-        scope: Whose documents, in which namespace, of which kind.
-
-    Raises:
-        IndexBackfillingError: The index does not hold every document yet.
-        InexactIndexError: It may miss documents of the scope.
-    """
-    ((_, found),) = yield from searched(store, [search], scope)
-    return found
-
-
-def searched(store: Store, searches: Sequence[Command], scope: Scope) -> Op[list[tuple[int, list[Row]]]]:
-    """Return how many documents each search matches, and its rows, as `alive` does; all in one round trip.
-
-    Two more if the index does not tell all scopes apart, and has found documents of others.
+    More until no row is of an expired document: the index names those until they are touched, and they take
+    their places. Two more if the index does not tell all scopes apart, and has found documents of others.
 
     Args:
         store: Where they are.
@@ -291,25 +232,25 @@ def searched(store: Store, searches: Sequence[Command], scope: Scope) -> Op[list
     where = condition(scope)
     own = call(inexact.count_own(store.index_name, where, scope, store.search_timeout_ms))
     found, reply = yield from gather([_searched(store, [store.count(where), *searches]), own])
-    results: list[tuple[int, list[Row]]]
+    results: list[tuple[int, Rows]]
     (matched, _), *results = ok(found)
     if matched == inexact.counted(ok(reply)):
         return results
     listing = inexact.list_owners(store.index_name, where, MAX_ROWS, store.search_timeout_ms)
     ((_, rows),) = yield from _searched(store, [listing])
-    keys = [key for key, fields in rows if inexact.is_own(fields, scope)]
+    keys = [key for key, fields in rows.items() if inexact.is_own(fields, scope)]
     if not keys:
-        return [(0, [])] * len(searches)
+        return [(0, {}) for _ in searches]
     return (yield from _searched(store, [inexact.among(search, keys) for search in searches]))
 
 
-def _searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, list[Row]]]]:
+def _searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, Rows]]]:
     incomplete, *replies = yield [store.is_backfilling, *searches]
     if ok(incomplete):
         raise IndexBackfillingError("The search index does not hold every memory yet.")
     found = [_counted(ok(reply)) for reply in replies]
     for _ in range(_MAX_REPEATS):
-        expired = {key for _, rows in found for key, fields in rows if fields is None}
+        expired = {key for _, rows in found for key, fields in rows.items() if fields is None}
         if not expired:
             break
         replies = (yield [*(reads("EXISTS", key) for key in expired), *searches])[len(expired) :]
@@ -317,20 +258,15 @@ def _searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, l
     return found
 
 
-def _counted(reply: Any) -> tuple[int, list[Row]]:
-    return (reply[b"total_results"] if isinstance(reply, dict) else reply[0]), _rows(reply)
+def _counted(reply: Any) -> tuple[int, Rows]:
+    return (reply[b"total_results"] if isinstance(reply, dict) else reply[0]), rows_of(reply)
 
 
-def found_by(store: Store, reply: Any, scope: Scope) -> list[MemoryRecord]:
-    """Return the memories of a scope in the reply to a search."""
-    return _decoded(store, _rows(reply), scope)
-
-
-def _rows(reply: Any) -> list[Row]:
-    """Return the rows of an `FT.SEARCH`, of either protocol; the fields of an expired document are `None`."""
+def rows_of(reply: Any) -> Rows:
+    """Return the rows of an `FT.SEARCH`, by key, of either protocol; one that has expired has no fields."""
     if isinstance(reply, dict):
-        return [(row[b"id"], _fields(row.get(b"extra_attributes"))) for row in reply[b"results"]]
-    return [(reply[at], _fields(reply[at + 1])) for at in range(1, len(reply), 2)]
+        return {row[b"id"]: _fields(row.get(b"extra_attributes")) for row in reply[b"results"]}
+    return {reply[at]: _fields(reply[at + 1]) for at in range(1, len(reply), 2)}
 
 
 def row_keys(reply: Any) -> list[bytes]:
@@ -349,18 +285,54 @@ def _fields(reply: Any) -> dict[bytes, bytes] | None:
     return members
 
 
-def _decoded(store: Store, found: list[Row], scope: Scope) -> list[MemoryRecord]:
+def recorded(
+    store: Store, scope: Scope, found: Sequence[tuple[Candidate, Ranked]]
+) -> Op[dict[Hashable, MemoryRecord | None]]:
+    """Return the records of what searches have found, by key, with their ranks.
+
+    `None` stands for what is no memory, of another scope, or gone or superseded meanwhile. Nothing is sent,
+    unless a document has not all the members that this version writes: it is read again, member by member.
+    """
+    records: dict[Hashable, MemoryRecord | None] = {}
+    rest = []
+    for one, ranked in found:
+        records[one.key] = None
+        try:
+            made = record(id_of(one.key, store.keys.memory_prefix), one, **ranked)
+        except UnreadableDocument as error:
+            report_unreadable(one.key, error)
+            continue
+        if made is None:
+            rest.append((one.key, ranked))
+        elif _is_recalled(made, scope):
+            records[one.key] = made
+    replies = (yield [read(store, key) for key, _ in rest]) if rest else []
+    for (key, ranked), reply in zip(rest, replies, strict=True):
+        try:
+            if fields := fields_of(ok(reply)):  # else it is gone meanwhile
+                made = decode(id_of(key, store.keys.memory_prefix), fields, **ranked)
+                records[key] = made if _is_recalled(made, scope) else None
+        except UnreadableDocument as error:
+            report_unreadable(key, error)
+    return records
+
+
+def _is_recalled(made: MemoryRecord, scope: Scope) -> bool:
+    return made in scope and made.superseded_by is None
+
+
+def _decoded(store: Store, found: Rows, scope: Scope) -> list[MemoryRecord]:
     """Return the memories of a scope in rows of a search; rows that hold no memory are reported."""
     memories: list[MemoryRecord] = []
     prefix = store.keys.memory_prefix
-    for key, fields in found:
+    for key, fields in found.items():
         if fields is None:
             continue
         try:
-            record = decode(id_of(key, prefix), fields, distance=distance_in(fields))
+            made = decode(id_of(key, prefix), fields)
         except UnreadableDocument as error:
             report_unreadable(key, error)
         else:
-            if record in scope:
-                memories.append(record)
+            if made in scope:
+                memories.append(made)
     return memories

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
-from langchain_agentmem.core.operations import Argument, Command, Op, ok
+from langchain_agentmem.core.operations import Argument, Command, Op
 from langchain_agentmem.longterm.hits import Candidate
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.ranking import NEAREST, WORDED, rank
 from langchain_agentmem.longterm.redisearch import queries
-from langchain_agentmem.longterm.redisearch.document import Found, decode, fields_of, id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
-from langchain_agentmem.longterm.redisearch.queries import Store, read, searched
-from langchain_agentmem.longterm.results import how_many, rerank, result, unranked
-from langchain_agentmem.longterm.types import MemoryRecord, Search, UnreadableDocument, report_unreadable
+from langchain_agentmem.longterm.redisearch.found import candidates
+from langchain_agentmem.longterm.redisearch.queries import Store, searched
+from langchain_agentmem.longterm.results import (
+    by_distance,
+    how_many,
+    how_many_near,
+    ranked,
+    rerank,
+    unranked,
+)
+from langchain_agentmem.longterm.types import MemoryRecord, Search
 from langchain_agentmem.longterm.words import forms
 
 _MAX_REPEATS = 10
@@ -53,10 +61,10 @@ def recall(
         found = yield from _candidates(
             store, search, question, vector, contexts=contexts, more=2 * len(refused)
         )
-        rows: dict[Hashable, Found] = {row.key: row for row in found.rows if row.key not in refused}
+        rows: dict[Hashable, Candidate] = {row.key: row for row in found.rows if row.key not in refused}
         hits = rank(
             question,
-            [_candidate(row) for row in rows.values()],
+            [*rows.values()],
             how_many(search),
             size=found.size,
             unread=found.unread,
@@ -65,17 +73,48 @@ def recall(
             recency_weight=search.recency_weight,
             now=time.time(),
         )
-        records = yield from _records(store, search, [rows.pop(hit.key) for hit in hits])
+        best = [(rows.pop(hit.key), ranked(hit, explain=search.explain)) for hit in hits]
+        records = yield from queries.recorded(store, search.scope, best)
         if None not in records.values():
             break
         # Others may be no memories either. All that are make room for as many more candidates.
-        records |= yield from _records(store, search, list(rows.values()))
+        records |= yield from queries.recorded(store, search.scope, [(row, {}) for row in rows.values()])
         refused.update(key for key, record in records.items() if record is None)
-    results = [
-        result(record, hit, explain=search.explain)
-        for hit in hits
-        if (record := records[hit.key]) is not None
-    ]
+    results = [record for hit in hits if (record := records[hit.key]) is not None]
+    return (yield from rerank(search, query, results))
+
+
+def nearest(store: Store, search: Search, query: str, vector: bytes) -> Op[list[MemoryRecord]]:
+    """Return the k nearest memories of a scope, nearest first, except those beyond the threshold.
+
+    One round trip; more if some of the nearest have expired or cannot be read, or if another program or the
+    first version wrote them.
+
+    Args:
+        store: Where they are.
+        search: What to recall.
+        query: What the reranker, if there is one, is asked.
+        vector: The vector they are near to, of length one, in the index's number format.
+    """
+    where = search.condition or condition(search.scope)
+    most = (2.0 if search.distance_threshold is None else search.distance_threshold) + store.tolerance
+    count = asked = how_many_near(search)
+    for _ in range(_MAX_REPEATS):
+        ((_, found),) = yield from searched(store, [store.nearest(where, vector, asked)], search.scope)
+        alive = {key: fields for key, fields in found.items() if fields is not None}
+        now = time.time()
+        near = [
+            (one, by_distance(one, one.similarity, search, now))
+            for one in candidates(alive)
+            if one.similarity is not None and 1 - one.similarity <= most
+        ]
+        records = yield from queries.recorded(store, search.scope, near)
+        results = [record for record in records.values() if record is not None]
+        lost = len(found) - len(alive) + len(near) - len(results)
+        if not lost or len(results) >= count or len(found) < asked or len(near) < len(alive):
+            break  # else what is left out made no room for others
+        asked = count + 2 * lost
+    results = sorted(results[:count], key=attrgetter("score"), reverse=True)[: how_many(search)]
     return (yield from rerank(search, query, results))
 
 
@@ -88,7 +127,7 @@ class _Candidates(NamedTuple):
         unread: How many memories the search by words has matched, and not returned.
     """
 
-    rows: list[Found]
+    rows: list[Candidate]
     size: int
     unread: int
 
@@ -112,13 +151,12 @@ def _candidates(
     if question.words:
         searches.append(_by_words(store, where, question, worded, contexts=contexts))
     if vector is not None:
-        searches.append(store.recalling(where, vector, max(NEAREST, search.k) + more))
+        searches.append(store.nearest(where, vector, max(NEAREST, search.k) + more))
     (size, _), *replies = yield from searched(store, searches, search.scope)
     matched = replies[0][0] if question.words else 0
     # Those found by vector come last, because they have a distance.
-    rows = {key: fields for _, part in replies for key, fields in part if fields is not None}
-    found = [Found.read(key, fields) for key, fields in rows.items()]
-    return _Candidates(found, size, max(0, matched - worded))
+    rows = {key: fields for _, part in replies for key, fields in part.items() if fields is not None}
+    return _Candidates(candidates(rows), size, max(0, matched - worded))
 
 
 def _by_words(store: Store, where: str, question: Question, k: int, *, contexts: bool) -> Command:
@@ -144,40 +182,10 @@ def _by_words(store: Store, where: str, question: Question, k: int, *, contexts:
     if optional:
         query += f" ~@text:{any_of(optional)}"
     scoped = query if where == "*" else f"{where} {query}"
-    return store.recalling_words(scoped, parameters, k)
+    return store.worded(scoped, parameters, k)
 
 
 def _as_written(word: str, language: str) -> list[str]:
     """Return what to search for to find a word: the server leaves capitals beyond ASCII as they are."""
     spelled = forms(word, language)
     return [*spelled, *(form.capitalize() for form in spelled if not form[0].isascii())]
-
-
-def _candidate(row: Found) -> Candidate:
-    return Candidate(row.key, row.text, row.context, row.similarity, row.created_ts)
-
-
-def _records(store: Store, search: Search, rows: Sequence[Found]) -> Op[dict[Hashable, MemoryRecord | None]]:
-    """Return the records of rows by their keys, `None` for each that is none to recall.
-
-    That is what is no memory, is of another scope, or is gone or superseded meanwhile. Nothing is sent,
-    unless a document has not all the members that this version writes: it is read again, member by member.
-    """
-    members = {row.key: row.fields for row in rows}
-    rest = [row for row in rows if members[row.key] is None]
-    replies = (yield [read(store, row.key) for row in rest]) if rest else []
-    again = {row.key: ok(reply) for row, reply in zip(rest, replies, strict=True)}
-    records: dict[Hashable, MemoryRecord | None] = {}
-    for row in rows:
-        records[row.key] = None
-        try:
-            fields = members[row.key]
-            fields = fields_of(again[row.key]) if fields is None else fields
-            if not fields:
-                continue  # gone meanwhile
-            record = decode(id_of(row.key, store.keys.memory_prefix), fields)
-            if record in search.scope and record.superseded_by is None:
-                records[row.key] = record
-        except UnreadableDocument as error:
-            report_unreadable(row.key, error)
-    return records

@@ -12,7 +12,7 @@
 --   ARGV[8]    '1' to count a duplicate as seen again, '' to leave it as it is
 --   ARGV[9]    an id that the pointer led to in vain; ''
 --   ARGV[10]   the id of the memory it supersedes; ''
---   ARGV[11…]  the document except created_ts: JSON text, or field, value, field, value …
+--   ARGV[11…]  the document, as put takes it
 --   result     {1, id of the duplicate, whether it supersedes}, {0, id of the new one, whether it supersedes},
 --              {2, id that the pointer leads to}, or {3, ''} if KEYS[1] holds something else and ARGV[7] is ''
 --

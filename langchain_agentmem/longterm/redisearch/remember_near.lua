@@ -13,7 +13,7 @@
 --   ARGV[10]   how long the search may take, in milliseconds
 --   ARGV[11]   what the keys of memories begin with
 --   ARGV[12]   the id of the memory it supersedes; ''
---   ARGV[13…]  the document except created_ts: JSON text, or field, value, field, value …
+--   ARGV[13…]  the document, as put takes it
 --   result     {1, key of the memory it is a duplicate of, its distance, whether that supersedes}
 --              {0, KEYS[1], distance of the nearest memory or '', whether it supersedes}
 --

@@ -10,7 +10,7 @@
 --   ARGV[7]      the digest, if it is another than the id and KEYS has its pointer; ''
 --   ARGV[8]      the id of the memory it supersedes; ''
 --   ARGV[9]      the digest; '' if nothing compares by it
---   ARGV[10…]    the document except created_ts: JSON text, or field, value, field, value …
+--   ARGV[10…]    the document, as put takes it
 --   result       {whether it supersedes, digests whose pointers lead to it, and have to be deleted}
 --
 -- The keys may be of several cluster slots: a server that minds answers with an error before anything is

@@ -57,8 +57,11 @@ class Entry:
         return replace(self, draft=replace(self.draft, replaces=memory_id))
 
     def document(self, store: Store) -> tuple[Argument, ...]:
-        """Return it as scripts take it, except `created_ts`."""
-        return encode(self.draft, self.embedding, store.storage)
+        """Return it as `put.lua` takes it."""
+        document = encode(self.draft, self.embedding, store.storage)
+        if store.storage == "json" and self.draft.restored.created_ts is None:
+            return (document[0][1:],)  # type: ignore[index]
+        return document
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ from langchain_agentmem.core.operations import Argument, Command, Op
 from langchain_agentmem.longterm.hits import Candidate, Hit
 from langchain_agentmem.longterm.question import Question
 from langchain_agentmem.longterm.ranking import rank
-from langchain_agentmem.longterm.results import how_many, rerank, result
+from langchain_agentmem.longterm.results import how_many, ranked, rerank
 from langchain_agentmem.longterm.types import MemoryRecord, Search
 from langchain_agentmem.longterm.upstash.document import records
 from langchain_agentmem.longterm.upstash.queries import PAGE, UpstashStore, condition, rows_of
@@ -56,7 +57,7 @@ def recall(store: UpstashStore, search: Search, query: str) -> Op[list[MemoryRec
         hits = _ranked(store, search, question, found, gated=search.gated and not phrase)
         if not hits and (spelt := _spelt(query, question, found.values())) != query:
             hits = _ranked(store, search, Question(spelt, question.language), found, gated=search.gated)
-    results = [result(found[str(hit.key)], hit, explain=search.explain) for hit in hits]
+    results = [replace(found[str(hit.key)], **ranked(hit, explain=search.explain)) for hit in hits]
     return (yield from rerank(search, query, results))
 
 
