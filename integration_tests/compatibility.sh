@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs tests/, and the integration tests of the transport and of working memory, on the oldest and the newest
 # supported redis-py, with each supported Python on the PATH (PYTHONS names others). Every combination gets a
-# virtual environment in .venv-compat/, without the extra `local`, and so without torch.
+# virtual environment in .venv-compat/, without the extra `local` and without torch.
 #
 #   sh integration_tests/compatibility.sh [arguments for pytest]
 set -eu

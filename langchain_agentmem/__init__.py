@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain.options import ExchangeReport
     from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.embedded.server import EmbeddedRedis
+    from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
+    from langchain_agentmem.embeddings.sentence_transformer import SentenceTransformerEmbeddings
     from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
@@ -70,11 +72,13 @@ _MODULES = {
     "MemoryRetriever": "longterm.retriever",
     "MemoryVectorStore": "longterm.redisearch.vector_store",
     "MergedLine": "importing.report",
+    "MiniLMEmbeddings": "embeddings.minilm",
     "NearMemory": "longterm.types",
     "RebuiltIndex": "longterm.types",
     "RedisHashChatMessageHistory": "working.histories",
     "RedisListChatMessageHistory": "working.histories",
     "RememberResult": "longterm.types",
+    "SentenceTransformerEmbeddings": "embeddings.sentence_transformer",
     "SessionPage": "working.listing",
     "SessionState": "working.session",
     "SessionSummary": "working.listing",
@@ -103,11 +107,13 @@ __all__ = [
     "MemoryRetriever",
     "MemoryVectorStore",
     "MergedLine",
+    "MiniLMEmbeddings",
     "NearMemory",
     "RebuiltIndex",
     "RedisHashChatMessageHistory",
     "RedisListChatMessageHistory",
     "RememberResult",
+    "SentenceTransformerEmbeddings",
     "SessionPage",
     "SessionState",
     "SessionSummary",

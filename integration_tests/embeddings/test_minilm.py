@@ -9,14 +9,18 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from langchain_agentmem.embeddings import minilm
 from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
+from langchain_agentmem.errors import InvalidInputError
 
 if find_spec("onnxruntime") is None:
     pytest.skip("the extra local is not installed", allow_module_level=True)
@@ -83,21 +87,59 @@ async def test_async_does_not_block_the_loop(embeddings: MiniLMEmbeddings) -> No
     assert (await embeddings.aembed_query("tea " * 100)) == pytest.approx(found[0], abs=1e-5)
 
 
-def test_loading_uses_no_network_changes_no_environment_and_prints_nothing() -> None:
+def test_loading_uses_no_network_changes_no_environment_writes_nothing_and_prints_nothing(
+    tmp_path: Path,
+) -> None:
     code = """
 import os, socket
 def refuse(*args, **kwargs): raise AssertionError(f"network: {args}")
 socket.socket.connect = socket.getaddrinfo = refuse
 before = dict(os.environ)
-from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
+from langchain_agentmem import MiniLMEmbeddings
 assert len(MiniLMEmbeddings().embed_query("tea")) == 384
-changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
-print(sorted(name for name in changed if name.startswith(("HF_", "TRANSFORMERS_", "HUGGINGFACE_"))))
+assert dict(os.environ) == before
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
-    assert done.stderr == ""
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    unset = ("ORT_DISABLE_TELEMETRY", "CI")  # either of them keeps ONNX Runtime from collecting telemetry
+    environment = {name: value for name, value in os.environ.items() if name not in unset} | home
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, env=environment
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_thread_that_computes_does_not_spin_while_it_waits(embeddings: MiniLMEmbeddings) -> None:
+    two = MiniLMEmbeddings(threads=2)
+    two.embed_documents(["tea " * 100] * 4)
+    before = time.process_time()
+    threading.Event().wait(0.5)
+    assert time.process_time() - before < 0.25
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_number_of_threads_changes_no_vector(embeddings: MiniLMEmbeddings, threads: int) -> None:
+    texts = ["tea", "green tea " * 40, "a window seat"]
+    other = MiniLMEmbeddings(threads=threads).embed_documents(texts)
+    assert np.abs(np.array(other) - np.array(embeddings.embed_documents(texts))).max() < 1e-6
+
+
+def test_threads_embed_at_the_same_time_what_they_embed_alone(embeddings: MiniLMEmbeddings) -> None:
+    texts = [f"{'tea ' * (n % 7 + 1)}number {n}" for n in range(40)]
+    alone = np.array([embeddings.embed_query(text) for text in texts])
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(embeddings.embed_query, texts * 3))
+        many = list(threads.map(embeddings.embed_documents, [texts] * 8))
+    assert np.abs(np.array(together) - np.tile(alone, (3, 1))).max() < 1e-6
+    assert np.abs(np.array(many) - alone).max() < 1e-6
+
+
+@pytest.mark.parametrize("text", ["a \ud800", 3, None, b"tea"])
+def test_what_is_no_text_is_refused(embeddings: MiniLMEmbeddings, text: Any) -> None:
+    with pytest.raises(InvalidInputError, match="text"):
+        embeddings.embed_query(text)
+    with pytest.raises(InvalidInputError, match="text"):
+        embeddings.embed_documents(["tea", text])
 
 
 def _embed_as_child() -> None:
@@ -131,3 +173,23 @@ def test_a_forked_child_embeds(embeddings: MiniLMEmbeddings, busy: bool) -> None
         stopping.set()
         if busy:
             thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_that_embeds_ends_as_any_process() -> None:
+    """Not by `os._exit`, as `multiprocessing` ends one: what it destroys waits for no thread of its parent."""
+    code = """
+import os, signal, sys, warnings
+warnings.simplefilter("ignore")
+from langchain_agentmem import MiniLMEmbeddings
+embeddings = MiniLMEmbeddings(threads=2)
+embeddings.embed_query("a parent")
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    print(len(embeddings.embed_query("a child")), len(MiniLMEmbeddings(threads=1).embed_query("a child")))
+    sys.exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == ("384 384\n0\n", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -64,6 +65,20 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     scripts = {path.name for path in (PROJECT / "langchain_agentmem").rglob("*.lua")}
     assert {Path(name).name for name in names if name.endswith(".lua")} == scripts
     assert "langchain_agentmem/py.typed" in names
+    graph = "langchain_agentmem/embeddings/minilm.onnx"
+    assert zipfile.ZipFile(wheel).read(graph) == (PROJECT / graph).read_bytes()
+
+
+def test_the_source_distribution_holds_the_graph_and_what_writes_it(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, PROJECT],
+        check=True,
+        capture_output=True,
+    )
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"langchain_agentmem/embeddings/minilm.onnx", "tools/generate_minilm_graph.py"} <= names
 
 
 @pytest.mark.timeout(600)

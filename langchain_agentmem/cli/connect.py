@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ def open_memory(
             check(memory)
         embeddings = memory.long_term.embeddings
         if embeddings is not None:  # else words are searched for
-            with screen.busy("loading the embedding model (a few seconds) …", step="model"):
+            with screen.busy("loading the embedding model …", step="model"):
                 embeddings.embed_query("The first text takes longer than the others.")
         yield memory
 
@@ -53,8 +52,6 @@ def _made(url: str | None, **settings: Any) -> AgentMemory:
     from langchain_agentmem.agent_memory import AgentMemory
 
     given = {name: value for name, value in settings.items() if value is not None}
-    # Else it warns, in the midst of the screen, should the private Redis have to be launched again.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         return AgentMemory(url, **given)
     except MissingDependencyError:

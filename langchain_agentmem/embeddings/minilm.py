@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 
+from langchain_agentmem.core.checks import utf8
 from langchain_agentmem.embeddings.weights import INSTALL as INSTALL_WEIGHTS
 from langchain_agentmem.embeddings.weights import Weights, verified
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
@@ -131,9 +132,17 @@ class _Model:
         self._sessions: dict[int, InferenceSession] = {}
 
     def tokens(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens, with those that mark its beginning and its end."""
+        """Return the ids of a text's tokens, with those that mark its beginning and its end.
+
+        Raises:
+            InvalidInputError: It is no string, or has a lone surrogate.
+        """
         # Not `encode_batch`: its threads would make a later fork print a warning.
-        ids: list[int] = self._tokenizer.encode(text).ids
+        try:
+            ids: list[int] = self._tokenizer.encode(text).ids
+        except TypeError:
+            utf8("text", text)
+            raise
         return ids
 
     def session(self, threads: int | None) -> InferenceSession:
