@@ -1,10 +1,16 @@
-"""Many conversations at once in one process, through `wrap`: exchanges per second, with the vectors given."""
+"""Many conversations at once in one process, through `wrap`: exchanges per second, with the vectors given.
+
+`python -m integration_tests.benchmarks.conversations` prints them by mode, and what the garbage collector takes.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import time
 import zlib
+from statistics import median
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -12,7 +18,8 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 
 from integration_tests.benchmarks.world import DIMENSIONS, exchange
-from langchain_agentmem import AgentMemory
+from langchain_agentmem import AgentMemory, EmbeddedRedis
+from langchain_agentmem.longterm.types import Mode
 
 _VECTORS = 512
 
@@ -42,7 +49,12 @@ class GivenVectors(Embeddings):
 
 
 def turns_per_second(
-    memory: AgentMemory, conversations: int = 200, turns: int = 10, *, name: str = "conversations"
+    memory: AgentMemory,
+    conversations: int = 200,
+    turns: int = 10,
+    *,
+    name: str = "conversations",
+    mode: Mode | None = None,
 ) -> float:
     """Return how many exchanges per second are had in conversations at once, each of a user of its own.
 
@@ -54,13 +66,14 @@ def turns_per_second(
         conversations: How many at once.
         turns: How many exchanges each of them has.
         name: What the users and threads are called by; another one begins new conversations.
+        mode: How memories are recalled; by default as `wrap` does.
     """
     answers = [AIMessage(exchange(number)[1].content) for number in range(turns + 1)]
 
     async def answer(value: dict[str, str]) -> AIMessage:
         return answers[int(value["number"])]
 
-    chain = memory.wrap(RunnableLambda(answer), remember="episodic")
+    chain = memory.wrap(RunnableLambda(answer), remember="episodic", mode=mode)
 
     async def converse(number: int, first: int, end: int) -> None:
         who = f"{name}:{number}"
@@ -76,3 +89,22 @@ def turns_per_second(
         return conversations * turns / (time.perf_counter() - began)
 
     return asyncio.run(measure())
+
+
+def main() -> None:
+    """Print the exchanges per second by mode, with Python's garbage collector as it is and made rare."""
+    modes: tuple[Mode, ...] = ("hybrid", "vector")
+    usual = gc.get_threshold()
+    rates: dict[tuple[Mode, bool], list[float]] = {}
+    with EmbeddedRedis() as server, AgentMemory(server.url, embeddings=GivenVectors()) as memory:
+        for number, mode, rare in itertools.product(range(4), modes, (False, True)):
+            gc.set_threshold(*((50_000,) if rare else usual))
+            rate = turns_per_second(memory, name=f"{number}:{mode}:{rare}", mode=mode)
+            if number:  # the first are to load what is loaded late
+                rates.setdefault((mode, rare), []).append(rate)
+    for (mode, rare), found in rates.items():
+        print(f"{mode:<7} {'gc.set_threshold(50_000)' if rare else '':<25} {median(found):6.0f} per second")
+
+
+if __name__ == "__main__":
+    main()
