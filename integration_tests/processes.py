@@ -27,7 +27,7 @@ FORKING.set_forkserver_preload(
         "langchain_agentmem.cli.app",
         "langchain_agentmem.cli.connect",
         "langchain_agentmem.events.event_log",
-        "langchain_agentmem.longterm.minilm",
+        "langchain_agentmem.embeddings.minilm",
         "langchain_agentmem.longterm.redisearch.memory",
         "langchain_agentmem.transport.rest_driver",
         "langchain_agentmem.working.histories",

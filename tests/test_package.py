@@ -21,7 +21,7 @@ TIERS = ("working", "longterm", "events")
 LAYERS = [
     ("errors", "fork_safe_lock"),
     "core",
-    "embedded",
+    ("embedded", "embeddings"),
     "transport",
     TIERS,
     "settings",
@@ -145,6 +145,8 @@ def test_every_error_is_public_and_of_one_tree() -> None:
 
 
 HEAVY = [
+    "onnxruntime",
+    "tokenizers",
     "torch",
     "sentence_transformers",
     "transformers",

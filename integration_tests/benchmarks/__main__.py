@@ -14,6 +14,7 @@ from integration_tests.benchmarks import further, reach, report, tables
 from integration_tests.benchmarks.figures import FIGURES, install
 from integration_tests.benchmarks.footprint import STORAGES, footprints
 from integration_tests.benchmarks.measure import SEED, measure
+from integration_tests.benchmarks.peers.libraries import PEERS
 from integration_tests.benchmarks.report import Results
 from integration_tests.benchmarks.rows import ROWS
 from integration_tests.benchmarks.time_spent import time_spent
@@ -41,8 +42,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--peers",
         nargs="?",
-        const=",".join(further.PEERS),
-        help=f"no rows, but other libraries and growth: {','.join(further.PEERS)}, or some of them",
+        const=",".join(PEERS),
+        help=f"no rows, but other libraries and growth: {','.join(PEERS)}, or some of them",
     )
     parser.add_argument("--no-peers", action="store_true", help="without other libraries and growth")
     parser.add_argument(
@@ -56,12 +57,12 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         parser.error("--rows is without other libraries: leave out --peers")
     part = bool(chosen.rows or chosen.quick or chosen.no_peers)
     chosen.keys = [] if chosen.peers else chosen.rows.split(",") if chosen.rows else every
-    chosen.peers = chosen.peers.split(",") if chosen.peers else [] if part else [*further.PEERS]
-    for what, named, known in (("rows", chosen.keys, every), ("peers", chosen.peers, further.PEERS)):
+    chosen.peers = chosen.peers.split(",") if chosen.peers else [] if part else [*PEERS]
+    for what, named, known in (("rows", chosen.keys, every), ("peers", chosen.peers, PEERS)):
         if unknown := [key for key in named if key not in known]:
             parser.error(f"unknown {what}: {', '.join(unknown)}; there are {', '.join(known)}")
     if chosen.write is None:
-        chosen.write = not part and len(chosen.peers) == len(further.PEERS)
+        chosen.write = not part and len(chosen.peers) == len(PEERS)
     if chosen.write and chosen.rows:
         parser.error("--write needs all rows, because it replaces the page's tables")
     if chosen.quick:

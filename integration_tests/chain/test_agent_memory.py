@@ -66,7 +66,7 @@ def test_settings_reach_every_tier(url: str, bare: redis.Redis) -> None:
         "index_name": "i",
         "ttl_by_kind": {"episodic": 50},
         "storage": "hash",
-        "algorithm": "flat",
+        "algorithm": "hnsw",
         "vector_type": "float16",
         "events_ttl_seconds": 30,
     }

@@ -116,6 +116,23 @@ def test_the_walk_through(open_page: Open) -> None:
     assert page.locator("#recalled .miss").count() == 0
 
 
+def test_on_the_way_to_another_user_nothing_is_asked_of_the_thread_that_is_left(open_page: Open) -> None:
+    page = open_page()
+    asked: list[str] = []
+    held: list[Any] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.route("**/new_thread", lambda route: held.append(route))
+    say(page, QUESTION)  # its events ask for a refresh, in a moment
+    page.get_by_label("User").fill("bob")
+    page.get_by_label("User").press("Enter")
+    page.wait_for_timeout(700)  # longer than a refresh waits
+    (route,) = held
+    assert not [url for url in asked if "user=bob" in url]
+    route.continue_()
+    expect(page.locator("#memories tr")).to_have_count(0)
+    expect(page.locator("#live")).to_have_text("live")
+
+
 def test_each_mode_shows_what_ranks(open_page: Open) -> None:
     page = open_page()
     say(page, QUESTION)

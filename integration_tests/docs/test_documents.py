@@ -91,7 +91,7 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise AssertionError("This document uses the default embeddings without saying so in WITH_MINILM.")
 
-    monkeypatch.setattr("langchain_agentmem.longterm.minilm._loaded", refuse)
+    monkeypatch.setattr("langchain_agentmem.embeddings.minilm._loaded", refuse)
 
 
 def test_documents_with_the_default_embeddings() -> None:

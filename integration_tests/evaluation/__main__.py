@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from integration_tests.benchmarks.report import environment
-from integration_tests.evaluation import ablation, data, peers
+from integration_tests.evaluation import ablation, data
 from integration_tests.evaluation.report import Report
 from integration_tests.evaluation.run import Run
 from integration_tests.evaluation.tables import show
+from integration_tests.peers import environments
 from langchain_agentmem import EmbeddedRedis
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -43,8 +44,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     add(
         "--peers",
         nargs="?",
-        const=",".join(peers.PEERS),
-        help=f"other libraries too: {','.join(peers.PEERS)}",
+        const=",".join(environments.PEERS),
+        help=f"other libraries too: {','.join(environments.PEERS)}",
     )
     add("--latency", action=argparse.BooleanOptionalAction, default=True, help="measure times")
     add("--growth", action="store_true", help="measure times with up to 100,000 memories, for minutes")
@@ -56,7 +57,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         help="write the data, the plots and the tables of docs/recall-quality.md",
     )
     add("--docs", type=Path, default=_DOCS, help="the folder that --write writes to")
-    add("--cache", type=Path, default=_CACHE, help="where vectors and peers are kept")
+    add("--cache", type=Path, default=_CACHE, help="where vectors and peers' answers are kept")
     chosen = parser.parse_args(words)
     chosen.peers = chosen.peers.split(",") if chosen.peers else []
     try:
@@ -64,9 +65,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(f"--change: {error}")
     chosen.changes |= ablation.CHANGES if chosen.ablation else {}
-    unknown = [key for key in chosen.peers if key not in peers.PEERS]
+    unknown = [key for key in chosen.peers if key not in environments.PEERS]
     if unknown:
-        parser.error(f"unknown peers: {', '.join(unknown)}; there are {', '.join(peers.PEERS)}")
+        parser.error(f"unknown peers: {', '.join(unknown)}; there are {', '.join(environments.PEERS)}")
     return chosen
 
 

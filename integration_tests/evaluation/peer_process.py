@@ -1,6 +1,6 @@
-"""One peer, in a process of its own: `python peer_process.py NAME JOB RESULT`.
+"""One peer, in a process of its own: `python -m integration_tests.evaluation.peer_process NAME JOB RESULT`.
 
-Imports nothing of this project, so that it runs in a virtual environment that holds only the peer. The job is a JSON
+Imports nothing of the package, so that it runs in a virtual environment that holds only the peer. The job is a JSON
 object `{url, folder, vectors, scopes: [{name, texts}], requests: [{scope, text}], k}`; `vectors` names the two
 files of `KeptEmbeddings`. The result is `{version, found: [[place, …], …]}`, one list per request. Every line
 on the standard output is a step that is done.
@@ -16,27 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from langchain_core.embeddings import Embeddings
+from integration_tests.peers.vectors import Vectors
 
 Answer = Callable[[str, str, int], list[int]]
 """Takes a scope, a question and how many are wanted; returns places, best first."""
-
-
-class Vectors(Embeddings):
-    """Vectors that were made before."""
-
-    def __init__(self, texts: Path, numbers: Path) -> None:
-        self.by_text = dict(zip(json.loads(texts.read_text("utf-8")), np.load(numbers).tolist(), strict=True))
-        self.dimensions = len(next(iter(self.by_text.values())))
-
-    def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a text. What a library tries out with is not among them: it gets any vector."""
-        return self.by_text.get(text) or [1.0] + [0.0] * (self.dimensions - 1)
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return the vectors of texts."""
-        return [self.embed_query(text) for text in texts]
 
 
 def langchain_redis(job: dict[str, Any], vectors: Vectors) -> Answer:

@@ -15,7 +15,7 @@ from integration_tests.evaluation.embedded import KeptEmbeddings
 from integration_tests.evaluation.report import Report, Result
 from integration_tests.evaluation.scores import Request
 from langchain_agentmem import EmbeddedRedis
-from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 
 
 class Run:

@@ -10,10 +10,11 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
 
-from integration_tests.evaluation import ablation, data, peers, rerankers, scores
+from integration_tests.evaluation import ablation, data, rerankers, scores
 from integration_tests.evaluation.__main__ import main
 from integration_tests.evaluation.embedded import KeptEmbeddings
 from integration_tests.evaluation.scores import Request
+from integration_tests.peers import environments
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.longterm import parts
 from langchain_agentmem.longterm.redisearch import recall
@@ -200,9 +201,9 @@ def test_a_peer_that_cannot_be_installed_is_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def refuse(*_: object) -> str:
-        raise OSError("no network")
+        raise environments.PeerNotInstalledError("could not be installed: no network")
 
-    monkeypatch.setattr(peers, "_python", refuse)
+    monkeypatch.setattr(environments, "python_of", refuse)
     words = ["--personal", str(files["personal"]), "--embeddings", "integration_tests.words:WordEmbeddings"]
     words += ["--peers", "mem0", "--no-latency", "--cache", str(tmp_path / "cache")]
     assert main(words) == 0

@@ -13,7 +13,7 @@ from integration_tests.evaluation.data import Data
 from integration_tests.evaluation.embedded import KeptEmbeddings
 from integration_tests.evaluation.scores import Figures
 from langchain_agentmem import EmbeddedRedis
-from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 
 Modes = dict[str, dict[str, Figures]]
 

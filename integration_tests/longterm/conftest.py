@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from integration_tests.longterm.guide import Guide
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.transport.connections import SharedConnection
@@ -15,9 +16,9 @@ from langchain_agentmem.transport.connections import SharedConnection
 Make = Callable[..., LongTermMemory]
 LAYOUTS: dict[str, dict[str, Any]] = {
     "json": {},
-    "json16": {"vector_type": "float16", "algorithm": "flat"},
-    "hash": {"storage": "hash"},
-    "hash16": {"storage": "hash", "vector_type": "float16", "algorithm": "flat"},
+    "json16": {"vector_type": "float16", "algorithm": "hnsw"},
+    "hash": {"storage": "hash", "algorithm": "hnsw"},
+    "hash16": {"storage": "hash", "vector_type": "float16"},
 }
 
 
@@ -32,6 +33,11 @@ def make(transport: SharedConnection) -> Make:
 @pytest.fixture
 def memory(make: Make) -> LongTermMemory:
     return make()
+
+
+@pytest.fixture(params=["json", "hash"])
+def guide(request: pytest.FixtureRequest, bare: redis.Redis) -> Guide:
+    return Guide(bare, request.param)
 
 
 @pytest.fixture(params=LAYOUTS)

@@ -85,7 +85,7 @@ async def test_an_index_that_vanished_is_made_again(
 async def test_an_index_made_over_many_documents_holds_them_all(
     make: Make, bare: redis.Redis, both: Both
 ) -> None:
-    memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(4), dedup_threshold=0)
+    memory = make(storage="hash", embeddings=WordEmbeddings(4), dedup_threshold=0)
     vectors = [[1.0, n % 40, n // 40, 0.0] for n in range(1600)]
     texts = [f"n{n}" for n in range(1600)]
     await both(memory).aremember_many(texts, user="alice", embeddings=vectors, batch_size=400)
@@ -224,7 +224,7 @@ async def test_documents_that_are_no_memories_are_reported_left_and_hide_nothing
 
 
 async def test_more_than_ten_thousand_memories_are_listed_and_cleared(make: Make, bare: redis.Redis) -> None:
-    memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(4))
+    memory = make(storage="hash", embeddings=WordEmbeddings(4))
     count = 10_500
     batches = memory.write_batches(
         [f"n{n}" for n in range(count)],

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 import redis
-from redis.commands.search.field import NumericField, TagField, TextField, VectorField
-from redis.commands.search.index_definition import IndexDefinition, IndexType
 
-from integration_tests.conftest import Both, Call, before_each_batch
+from integration_tests.conftest import Both, before_each_batch
 from integration_tests.longterm.conftest import Make
+from integration_tests.longterm.guide import Guide
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem.core.operations import Batch
@@ -22,105 +19,12 @@ from langchain_agentmem.errors import IndexMismatchError
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 
-WORDS = WordEmbeddings(256)
 ODD = ["Alice Smith", "smith, alice", " alice ", "ALICE", "café", "#alice", 'a"b\\c', "a\nb", "x" * 200]
-
-
-class Guide:
-    """What the guide's program does, with plain redis-py."""
-
-    def __init__(self, bare: redis.Redis, storage: str) -> None:
-        self.bare = bare
-        self.storage = storage
-
-    def create_index(
-        self, *, algorithm: str = "HNSW", prefix: str = "agent:mem:", exact: bool = False, dim: int = 256
-    ) -> None:
-        def field(kind: Callable[..., Any], name: str, *args: Any, **options: Any) -> Any:
-            if self.storage == "json":
-                return kind(f"$.{name}", *args, as_name=name, **options)
-            return kind(name, *args, **options)
-
-        tags = ("user", "namespace", "kind", "source_thread")
-        fields = [
-            field(TextField, "text"),
-            *(field(TagField, name, **({"case_sensitive": True} if exact else {})) for name in tags),
-            *(field(NumericField, name, sortable=True) for name in ("created_ts", "hit_count")),
-            field(
-                VectorField, "embedding", algorithm,
-                {"TYPE": "FLOAT32", "DIM": dim, "DISTANCE_METRIC": "COSINE"},
-            ),
-            field(TagField, "topic"),
-        ]  # fmt: skip
-        kind = IndexType.JSON if self.storage == "json" else IndexType.HASH
-        definition = IndexDefinition(prefix=[prefix], index_type=kind)
-        stopwords: dict[str, Any] = {"stopwords": []} if exact else {}
-        self.bare.ft("agentmem:idx").create_index(fields, definition=definition, **stopwords)
-
-    def remember(self, id: str, text: str, user: str, **changes: Any) -> None:
-        vector = WORDS.embed_query(text)
-        document = {
-            "id": id, "user": user, "namespace": "default", "kind": "episodic", "source_thread": "",
-            "text": text, "embedding": vector, "created_ts": 1715990400.123, "hit_count": 3, **changes,
-        }  # fmt: skip
-        key = f"agent:mem:{id}"
-        if self.storage == "json":
-            self.bare.json().set(key, "$", document)
-        else:
-            packed = np.asarray(document["embedding"], np.float32).tobytes()
-            self.bare.hset(key, mapping={**document, "embedding": packed})
-        self.bare.expire(key, 5000)
-
-    def fields(self) -> str:
-        """The fields of the index."""
-        return str(self.bare.ft("agentmem:idx").info()["attributes"])
-
-    def documents(self) -> dict[bytes, Any]:
-        read = self.bare.json().get if self.storage == "json" else self.bare.hgetall
-        return {key: read(key.decode()) for key in self.bare.scan_iter("agent:mem:*")}
-
-    def without(self, member: str) -> dict[bytes, Any]:
-        """What is stored, except a member."""
-        out = (member, member.encode())
-        documents = self.documents().items()
-        return {
-            key: {name: value for name, value in document.items() if name not in out}
-            for key, document in documents
-        }
-
-
-@pytest.fixture(params=["json", "hash"])
-def guide(request: pytest.FixtureRequest, bare: redis.Redis) -> Guide:
-    return Guide(bare, request.param)
 
 
 @pytest.fixture
 def memory(make: Make, guide: Guide) -> LongTermMemory:
     return make(storage=guide.storage)
-
-
-@pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])
-async def test_the_guides_index_is_refused_with_what_differs_and_what_to_do(
-    memory: LongTermMemory, guide: Guide, bare: redis.Redis, both: Both, algorithm: str
-) -> None:
-    guide.create_index(algorithm=algorithm)
-    guide.remember("m1", "green tea", "alice")
-    before = guide.documents()
-    calls: list[Call] = [
-        lambda: both(memory).arecall("tea", user="alice"),
-        lambda: both(memory).aremember("red car", user="alice"),
-    ]
-    for call in calls:
-        with pytest.raises(IndexMismatchError) as raised:
-            await call()
-        said = str(raised.value)
-        assert "stop words: is the server's own, wanted none" in said
-        assert "CASESENSITIVE" in said
-        assert "rebuild_index()" in said
-        assert "agentmem doctor --rebuild-index" in said
-        assert "embedding" not in said.partition("\n")[2], "the algorithm is no matter"
-    assert guide.documents() == before
-    assert "topic" in guide.fields()
 
 
 @pytest.mark.parametrize("algorithm", ["HNSW", "FLAT"])

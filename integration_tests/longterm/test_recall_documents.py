@@ -26,8 +26,7 @@ WORDS = WordEmbeddings(256)
 
 @pytest.fixture(params=["json", "hash"])
 def memory(make: Make, request: pytest.FixtureRequest) -> LongTermMemory:
-    # HNSW finds its way among so many equal vectors only by chance.
-    memory = make(storage=request.param, algorithm="flat")
+    memory = make(storage=request.param)
     memory.create_index()
     return memory
 

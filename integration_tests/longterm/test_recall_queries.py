@@ -44,7 +44,7 @@ QUERIES = st.one_of(
 
 @pytest.fixture(params=["json", "hash"])
 def filled(make: Make, request: pytest.FixtureRequest) -> LongTermMemory:
-    memory = make(storage=request.param, algorithm="flat")
+    memory = make(storage=request.param)
     memory.remember("a zebra drinks green tea", user="alice")
     memory.remember("a zebra drinks green tea", user="bob", namespace="work")
     for query in SYNTAX:

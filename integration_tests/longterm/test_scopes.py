@@ -27,7 +27,7 @@ VECTOR = [1.0, 0.0]
 def test_no_scope_sees_anothers_memories(
     make: Make, storage: str, owners: list[tuple[str, str, str, str]]
 ) -> None:
-    memory = make(storage=storage, algorithm="flat", index_name=f"i:{storage}", key_prefix=f"m:{storage}:")
+    memory = make(storage=storage, index_name=f"i:{storage}", key_prefix=f"m:{storage}:")
     memory.clear()
     for user, namespace, kind, thread in owners:
         memory.remember(
@@ -56,7 +56,7 @@ def test_no_scope_sees_anothers_memories(
 
 
 def test_every_short_name_is_found_by_itself(make: Make) -> None:
-    memory = make(storage="hash", algorithm="flat", embeddings=WordEmbeddings(2))
+    memory = make(storage="hash", embeddings=WordEmbeddings(2))
     names = ["".join(signs) for count in (1, 2) for signs in product("aA0_.@:-#,|* ", repeat=count)]
     for name in names:
         memory.remember(f"x{name}", user=name, namespace=name, kind=name, embedding=VECTOR)
@@ -71,7 +71,7 @@ def test_every_short_name_is_found_by_itself(make: Make) -> None:
 def test_what_is_stored_comes_back_equal(
     make: Make, storage: str, text: str, metadata: dict[str, Any], thread: str
 ) -> None:
-    memory = make(storage=storage, algorithm="flat", index_name=f"i:{storage}", key_prefix=f"m:{storage}:")
+    memory = make(storage=storage, index_name=f"i:{storage}", key_prefix=f"m:{storage}:")
     memory.clear()
     result = memory.remember(text, user="alice", source_thread=thread, metadata=metadata, embedding=VECTOR)
     (recalled,) = memory.recall("", user="alice", embedding=VECTOR)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config, merge_configs
+from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables.utils import AddableDict
 
 from langchain_agentmem.chain.failures import Failures, said
 from langchain_agentmem.chain.memories import ExchangeMemories, Ids
@@ -32,6 +33,8 @@ from langchain_agentmem.events.callbacks import EventLogHandler
 from langchain_agentmem.longterm.types import MemoryRecord, RememberResult
 
 if TYPE_CHECKING:
+    from langchain_core.callbacks import Callbacks
+
     from langchain_agentmem.events.background import EventBuffer
     from langchain_agentmem.events.event import Entry
 
@@ -44,6 +47,9 @@ class ExchangeHandler(EventLogHandler):
     def __init__(self, exchange: Exchange, events: EventBuffer) -> None:
         super().__init__(exchange.memory.events, exchange.thread_id, user=exchange.user, sink=events)
         self.exchange = exchange
+
+    def _put(self, action: str, name: str, detail: Any, *args: Any, **options: Any) -> None:
+        super()._put(action, name, self.exchange.without_lists(detail), *args, **options)
 
 
 class Exchange:
@@ -65,9 +71,11 @@ class Exchange:
     ) -> None:
         self.memory = memory
         self._options = options
-        self._ids = _ids(memory, options, config)
-        self._checks_owner = options.check_owner and _configurable(config).get("user_id") is not None
-        self._refuse_inside_itself(config)
+        self._config = ensure_config(config)
+        configurable = self._config.get("configurable", {})
+        self._ids = _ids(memory, options, configurable)
+        self._checks_owner = options.check_owner and configurable.get("user_id") is not None
+        self._refuse_inside_itself(self._config.get("callbacks"))
         self._inputs = value if isinstance(value, dict) else {options.input_key: value}
         self._asked = input_messages(self._inputs, options.input_key)
         self.failures = Failures(memory, self.thread_id, self.user)
@@ -78,7 +86,6 @@ class Exchange:
         self._memories = ExchangeMemories(memory, options, self._ids, text, self.failures)
         self._events = memory.events.buffer()
         self._under_way = True
-        self.config = merge_configs(config, {"callbacks": [ExchangeHandler(self, self._events)]})
         self._note("turn_start", text)
         self.streamed: Any = None
         self._was_read = False
@@ -105,8 +112,7 @@ class Exchange:
         """Return who asks."""
         return self._ids.user
 
-    def _refuse_inside_itself(self, config: RunnableConfig | None) -> None:
-        callbacks = ensure_config(config).get("callbacks")
+    def _refuse_inside_itself(self, callbacks: Callbacks) -> None:
         handlers = callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", ())
         for outer in (handler.exchange for handler in handlers if isinstance(handler, ExchangeHandler)):
             same = outer.thread_id == self.thread_id and same_store(outer.memory, self.memory)
@@ -151,6 +157,29 @@ class Exchange:
         if self._options.memories_key is not None:
             inputs[self._options.memories_key] = self._recalled
         return inputs
+
+    def chain_config(self) -> RunnableConfig:
+        """Return the caller's config with the event handler.
+
+        The exchange does not keep it: each would hold the other, with all that was read, for the collector.
+        """
+        handler = ExchangeHandler(self, self._events)
+        return {**self._config, "callbacks": _added(self._config.get("callbacks"), handler)}
+
+    def without_lists(self, value: Any) -> Any:
+        """Return a dict of the chain's with the number of messages and memories it was given, in their place.
+
+        The session has the messages, and the event `recall` the memories; each runnable that passes them on
+        would tell them again. Any other value is returned as it is.
+        """
+        if type(value) not in (dict, AddableDict):
+            return value
+        shown: dict[str, Any] = dict(value)
+        if shown.get(self._options.history_key) is self._history:
+            shown[self._options.history_key] = _count(self._history, "message", "messages")
+        if self._options.memories_key and shown.get(self._options.memories_key) is self._recalled:
+            shown[self._options.memories_key] = _count(self._recalled, "memory", "memories")
+        return shown
 
     # After the chain has answered.
 
@@ -370,12 +399,20 @@ def same_store(one: ChainMemory, other: ChainMemory) -> bool:
     return one.transport.known is other.transport.known and one.working.key("t") == other.working.key("t")
 
 
-def _configurable(config: RunnableConfig | None) -> dict[str, Any]:
-    return ensure_config(config).get("configurable", {})
+def _added(callbacks: Callbacks, handler: ExchangeHandler) -> Callbacks:
+    """Return a config's callbacks and the handler, as LangChain would merge them."""
+    if callbacks is None or isinstance(callbacks, list):
+        return [*(callbacks or ()), handler]
+    merged = callbacks.copy()
+    merged.add_handler(handler, inherit=True)
+    return merged
 
 
-def _ids(memory: ChainMemory, options: WrapOptions, config: RunnableConfig | None) -> Ids:
-    given = _configurable(config)
+def _count(items: Sized, one: str, many: str) -> str:
+    return f"{len(items)} {one if len(items) == 1 else many}"
+
+
+def _ids(memory: ChainMemory, options: WrapOptions, given: dict[str, Any]) -> Ids:
     return Ids(
         thread_id=_id(given, "session_id", "thread_id", default=memory.session_id),
         user=_id(given, "user_id", default=None if options.knows_users else "default"),

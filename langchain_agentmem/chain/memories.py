@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_agentmem.chain.failures import Failures
@@ -152,8 +153,9 @@ class ExchangeMemories:
         Args:
             history: What was said before it. The last messages of the user and the model are its context.
         """
-        said = [message.text for message in history if message.text and message.type in _SPEAKERS]
-        context = context_of(said[-CONTEXT_MESSAGES:]).encode(errors="replace").decode()  # lone surrogates
+        talk = (message.text for message in reversed(history) if message.type in _SPEAKERS)
+        said = list(islice(filter(None, talk), CONTEXT_MESSAGES))
+        context = context_of(said[::-1]).encode(errors="replace").decode()  # lone surrogates
         results = yield from gather([late(partial(self._remember, new, context)) for new in self._new])
         return [ok(result) for result in results]
 

@@ -73,10 +73,13 @@ def answer_messages(
         output = output[found[0]] if found else output
     answered = _messages(output, AIMessage)
     for repeated in ([*history, *asked], asked) if asked else ():
-        begins = [(m.type, m.content) for m in answered[: len(repeated)]]
-        if begins == [(m.type, m.content) for m in repeated]:
+        if len(answered) >= len(repeated) and all(map(_says_the_same, answered, repeated)):
             return answered[len(repeated) :]
     return answered
+
+
+def _says_the_same(one: BaseMessage, other: BaseMessage) -> bool:
+    return one.type == other.type and one.content == other.content
 
 
 def text_of(messages: Sequence[BaseMessage]) -> str:

@@ -67,7 +67,7 @@ class MemoryChain(Runnable[Any, Any]):
         """Run one exchange. `config["configurable"]` names `session_id` and `user_id`."""
         exchange = self._exchange(input, config, kwargs)
         try:
-            output = self.runnable.invoke(self._begin(exchange), exchange.config, **kwargs)
+            output = self.runnable.invoke(self._begin(exchange), exchange.chain_config(), **kwargs)
         except BaseException as error:
             self._clear_up(exchange, exchange.abandon(error))
             raise
@@ -78,7 +78,9 @@ class MemoryChain(Runnable[Any, Any]):
         """Async version of `invoke`."""
         exchange = self._exchange(input, config, kwargs)
         try:
-            output = await self.runnable.ainvoke(await self._abegin(exchange), exchange.config, **kwargs)
+            output = await self.runnable.ainvoke(
+                await self._abegin(exchange), exchange.chain_config(), **kwargs
+            )
         except BaseException as error:
             await self._aclear_up(exchange, exchange.abandon(error))
             raise
@@ -89,7 +91,7 @@ class MemoryChain(Runnable[Any, Any]):
         """Run one exchange, passing chunks on as they come; it is stored when the stream is exhausted."""
         exchange = self._exchange(input, config, kwargs, streams=True)
         try:
-            for chunk in self.runnable.stream(self._begin(exchange), exchange.config, **kwargs):
+            for chunk in self.runnable.stream(self._begin(exchange), exchange.chain_config(), **kwargs):
                 exchange.take(chunk)
                 yield chunk
         except BaseException as error:  # GeneratorExit too: nobody read the answer to its end
@@ -103,7 +105,9 @@ class MemoryChain(Runnable[Any, Any]):
         """Async version of `stream`."""
         exchange = self._exchange(input, config, kwargs, streams=True)
         try:
-            async for chunk in self.runnable.astream(await self._abegin(exchange), exchange.config, **kwargs):
+            async for chunk in self.runnable.astream(
+                await self._abegin(exchange), exchange.chain_config(), **kwargs
+            ):
                 exchange.take(chunk)
                 yield chunk
         except BaseException as error:

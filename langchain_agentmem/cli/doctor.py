@@ -254,11 +254,13 @@ def index(memory: AgentMemory) -> Op[Iterable[Finding]]:
     documents, schema = counted(found["documents"], "document"), found["schema"]
     about = f"{name}, {documents}, {schema['embedding']}, {schema['storage']} {schema['prefix']}"
     about += f", {found['memory_mb']:.1f} MB"
+    if found["limits"]:
+        about += f". {one_line(found['limits'], 1000)}"
     if found["failures"]:
         about += f"; {counted(found['failures'], 'document')} could not be indexed, and are never recalled"
     elif found["indexing"]:
         about += "; still being backfilled"
-    fine = not (found["failures"] or found["indexing"])
+    fine = not (found["limits"] or found["failures"] or found["indexing"])
     return [Finding("index", "ok" if fine else "warning", about)]
 
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -218,7 +218,7 @@ class EventLogHandler(BaseCallbackHandler):
             time.time(),
             run_id=_id(run.get("run_id")),
             parent_run_id=_id(run.get("parent_run_id")),
-            name=describe(name, MAX_NAME_BYTES),
+            name=_shown(name) if type(name) is str and len(name) < MAX_NAME_BYTES else _described(name),
             user=self._user,
             duration_seconds=took,
         )
@@ -337,6 +337,13 @@ def _only(items: Any) -> Any:
 def _name(serialized: Any, run: Mapping[str, Any]) -> str:
     name: str = _extract(lambda serialized: str(run.get("name") or _class(serialized)), serialized, "")
     return name
+
+
+def _described(name: Any) -> str:
+    return describe(name, MAX_NAME_BYTES)
+
+
+_shown = lru_cache(maxsize=1024)(_described)  # the same few names recur
 
 
 def _class(serialized: Any) -> Any:

@@ -76,7 +76,7 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
 
     Attributes:
         storage: What holds a memory: a JSON document or a Hash.
-        algorithm: How the index searches vectors.
+        algorithm: How an index that is created searches vectors; one that is there serves with its own.
         vector_type: The number type of vectors in the index.
         dedup_threshold: By `dedup="near"`, up to this cosine distance (0 to 2) a memory is a duplicate.
         recall_threshold: By `mode="vector"`, up to this cosine distance a memory is recalled.
@@ -89,7 +89,7 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
     index_name: str = "agentmem:idx"
     key_prefix: str = Keys.memory_prefix
     storage: Storage = "json"
-    algorithm: Algorithm = "hnsw"
+    algorithm: Algorithm = "flat"
     vector_type: VectorType = "float32"
     dedup_threshold: float = 0.20
     recall_threshold: float = 0.55

@@ -550,7 +550,8 @@ class BaseLongTermMemory(Connected):
     def index_info(self) -> dict[str, Any]:
         """Return what the server says about the index: its name, documents and schema. One round trip.
 
-        `mismatch` says how the schema differs from what is wanted; `None` if it does not.
+        `mismatch` says how the schema differs from what is wanted; `None` if it serves. On Redis, `limits`
+        says what the index of another program does not serve; `None` if it serves everything.
 
         Raises:
             IndexMissingError: There is none.
@@ -576,9 +577,10 @@ class BaseLongTermMemory(Connected):
         """Make the search index anew, over the memories that are there; none is deleted.
 
         For an index that another program made (such as the one of the Redis documentation's guide to agent
-        memory), or with another `algorithm`. Searches wait until the index holds every memory. Where another
-        program wrote users, namespaces, kinds or threads that the index cannot hold as they are, they are
-        written as this package does, so that their memories are found: each memory in one atomic step.
+        memory), or to switch to the `algorithm` of the settings. Searches wait until the index holds every
+        memory. Where another program wrote users, namespaces, kinds or threads that the index cannot hold as
+        they are, they are written as this package does, so that their memories are found: each memory in one
+        atomic step.
 
         Raises:
             InvalidInputError: The backend has nothing to rebuild: `drop_index` and `create_index` do it.

@@ -22,6 +22,7 @@ class IndexKnowledge:
         checked: Whether it was backfilled besides.
         dimensions: The length of its vectors then.
         contexts: Whether it holds the contexts of memories.
+        exact: Whether it tells all scopes apart, and any filter is safe.
         searches_in_scripts: Whether the server allows a search inside a script, as far as known.
         spans_slots: Whether it lets a script touch keys of several cluster slots, as far as known.
     """
@@ -31,6 +32,7 @@ class IndexKnowledge:
     dimensions: int | None = None
     searches_in_scripts: bool = True
     contexts: bool = True
+    exact: bool = True
     spans_slots: bool = True
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("langchain_agentmem.longterm")
 
 Storage: TypeAlias = Literal["json", "hash"]
-Algorithm: TypeAlias = Literal["hnsw", "flat"]
+Algorithm: TypeAlias = Literal["flat", "hnsw"]
 VectorType: TypeAlias = Literal["float32", "float16"]
 Mode: TypeAlias = Literal["hybrid", "vector", "text"]
 Dedup: TypeAlias = Literal["same", "near", "exact"] | Callable[[str], str] | None

@@ -8,26 +8,24 @@ off, hiredis or not, give the same replies. Nothing on the client is changed.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import select
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
-    DataError,
     InvalidResponse,
     RedisError,
     ResponseError,
 )
 
-from langchain_agentmem.core.operations import Command
-from langchain_agentmem.errors import ConfigurationError, InvalidInputError
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_errors import answered, hide, underlying, unreachable
+from langchain_agentmem.transport.resp import pack
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -56,7 +54,6 @@ class Target:
         self.client: Any = client
         self.pool: Any = client.connection_pool
         self.where = address(client)
-        self.encoded = _encoding(client)
         self._password = str(self.pool.connection_kwargs.get("password") or "")
         # Such a pool gives connections on which something waits to be read: it may be a notification.
         notified = getattr(self.pool, "maint_notifications_enabled", bool)()
@@ -88,8 +85,6 @@ class Target:
 
     def broken(self, error: Exception, in_flight: InFlightBatch, answers: Sequence[Any]) -> Exception:
         """Return what to raise when the connection broke, or brought what is no reply."""
-        if isinstance(error, DataError | UnicodeEncodeError):
-            return InvalidInputError(f"An argument of a command cannot be sent: {error}.")
         error = underlying(error)  # sending may have connected anew
         hide(error, self._password, "password")
         return in_flight.lost(answers, unreachable(error, self.where))
@@ -144,7 +139,7 @@ class RedisDriver(Driver):
         self._target = Target(client)
 
     def _attempt(self, in_flight: InFlightBatch) -> None:
-        target = self._target
+        target, packed = self._target, pack(in_flight.left.values())
         try:
             connection = target.pool.get_connection()
             if target.unchecked:
@@ -156,8 +151,7 @@ class RedisDriver(Driver):
         expected = len(in_flight.left)
         answers: list[Any] = []
         try:
-            packed = connection.pack_commands(target.encoded(in_flight.left.values()))
-            connection.send_packed_command([b"".join(packed)])  # one write, where redis-py would make several
+            connection.send_packed_command([packed])  # one write, where redis-py would make several
             while len(answers) < expected:
                 try:
                     answer = connection.read_response(disable_decoding=True, disconnect_on_error=False)
@@ -187,7 +181,7 @@ class AsyncRedisDriver(AsyncDriver):
         self._target = AsyncTarget(client)
 
     async def _attempt(self, in_flight: InFlightBatch) -> None:
-        target = self._target
+        target, packed = self._target, pack(in_flight.left.values())
         await target.free.acquire()
         try:
             try:
@@ -200,7 +194,6 @@ class AsyncRedisDriver(AsyncDriver):
             expected = len(in_flight.left)
             answers: list[Any] = []
             try:
-                packed = connection.pack_commands(target.encoded(in_flight.left.values()))
                 rest = _write(connection, packed)
                 if rest is not None:
                     await connection.send_packed_command(rest)
@@ -233,26 +226,6 @@ def _reading(error: Exception) -> bool:
     return any(frame.f_code.co_name == "read_response" for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
-def _encoding(client: Redis | AsyncRedis) -> Any:
-    """Return what makes commands ready to be packed: their text is UTF-8, whatever the client's encoding."""
-    pool: Any = client.connection_pool
-    name = pool.connection_kwargs.get("encoding", "utf-8")
-    try:
-        return _as_they_are if codecs.lookup(name).name == "utf-8" else _as_utf8
-    except (LookupError, TypeError):
-        return _as_utf8
-
-
-def _as_they_are(commands: Iterable[Command]) -> Iterable[Any]:
-    return [command.args for command in commands]
-
-
-def _as_utf8(commands: Iterable[Command]) -> Iterable[Any]:
-    return [
-        tuple(arg.encode() if isinstance(arg, str) else arg for arg in command.args) for command in commands
-    ]
-
-
 def _step_over(connection: Any) -> None:
     """Take the error reply that was just raised out of the buffer of redis-py's own sync parsers.
 
@@ -265,7 +238,7 @@ def _step_over(connection: Any) -> None:
         buffer.purge()
 
 
-def _write(connection: Any, packed: list[bytes]) -> Sequence[bytes] | None:
+def _write(connection: Any, packed: bytes) -> Sequence[bytes] | None:
     """Hand the commands to the socket; return what redis-py has to send, or wait for, yet, if anything.
 
     It sends with `asyncio.wait_for`, which before Python 3.12 starts a task each time, and loses a
@@ -273,8 +246,8 @@ def _write(connection: Any, packed: list[bytes]) -> Sequence[bytes] | None:
     """
     writer = getattr(connection, "_writer", None)
     if writer is None or connection.health_check_interval:
-        return packed
-    writer.writelines(packed)
+        return [packed]
+    writer.write(packed)
     return () if writer.transport.get_write_buffer_size() else None
 
 

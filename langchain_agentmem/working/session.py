@@ -15,6 +15,7 @@ from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import NOBODY, YEAR_10000
 from langchain_agentmem.core.messages import (
     decode_entry,
+    decode_plain_turns,
     decode_turn,
     encode_turn,
     is_unanswered,
@@ -140,34 +141,28 @@ class Window:
     """The messages of a session, as a chain needs them.
 
     Attributes:
-        turns: What could be read, oldest first.
+        messages: What could be read, oldest first.
         unreadable: The entries that could not.
         tail: The stored bytes of the last messages, as many of them as are unanswered, oldest first.
     """
 
-    turns: list[Turn]
+    messages: list[BaseMessage]
     unreadable: list[UnreadableEntry]
     tail: list[bytes]
-
-    @property
-    def messages(self) -> list[BaseMessage]:
-        """Return what could be read as LangChain messages, oldest first."""
-        return [turn.message for turn in self.turns]
 
     def before(self, asked: Sequence[BaseMessage]) -> tuple[list[BaseMessage], list[bytes]]:
         """Return what was said before this input, and the stored bytes of what the input says again.
 
         It is said again if the session ends with it, unanswered, with nothing more of the user behind it.
         """
-        messages = self.messages
         wanted = [(message.type, message.content) for message in asked]
         for length in range(len(wanted), len(self.tail) + 1) if wanted else ():
-            again = [(message.type, message.content) for message in messages[-length:]]
+            again = [(message.type, message.content) for message in self.messages[-length:]]
             if any(kind == "human" for kind, _ in again[len(wanted) :]):
                 break
             if again[: len(wanted)] == wanted:
-                return messages[:-length], self.tail[-length:]
-        return messages, []
+                return self.messages[:-length], self.tail[-length:]
+        return self.messages, []
 
 
 def check_owner(owner: bytes | str | None, user: str | None) -> None:
@@ -270,12 +265,16 @@ def read_list(
 
 def window_of_hash(key: str, stored: bytes | None) -> Window:
     """Return the window in the field `recent_turns`."""
+    plain = decode_plain_turns(stored) if stored else []
+    if plain is not None:  # and so none of them is unanswered
+        return Window(plain, [], [])
     turns, unreadable = read_turns(key, stored)
+    messages = [turn.message for turn in turns]
     lines = [line.removesuffix(b",") for line in _lines(stored or b"")]
     if len(lines) != len(turns) + len(unreadable):  # another program's layout
-        return Window(turns, unreadable, [])
+        return Window(messages, unreadable, [])
     readable = len(lines) - 1 - max((entry.position for entry in unreadable), default=-1)
-    return Window(turns, unreadable, _last(lines, _unanswered_at_the_end(turns), readable))
+    return Window(messages, unreadable, _last(lines, _unanswered_at_the_end(turns), readable))
 
 
 def window_of_list(key: str, entries: list[bytes], most: int | None) -> Window:
@@ -288,7 +287,8 @@ def window_of_list(key: str, entries: list[bytes], most: int | None) -> Window:
     """
     turns, unreadable = read_list(key, entries, most)
     readable = min((entry.position for entry in unreadable), default=len(entries))
-    return Window(turns, unreadable, _last(entries[::-1], _unanswered_at_the_end(turns), readable))
+    messages = [turn.message for turn in turns]
+    return Window(messages, unreadable, _last(entries[::-1], _unanswered_at_the_end(turns), readable))
 
 
 def _unanswered_at_the_end(turns: list[Turn]) -> int:

@@ -25,8 +25,8 @@
 -- (cjson turns [] into {} and rounds large numbers). The blank after the bracket, which no JSON
 -- writer puts there, tells this layout from any other.
 
-local key, list = KEYS[1], KEYS[2]
-local call, find, sub = redis.call, string.find, string.sub
+local key, list, new = KEYS[1], KEYS[2], ARGV[5]
+local call, find, sub, byte = redis.call, string.find, string.sub, string.byte
 
 -- A whole number from 0 to `most` in a field that other programs write too; nil if it holds anything else.
 local function whole(text, most)
@@ -72,39 +72,30 @@ local function lines_of(text)
   return table.concat(elements, ',\n')
 end
 
--- The turns of the Hash, one per line. A list that only begins like ours may end or be broken elsewhere.
+-- The turns of the Hash, one per line: a text, where in it they begin and end, and how many they are. A list
+-- that only begins like ours may end or be broken elsewhere: then a line begins as none of ours does.
 local function stored_lines(text)
-  local ours = sub(text, 1, 3) == '[ \n' and sub(text, -2) == '\n]' and sub(text, 4, -3) or nil
-  local inside = '[%s%]%[},:"%d%-]' -- what begins a line of a list that has a turn in several
-  if ours and not find(ours, '^' .. inside) and not find(ours, '\n' .. inside) then return ours end
-  return lines_of(text)
-end
-
-local function lines_in(lines)
-  if lines == '' then return 0 end
-  local count, at = 1, find(lines, '\n', 1, true)
-  while at do
-    count = count + 1
-    at = find(lines, '\n', at + 1, true)
+  local last, brace = #text - 2, 123
+  if sub(text, 1, 3) == '[ \n' and sub(text, -2) == '\n]' then
+    local count, at = 0, 3
+    while at <= last and (byte(text, at + 1) == brace or not find(text, '^[%s%]%[},:"%d%-]', at + 1)) do
+      count, at = count + 1, find(text, '\n', at + 1, true)
+    end
+    if at > last then return text, 4, last, count end
   end
-  return count
+  text = lines_of(text)
+  local count, at = text == '' and 0 or 1, find(text, '\n', 1, true)
+  while at do count, at = count + 1, find(text, '\n', at + 1, true) end
+  return text, 1, #text, count
 end
 
--- The last `window` lines. A window does not begin with a tool's result whose call was cut off.
-local function keep(lines, window)
-  local count = lines_in(lines)
-  if count <= window then return lines end
-  local at = 0
-  for _ = 1, count - window do at = find(lines, '\n', at + 1, true) end
-  while at and find(lines, '^{%s*"role"%s*:%s*"tool"', at + 1) do at = find(lines, '\n', at + 1, true) end
-  return at and sub(lines, at + 1) or ''
-end
-
--- The lines before `tail`; nil if they do not end with it.
-local function before(lines, tail)
-  if lines == tail then return '' end
-  local rest = #lines - #tail - 2
-  return rest > 0 and sub(lines, rest + 1) == ',\n' .. tail and sub(lines, 1, rest) or nil
+-- Where a text goes on behind its first lines and the tools' results that follow them: a window does not begin
+-- with one, because its call was cut off.
+local function behind(lines, text, first, last)
+  while first <= last and (lines > 0 or find(text, '^{%s*"role"%s*:%s*"tool"', first)) do
+    first, lines = (find(text, '\n', first, true) or last) + 1, lines - 1
+  end
+  return first
 end
 
 -- Read, and look at, everything that the write depends on: whatever fails comes before it.
@@ -115,7 +106,7 @@ if ARGV[9] ~= '' and user and user ~= '' and user ~= 'default' and user ~= ARGV[
 end
 local count, replaced = tonumber(ARGV[4]), tonumber(ARGV[10])
 local counted = whole(stored[4], 2^53 - 1)
-local lines, left = '', -1
+local text, first, last, lines, left = '', 1, 0, 0, -1
 if list then
   local there = call('LLEN', list) -- fails if it is no list
   counted, left = counted or there, call('PTTL', list)
@@ -123,34 +114,48 @@ if list then
   for i = #newest, 1, -1 do tail[#tail + 1] = newest[i] end
   if #tail < replaced or table.concat(tail, ',\n') ~= ARGV[11] then replaced = 0 end
 elseif count + replaced > 0 or not counted then
-  lines = stored_lines(stored[3] or '')
-  counted = counted or lines_in(lines) -- what other programs wrote, and nobody has counted
-  local rest = replaced > 0 and before(lines, ARGV[11])
-  if rest then lines = rest else replaced = 0 end
+  text, first, last, lines = stored_lines(stored[3] or '')
+  counted = counted or lines -- what other programs wrote, and nobody has counted
+  local rest = last - #ARGV[11]
+  local ends = replaced > 0 and sub(text, rest + 1, last) == ARGV[11]
+  if ends and (rest < first or sub(text, rest - 1, rest) == ',\n') then
+    last, lines = rest - 2, lines - replaced
+  else
+    replaced = 0
+  end
 end
 if replaced == 0 and ARGV[12] == '1' then return false end
 local turn_count = counted + count - replaced
 
 if not stored[1] then
-  local fields = {
+  local first_fields = {
     'thread_id', ARGV[6], 'user', ARGV[7], 'agent', ARGV[8], 'goal', '', 'scratchpad', '',
     'created_ts', ARGV[1], 'recent_turns', '[]',
   }
-  for i = 1, #fields, 2 do call('HSETNX', key, fields[i], fields[i + 1]) end
+  for i = 1, #first_fields, 2 do call('HSETNX', key, first_fields[i], first_fields[i + 1]) end
 end
-call('HSET', key, 'turn_count', string.format('%.0f', turn_count), 'last_active_ts', ARGV[1])
+local fields = {'turn_count', string.format('%.0f', turn_count), 'last_active_ts', ARGV[1]}
 if list then
-  call('HSET', key, 'list', list)
+  fields[5], fields[6] = 'list', list
   if replaced > 0 then call('LTRIM', list, replaced, -1) end
   if count > 0 then
-    for turn in string.gmatch(ARGV[5] .. ',\n', '(.-),\n') do call('LPUSH', list, turn) end
+    for turn in string.gmatch(new .. ',\n', '(.-),\n') do call('LPUSH', list, turn) end
   end
 elseif count + replaced > 0 then
-  if count > 0 then lines = lines == '' and ARGV[5] or lines .. ',\n' .. ARGV[5] end
   local window = tonumber(ARGV[3])
-  if window > 0 then lines = keep(lines, window) end
-  call('HSET', key, 'recent_turns', lines == '' and '[]' or '[ \n' .. lines .. '\n]')
+  local surplus = window > 0 and lines + count - window or 0
+  if surplus > 0 then
+    first = behind(surplus, text, first, last)
+    if first > last then new = sub(new, behind(surplus - lines, new, 1, #new)) end
+  end
+  fields[5] = 'recent_turns'
+  if first > last then
+    fields[6] = new == '' and '[]' or '[ \n' .. new .. '\n]'
+  else
+    fields[6] = '[ \n' .. sub(text, first, last) .. (new == '' and '' or ',\n') .. new .. '\n]'
+  end
 end
+call('HSET', key, unpack(fields))
 local own = stored[2]
 for i = 13, #ARGV, 2 do
   call('HSET', key, ARGV[i], ARGV[i + 1])

@@ -77,12 +77,14 @@ class Store(FakeTransport):
             for messages, replaces in zip(self.argv("append", 5), self.argv("append", 11), strict=True)
         ]
 
+    def told(self, field: str) -> list[str]:
+        """Return what stands in this field of the events that were sent."""
+        return [str(value) for args in self.of("events") for name, value in pairwise(args) if name == field]
+
     @property
     def actions(self) -> list[str]:
         """Return the actions of the events that were sent."""
-        return [
-            str(value) for args in self.of("events") for name, value in pairwise(args) if name == "action"
-        ]
+        return self.told("action")
 
 
 def contents(stored: Argument) -> list[tuple[str, bool]]:

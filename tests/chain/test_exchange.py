@@ -497,10 +497,12 @@ class TestIds:
         memory = Memory()
         outer = memory.exchange()
         with pytest.raises(InvalidInputError, match="inside another one"):
-            memory.exchange("ho", {**outer.config, **CONFIG})
-        memory.exchange("ho", {**outer.config, "configurable": {"session_id": "t2", "user_id": "alice"}})
+            memory.exchange("ho", {**outer.chain_config(), **CONFIG})
+        memory.exchange(
+            "ho", {**outer.chain_config(), "configurable": {"session_id": "t2", "user_id": "alice"}}
+        )
         outer.finish("yo")
-        memory.exchange("ho", {**outer.config, **CONFIG})
+        memory.exchange("ho", {**outer.chain_config(), **CONFIG})
 
 
 def test_a_question_that_cannot_be_stored_is_refused_or_passed_over() -> None:

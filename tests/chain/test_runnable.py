@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import json
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from langchain_core.messages import HumanMessage
-from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda
+from langchain_core.runnables import (
+    Runnable,
+    RunnableConfig,
+    RunnableGenerator,
+    RunnableLambda,
+    RunnablePassthrough,
+)
 
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.chain.runnable import MemoryChain
@@ -95,6 +104,36 @@ async def test_an_exchange_is_two_round_trips_with_the_chain_between_them(memory
     assert memory.store.appended == [([("hi", False), ("yo", False)], [])]
     assert memory.store.actions == ["turn_start", "recall", "chain_start", "chain_end"]
     assert [report.turn_count for report in reports] == [2]
+
+
+async def test_events_tell_how_much_a_chain_was_given_and_not_the_same_lists_again(
+    memory: Memory, run: Run
+) -> None:
+    memory.store.replies |= {"history": stored("before"), "recall": [KNOWN, KNOWN]}
+    more = RunnablePassthrough.assign(more=lambda inputs: list(inputs["chat_history"]))
+    await run(wrap(memory, more | RunnableLambda(lambda inputs: "yo")))
+    details = [json.loads(detail) for detail in memory.store.told("detail") if detail.startswith("{")]
+    given = {"input": "hi", "chat_history": "1 message", "memories": "2 memories"}
+    copied = {"more": [{"type": "human", "content": "before"}]}  # another list, which no event has told
+    assert given | copied in details
+    assert all(detail in (given, copied, given | copied) for detail in details)
+
+
+async def test_an_exchange_that_is_over_is_let_go_without_the_collector(memory: Memory, run: Run) -> None:
+    seen: list[weakref.ref[Any]] = []
+
+    def answer(inputs: Any, config: RunnableConfig) -> str:
+        handlers: Any = config["callbacks"]
+        seen.extend(weakref.ref(handler.exchange) for handler in handlers.inheritable_handlers)
+        return "yo"
+
+    gc.collect()
+    gc.disable()
+    try:
+        await run(wrap(memory, RunnableLambda(answer)))
+        assert [reference() for reference in seen] == [None]
+    finally:
+        gc.enable()
 
 
 async def test_nothing_is_written_before_a_stream_has_ended(memory: Memory) -> None:

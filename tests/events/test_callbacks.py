@@ -432,7 +432,7 @@ def test_a_bug_in_the_handler_is_logged_once_and_counted(
         raise RuntimeError(f"a bug with password={SECRET}")
 
     under = Harness(EventLogHandler, "sync")
-    monkeypatch.setattr(callbacks, "describe", fail)
+    monkeypatch.setattr(callbacks, "stream_fields", fail)
     assert RunnableLambda(lambda x: x).invoke("x", {"callbacks": [under.handler]}) == "x"
     assert under.handler.dropped == under.log.dropped == 2
     assert [record.name for record in caplog.records] == ["langchain_agentmem"]

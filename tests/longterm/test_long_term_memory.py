@@ -215,7 +215,7 @@ LongTermMemory("redis://localhost:1").close()
 heavy = {"numpy", "redisvl", "torch", "sentence_transformers", "transformers", "huggingface_hub"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 import langchain_agentmem.longterm.retriever, langchain_agentmem.longterm.redisearch.vector_store
-import langchain_agentmem.longterm.minilm
+import langchain_agentmem.embeddings.minilm
 heavy -= {"numpy"}  # langchain_core.vectorstores imports it
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """

@@ -30,7 +30,7 @@ def test_the_index_is_created_without_stop_words_and_with_exact_tags() -> None:
 def test_a_hash_index_has_no_paths() -> None:
     command = " ".join(map(str, HASH.create(8).args))
     assert "ON HASH PREFIX 1 m: LANGUAGE english STOPWORDS 0" in command
-    assert "embedding VECTOR FLAT" in command
+    assert "embedding VECTOR FLAT 8" in command
     assert "TYPE FLOAT16 DIM 8" in command
     assert "$" not in command
 
@@ -114,7 +114,8 @@ def test_further_fields_on_the_server_are_fine() -> None:
             "wanted HASH",
         ),
         (replace(JSON, prefix="other:"), 3, {}, "agent:mem:", "other:"),
-        (JSON, 3, {"stopwords_list": None}, "the server's own", "none"),
+        (replace(JSON, language="dutch"), 3, {"stopwords_list": None}, "the server's own", "none"),
+        (JSON, 3, {"stopwords_list": [b"the", b"tea"]}, "is tea the", "none"),
         (JSON, 3, {"attributes": []}, "missing", "TAG CASESENSITIVE"),
     ],
 )
@@ -143,10 +144,70 @@ def test_a_language_without_stemming_on_the_server_has_none() -> None:
     assert "$.text AS text TEXT WEIGHT 1 NOSTEM" in command
 
 
-def test_either_algorithm_serves() -> None:
-    IndexState.read(resp2()).check(replace(JSON, algorithm="flat"), 3)
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [("flat", "DISTANCE_METRIC COSINE BLOCK_SIZE 256"), ("hnsw", "EF_CONSTRUCTION 200 EF_RUNTIME 100")],
+)
+def test_each_algorithm_is_created_with_options_of_its_own(algorithm: Any, options: str) -> None:
+    command = " ".join(map(str, replace(JSON, algorithm=algorithm).create(8).args))
+    assert f"VECTOR {algorithm.upper()} " in command
+    assert options in command
+    assert ("BLOCK_SIZE" in command, "EF_RUNTIME" in command) == (algorithm == "flat", algorithm == "hnsw")
+
+
+@pytest.mark.parametrize("algorithm", ["FLAT", "HNSW", "SVS-VAMANA"])
+def test_any_algorithm_serves_whatever_would_be_created(algorithm: str) -> None:
+    *others, vector = dict(zip(*[iter(resp2())] * 2, strict=True))[b"attributes"]
+    vector = [algorithm.encode() if part == b"HNSW" else part for part in vector]
+    state = IndexState.read(resp2(attributes=[*others, vector]))
+    assert state.schema["embedding"] == f"$.embedding VECTOR {algorithm} FLOAT32 COSINE DIM 3"
+    for wanted in ("flat", "hnsw"):
+        state.check(replace(JSON, algorithm=wanted), 3)
+
+
+def test_of_another_length_neither_algorithm_serves() -> None:
     with pytest.raises(IndexMismatchError, match="DIM 3, wanted"):
         IndexState.read(resp2()).check(replace(JSON, algorithm="flat"), 4)
+
+
+def without(*flags: bytes) -> list[Any]:
+    attributes = dict(zip(*[iter(resp2())] * 2, strict=True))[b"attributes"]
+    return [[part for part in attribute if part not in flags] for attribute in attributes]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_exact"),
+    [
+        ({}, True),
+        ({"attributes": without(b"SORTABLE")}, True),
+        ({"stopwords_list": None}, False),
+        ({"stopwords_list": [b"the", b"will"]}, False),
+        ({"attributes": without(b"CASESENSITIVE")}, False),
+        ({"attributes": without(b"CASESENSITIVE", b"SORTABLE"), "stopwords_list": None}, False),
+    ],
+)
+def test_an_index_of_another_program_serves_as_far_as_it_is_exact(
+    changes: dict[str, Any], is_exact: bool
+) -> None:
+    state = IndexState.read(resp2(**changes))
+    state.check(JSON, 3)
+    assert state.is_exact is is_exact
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        (b"SEPARATOR", b",", b"SORTABLE"),
+        (b"SEPARATOR", b",", b"NOINDEX"),
+        (b"SEPARATOR", b"-"),
+        (b"SEPARATOR", b"#"),
+    ],
+)
+def test_tags_that_cannot_be_told_from_others_do_not_serve(rest: tuple[bytes, ...]) -> None:
+    """Those that a search returns in lower case, that no search finds, and that are split where values are plain."""
+    others = [one for one in without() if b"user" not in one]
+    with pytest.raises(IndexMismatchError, match=r"user: is \$\.user TAG \w"):
+        IndexState.read(resp2(attributes=[*others, field("user", b"TAG", *rest)])).check(JSON, 3)
 
 
 def test_the_place_is_compared_alone() -> None:

@@ -69,11 +69,12 @@ async function refresh() {
   return state;
 }
 
-// What others did is shown in a moment; not during an exchange of ours, whose end shows it anyway.
+// What others did is shown in a moment; not during an exchange of ours, whose end shows it anyway, nor on the way
+// to another user, who may not see the thread that is left.
 function refreshSoon() {
   refreshing ??= setTimeout(() => {
     refreshing = null;
-    if (byId("send").disabled) return refreshSoon();
+    if (byId("send").disabled || entering()) return refreshSoon();
     refresh().catch((error) => {
       if (error.status !== 0) problem(error); // without a server, the page says offline already
     });
@@ -129,6 +130,8 @@ async function listThreads() {
 }
 
 // Whose memory, which thread
+
+const entering = () => document.querySelector("main").inert;
 
 async function enter(thread) {
   document.querySelector("main").inert = true; // what is typed now would go to the thread before

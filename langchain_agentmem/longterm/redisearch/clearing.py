@@ -1,7 +1,8 @@
 """Deletion of memories: by the search index where it is certain to name them all, else key by key.
 
-An index that is missing, is being backfilled, has another schema or has refused documents does not name
-every memory. Then every key under the prefix is looked at, so that what is forgotten is gone.
+An index that is missing, is being backfilled, has another schema, is another program's, or has refused
+documents does not name every memory. Then every key under the prefix is looked at, so that what is
+forgotten is gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import IndexMismatchError, IndexMissingError, SearchUnavailableError
 from langchain_agentmem.longterm.redisearch import write_calls
-from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES, id_of
+from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES, id_of, raw_values
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.queries import MAX_ROWS, Store, row_keys
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings, IndexState
@@ -92,7 +93,7 @@ def clear_prefix(store: Store) -> Op[Removed]:
 
 
 def _forget(key: bytes, storage: str, scope: Scope, dropped: bytes = b"") -> Command:
-    return _FORGET.call([key], storage, *scope.tags(), dropped)
+    return _FORGET.call([key], storage, *scope.tags(), dropped, *raw_values(scope))
 
 
 def _with_pointers(
@@ -239,4 +240,4 @@ def _names_all(info: Any, settings: IndexSettings) -> bool:
         state.check(settings, None)
     except IndexMismatchError:
         return False
-    return not state.indexing and state.failures == 0
+    return state.is_exact and not state.indexing and state.failures == 0

@@ -23,6 +23,7 @@ from langchain_agentmem.longterm.types import (
     Draft,
     MemoryRecord,
     Restored,
+    Scope,
     Storage,
     UnreadableDocument,
     VectorType,
@@ -57,7 +58,7 @@ FIELDS = (
     "superseded_ts",
     "same",  # the digest of what it says, if that is not its id, and then those of what it said before
 )
-_INDEXED = 7  # the first so many of them are index fields too
+_INDEXED = ("text", "user", "namespace", "kind", "created_ts")  # in any index that is used
 _RETURNED = FIELDS[:-1]
 _SCOPED = ("user", "namespace", "kind", "source_thread")
 _DIGEST = re.compile("#[0-9a-f]{64}")
@@ -77,8 +78,8 @@ RECALL_DIALECT: dict[Storage, int] = {"hash": 2, "json": 3}  # 3 returns every v
 SEARCH_FIELDS: dict[Storage, tuple[str, ...]] = {
     "hash": _RETURNED,
     "json": (
-        *_RETURNED[:_INDEXED],
-        *(part for name in _RETURNED[_INDEXED:] for part in (f"$.{name}", "AS", name)),
+        *_INDEXED,
+        *(part for name in _RETURNED if name not in _INDEXED for part in (f"$.{name}", "AS", name)),
     ),
 }
 
@@ -271,6 +272,12 @@ def raw_scope(fields: Mapping[bytes, bytes]) -> tuple[dict[str, tuple[str, str]]
             changed[name] = (value, tag(value))
             exact[name] = value
     return changed, exact
+
+
+def raw_values(scope: Scope) -> list[str]:
+    """Return user, namespace and kind as other programs write them; empty where that is, or seems, a tag."""
+    values = zip((scope.user, scope.namespace, scope.kind), scope.tags(), strict=True)
+    return ["" if value in (None, tag) or _DIGEST.fullmatch(value) else value for value, tag in values]
 
 
 def _exact(stored: bytes | None) -> dict[str, Any]:

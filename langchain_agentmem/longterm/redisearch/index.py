@@ -19,6 +19,7 @@ from langchain_agentmem.errors import (
     StoreError,
     StoreTimeoutError,
 )
+from langchain_agentmem.longterm.redisearch.inexact import LIMITS, InexactIndexError
 from langchain_agentmem.longterm.redisearch.schema import CONTEXT, IndexSettings, IndexState
 from langchain_agentmem.longterm.search_index import SearchIndex
 
@@ -87,7 +88,7 @@ class MemoryIndex(SearchIndex):
             backfilled: Whether it has to hold every document; otherwise it only has to be there.
 
         Raises:
-            IndexMismatchError: The index has another schema.
+            IndexMismatchError: The index has another schema, or cannot answer exactly.
             IndexMissingError: It is missing, and no vector length is known to create it with.
             EmbeddingError: The vector has another length than the index.
         """
@@ -103,6 +104,10 @@ class MemoryIndex(SearchIndex):
                 return (yield from operation())
             except IndexMissingError:
                 yield from self.ensure(dimensions or self.dimensions)
+            except InexactIndexError:
+                yield from self.ensure(dimensions or self.dimensions)  # somebody may have recreated it
+                if not knowledge.exact:
+                    raise
             except StoreError as error:
                 if "blob size" in str(error):  # somebody has recreated it for vectors of another length
                     yield from self.ensure(dimensions)
@@ -139,6 +144,7 @@ class MemoryIndex(SearchIndex):
             raise
         self.dimensions = self.knowledge.dimensions = state.dimensions
         self.knowledge.contexts = CONTEXT in state.schema
+        self.knowledge.exact = state.is_exact
         self.knowledge.exists = True
         for pauses in range(max_pauses):
             if not state.indexing:
@@ -196,7 +202,8 @@ class MemoryIndex(SearchIndex):
         """
         state = yield from self.info()
         mismatch = state.mismatch(self.settings, None)
-        return {"name": self.settings.name, **asdict(state), "mismatch": mismatch}
+        limits = None if mismatch or state.is_exact else LIMITS
+        return {"name": self.settings.name, **asdict(state), "mismatch": mismatch, "limits": limits}
 
     def drop(self) -> Op[None]:
         """Remove the index, if it is there; documents stay. One round trip."""

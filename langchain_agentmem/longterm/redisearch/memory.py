@@ -16,7 +16,7 @@ from langchain_agentmem.errors import ConfigurationError, IndexMissingError, Inv
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
 from langchain_agentmem.longterm.question import as_asked
-from langchain_agentmem.longterm.redisearch import clearing, dedup, queries
+from langchain_agentmem.longterm.redisearch import clearing, dedup, inexact, queries
 from langchain_agentmem.longterm.redisearch import update as updating
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
@@ -60,7 +60,9 @@ class LongTermMemory(BaseLongTermMemory):
         index_name: The search index.
         key_prefix: What stands before the id in a key.
         storage: `json` can be read with any JSON tool; `hash` takes a third of the memory.
-        algorithm: `hnsw` finds approximately among many; `flat` looks at each, and is written faster.
+        algorithm: The algorithm with which the vector index is created; one that is there serves with its
+            own. `flat` finds exactly, and writes do not slow down as it grows; `hnsw` finds approximately,
+            and by `mode="vector"` faster where a user has more than about 20,000 memories.
         vector_type: `float16` takes half of the memory of `float32`.
         dedup: What makes a text a duplicate of a memory: `same`, it says the same; `exact`, it is the same
             text; `near`, it is within `dedup_threshold`, which takes most changed facts for duplicates; a
@@ -97,7 +99,7 @@ class LongTermMemory(BaseLongTermMemory):
         index_name: str = LongTermMemoryConfig.index_name,
         key_prefix: str = LongTermMemoryConfig.key_prefix,
         storage: Literal["json", "hash"] = LongTermMemoryConfig.storage,
-        algorithm: Literal["hnsw", "flat"] = LongTermMemoryConfig.algorithm,
+        algorithm: Literal["flat", "hnsw"] = LongTermMemoryConfig.algorithm,
         vector_type: Literal["float32", "float16"] = LongTermMemoryConfig.vector_type,
         dedup: Dedup = LongTermMemoryConfig.dedup,
         dedup_threshold: float = LongTermMemoryConfig.dedup_threshold,
@@ -126,6 +128,8 @@ class LongTermMemory(BaseLongTermMemory):
         self.index = MemoryIndex(
             IndexSettings(index_name, key_prefix, storage, algorithm, vector_type, self.config.language)
         )
+        self._connect(transport, url, client, async_client, socket_timeout_seconds)
+        self.index.share(self.transport.known)
         self.store = queries.Store(
             keys=Keys(memory_prefix=key_prefix),
             index_name=index_name,
@@ -133,9 +137,8 @@ class LongTermMemory(BaseLongTermMemory):
             search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
             tolerance=TOLERANCE[vector_type],
             language=self.config.language,
+            knowledge=self.index.knowledge,
         )
-        self._connect(transport, url, client, async_client, socket_timeout_seconds)
-        self.index.share(self.transport.known)
         if self.transport.rest:
             self.close()
             raise ConfigurationError(
@@ -152,7 +155,7 @@ class LongTermMemory(BaseLongTermMemory):
     def embeddings(self) -> Embeddings:
         """Return what turns texts into vectors; all-MiniLM-L6-v2 on this machine if none were given."""
         if self._embeddings is None:
-            from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+            from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 
             self._embeddings = MiniLMEmbeddings()
         return self._embeddings
@@ -277,13 +280,19 @@ class LongTermMemory(BaseLongTermMemory):
     def _ranked(self, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
         from langchain_agentmem.longterm.redisearch.recall import recall  # loads numpy
 
+        self._check_filter(search)
         return recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
 
     def _nearest(self, search: Search, query: str, vector: bytes) -> Op[list[MemoryRecord]]:
         from langchain_agentmem.longterm.results import rerank  # loads numpy
 
+        self._check_filter(search)
         found = yield from queries.nearest(self.store, search, vector)
         return (yield from rerank(search, query, found))
+
+    def _check_filter(self, search: Search) -> None:
+        if not self.index.knowledge.exact:
+            inexact.check_filter(self.config.index_name, search.condition)
 
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
         """Return the operation of `update`.

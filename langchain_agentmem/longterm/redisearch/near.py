@@ -11,7 +11,7 @@ from typing import Any
 from langchain_agentmem.core.keys import scope_lock
 from langchain_agentmem.core.operations import Command, Op, asks, call, ok, writes
 from langchain_agentmem.errors import AgentMemoryError, StoreError, StoreTimeoutError
-from langchain_agentmem.longterm.redisearch import write_calls
+from langchain_agentmem.longterm.redisearch import inexact, write_calls
 from langchain_agentmem.longterm.redisearch.document import id_of
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError, MemoryIndex, pause
@@ -53,6 +53,10 @@ def remember(
     results: list[RememberResult | None] = [None] * len(entries)
 
     def store_rest() -> Op[None]:
+        if not index.knowledge.exact:
+            for entry in entries:
+                if entry.draft.by_nearness:
+                    inexact.check_scope(store.index_name, entry.draft.scope)
         if index.knowledge.searches_in_scripts:
             yield from _in_one_batch(store, index, entries, limits, results)
         for at, entry in enumerate(entries):
@@ -189,12 +193,12 @@ def _locked_write(store: Store, entry: Entry, threshold: float | None) -> Op[Rem
 
 
 def _find_or_store(store: Store, entry: Entry, threshold: float, replaces: str | None) -> Op[RememberResult]:
-    scope, vector = condition(entry.draft.scope), entry.embedding.tobytes()
+    scope, vector = entry.draft.scope, entry.embedding.tobytes()
     # What cannot be read, is of another scope, has vanished meanwhile, or is superseded by this one.
     refused = set[bytes]() if replaces is None else {store.keys.memory(replaces).encode()}
     while True:
         k = 2 + len(refused)
-        found = yield from alive(store, store.nearest(scope, vector, k))
+        found = yield from alive(store, store.nearest(condition(scope), vector, k), scope)
         others = [(key, fields) for key, fields in found if key not in refused and fields is not None]
         if not others and len(found) == k:
             refused.update(key for key, _ in found)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from langchain_agentmem.core.keys import Keys, backfilling
 from langchain_agentmem.core.lazy import cached_property
-from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
+from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, gather, ok, reads
 from langchain_agentmem.errors import StoreError
+from langchain_agentmem.longterm.redisearch import inexact
 from langchain_agentmem.longterm.redisearch.document import (
     FIELDS,
     RECALL_DIALECT,
@@ -25,7 +26,7 @@ from langchain_agentmem.longterm.redisearch.document import (
 from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError
 from langchain_agentmem.longterm.redisearch.languages import language_arguments
-from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
+from langchain_agentmem.longterm.search_index import GONE, IndexKnowledge, ttl_left, with_ttl
 from langchain_agentmem.longterm.types import (
     MemoryRecord,
     Scope,
@@ -50,6 +51,7 @@ class Store:
             own default of half a second would silently return what it has found until then.
         language: The language of stemming and stop words.
         tolerance: How much beyond a threshold is still within it, because distances are rounded.
+        knowledge: What is known about the index.
     """
 
     keys: Keys
@@ -58,6 +60,7 @@ class Store:
     search_timeout_ms: int
     tolerance: float
     language: str = "english"
+    knowledge: IndexKnowledge = field(default_factory=IndexKnowledge, compare=False)
 
     def search(self, query: str, *arguments: Argument) -> Command:
         """Return a search for whole documents, except their embeddings."""
@@ -237,7 +240,7 @@ def _readable(
     """
     asked = count
     for _ in range(_MAX_REPEATS):
-        found = yield from alive(store, search(asked))
+        found = yield from alive(store, search(asked), scope)
         readable = [
             record
             for record in _decoded(store, found, scope)
@@ -250,20 +253,57 @@ def _readable(
     return readable[:count]
 
 
-def alive(store: Store, search: Command) -> Op[list[Row]]:
+def alive(store: Store, search: Command, scope: Scope) -> Op[list[Row]]:
     """Search until no row is of an expired document: expired documents still fill top-k slots.
 
     The index names them until they are touched.
 
+    Args:
+        store: Where they are.
+        search: The search, by the condition of the scope.
+        scope: Whose documents, in which namespace, of which kind.
+
     Raises:
         IndexBackfillingError: The index does not hold every document yet.
+        InexactIndexError: It may miss documents of the scope.
     """
-    ((_, found),) = yield from searched(store, [search])
+    ((_, found),) = yield from searched(store, [search], scope)
     return found
 
 
-def searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, list[Row]]]]:
-    """Return how many documents each search matches, and its rows, as `alive` does; all in one round trip."""
+def searched(store: Store, searches: Sequence[Command], scope: Scope) -> Op[list[tuple[int, list[Row]]]]:
+    """Return how many documents each search matches, and its rows, as `alive` does; all in one round trip.
+
+    Two more if the index does not tell all scopes apart, and has found documents of others.
+
+    Args:
+        store: Where they are.
+        searches: The searches, by the condition of the scope.
+        scope: Whose documents, in which namespace, of which kind.
+
+    Raises:
+        IndexBackfillingError: The index does not hold every document yet.
+        InexactIndexError: It may miss documents of the scope.
+    """
+    if store.knowledge.exact:
+        return (yield from _searched(store, searches))
+    inexact.check_scope(store.index_name, scope)
+    where = condition(scope)
+    own = call(inexact.count_own(store.index_name, where, scope, store.search_timeout_ms))
+    found, reply = yield from gather([_searched(store, [store.count(where), *searches]), own])
+    results: list[tuple[int, list[Row]]]
+    (matched, _), *results = ok(found)
+    if matched == inexact.counted(ok(reply)):
+        return results
+    listing = inexact.list_owners(store.index_name, where, MAX_ROWS, store.search_timeout_ms)
+    ((_, rows),) = yield from _searched(store, [listing])
+    keys = [key for key, fields in rows if inexact.is_own(fields, scope)]
+    if not keys:
+        return [(0, [])] * len(searches)
+    return (yield from _searched(store, [inexact.among(search, keys) for search in searches]))
+
+
+def _searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, list[Row]]]]:
     incomplete, *replies = yield [store.is_backfilling, *searches]
     if ok(incomplete):
         raise IndexBackfillingError("The search index does not hold every memory yet.")

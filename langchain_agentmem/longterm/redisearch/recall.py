@@ -113,7 +113,7 @@ def _candidates(
         searches.append(_by_words(store, where, question, worded, contexts=contexts))
     if vector is not None:
         searches.append(store.recalling(where, vector, max(NEAREST, search.k) + more))
-    (size, _), *replies = yield from searched(store, searches)
+    (size, _), *replies = yield from searched(store, searches, search.scope)
     matched = replies[0][0] if question.words else 0
     # Those found by vector come last, because they have a distance.
     rows = {key: fields for _, part in replies for key, fields in part if fields is not None}

@@ -27,7 +27,7 @@ local tags = {unpack(ARGV, 2, 4)}
 -- Take the new memory for a duplicate of the nearest one that is alive, if that is near enough and can be
 -- read. Expired ones still fill top-k slots, until they are touched.
 local function look()
-  local k = 1
+  local k, far = 1, false
   for _ = 1, 12 do
     local found = redis.call('FT.SEARCH', ARGV[6], ARGV[7] .. '=>[KNN $k @embedding $vector AS distance]',
       'PARAMS', 4, 'k', k, 'vector', ARGV[8], 'SORTBY', 'distance', 'LIMIT', 0, k,
@@ -35,11 +35,12 @@ local function look()
     for i = 2, #found, 2 do
       local name, distance = found[i], found[i + 1][2]
       if name ~= old and redis.call('EXISTS', name) == 1 then
-        if tonumber(distance) > tonumber(ARGV[9]) then return nil, distance end
-        if readable(name, storage, tags) then return name, distance end
+        local near = tonumber(distance) <= tonumber(ARGV[9])
+        if readable(name, storage, tags) then return near and name or nil, distance end
+        far = far or not near
       end
     end
-    if #found < 2 * k then return nil, '' end
+    if far or #found < 2 * k then return nil, '' end
     k = k * 4
   end
   return nil, ''

@@ -12,30 +12,39 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import Argument, Command, pairs, text
 from langchain_agentmem.errors import IndexMismatchError
+from langchain_agentmem.longterm.redisearch.inexact import REBUILD
 from langchain_agentmem.longterm.redisearch.languages import STEMMED, language_arguments
 from langchain_agentmem.longterm.search_index import differences
 from langchain_agentmem.longterm.types import Algorithm, Storage, VectorType
+from langchain_agentmem.longterm.words import STOP_WORDS
 
 if TYPE_CHECKING:
     from redisvl.schema import IndexSchema
 
-# What a search looks at besides the k nearest; with the server's default of 10 the nearest of many
-# thousand is sometimes missed. Costs a tenth of a millisecond.
-_HNSW_EF_RUNTIME = 100
+# What is not left to the server. HNSW: how many a search looks at besides the k nearest; with the default of
+# 10 the nearest of many thousand is sometimes missed, and 100 cost a tenth of a millisecond. FLAT: for how
+# many vectors memory is allocated at a time; 256 of 384 numbers take 0.4 MB, the default of 1,024 takes 1.5.
+# Searches of 50,000 take 4 % longer for it (with 64, 12 to 18 %).
+_OPTIONS: dict[Algorithm, dict[str, int]] = {"flat": {"block_size": 256}, "hnsw": {"ef_runtime": 100}}
 CONTEXT = "context"  # not in indexes of the first version, which are served without it
 _FLAGS = {
     "CASESENSITIVE", "INDEXEMPTY", "INDEXMISSING", "NOINDEX", "NOSTEM", "SORTABLE", "UNF", "WITHSUFFIXTRIE",
 }  # fmt: skip
+_EXACT = " CASESENSITIVE"
 _SHOWN_FLAGS = ("CASESENSITIVE", "SORTABLE", "NOINDEX")
-_ALGORITHM = re.compile(r"\bVECTOR (?:FLAT|HNSW)\b")
+_ALGORITHM = re.compile(r"\bVECTOR \S+")  # FLAT, HNSW, SVS-VAMANA, and what servers will have
 _PLACE = ("storage", "prefix")  # which documents an index is over
-_REBUILD = (
-    "Its documents fit: rebuild_index() of the long-term memory, or agentmem doctor --rebuild-index, "
-    "recreates the index and leaves them where they are. Or use another index_name together with another "
-    "memory_prefix."
+_TAGS = ("user", "namespace", "kind", "source_thread")
+_OPTIONAL = (CONTEXT, "source_thread", "hit_count")  # what no search without a filter needs
+_SERVERS_OWN = "the server's own"
+_SERVERS_STOP_WORDS = frozenset(
+    """a is the an and are as at be but by for if in into it no not of on or such that their then there these
+    they this to was will with""".split()
 )
+_REBUILD = f"Its documents fit: {REBUILD} Or use another index_name together with another memory_prefix."
 _OTHERWISE = (
     "Use the settings (storage, memory_prefix, vector_type) and the model it was created with, or another "
     "index_name together with another memory_prefix, or remove it with drop_index()."
@@ -57,10 +66,7 @@ class IndexSettings:
         """Return the schema as redisvl holds it."""
         from redisvl.schema import IndexSchema
 
-        tags = [
-            {"name": name, "type": "tag", "attrs": {"case_sensitive": True}}
-            for name in ("user", "namespace", "kind", "source_thread")
-        ]
+        tags = [{"name": name, "type": "tag", "attrs": {"case_sensitive": True}} for name in _TAGS]
         words = {"no_stem": self.language not in STEMMED}
         numbers = [
             {"name": name, "type": "numeric", "attrs": {"sortable": True}}
@@ -71,9 +77,8 @@ class IndexSettings:
             "dims": dimensions,
             "datatype": self.vector_type,
             "distance_metric": "cosine",
+            **_OPTIONS[self.algorithm],
         }
-        if self.algorithm == "hnsw":
-            vector["ef_runtime"] = _HNSW_EF_RUNTIME
         return IndexSchema.from_dict(
             {
                 "index": {
@@ -112,7 +117,7 @@ class IndexSettings:
         """Return the schema the index has to have, in a line per part."""
         kinds = {
             **dict.fromkeys(("text", CONTEXT), "TEXT"),
-            **dict.fromkeys(("user", "namespace", "kind", "source_thread"), "TAG CASESENSITIVE"),
+            **dict.fromkeys(_TAGS, f"TAG{_EXACT}"),
             **dict.fromkeys(("created_ts", "hit_count"), "NUMERIC SORTABLE"),
             "embedding": f"VECTOR {self.algorithm.upper()} {self.vector_type.upper()} COSINE"
             + (f" DIM {dimensions}" if dimensions else ""),
@@ -174,8 +179,16 @@ class IndexState:
             memory_mb=float(info.get("total_index_memory_sz_mb", 0)),
         )
 
+    @property
+    def is_exact(self) -> bool:
+        """Return whether it tells all scopes apart, and has no stop words."""
+        tags = [self.schema.get(name, "") for name in _TAGS]
+        return self.schema["stop words"] == "none" and all(tag.endswith(_EXACT) for tag in tags)
+
     def check(self, settings: IndexSettings, dimensions: int | None) -> None:
-        """Compare with what is wanted; further fields, and the other algorithm, serve as well.
+        """Compare with what is wanted; further fields, and any algorithm, serve as well.
+
+        So does the index of another program, as far as it can answer exactly (`inexact`).
 
         Raises:
             IndexMismatchError: Says what differs, how it is and how it was wanted, and what to do.
@@ -183,8 +196,12 @@ class IndexState:
         _refuse(self.mismatch(settings, dimensions))
 
     def mismatch(self, settings: IndexSettings, dimensions: int | None) -> str | None:
-        """Return what `check` would say; `None` if the index is as wanted."""
-        return self._differing(settings, settings.schema(dimensions), dimensions is not None)
+        """Return what `check` would say; `None` if the index serves."""
+        wanted = settings.schema(dimensions)
+        found = {part: self._served(part, line, settings) for part, line in wanted.items()}
+        if dimensions is None:
+            found["embedding"] = found["embedding"].partition(" DIM ")[0]
+        return _told(settings, found, wanted)
 
     def check_place(self, settings: IndexSettings) -> None:
         """Compare only which documents the index is over.
@@ -193,29 +210,37 @@ class IndexState:
             IndexMismatchError: They are other ones.
         """
         wanted = settings.schema(None)
-        _refuse(self._differing(settings, {part: wanted[part] for part in _PLACE}, False))
+        _refuse(_told(settings, self.schema, {part: wanted[part] for part in _PLACE}))
 
-    def _differing(self, settings: IndexSettings, wanted: dict[str, str], sized: bool) -> str | None:
-        found = dict(self.schema)
-        if not sized:
-            found["embedding"] = found.get("embedding", "").partition(" DIM ")[0]
-        # Either algorithm answers the same searches; which one is chosen when an index is created.
-        if _without_algorithm(found.get("embedding", "")) == _without_algorithm(wanted.get("embedding", "")):
-            found["embedding"] = wanted.get("embedding", "")
-        if CONTEXT not in found:
-            wanted = {part: line for part, line in wanted.items() if part != CONTEXT}
-        differing = differences(found, wanted)
-        if not differing:
-            return None
-        fits = not differing.keys() & {*_PLACE, "embedding"}
-        return "\n".join(
-            [
-                f"The search index {settings.name!r} has another schema than these settings and "
-                "embeddings ask for:",
-                *differing.values(),
-                _REBUILD if fits else _OTHERWISE,
-            ]
+    def _served(self, part: str, wanted: str, settings: IndexSettings) -> str:
+        """Return a part of the schema: as it is wanted if it serves as well."""
+        found = self.schema.get(part, "")
+        if part == "embedding":  # any algorithm answers the same searches
+            return _ALGORITHM.sub(f"VECTOR {settings.algorithm.upper()}", found)
+        serves = (
+            (not found and part in _OPTIONAL)
+            or wanted in (f"{found}{_EXACT}", f"{found} SORTABLE")
+            or (
+                part == "stop words"
+                and _stop_words_of(found) <= STOP_WORDS.get(settings.language, frozenset())
+            )
         )
+        return wanted if serves else found
+
+
+def _told(settings: IndexSettings, found: dict[str, str], wanted: dict[str, str]) -> str | None:
+    differing = differences(found, wanted)
+    if not differing:
+        return None
+    fits = not differing.keys() & {*_PLACE, "embedding"}
+    return "\n".join(
+        [
+            f"The search index {settings.name!r} has another schema than these settings and "
+            "embeddings ask for:",
+            *differing.values(),
+            _REBUILD if fits else _OTHERWISE,
+        ]
+    )
 
 
 def _refuse(mismatch: str | None) -> None:
@@ -223,14 +248,16 @@ def _refuse(mismatch: str | None) -> None:
         raise IndexMismatchError(mismatch)
 
 
-def _without_algorithm(line: str) -> str:
-    return _ALGORITHM.sub("VECTOR", line)
-
-
 def _stop_words(info: dict[str, Any]) -> str:
     if "stopwords_list" not in info:
-        return "the server's own"
+        return _SERVERS_OWN
     return " ".join(sorted(text(word) for word in info["stopwords_list"])) or "none"
+
+
+def _stop_words_of(line: str) -> frozenset[str]:
+    if line == _SERVERS_OWN:
+        return _SERVERS_STOP_WORDS
+    return frozenset() if line == "none" else frozenset(line.split())
 
 
 def _attribute(reply: Any) -> tuple[dict[str, str], set[str]]:
@@ -255,4 +282,6 @@ def _described(members: dict[str, str], flags: set[str]) -> str:
     if members["type"] == "VECTOR":
         words = [members[part] for part in ("algorithm", "data_type", "distance_metric")]
         return f"{path}VECTOR {' '.join(words)} DIM {members['dim']}"
-    return " ".join([f"{path}{members['type']}", *(flag for flag in _SHOWN_FLAGS if flag in flags)])
+    separator = members.get("SEPARATOR") or ","
+    splits = [f"SEPARATOR {separator}"] if separator == "#" or f"a{separator}" == tag(f"a{separator}") else []
+    return " ".join([f"{path}{members['type']}", *splits, *(flag for flag in _SHOWN_FLAGS if flag in flags)])

@@ -15,13 +15,11 @@ from typing import Any
 
 import pytest
 
-from integration_tests.conftest import Both
-from integration_tests.longterm.conftest import Make
-from langchain_agentmem.longterm import minilm
-from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+from langchain_agentmem.embeddings import minilm
+from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 
-if find_spec("sentence_transformers") is None:
-    pytest.skip("sentence-transformers is not installed", allow_module_level=True)
+if find_spec("onnxruntime") is None:
+    pytest.skip("the extra local is not installed", allow_module_level=True)
 pytestmark = [
     pytest.mark.xdist_group("minilm"),
 ]
@@ -61,7 +59,7 @@ def test_all_threads_and_objects_share_one_model(
         loads.append(None)
         return model
 
-    monkeypatch.setattr(minilm, "_load", load)
+    monkeypatch.setattr(minilm, "_Model", load)
     monkeypatch.setattr(minilm, "_model", None)
     with ThreadPoolExecutor(8) as threads:
         found = list(threads.map(lambda n: MiniLMEmbeddings().embed_query(f"tea {n % 2}"), range(16)))
@@ -85,45 +83,13 @@ async def test_async_does_not_block_the_loop(embeddings: MiniLMEmbeddings) -> No
     assert (await embeddings.aembed_query("tea " * 100)) == pytest.approx(found[0], abs=1e-5)
 
 
-@pytest.mark.usefixtures("embeddings")
-async def test_it_is_the_default_of_long_term_memory(make: Make) -> None:
-    memory = make(embeddings=None)
-    first = memory.remember("I prefer window seats on long flights", user="alice")
-    again = await make(embeddings=None, dedup="near").aremember(
-        "I prefer a window seat on long flights", user="alice"
-    )
-    assert (again.id, again.deduped) == (first.id, True)
-    memory.remember("My sister's name is Clara", user="alice", kind="semantic")
-    (found,) = await memory.arecall("which seat does the user like on a long flight?", user="alice")
-    assert found.id == first.id
-    assert memory.index_info()["dimensions"] == 384
-
-
-@pytest.mark.usefixtures("embeddings")
-async def test_by_meaning_what_is_known_is_answered_and_nothing_else(make: Make, both: Both) -> None:
-    memory = make(embeddings=None)
-    facts = ["I live in Lisbon", "My sister is a nurse", "I am allergic to peanuts"]
-    await both(memory).aremember_many(facts, user="alice")
-    about: dict[str, Any] = {"user": "alice"}
-    for question, answer in {
-        "Where is my home?": facts[0],
-        "What does my sibling do for a living?": facts[1],
-        "Which nuts can't I eat?": facts[2],
-    }.items():
-        (best, *_) = await both(memory).arecall(question, **about)
-        assert best.text == answer
-    for question in ("How far away is the moon?", "What is the boiling point of tungsten?", "Thanks a lot!"):
-        assert await both(memory).arecall(question, **about) == []
-        assert await both(memory).arecall(question, **about, distance_threshold=None) != []
-
-
 def test_loading_uses_no_network_changes_no_environment_and_prints_nothing() -> None:
     code = """
 import os, socket
 def refuse(*args, **kwargs): raise AssertionError(f"network: {args}")
 socket.socket.connect = socket.getaddrinfo = refuse
 before = dict(os.environ)
-from langchain_agentmem.longterm.minilm import MiniLMEmbeddings
+from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 assert len(MiniLMEmbeddings().embed_query("tea")) == 384
 changed = {name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)}
 print(sorted(name for name in changed if name.startswith(("HF_", "TRANSFORMERS_", "HUGGINGFACE_"))))

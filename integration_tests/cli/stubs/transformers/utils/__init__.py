@@ -1,3 +1,0 @@
-from transformers.utils import logging
-
-__all__ = ["logging"]

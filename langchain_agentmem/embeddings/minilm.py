@@ -1,0 +1,221 @@
+"""The default embeddings: all-MiniLM-L6-v2, on this machine, by ONNX Runtime.
+
+The graph is in `minilm.onnx`, which `tools/generate_minilm_graph.py` writes; the weights are the published
+file, used where it is. The environment is left as it is, and nothing is sent anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.embeddings import Embeddings
+
+from langchain_agentmem.embeddings.weights import INSTALL as INSTALL_WEIGHTS
+from langchain_agentmem.embeddings.weights import Weights, verified
+from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_MAX_TOKENS = 256  # per text, as the model's own configuration has it
+_BATCH_TOKENS = 512  # of a batch, padding included: what larger ones compute no longer fits the cache
+_MAX_THREADS = 4  # of which more hardly help: a sentence is a small matrix
+
+_INSTALL = 'pip install "langchain-agentmem[local]"'
+
+
+class MiniLMEmbeddings(Embeddings):
+    """Embeds with all-MiniLM-L6-v2 on the CPU: 384 dimensions, length one, the first 256 tokens of a text.
+
+    The model is loaded on first use, which takes a fraction of a second, once a process however many
+    objects and threads use it. Threads may embed at the same time.
+
+    Args:
+        threads: How many threads compute one call; without it `OMP_NUM_THREADS`, else one per CPU that the
+            process may use, up to four.
+
+    Raises:
+        ConfigurationError: `threads` is not a positive number. From the first use: no copy of the weights
+            is the published one.
+        MissingDependencyError: From the first use: ONNX Runtime, tokenizers or the weights are missing.
+    """
+
+    dimensions = 384
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
+            raise ConfigurationError(f"threads must be a positive number, not {threads!r}.")
+        self.threads = threads
+
+    def load(self) -> None:
+        """Load the model now, if it is not loaded yet."""
+        _loaded().session(self.threads)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Return the vectors of texts, in their order."""
+        if len(texts) < 2:
+            return [self.embed_query(text) for text in texts]
+        import numpy as np
+
+        model = _loaded()
+        session = model.session(self.threads)
+        tokens = [model.tokens(text) for text in texts]
+        vectors = np.empty((len(texts), self.dimensions), np.float32)
+        for batch in _batches([len(each) for each in tokens]):
+            longest = len(tokens[batch[-1]])
+            ids = np.array([tokens[n] + [0] * (longest - len(tokens[n])) for n in batch], np.int64)
+            mask = np.array([len(tokens[n]) for n in batch])[:, None] > np.arange(longest)
+            vectors[batch] = session.run(None, {"ids": ids, "mask": mask.astype(np.int64)})[0]
+        numbers: list[list[float]] = vectors.tolist()
+        return numbers
+
+    def embed_query(self, text: str) -> list[float]:
+        """Return the vector of a text: the same for a query and a memory."""
+        import numpy as np
+
+        model = _loaded()
+        ids = np.array([model.tokens(text)], np.int64)
+        inputs = {"ids": ids, "mask": np.ones_like(ids)}
+        vector: list[float] = model.session(self.threads).run(None, inputs)[0][0].tolist()
+        return vector
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Async version of `embed_documents`, in a thread."""
+        return await asyncio.to_thread(self.embed_documents, texts)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """Async version of `embed_query`, in a thread."""
+        return await asyncio.to_thread(self.embed_query, text)
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the numbers of texts by length, in batches of similar ones; each ends with its longest."""
+    batch: list[int] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[number] > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(number)
+    yield batch
+
+
+class _Model:
+    """The model as it is loaded once a process: tokenizer, weights, and a session per number of threads."""
+
+    def __init__(self) -> None:
+        try:
+            from tokenizers import Tokenizer
+
+            self._runtime = _onnxruntime()
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"The default embeddings need onnxruntime and tokenizers: {_INSTALL}, and the weights: "
+                f"{INSTALL_WEIGHTS}. Or pass embeddings=."
+            ) from error
+        found = _verified()
+        # It is never changed again, so threads may share it.
+        self._tokenizer = Tokenizer.from_file(str(found.folder / "tokenizer.json"))
+        self._tokenizer.enable_truncation(_MAX_TOKENS)
+        self._tokenizer.no_padding()
+        self._values = {
+            name: self._runtime.OrtValue.ortvalue_from_numpy(tensor)  # a view: it lives as long as this
+            for name, tensor in found.tensors().items()
+            if not name.startswith("pooler.")  # for another task
+        }
+        self._sessions: dict[int, InferenceSession] = {}
+
+    def tokens(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens, with those that mark its beginning and its end."""
+        # Not `encode_batch`: its threads would make a later fork print a warning.
+        ids: list[int] = self._tokenizer.encode(text).ids
+        return ids
+
+    def session(self, threads: int | None) -> InferenceSession:
+        """Return the session that computes with so many threads; several callers may run it at once."""
+        number = threads or _default_threads()
+        if number not in self._sessions:
+            with _loading.held():
+                if number not in self._sessions:
+                    self._sessions[number] = self._new_session(number)
+        return self._sessions[number]
+
+    def _new_session(self, threads: int) -> InferenceSession:
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Threads that spin while they wait take the CPU from whatever else runs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_external_initializers(list(self._values), list(self._values.values()))
+        graph = files("langchain_agentmem.embeddings").joinpath("minilm.onnx").read_bytes()
+        return self._runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def abandon(self) -> None:
+        """Keep what belongs to the parent of this process alive forever.
+
+        Its threads stayed with the parent: to destroy it would wait for them.
+        """
+        for session in self._sessions.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
+def _default_threads() -> int:
+    named = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if named.isdecimal() and int(named) > 0:
+        return int(named)
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(available or 1, _MAX_THREADS)
+
+
+def _onnxruntime() -> Any:
+    """Import ONNX Runtime without its telemetry, which official builds send to Microsoft from the import on.
+
+    It also starts a thread, for which the end of a forked child would wait forever.
+    """
+    variable = "ORT_DISABLE_TELEMETRY"
+    chosen = variable in os.environ
+    os.environ.setdefault(variable, "1")
+    try:
+        import onnxruntime
+    finally:
+        if not chosen:
+            del os.environ[variable]
+    return onnxruntime
+
+
+_weights: Weights | None = None
+_model: _Model | None = None
+_loading = ForkSafeLock()
+
+
+def _loaded() -> _Model:
+    global _model
+    if _model is None:
+        with _loading.held():
+            if _model is None:
+                _model = _Model()
+    return _model
+
+
+def _verified() -> Weights:
+    """Return the weights; those that the parent of this process has verified are verified."""
+    global _weights
+    if _weights is None:
+        _weights = verified()
+    return _weights
+
+
+def _begin_anew_in_child() -> None:
+    global _model
+    if _model is not None:
+        _model.abandon()
+    _model = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew_in_child)
