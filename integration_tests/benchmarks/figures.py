@@ -63,9 +63,8 @@ def shell(world: World, *, quick: bool) -> Figure:
 
         def run(*words: str) -> float:
             began = time.perf_counter()
-            # As the script `agentmem` does it, whether or not that is installed.
-            command = [sys.executable, "-c", "from langchain_agentmem.cli import main; main()", *words]
-            subprocess.run(command, env=environment, cwd=_ROOT, capture_output=True, check=True)
+            command = [str(Path(sys.executable).with_name("agentmem")), *words]
+            subprocess.run(command, env=environment, capture_output=True, check=True)
             return time.perf_counter() - began
 
         run("remember", "The budget review with finance is on Tuesday at ten.")

@@ -64,6 +64,9 @@ def lines(rows: Sequence[Measured], figures: Sequence[Figure]) -> list[Line]:
                 found[one.target].values[row.index == HNSW] = one.ratio
                 if row.index != HNSW:
                     found[one.target].row = row.key
+                    found[
+                        one.target
+                    ].detail = f"ours {row.milliseconds:.2f} ms, theirs {one.milliseconds:.2f} ms"
     for figure in figures:
         found[figure.target].values[figure.index == HNSW] = figure.value
         if figure.index != HNSW:

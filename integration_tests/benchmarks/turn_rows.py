@@ -197,7 +197,7 @@ def turn_embedded(world: World, algorithm: str = FLAT) -> Row:
 
     return Row(
         key,
-        f"the same, with the sentence embedded first, {algorithm}",
+        f"a whole turn with the default settings, the sentence embedded first, {algorithm}",
         Side(
             "embed_query, then the two gathers",
             lambda at: default_turn(store, key, at, embed(store.fact(at).text)),
