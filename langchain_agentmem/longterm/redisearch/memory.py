@@ -278,7 +278,7 @@ class LongTermMemory(BaseLongTermMemory):
 
         if search.mode == "vector" and vector is not None:
             return recall.nearest(self.store, search, query, vector)
-        return recall.recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
+        return recall.recall(self.store, search, query, vector, self.index.knowledge)
 
     def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
         """Return the operation of `update`.
