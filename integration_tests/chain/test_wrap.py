@@ -74,6 +74,31 @@ async def test_a_turn_is_two_round_trips_and_one_embedding(url: str, run: Run) -
         assert len(memory.events.recent("t1", 100)) > 4
 
 
+async def test_a_turn_searches_once_by_vector_and_once_by_words_before_the_answer(
+    memory: AgentMemory, bare: redis.Redis, run: Run
+) -> None:
+    batches: list[list[Any]] = []
+    answered: list[int] = []
+    chain = memory.wrap(PROMPT | RunnableLambda(lambda _: answered.append(len(batches)) or "noted"))
+    await run(
+        chain, {"input": "my favorite color is teal"}, config()
+    )  # asks for the size of the scope besides
+    memory.transport.observer = lambda done: batches.append(done.step)
+    answered.clear()
+    bare.config_resetstat()
+    await run(chain, {"input": "my favorite city is Lisbon"}, config())
+    searches = [
+        [str(command.args[2]) for command in batch if str(command.args[0]).startswith("FT.")]
+        for batch in batches
+        if isinstance(batch, list)
+    ]
+    assert ["KNN" in query for query in searches[0]] == [False, True]
+    assert answered == [len(batches) - 1]
+    assert not any(searches[1:])
+    stats = bare.info("commandstats")  # it counts what scripts call too
+    assert {name: stats[name]["calls"] for name in stats if "FT." in name.upper()} == {"cmdstat_FT.SEARCH": 2}
+
+
 async def test_a_turn_does_not_recall_itself(memory: AgentMemory, run: Run) -> None:
     reports: list[ExchangeReport] = []
     chain = memory.wrap(PROMPT | ECHO, on_exchange=reports.append)

@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from time import monotonic
 from typing import Any
 
 from langchain_agentmem.core.operations import Op, ok, reads
 from langchain_agentmem.longterm.types import MemoryRecord
 
 GONE = -2  # what TTL answers for a key that is not there
+_SIZE_SECONDS = 60
+_MAX_SIZES = 1024
+
+
+class Sizes:
+    """The sizes of scopes, each as it was within the last minute: ranking takes their logarithm."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, float]] = {}
+
+    def get(self, condition: str) -> int | None:
+        """Return how many memories meet a search condition; `None` if that is to be asked."""
+        size, until = self._known.get(condition, (None, 0.0))
+        return size if monotonic() < until else None
+
+    def note(self, condition: str, size: int) -> None:
+        """Note how many memories meet a search condition."""
+        if len(self._known) >= _MAX_SIZES:
+            self._known.clear()
+        self._known[condition] = (size, monotonic() + _SIZE_SECONDS)
+
+    def forget(self) -> None:
+        """Have them asked anew."""
+        self._known.clear()
 
 
 @dataclass(slots=True)
@@ -25,6 +50,7 @@ class IndexKnowledge:
         exact: Whether it tells all scopes apart, and any filter is safe.
         searches_in_scripts: Whether the server allows a search inside a script, as far as known.
         spans_slots: Whether it lets a script touch keys of several cluster slots, as far as known.
+        sizes: How many memories scopes have.
     """
 
     exists: bool = False
@@ -34,6 +60,7 @@ class IndexKnowledge:
     contexts: bool = True
     exact: bool = True
     spans_slots: bool = True
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 class SearchIndex(ABC):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from langchain_agentmem.errors import StoreError
-from langchain_agentmem.longterm.ranking import NEAREST, WORDED
+from langchain_agentmem.longterm.ranking import NEAREST, WORDED, rank
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
 from tests.embedding_model import RecordingEmbeddings
 from tests.fake_transport import FakeTransport
@@ -79,6 +79,48 @@ async def test_one_batch_counts_and_searches_by_words_and_by_vector(both: Both) 
     assert all(search[search.index("TIMEOUT") + 1] == 5000 for search in (count, words, vector))
 
 
+async def test_the_size_of_a_scope_is_asked_once_a_minute(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("langchain_agentmem.longterm.search_index.monotonic", lambda: now)
+    counted, plain = [0, [9], reply(), reply()], [0, reply(), reply()]
+    made, transport = memory(counted, plain, counted, counted)
+    for user, later in (("alice", 0), ("alice", 59), ("bob", 0), ("alice", 2)):
+        now += later
+        await both(made).arecall("green tea", user=user)
+    assert [len(batch) for batch in transport.sent] == [4, 3, 4, 4]
+
+
+async def test_the_size_of_a_small_scope_is_told_by_the_search_by_vector(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    plain = rank
+
+    def noted(*args: Any, size: int, **options: Any) -> Any:
+        sizes.append(size)
+        return plain(*args, size=size, **options)
+
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.recall.rank", noted)
+    near = [reply(), reply(row("m1", distance=0.25), total=2)], [reply(), reply(total=NEAREST)]
+    made, _ = memory([0, [7], *near[0]], [0, *near[0]], [0, *near[1]], [0, [700], *near[1]])
+    for user in ("alice", "alice", "alice", "bob"):
+        await both(made).arecall("green tea", user=user)
+    assert sizes == [2, 2, NEAREST, 700]
+
+
+async def test_many_memories_stored_at_once_are_counted(both: Both) -> None:
+    counted, plain = [0, [9], reply(), reply()], [0, reply(), reply()]
+    stored = [[0, b"0" * 32, 0]]
+    made, transport = memory(counted, stored, plain, [*stored, *stored], counted)
+    for text in ("green tea", "black tea"):
+        await both(made).arecall("green tea", user="alice")
+        await both(made).aremember_many([text, "coffee"][: 1 + (text == "black tea")], user="alice")
+    await both(made).arecall("green tea", user="alice")
+    assert [len(batch) for batch in transport.sent] == [4, 1, 3, 2, 4]
+
+
 async def test_contexts_are_searched_only_where_the_index_has_them(both: Both) -> None:
     made, transport = memory([0, [1], reply()], contexts=False)
     assert await both(made).arecall("green tea", user="alice", mode="text") == []
@@ -113,18 +155,17 @@ async def test_what_is_no_memory_makes_room_for_others(both: Both) -> None:
     broken = [MEMBERS[0], None, *MEMBERS[2:]]
     rows = [row("other", *other, distance=0.1), row("broken", *broken, distance=0.1)]
     made, transport = memory(
-        [0, [9], reply(), reply(*rows)], [0, [9], reply(), reply(*rows, row("m1", distance=0.3))]
+        [0, [9], reply(), reply(*rows)], [0, reply(), reply(*rows, row("m1", distance=0.3))]
     )
     (found,) = await both(made).arecall("green tea", user="alice", k=1)
     assert found.id == "m1"
-    limits = [[search[search.index("LIMIT") + 2] for search in batch[2:]] for batch in transport.sent_args]
+    limits = [[search[search.index("LIMIT") + 2] for search in batch[-2:]] for batch in transport.sent_args]
     assert limits == [[WORDED, NEAREST], [WORDED + 4, NEAREST + 4]]
 
 
 async def test_that_nothing_else_comes_ends_it(both: Both) -> None:
     other = row("other", *MEMBERS[:2], "work", *MEMBERS[3:], distance=0.1)
-    answer = [0, [9], reply(), reply(other)]
-    made, transport = memory(answer, answer)
+    made, transport = memory([0, [9], reply(), reply(other)], [0, reply(), reply(other)])
     assert await both(made).arecall("green tea", user="alice") == []
     assert len(transport.sent) == 2
 
@@ -169,7 +210,7 @@ async def test_one_that_is_gone_or_superseded_by_then_is_left_out_in_silence(
     both: Both, gone: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = row("m1", *MEMBERS[:7], '{"page":3}', distance=0.25)
-    made, _ = memory([0, [1], reply(), reply(old)], [gone], [0, [0], reply(), reply()])
+    made, _ = memory([0, [1], reply(), reply(old)], [gone], [0, reply(), reply()])
     assert await both(made).arecall("green tea", user="alice") == []
     assert caplog.text == ""
 

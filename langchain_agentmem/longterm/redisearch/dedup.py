@@ -66,6 +66,8 @@ def remember(
         storing = near.remember(store, index, entries, looking.threshold)
     else:
         storing = _unless_said(store, index, entries, looking)
+    if len(entries) > 1:
+        index.knowledge.sizes.forget()
     if not looking.near:
         results = yield from storing
         found = [_recalled(entry.draft, looking.known) for entry in entries]

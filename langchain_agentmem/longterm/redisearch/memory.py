@@ -282,7 +282,7 @@ class LongTermMemory(BaseLongTermMemory):
         self._check_filter(search)
         if search.mode == "vector" and vector is not None:
             return recall.nearest(self.store, search, query, vector)
-        return recall.recall(self.store, search, query, vector, contexts=self.index.knowledge.contexts)
+        return recall.recall(self.store, search, query, vector)
 
     def _check_filter(self, search: Search) -> None:
         if not self.index.knowledge.exact:

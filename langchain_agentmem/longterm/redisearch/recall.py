@@ -1,6 +1,6 @@
 """Recall: the searches that bring candidates, in one round trip, and their ranking. No I/O of its own.
 
-By `hybrid`, three searches: the nearest by vector, how many memories the scope has, and the best by words.
+By `hybrid`, two searches: the nearest by vector, and the best by words.
 Of a candidate as little is read as ranks it; the winners alone become records.
 """
 
@@ -33,9 +33,7 @@ from langchain_agentmem.longterm.words import forms
 _MAX_REPEATS = 10
 
 
-def recall(
-    store: Store, search: Search, query: str, vector: bytes | None, *, contexts: bool
-) -> Op[list[MemoryRecord]]:
+def recall(store: Store, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
     """Return the memories of a scope that answer a query best, best first. One round trip.
 
     A question about everything that is known is answered by the newest.
@@ -47,7 +45,6 @@ def recall(
         search: What to recall.
         query: What is asked; empty if only its vector is known.
         vector: Its vector, of length one, in the index's number format; `None` to search by words alone.
-        contexts: Whether the index holds contexts.
     """
     question = Question(query, store.language)
     if search.mode == "hybrid" and question.is_about_everything:
@@ -58,9 +55,7 @@ def recall(
     threshold = search.distance_threshold
     refused: set[Hashable] = set()
     for _ in range(_MAX_REPEATS):
-        found = yield from _candidates(
-            store, search, question, vector, contexts=contexts, more=2 * len(refused)
-        )
+        found = yield from _candidates(store, search, question, vector, more=2 * len(refused))
         rows: dict[Hashable, Candidate] = {row.key: row for row in found.rows if row.key not in refused}
         hits = rank(
             question,
@@ -133,27 +128,41 @@ class _Candidates(NamedTuple):
 
 
 def _candidates(
-    store: Store, search: Search, question: Question, vector: bytes | None, *, contexts: bool, more: int
+    store: Store,
+    search: Search,
+    question: Question,
+    vector: bytes | None,
+    *,
+    more: int,
 ) -> Op[_Candidates]:
     """Search by vector and by words. One round trip; more if candidates have expired.
+
+    How many memories the scope has is asked beside if it was not within the last minute.
 
     Args:
         store: Where they are.
         search: What to recall.
         question: What is asked.
         vector: Its vector; `None` to search by words alone.
-        contexts: Whether the index holds contexts.
         more: How many candidates more than usual each search returns.
     """
     where = search.condition or condition(search.scope)
     worded = max(WORDED, search.k) + more
-    searches = [store.count(where)]
+    nearest = max(NEAREST, search.k) + more
+    known = store.knowledge.sizes.get(where)
+    searches = [] if known is not None else [store.count(where)]
     if question.words:
-        searches.append(_by_words(store, where, question, worded, contexts=contexts))
+        searches.append(_by_words(store, where, question, worded, contexts=store.knowledge.contexts))
     if vector is not None:
-        searches.append(store.nearest(where, vector, max(NEAREST, search.k) + more))
-    (size, _), *replies = yield from searched(store, searches, search.scope)
+        searches.append(store.nearest(where, vector, nearest))
+    replies = yield from searched(store, searches, search.scope)
+    size = replies.pop(0)[0] if known is None else known
+    if known is None:
+        store.knowledge.sizes.note(where, size)
     matched = replies[0][0] if question.words else 0
+    if vector is not None:
+        near = replies[-1][0]  # all there are, if fewer than were asked for
+        size = near if near < nearest else max(near, size)
     # Those found by vector come last, because they have a distance.
     rows = {key: fields for _, part in replies for key, fields in part.items() if fields is not None}
     return _Candidates(candidates(rows), size, max(0, matched - worded))
