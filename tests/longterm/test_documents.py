@@ -15,10 +15,13 @@ from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.drafts import encode_metadata
 from langchain_agentmem.longterm.redisearch.document import (
     FIELDS,
+    MEMBERS,
     decode,
     encode,
+    encoded,
     fields_of,
 )
+from langchain_agentmem.longterm.redisearch.found import candidates, record
 from langchain_agentmem.longterm.types import Draft, Storage, UnreadableDocument
 from tests.strategies import json_objects, scopes
 
@@ -63,6 +66,45 @@ def test_a_memory_comes_back_equal(
     assert (found.distance, found.score, found.hit_count) == (0.5, 0.75, 0)
     assert found.created_ts == 1715990400.12
     assert found in draft.scope
+
+
+@given(scopes, scopes, st.text(min_size=1), json_objects, st.one_of(st.none(), scopes), st.text())
+def test_a_recalled_memory_is_what_reading_it_member_by_member_gives(
+    user: str, thread: str, text: str, metadata: dict[str, Any], document_id: str | None, context: str
+) -> None:
+    draft = Draft(
+        *("m1", text, user, "default", "k", thread, 5, encode_metadata(metadata), document_id),
+        context=context,
+    )
+    document = {"created_ts": 1715990400.123456, **orjson.loads(encode(draft, EMBEDDING, "json")[0])}  # type: ignore[arg-type]
+    members = orjson.dumps([document[name] for name in MEMBERS])
+    (found,) = candidates({b"agent:mem:m1": {b"members": members, b"distance": b"0.25"}})
+    assert (found.key, found.text, found.context) == (b"agent:mem:m1", text, context)
+    assert (found.similarity, found.created_ts) == (0.75, 1715990400.123456)
+    expected = decode("m1", stored(draft, "json"), distance=0.25, score=0.9)
+    assert record("m1", found, distance=0.25, score=0.9) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("text", 5), ("user", None), ("namespace", "#" + "0" * 64), ("created_ts", "yesterday"),
+        ("hit_count", 1.5), ("hit_count", "x"), ("metadata", "{"), ("metadata", "[]"),
+    ],
+)  # fmt: skip
+def test_a_recalled_document_with_a_wrong_member_is_read_as_member_by_member(name: str, value: Any) -> None:
+    document: dict[str, Any] = dict.fromkeys(MEMBERS)
+    document |= {one.decode(): good.decode() for one, good in GOOD.items()}
+    document |= {"created_ts": 1715990400.5, "hit_count": 2, "context": "", name: value}
+    fields = {one.encode(): encoded(member) for one, member in document.items() if member is not None}
+    (found,) = candidates({b"m1": {b"members": orjson.dumps([*document.values()])}})
+    try:
+        expected = decode("m1", fields)
+    except UnreadableDocument:
+        with pytest.raises(UnreadableDocument):
+            record("m1", found)
+    else:
+        assert record("m1", found) == expected
 
 
 def test_plain_names_are_stored_as_they_are_and_nothing_beside_them() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_agentmem.longterm import same_fact
 from langchain_agentmem.longterm.same_fact import canonical
 
 SAME = [
@@ -261,3 +265,23 @@ def test_any_text_has_a_form_which_whitespace_does_not_change(text: str) -> None
 def test_numbers_that_differ_are_never_the_same(one: int, other: int) -> None:
     same = canonical(f"I have {one} stamps.") == canonical(f"I have {other} stamps.")
     assert same == (one == other)
+
+
+def test_what_lacks_a_rules_needles_is_left_as_it_is_by_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = json.loads((Path(__file__).parents[1] / "data" / "dedup-pairs.json").read_text("utf-8"))
+    texts = {text for pair in (*SAME, *DIFFERENT) for text in pair}
+    texts |= {
+        pair[name] for kind in ("different", "restated") for pair in pairs[kind] for name in ("first", "then")
+    }
+    texts |= {text.upper() for text in texts}
+    quick = {text: canonical.__wrapped__(text) for text in texts}
+    tried = [
+        (needed, [(pattern, replacement, []) for pattern, replacement, _ in rules])
+        for needed, rules in same_fact._REWRITES
+    ]
+    monkeypatch.setattr(same_fact, "_REWRITES", tried)
+    assert {text: canonical.__wrapped__(text) for text in texts} == quick
+
+
+def test_letters_that_are_equal_without_case_are_numbers_too() -> None:
+    assert canonical("I have ſix cats") == canonical("I have six cats")
