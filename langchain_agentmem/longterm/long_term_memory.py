@@ -696,7 +696,7 @@ class BaseLongTermMemory(Connected):
         """
         self.check_supported(namespace=about.get("namespace"), embeddings=embeddings, ids=ids)
         for embedding in embeddings if embeddings is not None else ():
-            self.check_embedding(embedding)
+            self.checked_embedding(embedding)
         return self.drafting.batches(
             texts,
             embeddings=embeddings,
@@ -738,8 +738,8 @@ class BaseLongTermMemory(Connected):
         """
 
     @abstractmethod
-    def check_embedding(self, embedding: Sequence[float]) -> None:
-        """Refuse a vector that the index cannot take.
+    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
+        """Return a vector as the operations take it without converting it again.
 
         Raises:
             EmbeddingError: It is not usable.

@@ -121,8 +121,9 @@ class LongTerm:
         self.recalled: list[tuple[str, dict[str, Any]]] = []
         self.remembered: list[tuple[str, dict[str, Any]]] = []
 
-    def check_embedding(self, embedding: Sequence[float]) -> None:
+    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
         """Take any vector."""
+        return embedding
 
     def recall_op(self, query: str, **options: Any) -> Op[list[MemoryRecord]]:
         self.recalled.append((query, options))

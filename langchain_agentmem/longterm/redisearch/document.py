@@ -316,6 +316,25 @@ def distance_in(fields: Mapping[bytes, bytes]) -> float | None:
     return min(max(float(fields[b"distance"]), 0.0), 2.0)
 
 
+class UnitVector(Sequence[float]):
+    """Holds an embedding that `vector` has made, so that it is made once, however often it is used.
+
+    Args:
+        numbers: The array, of the index's number format.
+    """
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: NDArray[np.floating[Any]]) -> None:
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.numbers[at]
+
+
 def vector(embedding: Sequence[float], vector_type: VectorType) -> NDArray[np.floating[Any]]:
     """Return an embedding scaled to length one: the index compares directions only.
 

@@ -18,7 +18,7 @@ from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, onl
 from langchain_agentmem.longterm.question import as_asked
 from langchain_agentmem.longterm.redisearch import clearing, dedup, inexact, queries
 from langchain_agentmem.longterm.redisearch import update as updating
-from langchain_agentmem.longterm.redisearch.document import TOLERANCE, cosine_distance, vector
+from langchain_agentmem.longterm.redisearch.document import TOLERANCE, UnitVector, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
@@ -160,13 +160,13 @@ class LongTermMemory(BaseLongTermMemory):
             self._embeddings = MiniLMEmbeddings()
         return self._embeddings
 
-    def check_embedding(self, embedding: Sequence[float]) -> None:
-        """Refuse a vector that the index cannot take.
+    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
+        """Return a vector as the operations take it without converting it again.
 
         Raises:
             EmbeddingError: It is no list of finite numbers, all zeros, or of another length than the index's.
         """
-        self._vector(embedding)
+        return UnitVector(self._vector(embedding))
 
     def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate by the rule of `dedup`.
@@ -388,7 +388,10 @@ class LongTermMemory(BaseLongTermMemory):
 
     def _vector(self, embedding: Sequence[float]) -> Any:
         """Return the embedding as the index takes it, an array of length one."""
-        numbers = vector(embedding, self.index.settings.vector_type)
+        if isinstance(embedding, UnitVector):
+            numbers = embedding.numbers
+        else:
+            numbers = vector(embedding, self.index.settings.vector_type)
         self.index.fits(len(numbers))
         return numbers
 

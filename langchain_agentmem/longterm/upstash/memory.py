@@ -150,13 +150,14 @@ class UpstashLongTermMemory(BaseLongTermMemory):
                     "of it."
                 )
 
-    def check_embedding(self, embedding: Sequence[float]) -> None:
+    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
         """Refuse every vector.
 
         Raises:
             InvalidInputError: In any case.
         """
         self.check_supported(embedding=embedding)
+        return embedding
 
     def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
         """Store a batch in one round trip, each memory unless it is a duplicate."""
