@@ -20,7 +20,7 @@ NEAREST, WORDED = 100, 100  # candidates by vector, by words: of 60 and 50, R@5 
 _DAY_SECONDS = 86_400
 _HALF_LIFE_SECONDS = 30 * _DAY_SECONDS  # of what being recent adds
 _CUTOFF = 0.4  # what ranks below this share of the best is left out
-_CONTRADICTING = 5  # of so many at least, those that contradict each other are ordered by their time
+_CONTRADICTING = 20  # of so many at least, those that contradict each other are ordered by their time
 
 
 def rank(

@@ -258,6 +258,10 @@ class TestNewestFirst:
         texts = [("Hi, I'm Maria and I live in Lisbon.", 0.39), ("I moved to Porto last week.", 0.34)]
         assert order("Where do I live?", *texts) == [texts[1][0], texts[0][0]]
 
+    def test_of_more_than_are_asked_for_too(self) -> None:
+        texts = [(f"I weigh {84 - n} kg.", 0.6 - n / 100) for n in range(12)]
+        assert order("How much do I weigh?", *texts) == [text for text, _ in texts[:-6:-1]]
+
     @pytest.mark.parametrize(
         ("query", "old", "new"),
         [
