@@ -31,7 +31,7 @@ def vector_turn(store: Store, thread: str, at: int) -> Turned:
     """A turn that recalls by vectors and stores nothing else than the other sides do."""
     working, long_term, events = store.memory.working, store.memory.long_term, store.memory.events
     fact, messages = store.fact(at), store.exchange(at)
-    vector = long_term.checked_embedding(fact.embedding)
+    vector = long_term.check_embedding(fact.embedding)
     recall = long_term.recall_op(fact.text, user=USER, embedding=vector, mode="vector")
     run = store.memory.transport.run
     history, recalled = map(ok, run(gather([working.messages_op(thread), recall])))
@@ -48,7 +48,7 @@ def default_turn(store: Store, thread: str, at: int, embedding: Sequence[float] 
     """A turn with the default settings: it recalls by meaning and words, and stores what was said before."""
     working, long_term, events = store.memory.working, store.memory.long_term, store.memory.events
     fact, messages = store.fact(at), store.exchange(at)
-    vector = long_term.checked_embedding(fact.embedding if embedding is None else embedding)
+    vector = long_term.check_embedding(fact.embedding if embedding is None else embedding)
     recall = long_term.recall_op(fact.text, user=USER, embedding=vector)
     run = store.memory.transport.run
     history, recalled = map(ok, run(gather([working.messages_op(thread), recall])))

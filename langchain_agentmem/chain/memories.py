@@ -108,7 +108,7 @@ class ExchangeMemories:
     def _embed(self, embeddings: Embeddings, texts: Sequence[str]) -> Op[None]:
         with self._failures.tolerating("recall"):
             vectors = yield Embed(embeddings, texts, "query")
-            checked = map(self._memory.long_term.checked_embedding, vectors)
+            checked = map(self._memory.long_term.check_embedding, vectors)
             self._vectors = dict(zip(texts, checked, strict=True))
         if not self._vectors:
             self._searchable, self._new = False, []

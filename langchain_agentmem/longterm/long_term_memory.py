@@ -696,7 +696,7 @@ class BaseLongTermMemory(Connected):
         """
         self.check_supported(namespace=about.get("namespace"), embeddings=embeddings, ids=ids)
         for embedding in embeddings if embeddings is not None else ():
-            self.checked_embedding(embedding)
+            self.check_embedding(embedding)
         return self.drafting.batches(
             texts,
             embeddings=embeddings,
@@ -738,7 +738,7 @@ class BaseLongTermMemory(Connected):
         """
 
     @abstractmethod
-    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
+    def check_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
         """Return a vector as the operations take it without converting it again.
 
         Raises:

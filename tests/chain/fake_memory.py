@@ -121,7 +121,7 @@ class LongTerm:
         self.recalled: list[tuple[str, dict[str, Any]]] = []
         self.remembered: list[tuple[str, dict[str, Any]]] = []
 
-    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
+    def check_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
         """Take any vector."""
         return embedding
 

@@ -156,7 +156,7 @@ class TestWhatIsNeither:
             raise EmbeddingError("one number too few")
 
         memory = Memory()
-        monkeypatch.setattr(memory.facts, "checked_embedding", refuse)
+        monkeypatch.setattr(memory.facts, "check_embedding", refuse)
         with pytest.raises(EmbeddingError):
             prepared(memory)
         memory.settings = memory.settings.model_copy(update={"on_error": "continue"})

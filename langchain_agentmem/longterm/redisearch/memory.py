@@ -160,7 +160,7 @@ class LongTermMemory(BaseLongTermMemory):
             self._embeddings = MiniLMEmbeddings()
         return self._embeddings
 
-    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
+    def check_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
         """Return a vector as the operations take it without converting it again.
 
         Raises:

@@ -150,7 +150,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
                     "of it."
                 )
 
-    def checked_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
+    def check_embedding(self, embedding: Sequence[float]) -> Sequence[float]:
         """Refuse every vector.
 
         Raises:
