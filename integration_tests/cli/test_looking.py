@@ -196,6 +196,7 @@ def test_the_doctor_finds_a_fit_server_fit(filled: str) -> None:
     assert found["long-term"][1].startswith("1 key, 1")
     assert "the worst of 21" in found["latency"][1]
     assert found["persistence"][0] == "warning"  # an ephemeral one has none
+    assert found["embeddings"] == ("ok", "all-MiniLM-L6-v2, its weights as published")
     shown = agentmem("doctor", url=filled).stdout
     assert "✓ modules" in shown
     assert "! persistence" in shown

@@ -17,6 +17,8 @@ Act: TypeAlias = Literal["states", "asks", "greets", "thanks", "leaves"]
 def noteworthy(text: str, *, kind: str = "episodic") -> str | None:
     """Return the kind for a text that states something, `None` for one that only asks, greets or thanks.
 
+    Asking is a question, or for something to be done once: "Tell me a joke".
+
     This is what `wrap` remembers by default. A question that states something on the way is kept: "Did I tell
     you that I moved to Porto?". For another kind: `remember=partial(noteworthy, kind="semantic")`.
 
@@ -71,6 +73,8 @@ def _acts(sentence: str, asked: bool) -> Iterator[Act]:
     if small_talk:
         if _FAREWELLS.intersection(phrases):
             yield "leaves"
+    elif _TASK.match(sentence) and not _STANDING.search(sentence):
+        yield "asks"
     elif asked or _QUESTION.match(sentence):
         yield "asks"
         if _states_on_the_way(sentence, asked=asked):
@@ -227,6 +231,25 @@ _REQUEST = re.compile(
     rf"|(?!(?:(?:please )?(?:tell|show|say|explain|help|check|remind|remember|repeat)\b|{_AUXILIARY}\b))"
     r".*\b(?:please|from now on|always|never|in (?:the )?future)\b)"
     r"|.*\bplease (?:always|never|don't)\b",
+    re.IGNORECASE,
+)
+# What is to be done once: "Tell me a joke", "Please summarise the text above".
+_TASK = re.compile(
+    rf"{_LEADING}(?:kindly )?(?:just )?"
+    r"(?:(?:tell|show) me (?:an?|the|some|something|more|about|another)\b"
+    r"|(?:summari[sz]e|translate|rephrase|rewrite|paraphrase|proofread|explain|continue|repeat)"
+    r" (?:this|that|it|these|those|how|why|what"
+    r"|the (?:text|above|following|previous|last|first|second|code|article))\b"
+    r"|(?:write|draft|compose|generate|create|make)(?: me)? an? (?:(?!an? )[\w'-]+ ){0,3}?"
+    r"(?:poem|story|haiku|limerick|essay|joke|song|summary|list|e-?mail|letter|tweet|outline|function|script"
+    r"|plan|recipe|table|title|slogan|description)\b"
+    r"|(?:stop|continue|go on|next|help|try again|again|repeat|proceed)$)",
+    re.IGNORECASE,
+)
+# What makes a request more than that, or says something on the way.
+_STANDING = re.compile(
+    r"\b(?:always|never|only|every|each|from now on|in (?:the )?future|when(?:ever)?|if|until|because|since"
+    r"|so|i|i'm|i've|i'd|i'll|my|we|we're|our|instead|again about)\b",
     re.IGNORECASE,
 )
 _TELLS = re.compile(

@@ -18,7 +18,12 @@ from langchain_agentmem.cli.console import Screen, counted, milliseconds, one_li
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.scan import scan
-from langchain_agentmem.errors import IndexMissingError, SearchUnavailableError, StoreError
+from langchain_agentmem.errors import (
+    ConfigurationError,
+    IndexMissingError,
+    SearchUnavailableError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
@@ -62,7 +67,8 @@ def doctor(
     """Look at the server: is it fit for a memory?
 
     Looks at version, modules, eviction, persistence, the search index, what each tier takes (memory is
-    estimated from a sample of keys), latency. Changes nothing, except with --rebuild-index.
+    estimated from a sample of keys), latency, and the default embeddings. Changes nothing, except with
+    --rebuild-index.
 
     ✓ is fine, ! could be better, or could not be checked (no permission), ✗ is broken: exit code 1.
 
@@ -147,6 +153,19 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
             raise
         except StoreError as error:
             yield Finding(name, "warning", f"unknown: {one_line(str(error), 600)}")
+    if memory.long_term.supports_vectors:
+        yield embeddings()
+
+
+def embeddings() -> Finding:
+    """Look whether the default embeddings can be used, without loading them."""
+    from langchain_agentmem.embeddings.minilm import check_installed
+
+    try:
+        check_installed()
+    except ConfigurationError as error:
+        return Finding("embeddings", "warning", one_line(str(error), 600))
+    return Finding("embeddings", "ok", "all-MiniLM-L6-v2, its weights as published")
 
 
 def _by_info(look: Callable[[Info], Iterable[Finding]]) -> Op[Iterable[Finding]]:

