@@ -68,7 +68,7 @@ TARGETS: dict[str, Target] = {
     "embed-one": Target("embed one sentence", "sentence-transformers, same process", 0.45),
     "embed-many": Target("embed 512 sentences", "sentence-transformers, same process", 0.90),
     "shell": Target('`agentmem recall "…"` from the shell, private Redis running', "10 s before", 1.5, "s"),
-    "install": Target("install `[all]` in an empty environment", "1.8 GB before", 450, "MB"),
+    "install": Target("install `[all]` and the weights in an empty environment", "1.8 GB before", 450, "MB"),
     "growth": Target("remember at 100,000 memories", "remember at 1,000", 1.5),
     "read": Target("read 20 messages", "LRANGE and `messages_from_dict`, json", 1.0),
     "import": Target("`import langchain_agentmem`", "`import langchain_core.messages, redis`", 1.3),

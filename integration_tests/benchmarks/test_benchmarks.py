@@ -91,8 +91,8 @@ def test_a_round_leaves_nothing_behind(world: World) -> None:
         ("read", 1, [1, 1]),
         ("recall", 1, [1, 1]),
         ("remember", 1, [2, 2]),
-        ("turn", 2, [20, 12, 9, 7, 9]),
-        ("turn-hybrid", 2, [20, 9]),
+        ("turn", 2, [12, 20, 9, 7, 9]),
+        ("turn-hybrid", 2, [12, 9]),
     ],
 )
 def test_round_trips_are_counted(world: World, key: str, ours: int, others: list[int]) -> None:

@@ -213,7 +213,7 @@ def turn_embedded(world: World, algorithm: str = FLAT) -> Row:
         [
             Side(
                 f"{_GUIDE} with sentence-transformers, by meaning alone, on HNSW",
-                lambda at: guide.turn(store.exchange(at), encode([store.fact(at).text])[0]),
+                lambda at: guide.turn(store.exchange(at), encode([store.fact(at).text])[0].tolist()),
                 forget,
                 result=result,
                 target="turn-embedded",

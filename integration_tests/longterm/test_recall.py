@@ -380,3 +380,14 @@ async def test_a_question_about_everything_is_answered_by_the_newest(
     found = await both(memory).arecall(query, user="alice", kind="episodic")
     assert [one.text for one in found] == ["eland", "kudu", "gnu", "zebra"]
     assert await both(memory).arecall(query, user="carol") == []
+
+
+async def test_by_words_a_rare_one_counts_more_in_a_scope_that_was_just_empty(
+    memory: LongTermMemory, both: Both
+) -> None:
+    assert await both(memory).arecall("anything new", user="alice", mode="text") == []
+    for number in range(20):
+        await both(memory).aremember(f"we had pasta for dinner number {number}", user="alice")
+    await both(memory).aremember("the Lisbon trip is booked", user="alice")
+    found = await both(memory).arecall("pasta dinner lisbon", user="alice", mode="text", k=1)
+    assert texts(found) == ["the Lisbon trip is booked"]

@@ -182,7 +182,10 @@ def decode_plain_turns(stored: bytes) -> list[BaseMessage] | None:
     """
     messages: list[BaseMessage] = []
     try:
-        for turn in orjson.loads(stored):
+        turns = orjson.loads(stored)
+        if not isinstance(turns, list):
+            return None
+        for turn in turns:
             content = turn["content"]
             if len(turn) != 3 or "ts" not in turn or type(content) is not str:
                 return None

@@ -163,6 +163,8 @@ def test_what_is_read_as_plain_turns_reads_the_same_one_by_one(entries: Any) -> 
         b"",
         b"[",
         b"null",
+        b"{}",
+        b'""',
         b'{"role":"user","content":"x","ts":1}',
         b'[{"role":"user","content":"x"}]',
         b'[{"role":"user","content":"x","ts":1,"unanswered":true}]',

@@ -110,6 +110,14 @@ async def test_the_size_of_a_small_scope_is_told_by_the_search_by_vector(
     assert sizes == [2, 2, NEAREST, 700]
 
 
+async def test_by_words_alone_the_size_of_a_small_scope_is_asked_each_time(both: Both) -> None:
+    few, many = [0, [NEAREST - 1], reply()], [0, [NEAREST], reply()]
+    made, transport = memory([0, [0], reply()], few, many, [0, reply()])
+    for _ in range(4):
+        await both(made).arecall("green tea", user="alice", mode="text")
+    assert [len(batch) for batch in transport.sent] == [3, 3, 3, 2]
+
+
 async def test_many_memories_stored_at_once_are_counted(both: Both) -> None:
     counted, plain = [0, [9], reply(), reply()], [0, reply(), reply()]
     stored = [[0, b"0" * 32, 0]]

@@ -137,7 +137,8 @@ def _candidates(
 ) -> Op[_Candidates]:
     """Search by vector and by words. One round trip; more if candidates have expired.
 
-    How many memories the scope has is asked beside if it was not within the last minute.
+    How many memories the scope has is asked beside if it was not within the last minute; and always if they
+    were few and are searched by words alone, because nothing else tells how many they have become.
 
     Args:
         store: Where they are.
@@ -150,6 +151,8 @@ def _candidates(
     worded = max(WORDED, search.k) + more
     nearest = max(NEAREST, search.k) + more
     known = store.knowledge.sizes.get(where)
+    if vector is None and known is not None and known < NEAREST:
+        known = None  # within a minute few can become many times as many
     searches = [] if known is not None else [store.count(where)]
     if question.words:
         searches.append(_by_words(store, where, question, worded, contexts=store.knowledge.contexts))
