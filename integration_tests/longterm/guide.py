@@ -27,6 +27,7 @@ class Guide:
         *,
         algorithm: str = "HNSW",
         prefix: str = "agent:mem:",
+        filter: str | None = None,
         exact: bool = False,
         dim: int = 256,
         sortable: bool = True,
@@ -52,7 +53,7 @@ class Guide:
             field(TagField, "topic"),
         ]  # fmt: skip
         kind = IndexType.JSON if self.storage == "json" else IndexType.HASH
-        definition = IndexDefinition(prefix=[prefix], index_type=kind)
+        definition = IndexDefinition(prefix=[prefix], filter=filter, index_type=kind)
         stopwords: dict[str, Any] = {"stopwords": []} if exact else {}
         fields = [one for one in fields if (one.as_name or one.name) not in without]
         self.bare.ft("agentmem:idx").create_index(fields, definition=definition, **stopwords, **options)

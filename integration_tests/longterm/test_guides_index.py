@@ -231,6 +231,15 @@ async def test_an_index_that_would_miss_memories_is_refused(
     assert [one.id for one in await both(memory).arecall("tea", user="ada")] == ["m1"]
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_an_index_over_some_of_the_documents_is_refused(guide: Guide, url: str, protocol: int) -> None:
+    guide.create_index(filter="@user=='bob'")
+    with redis.Redis.from_url(url, protocol=protocol) as client:
+        memory = LongTermMemory(client=client, embeddings=WORDS, storage=guide.storage)
+        with pytest.raises(IndexMismatchError, match="prefix: is agent:mem: FILTER @user=='bob', wanted"):
+            memory.remember("green tea", user="ada")
+
+
 @pytest.mark.parametrize("options", [{"protocol": 2}, {"protocol": 3, "decode_responses": True}])
 def test_with_any_client_of_yours(guide: Guide, url: str, options: dict[str, Any]) -> None:
     guide.create_index()

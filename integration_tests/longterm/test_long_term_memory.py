@@ -302,6 +302,18 @@ async def test_an_embedding_that_is_given_spares_the_model(make: Make, both: Bot
     assert words.embedded == 0
 
 
+@pytest.mark.parametrize("storage", ["json", "hash"])
+async def test_an_embedding_that_another_memory_has_checked_is_taken_as_any_other(
+    make: Make, both: Both, storage: str
+) -> None:
+    memory = make(storage=storage)
+    other = make(vector_type="float16", index_name="other", key_prefix="other:")
+    vector = other.checked_embedding(memory.embeddings.embed_query("green tea"))
+    await both(memory).aremember("green tea", user="alice", embedding=vector)
+    (found,) = await both(memory).arecall("green tea", user="alice", embedding=vector)
+    assert found.text == "green tea"
+
+
 async def test_operations_can_be_run_beside_others(memory: LongTermMemory) -> None:
     from langchain_agentmem.core.operations import gather
 

@@ -127,6 +127,14 @@ class TestHiding:
         assert await found(k=1) == ["green tea and much else besides"]
         assert "Left out the document at 'agent:mem:x" in caplog.text
 
+    async def test_a_document_whose_text_is_an_empty_array(
+        self, memory: LongTermMemory, bare: redis.Redis, found: Any
+    ) -> None:
+        memory.remember("green tea", user="alice")
+        text: Any = [] if memory.config.storage == "json" else "[]"
+        write(bare, memory, "x", text=text)
+        assert "green tea" in await found()
+
     async def test_documents_without_a_text(
         self, memory: LongTermMemory, bare: redis.Redis, found: Any
     ) -> None:

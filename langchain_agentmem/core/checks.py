@@ -11,6 +11,7 @@ from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 MAX_SCOPE_BYTES = 4096
 YEAR_10000 = 253_402_300_800  # epoch seconds; to most programs, what is beyond is no date
 MAX_TTL_SECONDS = 2**31 - 1  # 68 years; Redis rejects longer ones, and EXPIRE would fail after the write
+_MAX_WHOLE = 2**63 - 1
 _EMBEDDING_METHODS = ("embed_query", "embed_documents")
 
 Ttl: TypeAlias = int | EllipsisType | None
@@ -77,9 +78,11 @@ def bounded_text(name: str, value: Any, max_bytes: int) -> str:
 
 
 def positive(name: str, value: Any) -> int:
-    """Return a whole number above zero, or raise `InvalidInputError`."""
+    """Return a whole number above zero that the server can hold, or raise `InvalidInputError`."""
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidInputError(f"{name} must be a whole number above 0, not {value!r}.")
+    if value > _MAX_WHOLE:  # not shown: Python refuses to, and hiredis crashes on it, from 4,300 digits on
+        raise InvalidInputError(f"{name} must be at most {_MAX_WHOLE}.")
     return value
 
 

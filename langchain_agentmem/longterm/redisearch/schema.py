@@ -160,7 +160,7 @@ class IndexState:
         definition = {text(name): value for name, value in pairs(info["index_definition"])}
         schema = {
             "storage": text(definition["key_type"]),
-            "prefix": ", ".join(text(prefix) for prefix in definition["prefixes"]),
+            "prefix": ", ".join(text(prefix) for prefix in definition["prefixes"]) + _filter(definition),
             "language": text(definition.get("default_language", "english")),
             "stop words": _stop_words(info),
         }
@@ -246,6 +246,12 @@ def _told(settings: IndexSettings, found: dict[str, str], wanted: dict[str, str]
 def _refuse(mismatch: str | None) -> None:
     if mismatch is not None:
         raise IndexMismatchError(mismatch)
+
+
+def _filter(definition: dict[str, Any]) -> str:
+    """Return the condition that documents have to meet to be in an index, if there is one."""
+    condition = text(definition.get("filter") or "")
+    return f" FILTER {condition}" if condition else ""
 
 
 def _stop_words(info: dict[str, Any]) -> str:
