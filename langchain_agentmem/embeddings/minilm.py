@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_TOKENS = 256  # per text, as the model's own configuration has it
 _BATCH_TOKENS = 512  # of a batch, padding included: what larger ones compute no longer fits the cache
+_MOST_THREADS = 1024  # that may be asked for
 _MAX_THREADS = 4  # of which more hardly help: a sentence is a small matrix
 
 _LACKING = (
@@ -48,16 +49,18 @@ class MiniLMEmbeddings(Embeddings):
             process may use, up to four.
 
     Raises:
-        ConfigurationError: `threads` is not a positive number. From the first use: no copy of the weights
-            is the published one, or its tokenizer cannot be read.
+        ConfigurationError: `threads` is no whole number from 1 to 1,024. From the first use: no copy of the
+            weights is the published one, or its tokenizer cannot be read.
         MissingDependencyError: From the first use: ONNX Runtime, tokenizers or the weights are missing.
     """
 
     dimensions = 384
 
     def __init__(self, *, threads: int | None = None) -> None:
-        if threads is not None and (not isinstance(threads, int) or threads < 1):
-            raise ConfigurationError(f"threads must be a positive number, not {threads!r}.")
+        if threads is not None and (type(threads) is not int or not 0 < threads <= _MOST_THREADS):
+            raise ConfigurationError(
+                f"threads must be a whole number from 1 to {_MOST_THREADS}, not {threads!r}."
+            )
         self.threads = threads
 
     def load(self) -> None:

@@ -14,6 +14,7 @@ from langchain_agentmem.longterm.types import MemoryRecord
 GONE = -2  # what TTL answers for a key that is not there
 _SIZE_SECONDS = 60
 _MAX_SIZES = 1024
+_MAX_CONDITION = 1024  # characters
 
 
 class Sizes:
@@ -28,7 +29,9 @@ class Sizes:
         return size if monotonic() < until else None
 
     def note(self, condition: str, size: int) -> None:
-        """Note how many memories meet a search condition."""
+        """Note how many memories meet a search condition, unless it is a long one."""
+        if len(condition) > _MAX_CONDITION:
+            return
         if len(self._known) >= _MAX_SIZES:
             self._known.clear()
         self._known[condition] = (size, monotonic() + _SIZE_SECONDS)

@@ -39,7 +39,7 @@ def test_nothing_is_loaded_for_no_texts(monkeypatch: pytest.MonkeyPatch) -> None
     assert MiniLMEmbeddings().embed_documents([]) == []
 
 
-@pytest.mark.parametrize("threads", [0, -1, "2", 1.5])
+@pytest.mark.parametrize("threads", [0, -1, "2", 1.5, True, 10**9])
 def test_a_number_of_threads_is_positive(threads: Any) -> None:
     with pytest.raises(ConfigurationError, match="threads"):
         MiniLMEmbeddings(threads=threads)

@@ -73,6 +73,7 @@ def clear_scope(
         named_all = False
     if thorough or not named_all:
         yield from _clear_scanned(store, scope, removed)
+    store.knowledge.sizes.forget()
     return removed
 
 
@@ -89,6 +90,7 @@ def clear_prefix(store: Store) -> Op[Removed]:
 
     yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], delete_page)
     yield from _sweep_pointers(store, every=True)
+    store.knowledge.sizes.forget()
     return removed
 
 
