@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import itertools
+import json
 import time
 import zlib
 from statistics import median
+from typing import Any, NamedTuple
 
 import numpy as np
+import redis
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
@@ -21,6 +25,8 @@ from integration_tests.benchmarks.world import DIMENSIONS, exchange
 from langchain_agentmem import AgentMemory, EmbeddedRedis
 from langchain_agentmem.longterm.types import Mode
 
+MODES: tuple[Mode, ...] = ("hybrid", "vector")
+RARE = 50_000
 _VECTORS = 512
 
 
@@ -91,19 +97,59 @@ def turns_per_second(
     return asyncio.run(measure())
 
 
-def main() -> None:
-    """Print the exchanges per second by mode, with Python's garbage collector as it is and made rare."""
-    modes: tuple[Mode, ...] = ("hybrid", "vector")
+class Rates(NamedTuple):
+    """Exchanges per second, and what one takes, in milliseconds of CPU.
+
+    Attributes:
+        per_second: The median of all runs.
+        client: The client's CPU.
+        server: The server's, beside it.
+    """
+
+    per_second: float
+    client: float
+    server: float
+
+
+def rates(conversations: int, turns: int, times: int) -> dict[str, Rates]:
+    """Measure by mode, with Python's garbage collector as it is and made rare."""
     usual = gc.get_threshold()
-    rates: dict[tuple[Mode, bool], list[float]] = {}
+    found: dict[str, list[Rates]] = {}
     with EmbeddedRedis() as server, AgentMemory(server.url, embeddings=GivenVectors()) as memory:
-        for number, mode, rare in itertools.product(range(4), modes, (False, True)):
-            gc.set_threshold(*((50_000,) if rare else usual))
-            rate = turns_per_second(memory, name=f"{number}:{mode}:{rare}", mode=mode)
+        client = redis.Redis.from_url(server.url)
+        for number, mode, rare in itertools.product(range(times + 1), MODES, (False, True)):
+            gc.set_threshold(*((RARE,) if rare else usual))
+            theirs, ours = _server_seconds(client), time.process_time()
+            rate = turns_per_second(memory, conversations, turns, name=f"{number}:{mode}:{rare}", mode=mode)
             if number:  # the first are to load what is loaded late
-                rates.setdefault((mode, rare), []).append(rate)
-    for (mode, rare), found in rates.items():
-        print(f"{mode:<7} {'gc.set_threshold(50_000)' if rare else '':<25} {median(found):6.0f} per second")
+                done = conversations * (turns + 1) / 1000  # one of each comes before what is timed
+                taken = (time.process_time() - ours) / done, (_server_seconds(client) - theirs) / done
+                found.setdefault(f"{mode}, rare" if rare else mode, []).append(Rates(rate, *taken))
+        client.close()
+    gc.set_threshold(*usual)
+    return {name: Rates(*map(median, zip(*runs, strict=True))) for name, runs in found.items()}
+
+
+def _server_seconds(client: redis.Redis) -> float:
+    info: Any = client.info("cpu")
+    return float(info["used_cpu_user_main_thread"]) + float(info["used_cpu_sys_main_thread"])
+
+
+def main() -> None:
+    """Print the exchanges per second by mode, or all that was measured as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--conversations", type=int, default=200)
+    parser.add_argument("--turns", type=int, default=10)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    found = rates(chosen.conversations, chosen.turns, chosen.times)
+    if chosen.json:
+        print(json.dumps(found))
+        return
+    for name, rate in found.items():
+        print(f"{name:<14} {rate.per_second:6.0f} per second")
+    print(f"rare: gc.set_threshold({RARE:_})")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -12,12 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from integration_tests.benchmarks.conversations import GivenVectors, turns_per_second
+from integration_tests.benchmarks.conversations import RARE
 from integration_tests.benchmarks.measure import Figure
 from integration_tests.benchmarks.world import World
-from langchain_agentmem import AgentMemory, EmbeddedRedis
+from langchain_agentmem import EmbeddedRedis
 from langchain_agentmem.embeddings.weights import INSTALL as INSTALL_WEIGHTS
 
 _ROOT = Path(__file__).parents[2]
@@ -26,36 +26,21 @@ _MB = 1_000_000
 
 
 def conversations(world: World, *, quick: bool) -> Figure:
-    """Turns per second of 200 conversations at once, three times; how much of a turn is whose CPU."""
-    at_once, turns, times = (20, 2, 1) if quick else (200, 10, 3)
-    memory = AgentMemory(
-        world.url,
-        embeddings=GivenVectors(),
-        algorithm="flat",
-        index_name="conversations:idx",
-        memory_prefix="conversations:mem:",
-    )
-    with memory:
-        server, client, rates = _server_seconds(world), time.process_time(), []
-        for number in range(times):
-            rates.append(turns_per_second(memory, at_once, turns, name=f"conversations:{number}"))
-        done = times * at_once * (turns + 1)  # one of each conversation comes before what is timed
-        client = (time.process_time() - client) / done * 1000
-        server = (_server_seconds(world) - server) / done * 1000
-        memory.long_term.drop_index()
-    rate = median(rates)
+    """Turns per second of 200 conversations at once, in a process that has loaded nothing else."""
+    sizes = ("--conversations=20", "--turns=2", "--times=1") if quick else ()
+    command = [sys.executable, "-m", "integration_tests.benchmarks.conversations", "--json", *sizes]
+    found = json.loads(subprocess.check_output(command, cwd=_ROOT))
+    rate, client, server = found["hybrid"]
+    rare = {mode: found[f"{mode}, rare"][0] for mode in ("hybrid", "vector")}
     return Figure(
         "conversations",
         rate,
-        f"{1000 / rate:.2f} ms per turn: {client:.2f} ms of the client's CPU, {server:.2f} ms of the server's "
-        "beside it",
+        f"with the default settings, in a process of its own: {client:.2f} ms of the client's CPU per turn, "
+        f"{server:.2f} ms of the server's beside it; by vectors alone, "
+        f"{found['vector'][0]:,.0f} turns/s; with `gc.set_threshold({RARE:_})` {rare['hybrid']:,.0f} and "
+        f"{rare['vector']:,.0f}",
         "FLAT",
     )
-
-
-def _server_seconds(world: World) -> float:
-    info: Any = world.client.info("cpu")
-    return float(info["used_cpu_user_main_thread"]) + float(info["used_cpu_sys_main_thread"])
 
 
 def shell(world: World, *, quick: bool) -> Figure:
