@@ -77,8 +77,9 @@ class TestDocument:
             words = line.split()
             if words[:1] == ["agentmem"] and len(words) > 1 and not words[1].startswith("-"):
                 assert words[1] in command.commands, line
-                options = {option for each in command.commands[words[1]].params for option in each.opts} | {"--help"}
-                assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options, line
+                options = {option for each in command.commands[words[1]].params for option in each.opts}
+                named = {word.partition("=")[0] for word in words if word.startswith("--")}
+                assert named <= options | {"--help"}, line
 
     def test_make_targets_exist(self, path: Path) -> None:
         rules = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))

@@ -63,7 +63,7 @@ class Explanation(TypedDict):
 
 
 class Ranked(TypedDict, total=False):
-    """What a search adds to a memory: attributes of `MemoryRecord`, under their names."""
+    """Holds what a search adds to a memory: attributes of `MemoryRecord`, under their names."""
 
     distance: float | None
     score: float | None
