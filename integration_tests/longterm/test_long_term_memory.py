@@ -308,7 +308,7 @@ async def test_an_embedding_that_another_memory_has_checked_is_taken_as_any_othe
 ) -> None:
     memory = make(storage=storage)
     other = make(vector_type="float16", index_name="other", key_prefix="other:")
-    vector = other.checked_embedding(memory.embeddings.embed_query("green tea"))
+    vector = other.check_embedding(memory.embeddings.embed_query("green tea"))
     await both(memory).aremember("green tea", user="alice", embedding=vector)
     (found,) = await both(memory).arecall("green tea", user="alice", embedding=vector)
     assert found.text == "green tea"
