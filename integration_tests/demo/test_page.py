@@ -127,7 +127,7 @@ def test_on_the_way_to_another_user_nothing_is_asked_of_the_thread_that_is_left(
     page.get_by_label("User").press("Enter")
     page.wait_for_timeout(700)  # longer than a refresh waits
     (route,) = held
-    assert not [url for url in asked if "user=bob" in url]
+    assert not [url for url in asked if "user=bob" in url and "thread=" in url]
     route.continue_()
     expect(page.locator("#memories tr")).to_have_count(0)
     expect(page.locator("#live")).to_have_text("live")
