@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from integration_tests.benchmarks import further, reach, report, tables
+from integration_tests.benchmarks import reach, report, tables
 from integration_tests.benchmarks.figures import FIGURES, install
 from integration_tests.benchmarks.footprint import STORAGES, footprints
 from integration_tests.benchmarks.measure import SEED, measure
+from integration_tests.benchmarks.peers import run as peers
 from integration_tests.benchmarks.peers.libraries import PEERS
 from integration_tests.benchmarks.report import Results
 from integration_tests.benchmarks.rows import ROWS
@@ -115,17 +116,21 @@ def main(words: list[str] | None = None) -> int:
         if chosen.keys:
             results = _measured(chosen, progress)
         if chosen.peers:
-            libraries = further.libraries(chosen.peers, progress, quick=chosen.quick)
+            scale = peers.QUICK if chosen.quick else peers.Scale()
+            libraries = peers.measure(chosen.peers, scale, progress)
     missed: list[str] = []
     if libraries is not None:
         libraries.show(console)
         written = libraries.write(chosen.docs) if chosen.write else []
         for path in written:
             console.print(f"wrote {path}")
-        missed += libraries.missed() if results is None else []
+        missed += libraries.broken_promises()
+    figures = libraries.figures if libraries is not None else []
     if results is not None:
-        results.figures.extend(further.figures(libraries))
+        results.figures.extend(figures)
         missed += _report(chosen, console, results)
+    else:
+        missed += reach.missed(reach.lines([], figures))
     for one in missed if not chosen.quick else ():
         console.print(f"[red]missed:[/] {escape(one)}")
     return 1 if missed and chosen.check else 0

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from integration_tests.benchmarks.measure import Figure
 from integration_tests.benchmarks.peers.compare import Advance, Cell, asking, attempt, interleaved
 from integration_tests.benchmarks.peers.running import NoResultError, Running
 from integration_tests.benchmarks.peers.work import PER_USER, user_name
+from integration_tests.benchmarks.targets import FLAT, HNSW
 
 SIZES = (1_000, 10_000, 100_000)
 MESSAGES = (10, 100, 1_000)
@@ -20,7 +21,7 @@ LOAD_SECONDS, _LONGEST_SECONDS = 75.0, 600.0
 BURSTS, _MESSAGE_BURSTS = 8, 2
 _LOADED_AT_ONCE = 2  # libraries; what they load is not timed
 DEFAULT = "agentmem-flat"
-_LIMIT = 1.5
+_JUDGED = {FLAT: DEFAULT, HNSW: "agentmem-hnsw"}
 
 
 @dataclass
@@ -34,15 +35,6 @@ class Growth:
 
     memories: dict[str, dict[str, dict[int, Cell]]] = field(default_factory=dict)
     messages: dict[str, dict[str, dict[int, Cell]]] = field(default_factory=dict)
-
-
-class Target(NamedTuple):
-    """Something that is to be reached: what, how many times it grew, how many it may, and whether that holds."""
-
-    what: str
-    ratio: float
-    limit: float
-    reached: bool
 
 
 def steps(libraries: int, sizes: Sequence[int], messages: Sequence[int], bursts: int) -> int:
@@ -151,11 +143,12 @@ def last_over_first(cells: dict[int, Cell]) -> float | None:
     return last / first if first and last else None
 
 
-def targets(growth: Growth) -> list[Target]:
-    """Return what growth is to be reached, and is: remembering with 100,000 memories against 1,000."""
-    cells = growth.memories.get("remember", {}).get(DEFAULT, {})
-    grown = last_over_first(cells)
-    if grown is None:
-        return []
-    what = f"remember at {max(cells):,} memories against {min(cells):,}, FLAT"
-    return [Target(what, grown, _LIMIT, grown <= _LIMIT)]
+def figures(growth: Growth) -> list[Figure]:
+    """Return what growth has to reach: the time of remember at the largest size over that at the smallest."""
+    cells = growth.memories.get("remember", {})
+    grown = {index: last_over_first(cells.get(key, {})) for index, key in _JUDGED.items()}
+    return [
+        Figure("growth", value, "medians of the table of growth", index)
+        for index, value in grown.items()
+        if value
+    ]

@@ -216,11 +216,11 @@ def test_tables_say_figures_ratios_and_reasons() -> None:
 
 def test_growth_is_judged_by_remembering() -> None:
     _, grown = _measured()
-    (target,) = growth.targets(grown)
-    assert target.ratio == pytest.approx(1.2)
-    assert target.reached
+    (figure,) = growth.figures(grown)
+    assert figure.value == pytest.approx(1.2)
+    assert figure.reached
     grown.memories["remember"][growth.DEFAULT][100_000] = Cell(words="holds 500 after 1 s")
-    assert growth.targets(grown) == []
+    assert growth.figures(grown) == []
 
 
 def test_the_command_measures_peers_and_writes_tables_and_pictures(tmp_path: Path) -> None:

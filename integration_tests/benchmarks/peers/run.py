@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from integration_tests.benchmarks import growth
+from integration_tests.benchmarks.measure import Figure
 from integration_tests.benchmarks.peers import compare, tables
 from integration_tests.benchmarks.peers.checks import CHECKS
 from integration_tests.benchmarks.peers.libraries import COMPARED, GROWING, OURS, PEERS
@@ -62,17 +63,17 @@ class Measured:
         for what, rows in tables.growth(self.growth).items():
             tables.show(console, f"growth with {what}", rows)
 
-    def missed(self) -> list[str]:
-        """Return the targets that were not reached, and the promises of ours that were not kept."""
-        promises = [
+    @property
+    def figures(self) -> list[Figure]:
+        """What is judged of growth."""
+        return growth.figures(self.growth)
+
+    def broken_promises(self) -> list[str]:
+        """Return the promises of ours that were not kept."""
+        return [
             f"{CHECKS[name][0]}: {cells[OURS].words}"
             for name, cells in self.comparison.correctness.items()
             if not cells[OURS].kept
-        ]
-        return promises + [
-            f"{one.what}: {one.ratio:.2f} instead of {one.limit}"
-            for one in growth.targets(self.growth)
-            if not one.reached
         ]
 
     def write(self, docs: Path) -> list[Path]:

@@ -8,12 +8,12 @@ from typing import Any
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
-from integration_tests.benchmarks.peers.libraries.library import TTL_SECONDS, Library, Opening
+from integration_tests.benchmarks.peers.libraries.library import TTL_SECONDS, HistoryLibrary, Opening
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.core.operations import gather, ok
 
 
-class Opened(Library):
+class Opened(HistoryLibrary):
     """An `AgentMemory` with its default settings."""
 
     def __init__(self, opening: Opening) -> None:
@@ -28,21 +28,9 @@ class Opened(Library):
             ttl_by_kind={"episodic": TTL_SECONDS, "semantic": None},
             **opening.options,
         )
-        self._histories: dict[str, BaseChatMessageHistory] = {}
 
-    def _history(self, session: str) -> BaseChatMessageHistory:
-        if session not in self._histories:
-            self._histories[session] = self.memory.history(session)
-        return self._histories[session]
-
-    def append(self, session: str, messages: Sequence[BaseMessage]) -> None:
-        self._history(session).add_messages(messages)
-
-    def read(self, session: str, count: int) -> list[BaseMessage]:
-        return self._history(session).messages[-count:]
-
-    def clear(self, session: str) -> None:
-        self._history(session).clear()
+    def new_history(self, session: str) -> BaseChatMessageHistory:
+        return self.memory.history(session)
 
     def load(self, user: str, texts: Sequence[str]) -> None:
         self.memory.long_term.remember_many(texts, user=user)

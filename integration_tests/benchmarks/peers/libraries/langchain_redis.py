@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from langchain_core.messages import BaseMessage
 from langchain_redis import RedisChatMessageHistory, RedisConfig, RedisVectorStore
 from redisvl.query.filter import Tag
 
-from integration_tests.benchmarks.peers.libraries.library import TTL_SECONDS, Library, Opening
+from integration_tests.benchmarks.peers.libraries.library import TTL_SECONDS, HistoryLibrary, Opening
 
 
-class Opened(Library):
+class Opened(HistoryLibrary):
     """`RedisChatMessageHistory` and `RedisVectorStore`."""
 
     protocol = 2  # with redis-py's default, a second session cannot be opened
@@ -26,23 +25,9 @@ class Opened(Library):
             metadata_schema=[{"type": "tag", "name": "user"}],
         )
         self.store = RedisVectorStore(opening.vectors, config=config, ttl=TTL_SECONDS)
-        self._histories: dict[str, RedisChatMessageHistory] = {}
 
-    def _history(self, session: str) -> RedisChatMessageHistory:
-        if session not in self._histories:
-            self._histories[session] = RedisChatMessageHistory(
-                session, redis_client=self.client, ttl=TTL_SECONDS
-            )
-        return self._histories[session]
-
-    def append(self, session: str, messages: Sequence[BaseMessage]) -> None:
-        self._history(session).add_messages(messages)
-
-    def read(self, session: str, count: int) -> list[BaseMessage]:
-        return self._history(session).messages[-count:]
-
-    def clear(self, session: str) -> None:
-        self._history(session).clear()
+    def new_history(self, session: str) -> RedisChatMessageHistory:
+        return RedisChatMessageHistory(session, redis_client=self.client, ttl=TTL_SECONDS)
 
     def load(self, user: str, texts: Sequence[str]) -> None:
         self.store.add_texts(texts, [{"user": user} for _ in texts])

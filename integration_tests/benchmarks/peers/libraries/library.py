@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis
+from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 
 from integration_tests.peers.vectors import Vectors
@@ -122,3 +123,33 @@ class Library(ABC):
 
     def close(self) -> None:  # noqa: B027 - most libraries have nothing to close
         """Close what the library opened."""
+
+
+class HistoryLibrary(Library):
+    """A library that keeps messages in chat histories of LangChain's kind."""
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__(opening)
+        self._histories: dict[str, BaseChatMessageHistory] = {}
+
+    @abstractmethod
+    def new_history(self, session: str) -> BaseChatMessageHistory:
+        """Return a session's history; it is asked for once per session."""
+
+    def history(self, session: str) -> BaseChatMessageHistory:
+        """Return a session's history."""
+        if session not in self._histories:
+            self._histories[session] = self.new_history(session)
+        return self._histories[session]
+
+    def append(self, session: str, messages: Sequence[BaseMessage]) -> None:
+        """Append messages to a session."""
+        self.history(session).add_messages(messages)
+
+    def read(self, session: str, count: int) -> list[BaseMessage]:
+        """Return a session's newest `count` messages, oldest first."""
+        return self.history(session).messages[-count:]
+
+    def clear(self, session: str) -> None:
+        """Delete a session's messages."""
+        self.history(session).clear()
