@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from integration_tests.embeddings.forking import children_embed
 from langchain_agentmem.embeddings import minilm
 from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
@@ -159,29 +159,7 @@ def _embed_as_child() -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_forked_child_embeds(embeddings: MiniLMEmbeddings, busy: bool) -> None:
-    embeddings.embed_query("a parent")
-    stopping = threading.Event()
-
-    def embed() -> None:
-        while not stopping.is_set():
-            embeddings.embed_query("a thread of the parent, at the same time")
-
-    thread = threading.Thread(target=embed)
-    if busy:
-        thread.start()
-    try:
-        for _ in range(2):
-            child = multiprocessing.get_context("fork").Process(target=_embed_as_child)
-            child.start()
-            child.join(30)
-            if child.is_alive():
-                child.kill()
-                child.join()
-            assert child.exitcode == 0
-    finally:
-        stopping.set()
-        if busy:
-            thread.join()
+    children_embed(embeddings, _embed_as_child, busy=busy, children=2)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from integration_tests.embeddings.forking import children_embed
 from integration_tests.longterm.conftest import make  # noqa: F401 - a fixture
 from langchain_agentmem import MiniLMEmbeddings, SentenceTransformerEmbeddings
 from langchain_agentmem.embeddings import weights
@@ -129,25 +129,4 @@ def _embed_as_child(embeddings: SentenceTransformerEmbeddings) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_forked_child_embeds(reference: SentenceTransformerEmbeddings, busy: bool) -> None:
-    reference.embed_query("a parent")
-    stopping = threading.Event()
-
-    def embed() -> None:
-        while not stopping.is_set():
-            reference.embed_query("a thread of the parent, at the same time")
-
-    thread = threading.Thread(target=embed)
-    if busy:
-        thread.start()
-    try:
-        child = multiprocessing.get_context("fork").Process(target=_embed_as_child, args=(reference,))
-        child.start()
-        child.join(60)
-        if child.is_alive():
-            child.kill()
-            child.join()
-        assert child.exitcode == 0
-    finally:
-        stopping.set()
-        if busy:
-            thread.join()
+    children_embed(reference, partial(_embed_as_child, reference), busy=busy, seconds=60)
