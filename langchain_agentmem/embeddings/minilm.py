@@ -8,7 +8,6 @@ Numbers stay float32: with int8, distances would move by up to 0.07, as much as 
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 from collections.abc import Iterator, Sequence
@@ -42,7 +41,8 @@ class MiniLMEmbeddings(Embeddings):
     """Embeds with all-MiniLM-L6-v2 on the CPU: 384 dimensions, length one, the first 256 tokens of a text.
 
     The model is loaded on first use, which takes a fraction of a second, once a process however many
-    objects and threads use it. Threads may embed at the same time.
+    objects and threads use it. Threads may embed at the same time; the async versions of the methods embed in
+    a thread.
 
     Args:
         threads: How many threads compute one call; without it `OMP_NUM_THREADS`, else one per CPU that the
@@ -94,14 +94,6 @@ class MiniLMEmbeddings(Embeddings):
         inputs = {"ids": ids, "mask": np.ones_like(ids)}
         vector: list[float] = model.session(self.threads).run(None, inputs)[0][0].tolist()
         return vector
-
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Async version of `embed_documents`, in a thread."""
-        return await asyncio.to_thread(self.embed_documents, texts)
-
-    async def aembed_query(self, text: str) -> list[float]:
-        """Async version of `embed_query`, in a thread."""
-        return await asyncio.to_thread(self.embed_query, text)
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -27,7 +26,8 @@ _INSTALL = 'pip install "langchain-agentmem[sentence-transformers]"'
 class SentenceTransformerEmbeddings(Embeddings):
     """Embeds with a model of sentence-transformers: as long and as scaled as the model has its vectors.
 
-    The model is loaded on first use, once an object. Threads embed one after the other. A model that has
+    The model is loaded on first use, once an object. Threads embed one after the other; the async versions of
+    the methods embed in a thread. A model that has
     prompts for queries and for documents gets each.
 
     Args:
@@ -72,14 +72,6 @@ class SentenceTransformerEmbeddings(Embeddings):
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a text that is looked for."""
         return self._encoded(lambda model: model.encode_query([text], show_progress_bar=False))[0]
-
-    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Async version of `embed_documents`, in a thread."""
-        return await asyncio.to_thread(self.embed_documents, texts)
-
-    async def aembed_query(self, text: str) -> list[float]:
-        """Async version of `embed_query`, in a thread."""
-        return await asyncio.to_thread(self.embed_query, text)
 
     def _encoded(self, encode: Callable[[SentenceTransformer], NDArray[float32]]) -> list[list[float]]:
         with self._lock.held():

@@ -78,7 +78,7 @@ def test_a_recalled_memory_is_what_reading_it_member_by_member_gives(
     )
     document = {"created_ts": 1715990400.123456, **orjson.loads(encode(draft, EMBEDDING, "json")[0])}  # type: ignore[arg-type]
     members = orjson.dumps([document[name] for name in MEMBERS])
-    (found,) = candidates({b"agent:mem:m1": {b"members": members, b"distance": b"0.25"}})
+    (found,) = candidates({b"agent:mem:m1": {b"members": members, b"distance": b"0.25"}}, "json")
     assert (found.key, found.text, found.context) == (b"agent:mem:m1", text, context)
     assert (found.similarity, found.created_ts) == (0.75, 1715990400.123456)
     expected = decode("m1", stored(draft, "json"), distance=0.25, score=0.9)
@@ -97,7 +97,7 @@ def test_a_recalled_document_with_a_wrong_member_is_read_as_member_by_member(nam
     document |= {one.decode(): good.decode() for one, good in GOOD.items()}
     document |= {"created_ts": 1715990400.5, "hit_count": 2, "context": "", name: value}
     fields = {one.encode(): encoded(member) for one, member in document.items() if member is not None}
-    (found,) = candidates({b"m1": {b"members": orjson.dumps([*document.values()])}})
+    (found,) = candidates({b"m1": {b"members": orjson.dumps([*document.values()])}}, "json")
     try:
         expected = decode("m1", fields)
     except UnreadableDocument:

@@ -115,7 +115,9 @@ def _nearest(store: Store, entry: Entry) -> Op[list[MemoryRecord]]:
         return []
     rows = {key: fields for key, fields in rows_of(ok(reply)).items() if fields is not None}
     near: list[tuple[Candidate, Ranked]] = [
-        (one, {"distance": 1 - one.similarity}) for one in candidates(rows) if one.similarity is not None
+        (one, {"distance": 1 - one.similarity})
+        for one in candidates(rows, store.storage)
+        if one.similarity is not None
     ]
     records = yield from recorded(store, scope, near)
     return [record for record in records.values() if record is not None]

@@ -43,17 +43,16 @@ _PLAIN = frozenset(
 )
 
 
-def candidates(rows: Mapping[bytes, Mapping[bytes, bytes]]) -> list[Candidate]:
+def candidates(rows: Mapping[bytes, Mapping[bytes, bytes]], storage: Storage) -> list[Candidate]:
     """Read the rows of searches for `RECALL_FIELDS`, by their keys, as far as ranking needs them."""
-    if any(b"user" in fields for fields in rows.values()):  # Hashes
+    if storage == "hash":
         return [_of_fields(key, fields) for key, fields in rows.items()]
     # The server leaves out the whole array if its first value is an empty array.
     arrays = [fields.get(b"members", b"[]") for fields in rows.values()]
     found = []
     all_values = orjson.loads(b"[%b]" % b",".join(arrays))  # one call for all takes half as long
     for (key, fields), values in zip(rows.items(), all_values, strict=True):
-        distance = distance_in(fields)
-        near = None if distance is None else 1 - distance
+        near = _similarity(fields)
         if len(values) == len(MEMBERS):
             said, before, created = values[_TEXT], values[_CONTEXT], values[_CREATED]
             found.append(Candidate(key, str(said), str(before or ""), near, _number(created), values))
@@ -65,10 +64,13 @@ def candidates(rows: Mapping[bytes, Mapping[bytes, bytes]]) -> list[Candidate]:
 
 
 def _of_fields(key: bytes, fields: Mapping[bytes, bytes]) -> Candidate:
-    distance = distance_in(fields)
     said, before = (text(fields.get(name, b"")) for name in (b"text", b"context"))
-    near = None if distance is None else 1 - distance
-    return Candidate(key, said, before, near, _number(fields.get(b"created_ts")), fields)
+    return Candidate(key, said, before, _similarity(fields), _number(fields.get(b"created_ts")), fields)
+
+
+def _similarity(fields: Mapping[bytes, bytes]) -> float | None:
+    distance = distance_in(fields)
+    return None if distance is None else 1 - distance
 
 
 def _number(value: Any) -> float:

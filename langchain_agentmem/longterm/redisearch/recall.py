@@ -100,7 +100,7 @@ def nearest(store: Store, search: Search, query: str, vector: bytes) -> Op[list[
         now = time.time()
         near = [
             (one, by_distance(one, one.similarity, search, now))
-            for one in candidates(alive)
+            for one in candidates(alive, store.storage)
             if one.similarity is not None and 1 - one.similarity <= most
         ]
         records = yield from queries.recorded(store, search.scope, near)
@@ -128,12 +128,7 @@ class _Candidates(NamedTuple):
 
 
 def _candidates(
-    store: Store,
-    search: Search,
-    question: Question,
-    vector: bytes | None,
-    *,
-    more: int,
+    store: Store, search: Search, question: Question, vector: bytes | None, *, more: int
 ) -> Op[_Candidates]:
     """Search by vector and by words. One round trip; more if candidates have expired.
 
@@ -168,7 +163,7 @@ def _candidates(
         size = near if near < nearest else max(near, size)
     # Those found by vector come last, because they have a distance.
     rows = {key: fields for _, part in replies for key, fields in part.items() if fields is not None}
-    return _Candidates(candidates(rows), size, max(0, matched - worded))
+    return _Candidates(candidates(rows, store.storage), size, max(0, matched - worded))
 
 
 def _by_words(store: Store, where: str, question: Question, k: int, *, contexts: bool) -> Command:
