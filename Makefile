@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo chat test coverage compat soak bench eval lint types format clean
+.PHONY: demo chat test coverage compat soak bench eval eval-extraction lint types format clean
 
 # Only tests and benchmarks need torch, to compare with. On Linux pip takes its CUDA build unless it finds a CPU build:
 # name an index that has one with PIP_FLAGS="--extra-index-url …".
@@ -38,7 +38,7 @@ chat: $(VENV)/.run
 
 test: $(VENV)/.dev
 	@sh integration_tests/install_programs.sh
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: $(VENV)/.dev
 	$(BIN)/pytest -q -n 2 tests --cov --cov-fail-under=$(COVERAGE_FLOOR) $(ARGS)
@@ -54,6 +54,9 @@ bench: $(VENV)/.dev
 
 eval: $(VENV)/.dev
 	$(BIN)/python -m integration_tests.evaluation $(ARGS)
+
+eval-extraction: $(VENV)/.dev
+	$(BIN)/python -m integration_tests.evaluation.extraction $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

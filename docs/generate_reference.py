@@ -22,7 +22,7 @@ PAGE = Path(__file__).with_name("reference.md")
 PACKAGE = "langchain_agentmem."
 # What tiers and chains share between them, and what LangChain calls: nothing that a user calls.
 _INTERNAL = re.compile(
-    r".*_op|write_batches|id_of|check_\w+|drafting|draft|query|search|vector|buffer|count_dropped|put|encode|write_commands|noted_ttl_seconds|on_\w+|run_inline|model_\w+"
+    r".*_op|write_batches|id_of|check_\w+|drafting|draft|query|search|vector|buffer|count_dropped|put|encode|write_commands|with_sessions|noted_ttl_seconds|on_\w+|run_inline|model_\w+"
 )
 # Defaults that are made, not stated.
 _DEFAULTS = {
@@ -32,6 +32,8 @@ _DEFAULTS = {
     "session_ttl_seconds": "`3600`; `None` in a list",
     "threads_prefix": '`"agent:threads:"`',
     "memory_prefix": '`"agent:mem:"`; `"memory:"` on Upstash',
+    "store_prefix": '`"agent:store:"`',
+    "tasks_prefix": '`"agent:tasks:"`',
     "index_name": '`"agentmem:idx"`; `"memories"` on Upstash',
 }
 
@@ -58,7 +60,7 @@ def _settings() -> Iterator[str]:
 
 
 def _names() -> Iterator[str]:
-    for name in langchain_agentmem.__all__:
+    for name in sorted([*langchain_agentmem.__all__, *langchain_agentmem._OF_AGENTS]):
         cls = getattr(langchain_agentmem, name)
         yield f"### {name}\n"
         fields = _fields(cls)
@@ -88,6 +90,7 @@ def _fields(cls: Any) -> list[tuple[str, str]]:
         return [
             (_parameter(f.name, f.type, _default(f.default, f.default_factory)), said.get(f.name, ""))
             for f in dataclasses.fields(cls)
+            if f.name[0] != "_"
         ]
     if not hasattr(cls, "model_fields") or cls is AgentMemorySettings:
         return []
@@ -136,9 +139,11 @@ def _row(cls: type, name: str, member: Any) -> str:
 
 
 def _constructor(name: str, cls: type) -> str:
-    signature = inspect.signature(cls)
-    parameters = [_parameter(p.name, p.annotation, p.default, p.kind) for p in signature.parameters.values()]
-    parameters = _with_star(cls, parameters)
+    called = cls.__call__ if getattr(cls, "_is_protocol", False) else cls  # a protocol is not made, but met
+    parameters = [
+        _parameter(p.name, p.annotation, p.default, p.kind) for p in _without_self(inspect.signature(called))
+    ]
+    parameters = _with_star(called, parameters)
     whole = f"{name}({', '.join(parameters)})"
     return whole if len(whole) <= 100 else "\n".join([f"{name}(", *(f"    {p}," for p in parameters), ")"])
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs tests/, and the integration tests of the transport and of working memory, on the oldest and the newest
-# supported redis-py, with each supported Python on the PATH (PYTHONS names others). Every combination gets a
-# virtual environment in .venv-compat/, without the extra `local` and without torch.
+# Runs tests/, and the integration tests of the transport, of working memory and of agents, on the oldest and the
+# newest supported redis-py, with each supported Python on the PATH (PYTHONS names others). Every combination gets a
+# virtual environment in .venv-compat/, without the extra `local` and without torch, and with the newest MCP SDK.
 #
 #   sh integration_tests/compatibility.sh [arguments for pytest]
 set -eu
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 # The first is the lower bound of `redis` in pyproject.toml; the second is whatever its upper bound allows.
 OLDEST="redis==6.3.*"
 NEWEST="redis"
-TESTS="tests integration_tests/transport integration_tests/working"
+TESTS="tests integration_tests/transport integration_tests/working integration_tests/agents"
 
 pythons="${PYTHONS:-}"
 if [ -z "$pythons" ]; then
@@ -28,7 +28,8 @@ for python in $pythons; do
     venv=".venv-compat/python-$version-redis-$name"
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
     "$venv/bin/pip" install --quiet --upgrade "pip>=25.1"
-    "$venv/bin/pip" install --quiet --upgrade -e ".[embedded,upstash,demo]" --group test "$pin"
+    "$venv/bin/pip" install --quiet --upgrade -e ".[embedded,upstash,demo,agents,mcp]" --group test \
+      langchain-tests langmem "$pin"
     echo "== Python $version, redis-py $("$venv/bin/python" -c 'import redis; print(redis.__version__)')"
     # shellcheck disable=SC2086 # a list of folders
     "$venv/bin/python" -m pytest -q -n 2 $TESTS "$@" || failed="$failed $name-on-$version"

@@ -10,6 +10,8 @@
     │   └── MessageNotStorableError                    JSON cannot hold the message unchanged
     ├── WrongOwnerError             (PermissionError)  the session belongs to another user
     ├── ExchangeNotStoredError                         a chain has answered, and storing the exchange failed
+    ├── ExtractionError                                a model did not tell what to remember
+    ├── SummaryError                                   a summariser failed, and what waits for it waits on
     ├── StoreError                                     the server refused, or did not answer
     │   ├── StoreConnectionError    (ConnectionError)  not reachable, or the connection broke
     │   │   └── StoreTimeoutError   (TimeoutError)     no answer in time
@@ -25,11 +27,14 @@
 
 An error of the server that has no class of its own is a plain `StoreError`. The exception of a lower level is
 always the `__cause__`. No message contains a password or a token.
+
+A message is for who writes a program: it may quote the server, and name an argument or a method. `plain` is
+for who uses one, and is what the command line shows.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 __all__ = [
     "AgentMemoryError",
@@ -37,6 +42,7 @@ __all__ = [
     "EmbeddedRedisError",
     "EmbeddingError",
     "ExchangeNotStoredError",
+    "ExtractionError",
     "IndexMismatchError",
     "IndexMissingError",
     "InvalidInputError",
@@ -50,6 +56,7 @@ __all__ = [
     "StoreLoadingError",
     "StoreRateLimitError",
     "StoreTimeoutError",
+    "SummaryError",
     "WrongKeyTypeError",
     "WrongOwnerError",
 ]
@@ -58,11 +65,30 @@ __all__ = [
 class AgentMemoryError(Exception):
     """The base class of every error of this package.
 
+    Args:
+        args: The message.
+        plain: What to say to people, if that is something else.
+
     Attributes:
         output: The answer of a wrapped chain, if only storing the exchange failed; else `None`.
     """
 
     output: Any = None
+    _plain = ""
+
+    def __init__(self, *args: object, plain: str = "") -> None:
+        super().__init__(*args)
+        if plain:
+            self._plain = plain
+
+    @property
+    def plain(self) -> str:
+        """Return what to say to people who use a program, and cannot change its code.
+
+        It quotes no server, and names no argument, method or class. Where there is nothing else to say, it is
+        the message.
+        """
+        return self._plain or str(self)
 
 
 class ConfigurationError(AgentMemoryError, ValueError):
@@ -94,6 +120,35 @@ class ExchangeNotStoredError(AgentMemoryError):
 
     The foreign error is the `__cause__`, the answer is `output`.
     """
+
+
+class ExtractionError(AgentMemoryError):
+    """An extractor did not tell what to remember, or a consolidator what says the same.
+
+    Nothing was changed, and it can be tried again.
+
+    Args:
+        args: The message.
+        reason: What happened.
+
+    Attributes:
+        reason: `failed` (the model or the function raised, as on a time-out: see the `__cause__`), `refused`
+            (the model declined), `malformed` (its answer cannot be read), or `unknown_id` (it names a memory
+            that it was not shown).
+    """
+
+    def __init__(
+        self,
+        *args: object,
+        reason: Literal["failed", "refused", "malformed", "unknown_id"] = "failed",
+        plain: str = "",
+    ) -> None:
+        super().__init__(*args, plain=plain)
+        self.reason = reason
+
+
+class SummaryError(AgentMemoryError):
+    """A summariser raised, or returned no text; nothing was written, and what is to be summed up waits on."""
 
 
 class StoreError(AgentMemoryError):

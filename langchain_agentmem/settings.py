@@ -15,11 +15,20 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from typing_extensions import Self
 
-from langchain_agentmem.core.keys import index_keys, same_prefix, threads_prefix
+from langchain_agentmem.core.keys import (
+    Keys,
+    index_keys,
+    same_prefix,
+    store_index,
+    store_prefix,
+    tasks_prefix,
+    threads_prefix,
+)
 from langchain_agentmem.core.node_parameters import MEMORY_KEY
+from langchain_agentmem.core.refused_values import sentences
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.events.config import EventLogConfig
 from langchain_agentmem.longterm.config import (
@@ -103,6 +112,16 @@ class AgentMemorySettings(BaseSettings):
     max_turns: PositiveInt | None = Field(
         WorkingMemoryConfig.max_turns, description="A session's window, in messages; `None` for no limit."
     )
+    summarise_when: Literal["inline", "background"] = Field(
+        WorkingMemoryConfig.summarise_when,
+        description="With `summarise=`, when what has left the window is folded into the summary: `inline`, "
+        "each time an exchange has been stored; `background`, by a worker, or when `working.fold` is called.",
+    )
+    max_waiting: PositiveInt = Field(
+        WorkingMemoryConfig.max_waiting,
+        description="With `summarise=`, how many messages that have left the window wait at most to be "
+        "folded into the summary; beyond that the oldest are dropped, and counted.",
+    )
     memory_key: str = Field(
         MEMORY_KEY, min_length=1, description="The name of the chain's variable for the history."
     )
@@ -129,6 +148,20 @@ class AgentMemorySettings(BaseSettings):
         min_length=1,
         description="The key prefix of each user's record of threads; the user follows it. Default: "
         "`agent:threads:`, or, with another `session_prefix`, `threads:` followed by that prefix.",
+    )
+    store_prefix: str = Field(
+        default_factory=lambda data: store_prefix(data.get("memory_prefix", "")),
+        min_length=1,
+        description="The key prefix of the LangGraph store. Default: `agent:store:`, or, with another "
+        "`memory_prefix`, `store:` followed by that prefix.",
+    )
+    tasks_prefix: str = Field(
+        default_factory=lambda data: tasks_prefix(
+            data.get("session_prefix", WorkingMemoryConfig.key_prefix), data.get("memory_prefix", "memory:")
+        ),
+        min_length=1,
+        description="The key prefix of the queues of tasks for the background. Default: `agent:tasks:`, or, "
+        "with another `session_prefix` or `memory_prefix`, `tasks:` followed by both.",
     )
     index_name: str = Field(
         default_factory=lambda data: _long_term(data).index_name,
@@ -220,7 +253,7 @@ class AgentMemorySettings(BaseSettings):
     @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:
         prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix]
-        prefixes.append(same_prefix(self.memory_prefix))
+        prefixes += [same_prefix(self.memory_prefix), self.store_prefix, self.tasks_prefix]
         prefixes += [self.session_list_prefix] if self.session_list_prefix else []
         for one in prefixes:
             if sum(other.startswith(one) for other in prefixes) > 1:
@@ -238,11 +271,16 @@ class AgentMemorySettings(BaseSettings):
             list_prefix=self.session_list_prefix,
             threads_prefix=self.threads_prefix,
             threads_ttl_seconds=self.events_ttl_seconds,
+            summarise_when=self.summarise_when,
+            max_waiting=self.max_waiting,
             reserved_prefixes=(
                 self.events_prefix,
                 self.memory_prefix,
                 same_prefix(self.memory_prefix),
                 index_keys(self.index_name),
+                self.store_prefix,
+                index_keys(store_index(self.index_name)),
+                self.tasks_prefix,
             ),
         )
 
@@ -284,6 +322,11 @@ class AgentMemorySettings(BaseSettings):
             threads_prefix=self.threads_prefix,
         )
 
+    @property
+    def task_keys(self) -> Keys:
+        """Return the key names of queues of tasks."""
+        return Keys(tasks_prefix=self.tasks_prefix)
+
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Return the settings from keywords, the environment and the defaults, in this order.
@@ -296,12 +339,16 @@ class AgentMemorySettings(BaseSettings):
             raise ConfigurationError(
                 f"Unknown setting: {', '.join(sorted(unknown))}. Known are {', '.join(cls.model_fields)}."
             )
+
+        def name_of(field: str) -> str:
+            variable = f"AGENTMEM_{field.upper()}"
+            return variable if field not in given and os.environ.get(variable) else field
+
         try:
             return cls(**given)
         except ValidationError as error:
-            said = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}"
-                for item in error.errors(include_input=False, include_url=False, include_context=False)
-                if item["type"] != "default_factory_not_called"  # what only follows from another error
-            )
-            raise ConfigurationError(f"Settings are not usable: {said}.") from None
+            said = "; ".join(sentences(error, cls.model_fields, name_of))
+        except SettingsError as error:
+            field = next((one for one in cls.model_fields if f'"{one}"' in str(error)), "a setting")
+            said = f'{name_of(field)} must be JSON, such as {{"episodic": 604800, "semantic": null}}'
+        raise ConfigurationError(f"Settings are not usable: {said}.")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from langchain_agentmem.core.operations import Op, gather, late, ok
 from langchain_agentmem.core.removal import Removed
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
-    from langchain_agentmem.longterm.types import MemoryRecord
+    from langchain_agentmem.tasks.queue import TaskQueue
     from langchain_agentmem.transport.connections import Transport
     from langchain_agentmem.working.session import SessionState
     from langchain_agentmem.working.working_memory import WorkingMemory
@@ -37,35 +37,47 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 logger = logging.getLogger("langchain_agentmem")
 
-Tier: TypeAlias = Literal["sessions", "memories", "events"]
+Tier: TypeAlias = Literal["sessions", "memories", "events", "store"]
 Line: TypeAlias = "dict[str, Any] | AgentMemoryError"
 """A thing that is exported, or why it cannot be."""
 
 Steps: TypeAlias = "Generator[Op[Any] | list[Line], Any, None]"
 """An export in progress: yields operations, whose results are sent in, and pages of lines."""
 
-TIERS: tuple[Tier, ...] = ("sessions", "memories", "events")
-_OF_SEARCHES = {"distance", "score", "matched_words", "explanation"}
-_IF_ANY = {"context", "updated_ts", "superseded_by", "superseded_ts"}
-_PAGE = 500  # threads, memories or events of a round trip
+TIERS: tuple[Tier, ...] = ("sessions", "memories", "events", "store")
+_PAGE = 500  # threads, memories, events or items of a round trip
+
+
+class UserItems(Protocol):
+    """The interface of what is stored in a LangGraph store for users; the store itself is not needed."""
+
+    def forget_op(self, user: str, *, thorough: bool, dry_run: bool) -> Op[Removed]:
+        """Delete the items of a user, or count them."""
+
+    def export_op(self, user: str | None, *, thorough: bool) -> Op[list[Line]]:
+        """Return the items of a user, or of everybody, as lines of an export."""
 
 
 class Tiers(NamedTuple):
-    """The three tiers over one connection."""
+    """The three tiers over one connection, the items of the LangGraph store, and the queues of tasks."""
 
     working: WorkingMemory
     long_term: BaseLongTermMemory
     events: EventLog
+    store: UserItems
+    tasks: TaskQueue
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """The result of `forget_user`.
+    """The result of `forget_user`: what was removed, or with `dry_run`, what would be.
 
     Attributes:
         threads: The ids of the user's sessions.
         memories: How many memories.
         events: How many events: all of those threads, and the user's own in any other.
+        items: How many items of the LangGraph store, in namespaces that its `user_of` says are the user's.
+        tasks: How many tasks that waited for a worker or were set aside.
         unreached: A sentence for each thing that could not be removed, or of which it is not known whose it
             is. If there are any, find the cause and call `forget_user` again.
     """
@@ -73,37 +85,54 @@ class Forgotten:
     threads: list[str]
     memories: int
     events: int
+    items: int = 0
+    tasks: int = 0
     unreached: list[str] = field(default_factory=list)
 
 
-def forget_user(tiers: Tiers, user: str, *, thorough: bool = False) -> Op[Forgotten]:
-    """Remove a user from every tier. What fails is reported, and does not keep the rest from being removed.
+def forget_user(tiers: Tiers, user: str, *, thorough: bool = False, dry_run: bool = False) -> Op[Forgotten]:
+    """Remove a user from every tier, or count. What fails is reported, and does not keep the rest from it.
 
     A thread leaves the user's record last, when its session and its events are gone, so that after any
     failure a second call finds what is left.
 
     Args:
-        tiers: The three tiers.
+        tiers: The tiers.
         user: The user.
         thorough: Also look at every key of the database, for what is not in the user's record.
+        dry_run: Only count.
     """
-    sessions, events = Removed(), Removed()
+    sessions, events = Removed(dry_run), Removed(dry_run)
     threads: list[str] = []
-    of_threads, of_memories = yield from gather(
+    forgotten = yield from gather(
         [
+            _forget_tasks_and_memories(tiers, user, thorough, dry_run),
             _forget_threads(tiers, user, thorough, sessions, events, threads),
-            tiers.long_term.forget_op(user, thorough),
+            tiers.store.forget_op(user, thorough=thorough, dry_run=dry_run),
         ]
     )
-    memories = of_memories if isinstance(of_memories, Removed) else Removed()
-    failed = [one for one in (of_threads, of_memories) if isinstance(one, Exception)]
-    for error in failed:
-        if not isinstance(error, AgentMemoryError):
+    results = [*ok(forgotten[0]), *forgotten[1:]]
+    tasks, memories, _, items = (one if isinstance(one, Removed) else Removed() for one in results)
+    failed = [one for one in results if isinstance(one, AgentMemoryError)]
+    for error in results:
+        if isinstance(error, Exception) and error not in failed:
             raise error
     # A server that cannot hold memories holds none.
-    unreached = [str(one) for one in failed if not isinstance(one, SearchUnavailableError)]
-    unreached += [*sessions.unreached, *events.unreached, *memories.unreached]
-    return Forgotten(threads, memories.count, events.count, unreached)
+    unreached = [one.plain for one in failed if not isinstance(one, SearchUnavailableError)]
+    for one in (sessions, events, memories, items, tasks):
+        unreached += one.unreached
+    return Forgotten(threads, memories.count, events.count, items.count, tasks.count, unreached)
+
+
+def _forget_tasks_and_memories(
+    tiers: Tiers, user: str, thorough: bool, dry_run: bool
+) -> Op[list[Removed | Exception]]:
+    """Remove tasks, then memories; return what came of each.
+
+    So a worker that has a task in hand finds it gone, and adds no memory behind those that are removed.
+    """
+    tasks = yield from gather([tiers.tasks.forget_op(user, dry_run=dry_run)])
+    return [*tasks, *(yield from gather([tiers.long_term.forget_op(user, thorough, dry_run)]))]
 
 
 def _forget_threads(
@@ -114,8 +143,9 @@ def _forget_threads(
     try:
         noted = {one.thread_id: one for one in (yield from working.threads_op(user))}
     except WrongKeyTypeError as error:
-        sessions.unreached.append(f"the user's record of threads: {error}")
+        sessions.unreached.append(f"the user's record of threads: {error.plain}")
     found = dict.fromkeys(noted)
+    counted: list[str] = []
     if thorough:
         found |= dict.fromkeys((yield from working.every_thread_op(user, sessions)))
     for page in _pages(found):
@@ -135,13 +165,15 @@ def _forget_threads(
         )
         threads += ok(forgotten[1])
         ok(forgotten[0])
-        if unreached == len(sessions.unreached) + len(events.unreached):
+        if events.dry_run:
+            counted += [*own, *unowned, *others]
+        elif unreached == len(sessions.unreached) + len(events.unreached):
             mine = working.drop_threads_op("default", [one for one in nameless if one.thread_id in own])
             done = working.drop_threads_op(user, [noted[one] for one in page if one in noted])
             for dropped in (yield from gather([done, mine])):
                 ok(dropped)
     if thorough:
-        yield from log.forget_op(user, events, thorough=True)
+        yield from log.forget_op(user, events, thorough=True, counted=counted)
 
 
 def export(
@@ -217,7 +249,7 @@ def checked_tiers(tiers: Iterable[str]) -> list[Tier]:
 def _export_sessions(tiers: Tiers, user: str | None, thread_id: str | None, thorough: bool) -> Steps:
     ids = [thread_id] if thread_id is not None else (yield _threads(tiers, user, thorough))
     for page in _pages(ids):
-        states = yield _each(tiers.working.load_op, page)
+        states = yield _each(tiers.working.export_op, page)
         yield [
             line
             for state in states
@@ -231,7 +263,7 @@ def _export_memories(tiers: Tiers, user: str | None, thread_id: str | None, thor
     for page in _pages(ids):
         records = yield gather([tiers.long_term.get_op(one, user) for one in page])
         yield [
-            _unreadable(record) if isinstance(record, Exception) else memory_line(record)
+            _unreadable(record) if isinstance(record, Exception) else record.to_line()
             for record in records
             if isinstance(record, Exception)
             or (record is not None and thread_id in (None, record.source_thread))
@@ -263,6 +295,11 @@ def _export_events(tiers: Tiers, user: str | None, thread_id: str | None, thorou
             yield [event_line(one, event) for event in _of_user(stream, user, owner)]
 
 
+def _export_items(tiers: Tiers, user: str | None, thread_id: str | None, thorough: bool) -> Steps:
+    if thread_id is None:  # no item is of a thread
+        yield (yield tiers.store.export_op(user, thorough=thorough))
+
+
 def _stream(log: EventLog, thread_id: str) -> Op[list[Event]]:
     events: list[Event] = []
     while more := (yield from log.after_op(thread_id, events[-1].id if events else "", _PAGE)):
@@ -278,7 +315,12 @@ def _of_user(stream: list[Event], user: str | None, owner: str | None) -> list[E
     return [event for event in stream if event.user == user or (owned and not event.user)]
 
 
-_EXPORTS = {"sessions": _export_sessions, "memories": _export_memories, "events": _export_events}
+_EXPORTS = {
+    "sessions": _export_sessions,
+    "memories": _export_memories,
+    "events": _export_events,
+    "store": _export_items,
+}
 
 
 def _unreadable(error: Exception) -> AgentMemoryError:
@@ -306,21 +348,19 @@ def session_lines(state: SessionState, user: str | None = None) -> Iterator[Line
     if user not in (None, state.user):
         return
     whose = {"thread": state.thread_id, "user": state.user or "default"}
-    yield whose | {"agent": state.agent or "default", "goal": state.goal, "scratchpad": state.scratchpad}
-    for turn in state.recent_turns:
+    notes = {"agent": state.agent or "default", "goal": state.goal, "scratchpad": state.scratchpad}
+    times = {"created_ts": state.created_ts, "last_active_ts": state.last_active_ts}
+    held = [*state.waiting, *state.recent_turns]
+    cut_off = state.turn_count - len(held) - len(state.unreadable)
+    rest: dict[str, Any] = {"summary": state.summary, "cut_off_messages": max(cut_off, 0)}
+    own_ttl = {} if state.own_ttl_seconds is ... else {"ttl_seconds": state.own_ttl_seconds}
+    yield whose | notes | {name: value for name, value in (times | rest).items() if value} | own_ttl
+    for turn in held:
         yield whose | turn.to_dict()
     for entry in state.unreadable:
         yield StoreError(
             f"The message at position {entry.position} of {entry.key!r} cannot be read: {entry.reason}"
         )
-
-
-def memory_line(record: MemoryRecord) -> dict[str, Any]:
-    """Return a memory as `agentmem import` reads it: without what only a search says of it."""
-    about = record.to_dict()
-    about["thread"] = about.pop("source_thread")
-    absent = {name for name in _IF_ANY if not about[name]}
-    return {name: value for name, value in about.items() if name not in _OF_SEARCHES | absent}
 
 
 def event_line(thread_id: str, event: Event) -> dict[str, Any]:

@@ -82,9 +82,9 @@ class TestDocument:
                 assert named <= options | {"--help"}, line
 
     def test_make_targets_exist(self, path: Path) -> None:
-        rules = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
+        rules = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE))
         for line in shell_lines(path):
-            if words := re.match(r"make((?: [a-z]+)+)(?: ARGS=.*)?$", line):
+            if words := re.match(r"make((?: [a-z-]+)+)(?: ARGS=.*)?$", line):
                 assert set(words[1].split()) <= rules, line
 
     def test_tests_that_are_named_exist(self, path: Path) -> None:

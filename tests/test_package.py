@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,18 @@ PACKAGE = Path(langchain_agentmem.__file__).parent
 # A module may import from its own layer and from those that stand before it.
 TIERS = ("working", "longterm", "events")
 LAYERS = [
-    ("errors", "fork_safe_lock"),
+    ("errors", "fork_safe_lock", "asking", "stop_signals"),
     "core",
     ("embedded", "embeddings"),
     "transport",
+    "tasks",
     TIERS,
     "settings",
-    ("importing", "user_data"),
+    ("user_data", "extraction"),
     "chain",
+    ("agents", "importing"),
     "agent_memory",
-    "demo",
+    ("demo", "mcp_server", "worker"),
     "cli",
 ]
 RANK = {
@@ -109,6 +112,39 @@ def package_of(path: Path) -> Path:
     return path if path.parent == PACKAGE else path.parent
 
 
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the dotted name of whatever is imported from the package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name for name in names if name.partition(".")[0] == "langchain_agentmem")
+
+
+@pytest.mark.parametrize(("folder", "own"), [("cli/chat", "cli"), ("demo", "demo")])
+def test_what_people_look_at_uses_the_public_api_only(folder: str, own: str) -> None:
+    """So whatever it shows, a program of the user's own can, too."""
+    allowed = {*langchain_agentmem.__all__, *(["__version__"] if own == "cli" else [])}
+    for path in (PACKAGE / folder).rglob("*.py"):
+        for name in imported(ast.parse(path.read_text("utf-8"))):
+            module, _, member = name.rpartition(".")
+            of_its_own = name.startswith(f"langchain_agentmem.{own}.")
+            error = module == "langchain_agentmem.errors"
+            public = module == "langchain_agentmem" and member in allowed
+            assert of_its_own or error or public, (path, name)
+
+
+def test_a_private_import_would_be_found() -> None:
+    tree = ast.parse(
+        "def f():\n    from langchain_agentmem.core.keys import Keys\nimport langchain_agentmem.cli"
+    )
+    assert {*imported(tree)} == {"langchain_agentmem.core.keys.Keys", "langchain_agentmem.cli"}
+
+
 def test_core_does_no_io() -> None:
     for path in (PACKAGE / "core").glob("*.py"):
         names = {
@@ -157,6 +193,9 @@ HEAVY = [
     "typer",
     "rich",
     "scipy",
+    "langchain",
+    "langgraph",
+    "mcp",
 ]
 
 

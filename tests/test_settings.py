@@ -32,6 +32,7 @@ def test_without_anything_it_is_a_private_redis() -> None:
     assert (settings.session_storage, settings.session_ttl_seconds, settings.max_turns) == ("hash", 3600, 20)
     assert (settings.memory_prefix, settings.index_name) == ("agent:mem:", "agentmem:idx")
     assert settings.threads_prefix == "agent:threads:"
+    assert settings.tasks_prefix == settings.task_keys.tasks_prefix == "agent:tasks:"
     assert settings.ttl_by_kind == {"episodic": 604800, "semantic": None}
 
 
@@ -116,6 +117,31 @@ def test_every_wrong_value_is_named_and_none_is_shown() -> None:
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MAX_TURNS", "abc", "AGENTMEM_MAX_TURNS must be a whole number, or none."),
+        ("SESSION_TTL_SECONDS", "-5", "AGENTMEM_SESSION_TTL_SECONDS must be above 0, or none."),
+        ("EVENTS_MAX_LEN", "1.5", "AGENTMEM_EVENTS_MAX_LEN must be a whole number."),
+        ("DEDUP", "often", "AGENTMEM_DEDUP must be 'same', 'near' or 'exact', or none."),
+        ("RECALL_THRESHOLD", "near", "AGENTMEM_RECALL_THRESHOLD must be a number."),
+        ("DEDUP_THRESHOLD", "9", "AGENTMEM_DEDUP_THRESHOLD must be at most 2."),
+        ("TTL_BY_KIND", "{", 'AGENTMEM_TTL_BY_KIND must be JSON, such as {"episodic": 604800, "semantic": null}.'),
+        ("TTL_BY_KIND", "[1]", 'AGENTMEM_TTL_BY_KIND must be a JSON object, such as {"episodic": 604800}.'),
+        ("TTL_BY_KIND", '{"fact": "x"}', "AGENTMEM_TTL_BY_KIND: fact must be a whole number, or none."),
+        ("STORAGE", "xml", "AGENTMEM_STORAGE must be 'json' or 'hash'."),
+        ("MEMORY_PREFIX", "agent:session:", "the prefix 'agent:session:' begins another tier's keys too; choose different ones."),
+    ],
+)  # fmt: skip
+def test_what_the_environment_has_wrong_is_said_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"AGENTMEM_{name}", value)
+    with pytest.raises(ConfigurationError) as caught:
+        AgentMemorySettings.load()
+    assert str(caught.value) == f"Settings are not usable: {said}"
+
+
 def test_an_unknown_setting_is_answered_with_the_known() -> None:
     with pytest.raises(ConfigurationError, match=r"Unknown setting: maxturns\. Known are url, token"):
         AgentMemorySettings.load(maxturns=3)
@@ -130,6 +156,10 @@ def test_tiers_whose_keys_would_mix_are_refused(prefix: str) -> None:
 def test_the_record_of_threads_follows_the_sessions() -> None:
     settings = AgentMemorySettings.load(session_prefix="mine:")
     assert settings.threads_prefix == "threads:mine:"
+    assert settings.tasks_prefix == "tasks:mine::agent:mem:"
+    assert settings.tasks_prefix in settings.working.reserved_prefixes
+    with pytest.raises(ConfigurationError, match="begins another tier's keys"):
+        AgentMemorySettings.load(tasks_prefix="agent:mem:x")
 
 
 def test_settings_do_not_change() -> None:

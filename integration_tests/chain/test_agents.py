@@ -36,7 +36,7 @@ def graph(answer: Any, **options: Any) -> Any:
 )
 def test_an_agent_is_refused_and_pointed_to_a_middleware(memory: AgentMemory, keys: dict[str, Any]) -> None:
     agent = agents.create_agent(GenericFakeChatModel(messages=iter([AIMessage("hi")])), tools=[])
-    with pytest.raises(InvalidInputError, match="middleware of create_agent"):
+    with pytest.raises(InvalidInputError, match=r"memory\.middleware"):
         memory.wrap(agent, **keys)
 
 

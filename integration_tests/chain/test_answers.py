@@ -173,9 +173,8 @@ class TestCallbacks:
                 return None
 
         for callback in (later, partial(later), Later()):
-            for name in ("remember", "on_exchange"):
-                with pytest.raises(InvalidInputError, match=name):
-                    memory.wrap(Model().runnable, **{name: callback})  # type: ignore[arg-type]
+            with pytest.raises(InvalidInputError, match="on_exchange"):
+                memory.wrap(Model().runnable, on_exchange=callback)
         with pytest.raises(InvalidInputError, match="on_exchange"):
             memory.wrap(Model().runnable, on_exchange=5)  # type: ignore[arg-type]
 

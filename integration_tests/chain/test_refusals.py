@@ -24,7 +24,7 @@ OK: Runnable[Any, Any] = RunnableLambda(lambda _: "ok")
 
 @pytest.mark.parametrize("remember", [True, False, 7])
 def test_what_names_no_kind_is_refused(url: str, remember: Any) -> None:
-    expected = f"a function from the text to one of them, not {type(remember).__name__}"
+    expected = f"a function from the text to one of the last two, not {type(remember).__name__}"
     memory = AgentMemory(url, embeddings=WordEmbeddings())
     with memory, pytest.raises(InvalidInputError, match=expected):
         memory.wrap(OK, remember=remember)

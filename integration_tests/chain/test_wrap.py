@@ -77,26 +77,27 @@ async def test_a_turn_is_two_round_trips_and_one_embedding(url: str, run: Run) -
 async def test_a_turn_searches_once_by_vector_and_once_by_words_before_the_answer(
     memory: AgentMemory, bare: redis.Redis, run: Run
 ) -> None:
-    batches: list[list[Any]] = []
     answered: list[int] = []
-    chain = memory.wrap(PROMPT | RunnableLambda(lambda _: answered.append(len(batches)) or "noted"))
-    await run(
-        chain, {"input": "my favorite color is teal"}, config()
-    )  # asks for the size of the scope besides
-    memory.transport.observer = lambda done: batches.append(done.step)
+    chain = memory.wrap(PROMPT | RunnableLambda(lambda _: answered.append(len(trace.round_trips)) or "noted"))
+    with memory.trace() as trace:
+        await run(
+            chain, {"input": "my favorite color is teal"}, config()
+        )  # asks for the size of the scope besides
     answered.clear()
     bare.config_resetstat()
-    await run(chain, {"input": "my favorite city is Lisbon"}, config())
+    with memory.trace() as trace:
+        await run(chain, {"input": "my favorite city is Lisbon"}, config())
     searches = [
-        [str(command.args[2]) for command in batch if str(command.args[0]).startswith("FT.")]
-        for batch in batches
-        if isinstance(batch, list)
+        [command.text for command in trip.commands if command.name.startswith("FT.")]
+        for trip in trace.round_trips
     ]
-    assert ["KNN" in query for query in searches[0]] == [False, True]
-    assert answered == [len(batches) - 1]
+    recalled, profile = searches[0][:2], searches[0][2:]
+    assert ["KNN" in search for search in recalled] == [False, True]
+    assert ["@kind:{profile}" in search for search in profile] == [True]
+    assert answered == [len(trace.round_trips) - 1]
     assert not any(searches[1:])
     stats = bare.info("commandstats")  # it counts what scripts call too
-    assert {name: stats[name]["calls"] for name in stats if "FT." in name.upper()} == {"cmdstat_FT.SEARCH": 2}
+    assert {name: stats[name]["calls"] for name in stats if "FT." in name.upper()} == {"cmdstat_FT.SEARCH": 3}
 
 
 async def test_a_turn_does_not_recall_itself(memory: AgentMemory, run: Run) -> None:

@@ -59,6 +59,12 @@ def agentmem(
     return subprocess.CompletedProcess(done.args, done.returncode, *said)
 
 
+def table(output: str) -> list[dict[str, str]]:
+    """The rows of a table as a program reads it: by the names in its heading."""
+    heading, *rows = [line.split("\t") for line in output.splitlines()]
+    return [dict(zip(heading, row, strict=True)) for row in rows]
+
+
 class Terminal:
     """A process on a terminal of its own; `screen` is what it wrote, without control sequences."""
 
@@ -133,9 +139,15 @@ def terminal() -> Iterator[Callable[..., Terminal]]:
     with ExitStack() as stack:
 
         def start(
-            *arguments: str, url: str, stubs: bool = True, command: str = "chat", **more: str
+            *arguments: str,
+            url: str,
+            stubs: bool = True,
+            command: str = "chat",
+            columns: int = 100,
+            **more: str,
         ) -> Terminal:
-            found = Terminal(*arguments, env=environment(url, stubs=stubs, **more), command=command)
+            environ = environment(url, stubs=stubs, **more)
+            found = Terminal(*arguments, env=environ, columns=columns, command=command)
             stack.callback(found.close)
             return found
 

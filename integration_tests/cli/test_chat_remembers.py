@@ -48,7 +48,7 @@ def test_what_one_session_is_told_the_next_recalls(
 ) -> None:
     url = f"embedded://{folder.data_dir}"
 
-    first = run("--user", "ada", url=url, stdin=FIRST_SESSION, stubs=False)
+    first = run("--user", "ada", "--verbose", url=url, stdin=FIRST_SESSION, stubs=False)
     assert first.returncode == 0, first.stderr
     assert "\x1b" not in first.stdout + first.stderr
     told, again, changed, goal, memories, _, bobs, literal, threads = blocks(first.stdout)
@@ -56,32 +56,33 @@ def test_what_one_session_is_told_the_next_recalls(
     assert "recalled   nothing\n" in told
     assert "memory     stored as new memory" in told
     assert "events     turn_start · recall · chain_end answer_from_memory" in told
-    assert again.startswith("I knew that: you told me ")
+    assert again.startswith("I knew that; you told me ")
     assert "memory     says the same as “My cat is called Miso.” (duplicates 1)" in again
-    assert changed.startswith("Noted.\n")
+    assert re.match("Noted. Earlier.* you told me: “My cat is called Miso.”\n", changed)
     assert re.search(r"stored as new memory \(near, not merged: 0\.\d{3}  “My cat is called Miso\.”", changed)
     assert goal == "goal       find [bold]a vet[/bold]"
-    assert memories.startswith("memories   ")
-    assert re.search(r"episodic  1  \S+  7 d  My cat is called Miso\.$", memories)
-    assert memories.count("\n") == 1
+    assert re.search(r"\tepisodic\t2\t\S+\t\S+\tMy cat is called Miso\.$", memories)
+    assert memories.count("\n") == 2
     assert "I don't know that yet.\nrecalled   nothing\n" in bobs
     assert "memory     stored as new memory" in literal
     assert "What is the name of my cat?" in threads  # bob's own thread, by its title
     assert "find [bold]a vet[/bold]" not in threads  # ada's goal
-    assert "  *  " in threads
-    for words in ("starting a private Redis in", "loading the embedding model", "ready: ", "user    ada"):
+    assert "\n*\t" in threads
+    for words in ("ready: ", "user ada · "):
         assert words in first.stderr
 
     second = terminal("--user", "ada", url=url, stubs=False)
     shown = second.expect("you › ")
-    assert "loading the embedding model" in shown
     assert "Loading weights" not in shown
     second.send("What is the name of my cat?")
     turn = second.expect("you › ")
     told_when = "(today|yesterday)"  # newest first
     assert re.search(
-        f"You told me {told_when}: “My cat is called Tofu.”\n.?Before that: “My cat is called Miso.”", turn
+        f"Your cat is called Tofu; you told me {told_when}.\n.?Before that: “My cat is called Miso.”", turn
     )
+    assert "not remembered (a question) · 2 recalled" in turn
+    second.send("/why")
+    turn = second.expect("you › ")
     assert "2 memories" in turn
     assert "█" in turn
     assert "not remembered (nothing to remember: a question)" in turn
@@ -90,15 +91,16 @@ def test_what_one_session_is_told_the_next_recalls(
     assert folder.pid is not None
     os.kill(folder.pid, signal.SIGKILL)
     second.send("My dog is called Tofu.")
-    second.expect("stored as new memory")
+    second.expect("+1 memory")
     second.send("/nothing")
     second.expect("error: There is no /nothing; /help lists the commands.")
     second.send("/forget")
-    second.expect("Remove everything of ada, in every thread and namespace? [yes/no] ")
+    second.expect("2 conversations, 3 memories, ")
+    second.expect(" events of ada. Remove them? [yes/no] ")
     second.send("yes")
-    assert "ada: 2 threads, 3 memories," in second.expect("you › ")
+    assert "forgot     2 conversations, 3 memories, " in second.expect("you › ")
     second.send("What is the name of my cat?")
-    second.expect("recalled   nothing")
+    second.expect("not remembered (a question) · 0 recalled")
     second.expect("you › ")
     second.press("Ctrl-D")
     assert second.end() == 0

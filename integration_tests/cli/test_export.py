@@ -66,7 +66,10 @@ def fill(url: str) -> None:
 def stored(url: str) -> tuple[Any, ...]:
     with AgentMemory(url) as memory:
         sessions = {
-            thread: (state.user, state.agent, state.goal, state.scratchpad, state.recent_turns)
+            thread: (
+                *(state.user, state.agent, state.goal, state.scratchpad, state.recent_turns),
+                *(state.turn_count, state.created_ts, state.last_active_ts, state.own_ttl_seconds),
+            )
             for thread in memory.working.list_threads()
             if (state := memory.working.load(thread)) is not None
         }
@@ -79,6 +82,7 @@ def stored(url: str) -> tuple[Any, ...]:
                 one.source_thread,
                 one.metadata,
                 one.ttl_seconds is None,
+                *(one.created_ts, one.updated_ts, one.hit_count, one.context),
             )
             for user in ("ada", "böb")
             for one in memory.long_term.list_memories(user=user, namespace=None)
@@ -98,6 +102,10 @@ def test_what_is_exported_comes_back_equal(url: str, other: str, tmp_path: Path)
         "merged": [],
         "windows": [],
         "bad_lines": [],
+        "format": "lines",
+        "conversations": 0,
+        "not_remembered": {},
+        "problems": [],
     }, done.stderr
     assert stored(other) == stored(url)
     assert len(stored(url)[1]) == 3
@@ -135,6 +143,9 @@ def test_what_is_exported_can_be_chosen(url: str) -> None:
     with AgentMemory(url) as memory:
         memory.events.record("t-1", "looked", user="ada")
         memory.events.record("t-1", "came", user="böb")
+        store = memory.store(index=False, user_of=lambda namespace: namespace[0])
+        store.put(("ada",), "k", {"n": 2**70})
+        store.put(("böb",), "k", {})
 
     def exported(*arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in agentmem("export", *arguments, url=url).stdout.splitlines()]
@@ -145,6 +156,8 @@ def test_what_is_exported_can_be_chosen(url: str) -> None:
     assert {line["text"] for line in exported("--what", "memories")} == {"a, b", "c\nd", "e"}
     events = exported("--what", "events", "--user", "ada")
     assert [(one["thread"], one["action"]) for one in events] == [("t-1", "looked")]
+    assert [one["value"] for one in exported("--what", "store", "--user", "ada")] == [{"n": 2**70}]
+    assert {one["namespace"][0] for one in exported("--what", "store")} == {"ada", "böb"}
 
 
 def test_a_file_is_replaced_by_a_whole_export_only(url: str, bare: redis.Redis, tmp_path: Path) -> None:

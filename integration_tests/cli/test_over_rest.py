@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integration_tests.cli.conftest import NO_MODEL, agentmem
+from integration_tests.cli.conftest import NO_MODEL, agentmem, table
 from integration_tests.upstash.emulator import Emulator
 
 
@@ -40,16 +40,51 @@ def test_the_commands_serve_an_upstash_database(command: Any) -> None:
             "merged": [],
             "windows": [],
             "bad_lines": [],
+            "conversations": 0,
+            "format": "lines",
+            "not_remembered": {},
+            "problems": [],
         }
     (found,) = json.loads(command("recall", "where in Lisbon", "--user", "ada", "--k", "1", "--json").stdout)
     assert found["text"] == "Ana lives in Lisbon"
-    assert "recalled   1 memory\n" in command("recall", "where in Lisbon", "--user", "ada", "--k", "1").stdout
-    assert command("memories", "--user", "ada").stdout.count("\n") == 2
-    assert command("sessions").stdout.startswith("session    t-1  ada  2  ")
+    assert len(table(command("recall", "where in Lisbon", "--user", "ada", "--k", "1").stdout)) == 1
+    assert len(table(command("memories", "--user", "ada").stdout)) == 2
+    (session,) = table(command("sessions", "--user", "ada").stdout)
+    assert (session["thread"], session["user"], session["messages"]) == ("t-1", "ada", "2")
     exported = [json.loads(line) for line in command("export", "--user", "ada").stdout.splitlines()]
     assert [line.get("content", line.get("text", "notes")) for line in exported[2:]] == ["notes", "hi", "yo"]
     assert {line["text"] for line in exported[:2]} == {"Ana lives in Lisbon", "The editor is dark"}
-    assert command("events", "t-1").stdout == "events     none in this thread\n"
-    assert "✓ server      Upstash over REST" in command("doctor").stdout
+    assert table(command("events", "t-1").stdout) == []
+    assert command("doctor").stdout.startswith("✓ Upstash, ")
+    assert (
+        json.loads(command("consolidate", "--user", "ada", "--apply", "--yes", "--json").stdout)["scanned"]
+        == 2
+    )
     gone = json.loads(command("forget", "ada", "--yes", "--json").stdout)
     assert (gone["threads"], gone["memories"]) == (["t-1"], 2)
+
+
+def test_a_memory_is_named_by_how_its_id_begins_behind_its_user(command: Any) -> None:
+    made = json.loads(command("remember", "Ana lives in Lisbon", "--user", "ada", "--json").stdout)["id"]
+    begun = made[: len("ada:") + 8]
+    assert command("update", begun, "Ana lives in Porto", "--user", "ada").stdout == f"updated    {made}\n"
+    assert command("memories", "--delete", begun, "--user", "ada", "--yes").stdout == f"deleted    {made}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("recall", "x", "--mode", "vector"), "knows --mode text only."),
+        (("recall", "x", "--threshold", "0.5"), "has no vectors, and so no --threshold."),
+        (("remember", "x", "--near"), "has no vectors, and so no --near."),
+        (("recall", "x", "--namespace", "work"), "memories have no --namespace"),
+        (("remember", "x", "--namespace", "work"), "memories have no --namespace"),
+        (("memories", "--namespace", "work"), "memories have no --namespace"),
+    ],
+)
+def test_what_upstash_cannot_do_is_wrong_usage(
+    emulator: Emulator, arguments: tuple[str, ...], said: str
+) -> None:
+    done = agentmem(*arguments, url=emulator.url, AGENTMEM_TOKEN=emulator.token)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr.splitlines()[-1]

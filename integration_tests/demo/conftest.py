@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+import redis
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from integration_tests.cli.conftest import environment
 from langchain_agentmem.embedded.server import EmbeddedRedis
@@ -86,7 +87,7 @@ def start(url: str) -> Iterator[StartDemo]:
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[EmbeddedRedis]:
-    """A Redis of the module's own, because a store is served by one demo at a time."""
+    """A Redis of the module's own."""
     with EmbeddedRedis() as server:
         yield server
 
@@ -94,7 +95,7 @@ def own_server() -> Iterator[EmbeddedRedis]:
 @pytest.fixture(scope="module")
 def served(own_server: EmbeddedRedis) -> Iterator[Demo]:
     """A demo with the real model, for a whole module."""
-    demo = Demo(own_server.url, stubs=False)
+    demo = Demo(own_server.url, "--allow-reset", stubs=False)
     try:
         yield demo
     finally:
@@ -103,11 +104,59 @@ def served(own_server: EmbeddedRedis) -> Iterator[Demo]:
 
 
 @pytest.fixture
-def client(served: Demo) -> Iterator[httpx.Client]:
-    """Talks to it, after a reset."""
+def samples_only(own_server: EmbeddedRedis, served: Demo) -> None:
+    """The store of the module's demo has the samples, and nothing else."""
+    with redis.Redis.from_url(own_server.url) as bare:
+        users = {key.decode().removeprefix("agent:threads:") for key in bare.scan_iter("agent:threads:*")}
     with httpx.Client(base_url=served.url, timeout=30) as client:
-        client.post("/reset", json={}).raise_for_status()
+        for user in sorted({"alice", "bob", "carol"} | users):
+            client.post("/reset", json={"user": user}).raise_for_status()
+
+
+@pytest.fixture
+def client(served: Demo, samples_only: None) -> Iterator[httpx.Client]:
+    """Talks to it."""
+    with httpx.Client(base_url=served.url, timeout=30) as client:
         yield client
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_url(browser: Browser) -> Iterator[Open]:
+    """Opens a page in a browser of its own; fails on a script's error, and on a request's unless it may fail."""
+    errors: list[str] = []
+    with ExitStack() as opened:
+
+        def open_one(url: str, live: bool = True, requests_may_fail: bool = False, **how: Any) -> Page:
+            def console(told: ConsoleMessage) -> None:
+                failed_request = told.text.startswith("Failed to load resource")
+                if told.type == "error" and not (failed_request and requests_may_fail):
+                    errors.append(told.text)
+
+            context = opened.enter_context(browser.new_context(**how))
+            page = context.new_page()
+            page.set_default_timeout(15_000)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", console)
+            page.goto(url)
+            if live:
+                expect(page.locator("#live")).to_have_text("live")
+            return page
+
+        yield open_one
+    assert errors == []
+
+
+@pytest.fixture
+def open_page(open_url: Open, served: Demo, samples_only: None) -> Open:
+    """Opens the page of the module's demo, on a store with the samples only."""
+
+    def open_one(url: str = served.url, **how: Any) -> Page:
+        return open_url(url, **how)
+
+    return open_one
 
 
 @pytest.fixture(scope="module")

@@ -13,17 +13,27 @@ from hypothesis import strategies as st
 from integration_tests.demo.conftest import Demo, StartDemo
 
 PATHS = [
+    "/about",
+    "/answers",
+    "/drop_memory",
+    "/exchange",
+    "/keep_memory",
+    "/life",
+    "/log",
+    "/map",
+    "/memory",
+    "/memories",
+    "/recall",
+    "/replace",
+    "/reset",
     "/state",
     "/threads",
-    "/exchange",
-    "/recall",
-    "/new_thread",
+    "/undo",
     "/working",
-    "/drop_memory",
-    "/reset",
 ]
+NEVER_WELL = {"/undo", "/reset"}  # nothing was removed, and this store is not the demo's own
 QUICKLY = settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     database=None,
     derandomize=True,
@@ -61,12 +71,15 @@ def test_no_request_makes_the_server_fail(demo: Demo) -> None:
     for result in schema.get_all_operations():
         operation = result.ok()
         statuses = fuzzed.setdefault(operation.path, set())
-        for mode in schemathesis.GenerationMode:
+        takes_something = operation.body or operation.query
+        for mode in (
+            schemathesis.GenerationMode if takes_something else [schemathesis.GenerationMode.POSITIVE]
+        ):
             ask_all(operation.as_strategy(generation_mode=mode), statuses)
     assert sorted(fuzzed) == sorted(PATHS)
     # Both what is allowed and what is not was really asked.
-    assert all(200 in statuses for statuses in fuzzed.values()), fuzzed
-    assert all(400 in statuses for statuses in fuzzed.values()), fuzzed
+    assert all(200 in statuses for path, statuses in fuzzed.items() if path not in NEVER_WELL), fuzzed
+    assert all(400 in statuses for path, statuses in fuzzed.items() if path != "/about"), fuzzed
     assert "Traceback" not in demo.said
 
 

@@ -3,70 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from integration_tests.demo.clicking import say
-from integration_tests.demo.conftest import Demo
+from integration_tests.demo.clicking import become, event_ids, recalled, row, say, slide, tab
+from integration_tests.demo.conftest import Demo, Open
 
 QUESTION = "Which theme should my editor use?"
 THEME = "I use a dark theme in my editor."
 EVIL = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script> & 'quotes'"
 
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def open_page(browser: Browser, served: Demo) -> Iterator[Open]:
-    """Opens the page in a browser of its own, on a store with the samples only; fails on a script's error."""
-    httpx.post(f"{served.url}/reset", json={}, timeout=30).raise_for_status()
-    errors: list[str] = []
-    with ExitStack() as opened:
-
-        def open_one(url: str = served.url, live: bool = True, **how: Any) -> Page:
-            context = opened.enter_context(browser.new_context(**how))
-            page = context.new_page()
-            page.set_default_timeout(15_000)
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
-            page.goto(url)
-            if live:
-                expect(page.locator("#live")).to_have_text("live")
-            return page
-
-        yield open_one
-    assert errors == []
-
-
-def recalled(page: Page) -> list[str]:
-    return page.locator("#recalled .hit .text").all_text_contents()
-
-
-def row(page: Page, text: str) -> Any:
-    return page.locator("#memories tr").filter(has_text=text)
-
-
-def slide(page: Page, threshold: float) -> None:
-    with page.expect_response("**/recall"):
-        page.get_by_label("Recall threshold").fill(str(threshold))
-
-
-def become(page: Page, user: str) -> None:
-    before = page.locator("#thread").input_value()
-    page.get_by_label("User").fill(user)
-    page.get_by_label("User").press("Enter")
-    expect(page.locator("#thread")).not_to_have_value(before)
-    expect(page.locator("#live")).to_have_text("live")
-
 
 def test_the_walk_through(open_page: Open) -> None:
     page = open_page()
+    tab(page, "All")
     expect(page.locator("#memories tr")).to_have_count(8)
+    tab(page, "Recalled")
 
     say(page, QUESTION)
     assert recalled(page) == [THEME]
@@ -77,14 +32,12 @@ def test_the_walk_through(open_page: Open) -> None:
     why.locator("summary").click()
     expect(why.locator("dl")).to_contain_text("meaning")
     expect(page.locator("#threshold-value")).to_have_text("any distance")
-    assert page.locator("#recalled .miss").count() == 7
-    assert page.locator("#chart .dot").count() == 8
-    assert page.locator("#chart .in").count() == 1
-    expect(page.locator("#window")).to_contain_text(
-        re.compile(f"You told me (to|yester)day: “{re.escape(THEME)}”")
-    )
+    expect(page.locator("#recalled .miss")).to_have_count(7)
+    expect(page.locator("#chart .dot")).to_have_count(8)
+    expect(page.locator("#chart .in")).to_have_count(1)
+    expect(page.locator("#window")).to_contain_text("You use a dark theme in your editor; you told me ")
 
-    expect(page.locator("#fate")).to_contain_text("not remembered: a question, nothing to remember")
+    expect(page.locator("#changed")).to_contain_text("question")
 
     slide(page, 0.30)
     expect(page.locator("#recalled .hit")).to_have_count(0)
@@ -97,39 +50,42 @@ def test_the_walk_through(open_page: Open) -> None:
 
     say(page, "My favorite color is teal.")
     assert recalled(page) == []
-    expect(page.locator("#fate")).to_contain_text("stored")
+    expect(page.locator("#changed")).to_contain_text("stored")
+    tab(page, "All")
     expect(row(page, "My favorite color is teal.")).to_have_count(1)
 
-    expect(row(page, THEME).locator(".seen")).to_have_text("0")
+    expect(row(page, THEME).locator(".seen")).to_have_text("1×")
     say(page, "I use a light theme in my editor.")
-    expect(page.locator("#fate")).to_contain_text(
-        f"stored as a new memory; near, not merged: “{THEME}” at 0."
-    )
+    expect(page.locator("#changed")).to_contain_text("stored")
+    expect(page.locator("#changed")).to_contain_text(THEME)
     say(page, "I currently use a dark theme in my editor!", "semantic")
-    expect(page.locator("#fate")).to_contain_text(f"says the same as “{THEME}”")
-    expect(row(page, THEME).locator(".seen")).to_have_text("1")
+    expect(page.locator("#changed")).to_contain_text("the same as")
+    expect(row(page, THEME).locator(".seen")).to_have_text("2×")
 
     become(page, "bob")
     expect(page.locator("#memories tr")).to_have_count(0)
+    tab(page, "Recalled")
     say(page, QUESTION)
     expect(page.locator("#recalled")).to_contain_text("Nothing recalled")
-    assert page.locator("#recalled .miss").count() == 0
+    expect(page.locator("#recalled .miss")).to_have_count(0)
 
 
 def test_on_the_way_to_another_user_nothing_is_asked_of_the_thread_that_is_left(open_page: Open) -> None:
     page = open_page()
+    thread = page.locator("#thread").input_value()
     asked: list[str] = []
     held: list[Any] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.route("**/new_thread", lambda route: held.append(route))
+    page.route("**/state?user=bob*", lambda route: held.append(route))
     say(page, QUESTION)  # its events ask for a refresh, in a moment
     page.get_by_label("User").fill("bob")
     page.get_by_label("User").press("Enter")
     page.wait_for_timeout(700)  # longer than a refresh waits
-    (route,) = held
-    assert not [url for url in asked if "user=bob" in url and "thread=" in url]
-    route.continue_()
-    expect(page.locator("#memories tr")).to_have_count(0)
+    assert held
+    assert not [url for url in asked if "user=bob" in url and thread in url]
+    for route in held:
+        route.continue_()
+    expect(page.locator("#window")).to_contain_text("Nothing said yet")
     expect(page.locator("#live")).to_have_text("live")
 
 
@@ -138,13 +94,13 @@ def test_each_mode_shows_what_ranks(open_page: Open) -> None:
     say(page, QUESTION)
     mode = page.get_by_label("Mode")
     assert mode.input_value() == "hybrid"
-    assert page.locator("#chart .limit").count() == 0
+    expect(page.locator("#chart .limit")).to_have_count(0)
     with page.expect_response("**/recall"):
         mode.select_option("vector")
     expect(page.locator("#recalled .hit .distance")).to_have_text(re.compile(r"^0\.[34]\d\d"))
     expect(page.locator("#threshold-value")).to_have_text("0.55")
     expect(page.locator("#recalled")).to_contain_text("Beyond the threshold: not recalled")
-    assert page.locator("#chart .limit").count() == 1
+    expect(page.locator("#chart .limit")).to_have_count(1)
     with page.expect_response("**/recall"):
         mode.select_option("text")
     expect(page.get_by_label("Recall threshold")).to_be_disabled()
@@ -156,16 +112,12 @@ def test_each_mode_shows_what_ranks(open_page: Open) -> None:
     expect(page.locator("#threshold-value")).to_have_text("any distance")
 
 
-def test_an_exchange_shows_what_it_cost_and_renews_the_session(open_page: Open) -> None:
+def test_an_exchange_renews_the_session(open_page: Open) -> None:
     page = open_page()
     say(page, "hello")
-    assert re.match(r"expires in 59 min \d+ s|expires in 1 h", page.locator("#ttl").text_content())
+    expect(page.locator("#ttl")).to_have_text(re.compile(r"expires in 59 min \d+ s|expires in 1 h"))
     before = page.locator("#ttl").text_content()
     expect(page.locator("#ttl")).not_to_have_text(before)  # it counts down
-    assert page.locator("#cost dd").first.text_content().strip() == "2"
-    for name in ("Redis", "Embedding", "Model"):
-        told = page.locator("#cost div").filter(has_text=re.compile(f"^{name}")).locator("dd").text_content()
-        assert float(told.removesuffix(" ms")) > 0
     expect(page.locator("#window-size")).to_have_text("2 of 20 messages")
 
 
@@ -177,6 +129,7 @@ def test_two_browsers_do_not_disturb_each_other(open_page: Open) -> None:
     expect(one.locator("#window")).not_to_contain_text("Oslo")
     expect(one.locator("#events")).not_to_contain_text("Oslo")
     expect(other.locator("#window")).not_to_contain_text("Lisbon")
+    tab(one, "All")
     expect(row(one, "Lisbon.")).to_have_count(1)
     assert one.get_by_label("User").input_value() == "alice"
     one.reload()
@@ -190,10 +143,10 @@ def test_events_come_live_from_elsewhere_too(open_page: Open, served: Demo) -> N
     thread = page.locator("#thread").input_value()
     asked = {"user": "alice", "thread": thread, "text": "said somewhere else", "kind": "skip"}
     httpx.post(f"{served.url}/exchange", json=asked, timeout=30).raise_for_status()
-    expect(page.locator("#events li").filter(has_text="turn_start")).to_contain_text("said somewhere else")
-    ids = page.locator("#events li").evaluate_all("rows => rows.map((row) => row.dataset.id)")
+    expect(page.locator("#events .turn").filter(has_text="turn_start")).to_contain_text("said somewhere else")
+    ids = event_ids(page)
     assert len(ids) == len(set(ids))
-    assert ids == sorted(ids, reverse=True)
+    assert ids == sorted(ids)
 
 
 def test_an_exchange_from_elsewhere_in_the_thread_shows_in_every_tier(open_page: Open, served: Demo) -> None:
@@ -201,6 +154,7 @@ def test_an_exchange_from_elsewhere_in_the_thread_shows_in_every_tier(open_page:
     asked = {"user": "alice", "thread": page.locator("#thread").input_value(), "text": "The zoo is shut."}
     httpx.post(f"{served.url}/exchange", json=asked, timeout=30).raise_for_status()
     expect(page.locator("#window .user")).to_contain_text("The zoo is shut.")
+    tab(page, "All")
     expect(row(page, "The zoo is shut.")).to_have_count(1)
     expect(page.locator("#window-size")).to_have_text("2 of 20 messages")
 
@@ -208,15 +162,21 @@ def test_an_exchange_from_elsewhere_in_the_thread_shows_in_every_tier(open_page:
 def test_whatever_is_written_is_shown_as_text(open_page: Open) -> None:
     page = open_page(viewport={"width": 360, "height": 740})
     title = page.title()
+    page.get_by_text("Goal and scratchpad").click()
     page.get_by_label("Goal").fill(EVIL)
     page.get_by_label("Goal").press("Tab")
     say(page, EVIL)
+    tab(page, "All")
     expect(row(page, "onerror").locator(".text")).to_have_text(EVIL)
     expect(page.locator("#window .user")).to_contain_text(EVIL)
     expect(page.locator("#events")).to_contain_text(EVIL[:40])
     expect(page.locator("#thread option").first).to_contain_text("<img src=x")
+    row(page, "onerror").locator(".text").click()
+    expect(page.locator("#life blockquote")).to_have_text(EVIL)
+    page.keyboard.press("Escape")
+    tab(page, "Recalled")
     slide(page, 0.9)
-    assert page.locator("main img, main script").count() == 0
+    expect(page.locator("main img, main script")).to_have_count(0)
     assert page.title() == title
     assert fits(page)
 
@@ -281,7 +241,8 @@ def test_the_theme_can_be_switched_and_is_kept(open_page: Open) -> None:
 
 def test_everything_can_be_done_with_the_keyboard(open_page: Open) -> None:
     page = open_page()
-    page.keyboard.press("Tab")
+    page.get_by_role("heading", name="agentmem").click()  # on a first visit, the message has the focus
+    page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")  # the link past the controls
     expect(page.get_by_label("Your message")).to_be_focused()
     page.keyboard.type("first line")
@@ -294,13 +255,16 @@ def test_everything_can_be_done_with_the_keyboard(open_page: Open) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("radio", name="semantic")).to_be_checked()
-    reached = set()
-    for _ in range(40):
+    wanted = {"send", "threshold", "mode", "tab-recalled", "log-events", "theme", "reset", "user"}
+    reached: set[str] = set()
+    for _ in range(120):
+        if wanted <= reached:
+            break
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.title"))
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none" or page.evaluate("document.activeElement === document.body")
-    assert {"send", "threshold", "mode", "Delete", "events", "theme", "reset", "user", "thread"} <= reached
+    assert wanted <= reached
     page.get_by_label("Recall threshold").focus()
     with page.expect_response("**/recall"):
         page.keyboard.press("ArrowLeft")
@@ -309,6 +273,7 @@ def test_everything_can_be_done_with_the_keyboard(open_page: Open) -> None:
 
 def test_goal_scratchpad_threads_and_reset(open_page: Open) -> None:
     page = open_page()
+    page.get_by_text("Goal and scratchpad").click()
     page.get_by_label("Goal").fill("ship it")
     with page.expect_response("**/working"):
         page.get_by_label("Scratchpad").fill("half done")
@@ -325,14 +290,15 @@ def test_goal_scratchpad_threads_and_reset(open_page: Open) -> None:
     expect(page.locator("#window .user")).to_contain_text("hello")
     expect(page.get_by_label("Scratchpad")).to_have_value("half done")
     expect(page.locator("#events")).to_contain_text("turn_start")
+    tab(page, "All")
     page.get_by_role("button", name=f"Delete: {THEME}").click()
-    expect(page.locator("#memories tr")).to_have_count(8)
-    page.once("dialog", lambda asked: asked.dismiss())
+    expect(page.locator("#memories tr")).to_have_count(7)
     page.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Keep everything").click()
     page.locator("#thread").select_option(first)
     expect(page.locator("#window .user")).to_contain_text("hello")
-    page.once("dialog", lambda asked: asked.accept())
     page.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Remove everything").click()
     expect(page.locator("#thread")).not_to_have_value(first)
     expect(row(page, THEME)).to_have_count(1)
     expect(page.locator("#thread option")).to_have_count(1)
@@ -343,6 +309,7 @@ def test_a_namespace_has_its_own_memories_and_the_same_thread(open_page: Open) -
     thread = page.locator("#thread").input_value()
     page.get_by_label("Namespace").fill("work")
     page.get_by_label("Namespace").press("Enter")
+    tab(page, "All")
     expect(page.locator("#memories tr")).to_have_count(0)
     say(page, "The standup is at ten.")
     expect(page.locator("#memories tr")).to_have_count(1)

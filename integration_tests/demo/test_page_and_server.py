@@ -5,7 +5,7 @@ from __future__ import annotations
 import redis
 from playwright.sync_api import Browser, expect
 
-from integration_tests.demo.clicking import say
+from integration_tests.demo.clicking import event_ids, say, tab
 from integration_tests.demo.conftest import StartDemo
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
@@ -72,7 +72,7 @@ def test_the_page_goes_on_when_the_server_comes_back(browser: Browser, start: St
         expect(page.get_by_label("Goal")).to_have_value("changed meanwhile")
         say(page, "still here?")
         expect(page.locator("#events")).to_contain_text("still here?")
-        ids = page.locator("#events li").evaluate_all("rows => rows.map((row) => row.dataset.id)")
+        ids = event_ids(page)
         assert len(ids) == len(set(ids)) == 8
 
 
@@ -85,8 +85,10 @@ def test_what_expires_goes_from_the_page(browser: Browser, start: StartDemo, bar
         page = context.new_page()
         page.goto(demo.url)
         expect(page.locator("#live")).to_have_text("live")
+        page.get_by_text("Goal and scratchpad").click()
         page.get_by_label("Goal").fill("ship it")
         page.get_by_label("Goal").press("Tab")
+        tab(page, "All")
         expect(page.locator("#ttl")).to_contain_text("expires in")
         ttl = page.locator(f"tr[data-id='{first.decode().rpartition(':')[2]}'] .ttl")
         before = ttl.text_content()
@@ -95,19 +97,3 @@ def test_what_expires_goes_from_the_page(browser: Browser, start: StartDemo, bar
         expect(page.locator("#ttl")).to_have_text("no session yet")
         expect(ttl).not_to_have_text(before)
         expect(ttl).to_contain_text("1 min")
-
-
-def test_the_count_says_when_there_may_be_more(browser: Browser, start: StartDemo, url: str) -> None:
-    vectors = [[float(at == n) for at in range(384)] for n in range(201)]
-    with AgentMemory(url, embeddings=WordEmbeddings(384)) as memory:
-        memory.long_term.remember_many(
-            [f"word{n}" for n in range(199)], user="alice", embeddings=vectors[:199]
-        )
-        demo = start()
-        with browser.new_context() as context:
-            page = context.new_page()
-            page.goto(demo.url)
-            expect(page.locator("#memory-count")).to_have_text("199 in scope")
-            memory.long_term.remember_many(["another", "one more"], user="alice", embeddings=vectors[199:])
-            page.reload()
-            expect(page.locator("#memory-count")).to_have_text("the newest 200")

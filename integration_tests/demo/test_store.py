@@ -1,19 +1,19 @@
-"""Whose the store is: what the demo did not write stays, whatever is asked."""
+"""The store of a demo: an empty one is filled, any other is opened as it is, and several demos share one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
+import httpx
 import pytest
 import redis
 
+from integration_tests.demo.conftest import StartDemo
+from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory
-from langchain_agentmem.demo.store import DemoStore, NotTheDemosError, marker_key
-
-EMPTIED = {"alice": 8, "carol": 0}
+from langchain_agentmem.demo.samples import ResetRefusedError, Samples
 
 
 @pytest.fixture
@@ -22,194 +22,113 @@ async def memory(url: str) -> AsyncIterator[AgentMemory]:
         yield memory
 
 
-async def counts(memory: AgentMemory) -> dict[str, int]:
-    return {
-        user: len(await memory.long_term.alist_memories(user=user, namespace=None))
-        for user in ("alice", "carol")
-    }
-
-
-async def opened(memory: AgentMemory, *, may_empty: bool = False) -> DemoStore:
-    store = DemoStore(memory, may_empty=may_empty)
-    await store.open()
-    return store
+async def count(memory: AgentMemory, user: str) -> int:
+    return len(await memory.long_term.alist_memories(user=user, namespace=None))
 
 
 async def test_an_empty_store_is_filled(memory: AgentMemory) -> None:
-    assert (await opened(memory)).is_own
-    assert await counts(memory) == EMPTIED
+    assert "sample memories" in await Samples(memory, may_reset=True).open(reset=False)
+    assert await count(memory, "alice") == 8
 
 
-async def test_its_own_store_is_emptied_and_filled_again_when_it_is_reset(memory: AgentMemory) -> None:
-    store = await opened(memory)
-    (sample, *_) = await memory.long_term.alist_memories(user="alice")
-    await memory.long_term.aupdate(sample.id, "changed")
-    told = await memory.long_term.aremember("I sing.", user="carol")
-    await store.note_exchange("t1", told.id, begins=True)
-    await memory.working.astart("t1", user="carol")
-    await memory.events.arecord("t1", "hello")
-    await store.reset()
-    assert await counts(memory) == EMPTIED
-    assert sample.text in [one.text for one in await memory.long_term.alist_memories(user="alice")]
-    assert await memory.working.aload("t1") is None
-    assert await memory.events.alength("t1") == 0
-
-
-async def test_a_reset_leaves_nothing_that_is_kept_beside_a_memory(
-    memory: AgentMemory, bare: redis.Redis
+@pytest.mark.parametrize("tier", ["memory", "session"])
+async def test_a_store_that_is_used_is_opened_as_it_is(
+    memory: AgentMemory, bare: redis.Redis, tier: str
 ) -> None:
-    store = await opened(memory)
-    sample = (await memory.long_term.alist_memories(user="alice"))[0]
-    before = sorted(bare.keys())
-    changed = await memory.long_term.aremember(f"No longer: {sample.text}", user="alice", replaces=sample.id)
-    again = await memory.long_term.aremember(sample.text, user="alice", kind=sample.kind)
-    assert again.id not in (sample.id, changed.id)
-    await store.note_exchange("t1", changed.id, begins=False)
-    await store.note_memory(again.id)
-    assert bare.keys("agent:same:*")
-    await store.reset()
-    assert sorted(bare.keys()) == before
-
-
-async def test_a_restart_leaves_what_the_demo_wrote(memory: AgentMemory) -> None:
-    store = await opened(memory)
-    told = await memory.long_term.aremember("I sing.", user="carol")
-    await store.note_exchange("t1", told.id, begins=True)
-    await memory.working.astart("t1", user="carol")
-    assert (await opened(memory)).is_own
-    assert await memory.working.aload("t1") is not None
-    assert await counts(memory) == {"alice": 8, "carol": 1}
-
-
-@pytest.mark.parametrize("tier", ["memory", "session", "events"])
-@pytest.mark.parametrize("when", ["before the demo", "after the demo filled it"])
-async def test_what_others_wrote_keeps_the_whole_store_as_it_is(
-    memory: AgentMemory, bare: redis.Redis, tier: str, when: str
-) -> None:
-    if when == "after the demo filled it":
-        await opened(memory)
     if tier == "memory":
         await memory.long_term.aremember("I sing.", user="carol")
-    elif tier == "session":
-        await memory.working.astart("t1", user="carol")
     else:
-        await memory.events.arecord("t1", "hello")
-    before = sorted(bare.keys())
-    store = await opened(memory)
-    assert not store.is_own
-    with pytest.raises(NotTheDemosError, match="--reset"):
-        await store.reset()
-    assert sorted(bare.keys()) == before
+        await memory.working.astart("t1", user="carol")
+    before = {key: bare.dump(key) for key in bare.scan_iter()}
+    assert await Samples(memory, may_reset=False).open(reset=False) == "opened as it was"
+    assert {key: bare.dump(key) for key in bare.scan_iter()} == before
 
 
-async def test_reset_is_refused_once_others_wrote_into_the_store(memory: AgentMemory) -> None:
-    store = await opened(memory)
-    await memory.working.astart("t1", user="carol")
-    with pytest.raises(NotTheDemosError):
-        await store.reset()
-    assert await memory.working.aload("t1") is not None
+async def test_a_store_that_is_not_the_demos_own_is_not_reset(memory: AgentMemory, bare: redis.Redis) -> None:
+    samples = Samples(memory, may_reset=False)
+    await samples.open(reset=False)
+    before = {key: bare.dump(key) for key in bare.scan_iter()}
+    with pytest.raises(ResetRefusedError, match="--allow-reset"):
+        await samples.reset("alice")
+    assert {key: bare.dump(key) for key in bare.scan_iter()} == before
+    assert (await samples.would_reset("alice"))["memories"] == 8
 
 
-async def test_resets_at_once_fill_in_the_samples_once(memory: AgentMemory) -> None:
-    store = await opened(memory)
-    await asyncio.gather(*(store.reset() for _ in range(4)))
-    samples = await memory.long_term.alist_memories(user="alice")
-    assert [one.hit_count for one in samples] == [0] * 8
-
-
-async def test_a_thread_noted_and_not_yet_written_is_nobody_elses(memory: AgentMemory) -> None:
-    store = await opened(memory)
-    await store.note_exchange("t1", "m1", begins=True)
-    await store.reset()  # forgets no note: the exchange still goes on
-    await memory.working.astart("t1", user="carol")
-    await memory.long_term.aremember_many(["I sing."], user="carol", ids=["m1"])
-    await store.reset()
-    assert await counts(memory) == EMPTIED
-    assert await memory.working.aload("t1") is None
-
-
-async def test_what_is_noted_and_written_while_a_reset_looks_is_nobody_elses(memory: AgentMemory) -> None:
-    store = await opened(memory)
-    looking, busy = memory.transport.arun, False
-
-    async def arun(op: Any) -> Any:
-        nonlocal busy
-        result = await looking(op)
-        if not busy:  # after each look, an exchange begins another thread
-            busy = True
-            thread = memory.working.new_thread_id()
-            await store.note_exchange(thread, thread, begins=True)
-            await memory.working.astart(thread, user="carol")
-            busy = False
-        return result
-
-    memory.transport.arun = arun  # type: ignore[method-assign]
-    await store.reset()
-
-
-async def test_a_store_that_may_be_emptied_is(memory: AgentMemory, bare: redis.Redis) -> None:
-    await memory.long_term.aremember("I sing.", user="carol")
-    await memory.working.astart("t1", user="carol")
-    await memory.events.arecord("t1", "hello")
-    bare.set("another:program", "untouched")
-    store = await opened(memory, may_empty=True)
-    assert await counts(memory) == EMPTIED
-    assert bare.exists("agent:session:t1", "agent:events:t1") == 0
-    await memory.long_term.aremember("I sing.", user="carol")
-    await store.reset()
-    assert await counts(memory) == EMPTIED
-    assert bare.get("another:program") == b"untouched"
-
-
-def elsewhere(url: str) -> AgentMemory:
-    """A memory with other prefixes in the same database; the records of threads are shared."""
-    prefixes = {f"{tier}_prefix": f"x:{tier}:" for tier in ("session", "memory", "events")}
-    return AgentMemory(url, embeddings=WordEmbeddings(), index_name="x:idx", **prefixes)
-
-
-async def test_a_marker_of_other_prefixes_gives_no_right_to_these(url: str, memory: AgentMemory) -> None:
-    await memory.long_term.aremember("I sing.", user="carol")
-    async with elsewhere(url) as other:
-        await opened(other)
-        assert not (await opened(memory)).is_own
-    assert await counts(memory) == {"alice": 0, "carol": 1}
-
-
-@pytest.mark.parametrize("may_empty", [False, True])
-async def test_demos_of_other_prefixes_leave_each_other_alone(
-    url: str, memory: AgentMemory, may_empty: bool
+async def test_a_reset_removes_one_user_from_every_tier_and_namespace(
+    memory: AgentMemory, bare: redis.Redis
 ) -> None:
-    store = await opened(memory)
-    await store.note_thread("t1")
-    await memory.working.astart("t1", user="alice")
-    async with elsewhere(url) as other:
-        another = await opened(other, may_empty=may_empty)
-        await another.reset()
-        assert await counts(other) == EMPTIED
-    assert await counts(memory) == EMPTIED
-    assert await memory.working.aload("t1") is not None
-    assert [one.thread_id for one in (await memory.alist_sessions(user="alice")).sessions] == ["t1"]
-    await store.reset()  # which still knows what it wrote
+    samples = Samples(memory, may_reset=True)
+    await samples.open(reset=False)
+    empty = sorted(bare.keys())
+    await memory.long_term.aremember("I sing.", user="alice", namespace="choir")
+    await memory.working.aappend_turn("t1", "user", "hello", user="alice")
+    await memory.events.arecord("t1", "hello", user="alice")
+    await memory.store(index=False, user_of=lambda namespace: namespace[0]).aput(("alice",), "k", {})
+    await memory.long_term.aremember("I dance.", user="carol")
+    await memory.working.aappend_turn("t2", "user", "hello", user="carol")
+    lines, removed = await samples.reset("alice")
+    assert removed == {"threads": 1, "memories": 9, "events": 1, "items": 1, "unreadable": 0}
+    assert len([line for line in lines if "text" in line]) == 9
+    assert await count(memory, "alice") == 8
+    assert await count(memory, "carol") == 1
+    assert await memory.working.aload("t2") is not None
+    await samples.reset("carol")
+    assert sorted(bare.keys()) == empty
 
 
-@pytest.mark.parametrize("may_empty", [False, True])
-async def test_a_reset_takes_its_threads_out_of_the_users_records(
-    url: str, memory: AgentMemory, bare: redis.Redis, may_empty: bool
-) -> None:
-    store = await opened(memory, may_empty=may_empty)
-    for thread, user in [("t1", "alice"), ("t2", "bob")]:
-        await store.note_thread(thread)
-        await memory.working.aappend_turn(thread, "user", "hello", user=user)
-        await memory.events.arecord(thread, "hello", user=user)
-    async with elsewhere(url) as other:
-        await other.working.astart("theirs", user="bob")
-        await store.reset()
-        page = await other.alist_sessions(user="bob")
-    assert not bare.exists("agent:threads:alice", "agent:threads:bob")
-    assert [session.thread_id for session in page.sessions] == ["theirs"]
+async def test_demos_that_open_an_empty_store_at_once_fill_it_once(url: str, memory: AgentMemory) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as other:
+        each = [Samples(one, may_reset=True) for one in (memory, other) * 2]
+        await asyncio.gather(*(one.open(reset=False) for one in each))
+        await asyncio.gather(*(one.reset("alice") for one in each))
+    found = await memory.long_term.alist_memories(user="alice")
+    assert sorted(one.hit_count for one in found) == [0] * 8
 
 
-async def test_everything_the_demo_writes_is_noted(memory: AgentMemory, bare: redis.Redis) -> None:
-    await opened(memory)
-    marker = marker_key(memory.settings.memory_prefix)
-    assert {key for key in bare.scan_iter() if key != marker.encode()} == bare.smembers(marker)
+def memories(url: str, user: str = "alice") -> int:
+    return int(httpx.get(f"{url}/memories", params={"user": user}).json()["total"])
+
+
+def say(url: str, words: str) -> None:
+    exchange = {"user": "alice", "thread": "t", "text": words}
+    httpx.post(f"{url}/exchange", json=exchange).raise_for_status()
+
+
+def test_a_second_demo_joins_the_first(start: StartDemo) -> None:
+    first = start()
+    say(first.url, "The zoo has a new elephant.")
+    second = start()
+    wait_until(lambda: "opened as it was" in second.said)
+    assert memories(second.url) == 9
+    say(second.url, "The museum is closed on Mondays.")
+    assert memories(first.url) == 10
+    first.end()
+    say(second.url, "The park has a lake.")
+    assert memories(second.url) == 11
+
+
+def test_a_restart_keeps_what_is_there_until_reset_is_given(start: StartDemo) -> None:
+    demo = start()
+    say(demo.url, "something entirely new")
+    assert memories(demo.url) == 9
+    demo.end()
+    demo = start()
+    wait_until(lambda: "opened as it was" in demo.said)
+    assert memories(demo.url) == 9
+    session = httpx.get(f"{demo.url}/state", params={"user": "alice", "thread": "t"}).json()["session"]
+    assert session["turns"][0]["content"] == "something entirely new"
+    demo.end()
+    demo = start("--reset")
+    wait_until(lambda: "everything of alice was removed" in demo.said)
+    assert memories(demo.url) == 8
+
+
+def test_another_users_memories_survive_a_reset_at_the_start(start: StartDemo, url: str) -> None:
+    with AgentMemory(url, embeddings=WordEmbeddings(384)) as memory:
+        memory.long_term.remember("I sing.", user="carol")
+    demo = start()
+    assert (memories(demo.url), memories(demo.url, "carol")) == (0, 1)
+    assert httpx.post(f"{demo.url}/reset", json={"user": "carol"}).status_code == 409
+    demo.end()
+    demo = start("--reset")
+    assert (memories(demo.url), memories(demo.url, "carol")) == (8, 1)

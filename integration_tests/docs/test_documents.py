@@ -2,7 +2,7 @@
 
 Blocks of a document run in order, in one namespace, against an empty ephemeral server to which
 `AgentMemory()` is led by AGENTMEM_URL; those that are about Upstash, against an emulation of its REST API,
-which UPSTASH_REDIS_REST_URL names. A `…` in a comment stands for anything.
+which UPSTASH_REDIS_REST_URL names. A `…` in a comment stands for anything; empty lines are not said.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ DOCUMENTS = sorted(
     for path in (*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"))
     if "performance" not in path.relative_to(PROJECT).as_posix()
 )
-# These two say that they use the default embeddings; one test, so that they are loaded once.
-WITH_MINILM = [PROJECT / "README.md", PROJECT / "docs" / "quickstart.md"]
+# These say that they use the default embeddings; one test, so that they are loaded once.
 _HOW_TO = PROJECT / "docs" / "how-to"
+WITH_MINILM = [PROJECT / "README.md", PROJECT / "docs" / "quickstart.md", _HOW_TO / "langgraph-store.md"]
 ON_UPSTASH = [
     _HOW_TO / f"{name}.md" for name in ("coming-from-flowise", "coming-from-langchain-js", "upstash")
 ]
@@ -65,7 +65,7 @@ def run(path: Path) -> int:
         with redirect_stdout(printed):
             # The empty lines let a traceback point into the document.
             exec(compile("\n" * line + code, str(path), "exec"), namespace)
-        said, expected = printed.getvalue().splitlines(), promised(code)
+        said, expected = list(filter(None, printed.getvalue().splitlines())), promised(code)
         where = f"{path.relative_to(PROJECT)}:{line + 1}"
         assert len(said) == len(expected), f"{where} prints {said}, and says {expected}"
         for got, wanted in zip(said, expected, strict=True):

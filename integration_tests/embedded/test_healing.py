@@ -198,7 +198,7 @@ async def test_operations_fail_soon_after_the_folder_of_a_running_server_is_gone
     supervisor = state_of(folder)["supervisor_pid"]
     lose(folder, fate)
     with pytest.raises(EmbeddedRedisError, match="was moved, deleted or exchanged"):
-        await append_for(5)
+        await append_for(30)
     await memory.aclose()
     wait_until(lambda: not is_running(supervisor))
     if fate in ("moved", "exchanged"):

@@ -180,3 +180,18 @@ print(os.waitpid(child, 0)[1])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
     assert (done.stdout, done.stderr) == ("384 384\n0\n", "")
+
+
+def test_tokens_are_counted_beyond_those_that_are_read(embeddings: MiniLMEmbeddings) -> None:
+    assert embeddings.count_tokens("") == 2
+    assert embeddings.count_tokens("I like green tea.") == 7
+    assert embeddings.count_tokens("tea " * 254) == embeddings.max_tokens == 256
+    assert embeddings.count_tokens("tea " * 1000) == 1002
+    with pytest.raises(InvalidInputError, match="lone surrogate"):
+        embeddings.count_tokens("\ud800")
+
+
+def test_what_is_not_read_has_no_part_in_the_vector(embeddings: MiniLMEmbeddings) -> None:
+    read = "tea " * 254
+    assert embeddings.embed_query(f"{read} car garage") == embeddings.embed_query(read)
+    assert embeddings.embed_query(f"{'tea ' * 253} car") != embeddings.embed_query(read)

@@ -72,6 +72,12 @@ def test_it_tells_the_length_of_its_vectors(reference: SentenceTransformerEmbedd
     assert reference.embed_documents([]) == []
 
 
+def test_it_tells_how_many_tokens_it_reads(reference: SentenceTransformerEmbeddings) -> None:
+    assert reference.max_tokens == MiniLMEmbeddings.max_tokens
+    for text in ("", "I like green tea.", "tea " * 1000):
+        assert reference.count_tokens(text) == MiniLMEmbeddings().count_tokens(text)
+
+
 def test_threads_share_it(reference: SentenceTransformerEmbeddings) -> None:
     alone = np.array(reference.embed_query("tea"))
     with ThreadPoolExecutor(4) as threads:

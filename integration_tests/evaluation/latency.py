@@ -18,9 +18,8 @@ from integration_tests.evaluation.embedded import KeptEmbeddings
 from integration_tests.evaluation.systems import Advance, open_memory, ways
 from langchain_agentmem import EmbeddedRedis, LongTermMemory
 from langchain_agentmem.core.keys import tag
-from langchain_agentmem.core.operations import Effect
+from langchain_agentmem.core.operations import Effect, Op, T
 from langchain_agentmem.longterm.redisearch import recall
-from langchain_agentmem.transport.connections import RoundTrip
 
 STORED = 5_000
 SIZES = (1_000, 10_000, 100_000)
@@ -139,10 +138,19 @@ class _Stopwatch:
         self.ranked = 0.0
         self._rank: Callable[..., Any] = recall.rank
 
-    def __call__(self, done: RoundTrip) -> None:
-        """Note a round trip; the embedding is looked up, and no round trip."""
-        if not isinstance(done.step, Effect):
-            self.waited.append(done.seconds)
+    def _timed(self, op: Op[T]) -> Op[T]:
+        """Note how long each round trip takes; the embedding is looked up, and no round trip."""
+        answer = None
+        try:
+            while True:
+                step = op.send(answer)
+                began = time.perf_counter()
+                answer = yield step
+                if not isinstance(step, Effect):
+                    self.waited.append(time.perf_counter() - began)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
 
     def _timed_rank(self, *args: Any, **options: Any) -> Any:
         began = time.perf_counter()
@@ -154,12 +162,13 @@ class _Stopwatch:
     @contextmanager
     def watching(self, memory: LongTermMemory) -> Iterator[None]:
         """Watch a memory."""
-        memory.transport.observer = self
+        own, run = vars(memory.transport), memory.transport._run
+        own["_run"] = lambda op: run(self._timed(op))
         recall.rank = self._timed_rank
         try:
             yield
         finally:
-            memory.transport.observer = None
+            del own["_run"]
             recall.rank = self._rank
 
     def time(self, run: Callable[[], object]) -> tuple[float, float, float, int]:

@@ -79,7 +79,8 @@ def expire_unnoticed(bare: redis.Redis, ids: list[str]) -> None:
             pipe.pexpire(f"agent:mem:{one}", 1)
         pipe.execute()
     seconds, micros = bare.time()
-    while bare.time() < (seconds, micros + 3000):
+    until = seconds * 1_000_000 + micros + 3000
+    while until > (now := bare.time())[0] * 1_000_000 + now[1]:
         pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from integration_tests.conftest import Both
 from integration_tests.longterm.conftest import Make
+from langchain_agentmem import Judgement, MemoryRecord
 
 if find_spec("onnxruntime") is None:
     pytest.skip("the extra local is not installed", allow_module_level=True)
@@ -42,3 +44,42 @@ async def test_by_meaning_what_is_known_is_answered_and_nothing_else(make: Make,
     for question in ("How far away is the moon?", "What is the boiling point of tungsten?", "Thanks a lot!"):
         assert await both(memory).arecall(question, **about) == []
         assert await both(memory).arecall(question, **about, distance_threshold=None) != []
+
+
+PARAPHRASES = [
+    ("I live in Lisbon.", "My home is in Lisbon."),
+    ("I'm allergic to peanuts.", "Peanuts make me ill, I have an allergy."),
+    ("I have a dog named Rex.", "My dog is called Rex."),
+    ("I work as a nurse.", "My job is nursing."),
+    ("My birthday is on 3 May.", "I was born on May 3rd."),
+    ("I prefer short answers.", "Please keep replies brief."),
+    ("My sister Anna lives in Rome.", "Anna, my sister, has her home in Rome."),
+    ("I'm vegetarian.", "I don't eat meat."),
+]
+CHANGES = [
+    ("I live in Lisbon.", "I moved to Porto."),
+    ("I live in Lisbon.", "I live in Porto."),
+    ("I work as a nurse.", "I'm a teacher now."),
+    ("I drink coffee every morning.", "I stopped drinking coffee."),
+    ("I have a dog named Rex.", "My dog Rex died last year."),
+    ("I'm single.", "I got married to Tom."),
+    ("I'm vegetarian.", "I eat meat again."),
+    ("My phone number is 555 1234.", "My new number is 555 9876."),
+]
+
+
+def test_what_a_consolidator_should_see_together_is_near_enough(make: Make) -> None:
+    memory = make(embeddings=None)
+    asked: list[int] = []
+
+    def judge(memories: Sequence[MemoryRecord]) -> Judgement:
+        asked.append(len(memories))
+        return Judgement()
+
+    for number, pair in enumerate([*PARAPHRASES, *CHANGES]):
+        memory.remember_many(pair, user=str(number))
+        memory.consolidate(user=str(number), consolidator=judge)
+        asked += [] if len(asked) > number else [0]
+        del asked[number + 1 :]
+    assert asked.count(2) >= len(PARAPHRASES) + len(CHANGES) - 2
+    assert set(asked[: len(PARAPHRASES)]) == {2}

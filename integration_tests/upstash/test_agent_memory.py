@@ -112,7 +112,9 @@ async def test_a_user_is_forgotten_in_every_tier(warm: AgentMemory, bare: redis.
     chain = warm.wrap(CHAIN)
     await both(chain).ainvoke({"input": "I live in Porto."}, ids("t1", "alice"))
     await both(chain).ainvoke({"input": "I live in Lyon."}, ids("t2", "bob"))
+    told = await both(warm).aforget_user("alice", dry_run=True)
     gone = await both(warm).aforget_user("alice")  # at once: what is not indexed yet is forgotten too
+    assert gone == told
     assert (gone.threads, gone.memories) == (["t1"], 1)
     assert gone.events > 0
     assert not [key for key in bare.scan_iter() if b"t1" in key or b"alice" in key]

@@ -49,7 +49,10 @@ async def test_every_tier_of_the_user_and_of_nobody_else(memory: AgentMemory, bo
     assert json.loads(json.dumps(lines)) == lines
     notes, *messages = [line for line in lines if "text" not in line and "action" not in line]
     whose = {"thread": "of alice", "user": "alice"}
-    assert notes == whose | {"agent": "default", "goal": "tea", "scratchpad": ""}
+    state = memory.working.load("of alice")
+    assert state is not None
+    times = {"created_ts": state.created_ts, "last_active_ts": state.last_active_ts}
+    assert notes == whose | {"agent": "default", "goal": "tea", "scratchpad": ""} | times
     assert [line["role"] for line in messages] == ["user", "assistant", "user", "assistant", "tool"]
     assert messages[3]["tool_calls"][0]["args"] == {"zone": "UTC"}
     assert all(line.items() >= whose.items() for line in messages)

@@ -1,4 +1,4 @@
-"""Forgetting a user is complete, touches nobody else, and can be repeated after any failure."""
+"""Forgetting a user is complete, touches nobody else, and can be repeated after any failure; a dry run tells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableLambda
 from integration_tests.conftest import Both, Counting
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem import AgentMemory, EmbeddedRedis, LongTermMemory, WorkingMemory
+from langchain_agentmem import AgentMemory, EmbeddedRedis, Forgotten, LongTermMemory, WorkingMemory
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import StoreConnectionError, StoreError
@@ -31,6 +31,42 @@ async def memory(url: str) -> AsyncIterator[AgentMemory]:
 
 def left_of(bare: redis.Redis, *prefixes: str) -> list[bytes]:
     return sorted(key for prefix in prefixes or ("agent:",) for key in bare.scan_iter(f"{prefix}*"))
+
+
+READING = {
+    b"hash": ("HGETALL",),
+    b"ReJSON-RL": ("JSON.GET",),
+    b"string": ("GET",),
+    b"list": ("LRANGE", 0, -1),
+    b"zset": ("ZRANGE", 0, -1, "WITHSCORES"),
+    b"stream": ("XRANGE", "-", "+"),
+}
+
+
+def stored(bare: redis.Redis) -> dict[bytes, tuple[Any, Any]]:
+    """Every key with what it holds, and when it expires."""
+    keys = sorted(bare.keys())
+    with bare.pipeline(transaction=False) as pipe:
+        for key in keys:
+            pipe.type(key)
+        types = pipe.execute()
+        for key, kind in zip(keys, types, strict=True):
+            name, *rest = READING[kind]
+            pipe.execute_command(name, key, *rest).expiretime(key)
+        found = pipe.execute()
+    return dict(zip(keys, zip(found[::2], found[1::2], strict=True), strict=True))
+
+
+async def forgotten(
+    both: Both, memory: AgentMemory, bare: redis.Redis, user: str = "alice", *, thorough: bool = False
+) -> Forgotten:
+    """Forget a user; before, a dry run says exactly what will be removed, and changes no key."""
+    before = stored(bare)
+    told = await both(memory).aforget_user(user, thorough=thorough, dry_run=True)
+    assert stored(bare) == before
+    gone: Forgotten = await both(memory).aforget_user(user, thorough=thorough)
+    assert gone == told
+    return gone
 
 
 def store_raw(bare: redis.Redis, user: str, count: int, dimensions: int, prefix: str = "agent:mem:") -> None:
@@ -52,8 +88,9 @@ def create_index(bare: redis.Redis, dimensions: int) -> None:
     bare.execute_command(*settings.create(dimensions).args)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
 async def test_memories_are_forgotten_while_the_index_is_being_backfilled(
-    memory: AgentMemory, bare: redis.Redis, both: Both
+    memory: AgentMemory, bare: redis.Redis, both: Both, dry_run: bool
 ) -> None:
     memory.long_term.remember("it has used the index", user="alice")
     memory.long_term.drop_index()
@@ -62,8 +99,8 @@ async def test_memories_are_forgotten_while_the_index_is_being_backfilled(
     memory.long_term.recall("fact", user="bob")  # makes it again, and knows it from then on
     bare.execute_command("FT.DROPINDEX", "agentmem:idx")
     create_index(bare, 64)  # by somebody else
-    assert (await both(memory).aforget_user("alice")).memories == 6001
-    assert len(left_of(bare, "agent:mem:")) == 5
+    assert (await both(memory).aforget_user("alice", dry_run=dry_run)).memories == 6001
+    assert len(left_of(bare, "agent:mem:")) == (6006 if dry_run else 5)
 
 
 @pytest.mark.parametrize("how", ["forget_user", "clear"])
@@ -93,7 +130,7 @@ async def test_memories_are_forgotten_without_an_index(
     memory: AgentMemory, bare: redis.Redis, both: Both
 ) -> None:
     store_raw(bare, "alice", 3, 64)
-    assert (await both(memory).aforget_user("alice")).memories == 3
+    assert (await forgotten(both, memory, bare)).memories == 3
     assert left_of(bare) == []
 
 
@@ -103,7 +140,7 @@ async def test_what_does_not_say_whose_it_is_is_reported(
     bare.execute_command("JSON.SET", "agent:mem:x", "$", '{"text": "whose?", "user": 5}')
     bare.hset("agent:mem:y", "text", "whose?")
     bare.set("agent:mem:z", "no memory")
-    gone = await both(memory).aforget_user("alice")
+    gone = await forgotten(both, memory, bare)
     assert gone.unreached == ["2 documents under 'agent:mem:' do not say whose they are"]
     assert len(left_of(bare, "agent:mem:")) == 3
 
@@ -117,7 +154,7 @@ async def test_events_are_reached_though_the_session_has_expired(
     await both(memory.events).arecord("t1", "note", "it names her", user="alice")
     if expired:
         bare.delete("agent:session:t1")
-    gone = await both(memory).aforget_user("alice")
+    gone = await forgotten(both, memory, bare)
     assert (gone.threads, gone.events, gone.unreached) == ([] if expired else ["t1"], 2, [])
     assert left_of(bare) == []
 
@@ -150,12 +187,12 @@ async def test_a_key_of_another_type_hides_nothing_else(
     for key in ("agent:session:b", "agent:events:c"):
         bare.delete(key)
         bare.set(key, "another program's")
-    gone = await both(memory).aforget_user("alice")
+    gone = await forgotten(both, memory, bare)
     assert (sorted(gone.threads), gone.events, len(gone.unreached)) == (["a", "c", "d"], 3, 2)
-    assert all("WRONGTYPE" in sentence for sentence in gone.unreached)
+    assert all("holds another program's data" in sentence for sentence in gone.unreached)
     bare.delete("agent:session:b", "agent:events:c")
     bare.xadd("agent:events:c", {"action": "note"})  # as it was, past the record
-    again = await both(memory).aforget_user("alice")
+    again = await forgotten(both, memory, bare)
     assert (again.events, again.unreached) == (1, [])
     assert left_of(bare) == []
 
@@ -166,7 +203,7 @@ async def test_what_others_own_stays(memory: AgentMemory, bare: redis.Redis, bot
     for user in ("alice", "bob", ""):
         await both(memory.events).arecord("bobs", "note", user=user)
         await both(memory.events).arecord("nobodys", "note", user=user)
-    gone = await both(memory).aforget_user("alice")
+    gone = await forgotten(both, memory, bare)
     assert (gone.threads, gone.events) == ([], 2)
     assert len(await both(memory.working).amessages("bobs")) == 2
     for thread in ("bobs", "nobodys"):
@@ -182,8 +219,8 @@ async def test_what_the_record_does_not_name_is_found_by_a_thorough_search(
     for thread in ("old", "bobs", "other"):
         bare.xadd(f"agent:events:{thread}", {"action": "a", "user": "alice"})
         bare.xadd(f"agent:events:{thread}", {"action": "a"})
-    assert (await both(memory).aforget_user("alice")).threads == []
-    gone = await both(memory).aforget_user("alice", thorough=True)
+    assert (await forgotten(both, memory, bare)).threads == []
+    gone = await forgotten(both, memory, bare, thorough=True)
     assert (gone.threads, gone.events, gone.unreached) == (["old"], 4, [])
     assert left_of(bare) == [b"agent:events:bobs", b"agent:events:other", b"agent:session:bobs"]
 
@@ -194,7 +231,7 @@ async def test_a_thread_leaves_the_record_of_those_without_a_name_too(
     await both(memory.working).aappend("t1", HELLO, user="alice")
     await both(memory.working).aappend("t1", HELLO)
     await both(memory.working).aappend("t2", HELLO)
-    await both(memory).aforget_user("alice")
+    await forgotten(both, memory, bare)
     assert left_of(bare) == [b"agent:session:t2", b"agent:threads:default"]
     assert bare.zrangebyscore("agent:threads:default", 0, "+inf") == [b"t2"]
 
@@ -207,7 +244,7 @@ async def test_nothing_is_scanned_where_the_index_is_sound(
         ids = {"session_id": f"t{number}", "user_id": "alice"}
         chain.invoke(f"fact {number}", {"configurable": ids})
     before = bare.info("commandstats").get("cmdstat_scan", {}).get("calls", 0)
-    gone = await both(memory).aforget_user("alice")
+    gone = await forgotten(both, memory, bare)
     assert (len(gone.threads), gone.memories) == (3, 3)
     assert bare.info("commandstats").get("cmdstat_scan", {}).get("calls", 0) == before
     assert left_of(bare) == []
@@ -250,7 +287,7 @@ async def test_a_session_kept_as_a_list_is_forgotten_by_a_client_of_either_stora
     async with AgentMemory(url, embeddings=WordEmbeddings(), session_storage="list") as lists:
         for thread in ("t1", "t2"):
             await both(lists.working).aappend(thread, HELLO, user="alice")
-        assert sorted((await both(memory).aforget_user("alice")).threads) == ["t1", "t2"]
+        assert sorted((await forgotten(both, memory, bare)).threads) == ["t1", "t2"]
     assert bare.keys() == []
 
 
@@ -261,10 +298,10 @@ async def test_a_list_that_has_lost_its_hash_is_reported_until_it_is_gone(
         await both(lists.working).aappend("t1", HELLO, user="alice")
         bare.delete("agent:session:t1")
         for _ in range(2):
-            gone = await both(lists).aforget_user("alice")
+            gone = await forgotten(both, lists, bare)
             assert gone.unreached == ["'t1': a list of messages that does not say whose it is"]
         bare.delete("t1")
-        assert (await both(lists).aforget_user("alice")).unreached == []
+        assert (await forgotten(both, lists, bare)).unreached == []
     assert bare.keys() == []
 
 
@@ -275,7 +312,7 @@ async def test_what_names_nobody_is_forgotten_after_a_real_expiry(
         await both(memory.working).aappend("t1", HELLO, user="alice")
         await both(memory.events).arecord("t1", "note", "it names nobody")
         wait_until(lambda: not bare.exists("agent:session:t1"))
-        assert (await both(memory).aforget_user("alice")).events == 1
+        assert (await forgotten(both, memory, bare)).events == 1
     assert left_of(bare) == []
 
 
@@ -290,7 +327,7 @@ async def test_the_events_of_an_exchange_are_forgotten_after_a_real_expiry(
         # Only what the exchange itself noted can name the thread then.
         wait_until(lambda: not bare.exists("agent:session:t1"))
         assert bare.ttl("agent:threads:alice") == pytest.approx(bare.ttl("agent:events:t1"), abs=1)
-        gone = await both(memory).aforget_user("alice")
+        gone = await forgotten(both, memory, bare)
         assert (gone.threads, gone.events) == ([], 4)
     assert left_of(bare) == []
 
@@ -316,7 +353,7 @@ async def test_what_is_written_meanwhile_is_found_by_the_next_call_whatever_the_
 
 async def test_events_from_before_1970_are_found(memory: AgentMemory, bare: redis.Redis, both: Both) -> None:
     await both(memory.events).arecord_many([("t1", {"action": "note", "user": "alice", "ts": -3600.0})])
-    assert (await both(memory).aforget_user("alice")).events == 1
+    assert (await forgotten(both, memory, bare)).events == 1
     assert left_of(bare) == []
 
 
@@ -330,7 +367,7 @@ async def test_odd_members_and_keys_hide_nothing_else(
     bare.hset(b"agent:session:\xfe", mapping={"user": "bob", "turn_count": 1})
     assert len((await both(memory).alist_sessions(user="alice")).sessions) == 1
     assert list(memory.export_user("alice"))
-    gone = await both(memory).aforget_user("alice", thorough=True)
+    gone = await forgotten(both, memory, bare, thorough=True)
     assert (gone.threads, gone.unreached) == (["t1"], [])
     assert left_of(bare, "agent:session:") == [b"agent:session:\xfe"]
 
@@ -352,7 +389,7 @@ async def test_a_record_of_another_type_costs_no_message_and_is_reported(
     assert chain.invoke("hello", {"configurable": {"session_id": "t1", "user_id": "alice"}}) == "ok"
     assert (await both(memory.working).aappend_turn("t1", "user", "again", user="alice")).turn_count == 3
     assert caplog.text.count("Thread 't1' could not be noted") >= 2
-    gone = await both(memory).aforget_user("alice", thorough=True)
+    gone = await forgotten(both, memory, bare, thorough=True)
     assert (gone.threads, len(gone.unreached)) == (["t1"], 1)
     assert left_of(bare) == [b"agent:threads:alice"]
 
@@ -364,9 +401,9 @@ async def test_without_search_hashes_are_found_by_a_thorough_search(both: Both) 
                 client.hset(
                     "agent:mem:1", mapping={"user": "alice", "namespace": "default", "kind": "semantic"}
                 )
-                gone = await both(memory).aforget_user("alice")
+                gone = await forgotten(both, memory, client)
                 assert (gone.memories, gone.unreached) == (0, [])
-                assert (await both(memory).aforget_user("alice", thorough=True)).memories == 1
+                assert (await forgotten(both, memory, client, thorough=True)).memories == 1
                 assert client.keys() == []
 
 
@@ -376,7 +413,20 @@ async def test_round_trips_do_not_grow_with_the_threads(url: str, both: Both) ->
             memory.working.append(f"t{number}", HELLO, user="alice")
             memory.events.record(f"t{number}", "note", user="alice")
         memory.long_term.remember("a fact", user="alice")
-        counting = Counting(memory.transport)
-        gone = await both(memory).aforget_user("alice")
-    assert (len(gone.threads), gone.memories, gone.events) == (200, 1, 200)
-    assert counting.round_trips <= 5
+        for dry_run in (True, False):
+            counting = Counting(memory.transport)
+            gone = await both(memory).aforget_user("alice", dry_run=dry_run)
+            assert (len(gone.threads), gone.memories, gone.events) == (200, 1, 200)
+            assert counting.round_trips <= 5
+
+
+async def test_a_dry_run_counts_every_page_of_memories_and_nobody_elses(
+    memory: AgentMemory, bare: redis.Redis, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("langchain_agentmem.longterm.redisearch.clearing._PAGE", 3)
+    texts = [f"fact {number}" for number in range(10)]
+    for user in ("alice", "alice2", "Alice", "alice,bob"):
+        memory.long_term.remember_many(texts, user=user)
+    assert (await both(memory).aforget_user("Alice ", dry_run=True)).memories == 0
+    assert (await forgotten(both, memory, bare)).memories == 10
+    assert len(left_of(bare, "agent:mem:")) == 30

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,11 @@ from langchain_core.messages import AIMessage, HumanMessage
 from integration_tests.conftest import Both, Counting
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem import AgentMemory, ImportReport
+from langchain_agentmem import AgentMemory, ImportReport, SessionState, chat_export_lines
+from langchain_agentmem.core.operations import call, writes
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.importing.report import MergedLine
+from langchain_agentmem.importing.report import MergedLine, TrimmedSession
+from tests.importing.exports import CATS, MOVING, NOVEMBER_20, written
 
 LINES: list[Any] = [
     {"thread": "t1", "user": "ada", "goal": "tea", "scratchpad": "green"},
@@ -268,3 +273,94 @@ async def test_over_rest_all_lines_can_be_kept_and_a_second_run_adds_nothing(
             kept = await both(memory).aimport_lines(SAID, plain=True, user="ada", keep_all=True)
             assert (kept.new_memories, kept.duplicate_memories) == (new, 4 - new)
         assert len(list(memory.export_user("ada"))) == 4
+
+
+def timeless(state: SessionState | None) -> SessionState:
+    """The state of a session, of whose TTL only is told whether there is one."""
+    assert state is not None
+    return replace(state, ttl_seconds=None if state.ttl_seconds is None else 1)
+
+
+async def test_a_session_comes_back_as_it_was(url: str, both: Both) -> None:
+    async with AgentMemory(url, embeddings=WordEmbeddings(), max_turns=4) as memory:
+        working = memory.working
+        working.start("never", user="ada", agent="guide", goal="tea", ttl_seconds=None)
+        working.start("daily", user="ada", ttl_seconds=86400)
+        working.append("usual", [HumanMessage(str(number)) for number in range(6)], user="ada")
+        memory.transport.run(call(writes("HSET", "agent:session:usual", "summary", "numbers")))
+        before = {one: timeless(working.load(one)) for one in ("never", "daily", "usual")}
+        exported = list(memory.export_user("ada"))
+        memory.forget_user("ada")
+        for _ in range(2):  # the second time, nothing changes
+            await both(memory).aimport_lines(exported, batch_size=3)
+            assert {one: timeless(working.load(one)) for one in before} == before
+            assert list(memory.export_user("ada")) == exported
+        assert [one.thread_id for one in memory.list_sessions(user="ada").sessions] == [
+            *("usual", "daily", "never")
+        ]
+        # What was said here since is not of the past.
+        working.append("usual", [HumanMessage("6")], user="ada")
+        later = timeless(working.load("usual"))
+        await both(memory).aimport_lines(exported)
+        assert timeless(working.load("usual")) == later
+        assert later.turn_count == 7
+
+
+async def test_times_that_no_session_can_have_are_left_out(memory: AgentMemory, both: Both) -> None:
+    odd = {"thread": "t1", "goal": "", "created_ts": -5, "last_active_ts": 1e300, "cut_off_messages": 3}
+    began = time.time()
+    await both(memory).aimport_lines([odd])
+    state = memory.working.load("t1")
+    assert state is not None
+    assert began - 1 < state.created_ts <= state.last_active_ts < time.time() + 1
+    assert state.turn_count == 3
+
+
+async def test_a_window_is_told_only_if_the_import_fills_it(memory: AgentMemory, both: Both) -> None:
+    memory.working.append("full", [HumanMessage(str(number)) for number in range(26)], user="ada")
+    exported = list(memory.export_user("ada"))
+    assert (await both(memory).aimport_lines(exported)).windows == []
+    memory.forget_user("ada")
+    for _ in range(2):
+        assert (await both(memory).aimport_lines(exported)).windows == []
+    more = [{"thread": "full", "user": "ada", "role": "user", "content": f"more {n}"} for n in range(6)]
+    assert (await both(memory).aimport_lines(more)).windows == [TrimmedSession("full", 20, 26)]
+    assert (await both(memory).aimport_lines(more)).windows == []
+
+
+async def test_a_prefix_makes_threads_of_their_own(memory: AgentMemory, both: Both) -> None:
+    memory.working.append("t1", [HumanMessage("mine")], user="bob")
+    report = await both(memory).aimport_lines(
+        [*LINES, {"text": "tea is good", "thread": "t1"}], user="carl", thread_prefix="carl/"
+    )
+    assert (report.new_messages, report.new_memories, report.refused) == (2, 3, [])
+    assert [message.content for message in memory.working.messages("carl/t1")] == ["Which tea?", "Green."]
+    assert [message.content for message in memory.working.messages("t1")] == ["mine"]
+    memories = memory.long_term.list_memories(user="carl")
+    assert {one.source_thread for one in memories} == {"", "carl/t1"}
+    report = await both(memory).aimport_lines(LINES[:1], thread_prefix="x" * 5000)
+    assert [refused.line for refused in report.refused] == [1]
+
+
+@pytest.mark.parametrize("over", ["redis", "rest"])
+async def test_a_chat_export_keeps_its_dates(
+    url: str, emulator: Emulator, both: Both, tmp_path: Path, over: str
+) -> None:
+    path = written(tmp_path / "conversations.json", [MOVING, CATS])
+    where: dict[str, Any] = {"url": url, "embeddings": WordEmbeddings()}
+    if over == "rest":
+        where = {"url": emulator.url, "token": emulator.token}
+    async with AgentMemory(**where) as memory:
+        for new in (8, 0):
+            with chat_export_lines(path) as lines:
+                report = await both(memory).aimport_lines(lines, user="ada")
+            assert (report.new_messages, report.duplicate_messages) == (new, 8 - new)
+        if over == "rest":
+            memory.long_term.wait_indexing()  # type: ignore[union-attr]
+        found = {one.text: one.created_ts - NOVEMBER_20 for one in memory.long_term.list_memories(user="ada")}
+        assert found == {"I live in Porto now, and I have two cats.": 0, "My cat is called Miso.": 0.5}
+        page = memory.list_sessions(user="ada")
+        assert [(one.title, one.created_ts) for one in page.sessions] == [
+            ("Cats", NOVEMBER_20),
+            ("Moving to Porto", NOVEMBER_20),
+        ]

@@ -23,8 +23,9 @@ from langchain_core.messages import (
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.history import RunnableWithMessageHistory
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
-from integration_tests.conftest import Counting, connection_to
+from integration_tests.conftest import Counting, before_each_batch, connection_to
 from integration_tests.upstash.emulator import Emulator
 from langchain_agentmem.errors import (
     ConfigurationError,
@@ -152,6 +153,40 @@ async def test_a_write_and_a_read_are_one_round_trip_each(
     assert counting.round_trips == 2
 
 
+async def test_a_remove_message_removes(make: Make, asynchronous: bool) -> None:
+    history = make(max_messages=4)
+    said = [HumanMessage("hi", id="1"), AIMessage("yo", id="2"), HumanMessage("and?", id="3")]
+    await add(history, said, asynchronous)
+    await add(history, [AIMessage("no", id="4"), RemoveMessage(id="2"), RemoveMessage(id="4")], asynchronous)
+    assert await read(history, asynchronous) == [said[0], said[2]]
+    await add(history, [RemoveMessage(id="unknown")], asynchronous)
+    assert await read(history, asynchronous) == [said[0], said[2]]
+    await add(history, [RemoveMessage(id=REMOVE_ALL_MESSAGES), *CONVERSATION * 2], asynchronous)
+    assert await read(history, asynchronous) == CONVERSATION
+    await add(history, [RemoveMessage(id=REMOVE_ALL_MESSAGES)], asynchronous)
+    assert await read(history, asynchronous) == []
+
+
+async def test_removing_costs_a_round_trip_more_and_loses_nothing_that_comes_meanwhile(
+    make: Make, counting: Counting, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, other = make(), make()
+    await add(history, CONVERSATION, asynchronous)
+    run, arun, seen = history.transport._run, history.transport._arun, list[int]()
+
+    def act(_: Any) -> None:
+        seen.append(1)
+        if len(seen) == 2:
+            run(other._append("s1", [HumanMessage("me too")]))
+
+    monkeypatch.setattr(history.transport, "_run", lambda op: run(before_each_batch(op, act)))
+    monkeypatch.setattr(history.transport, "_arun", lambda op: arun(before_each_batch(op, act)))
+    before = counting.round_trips
+    await add(history, [RemoveMessage(id=REMOVE_ALL_MESSAGES), HumanMessage("x")], asynchronous)
+    assert counting.round_trips - before == 3  # with that of somebody else
+    assert await read(history, asynchronous) == [HumanMessage("me too"), HumanMessage("x")]
+
+
 def test_a_session_id_is_made_up_if_none_is_given(make: Make) -> None:
     first, second = make(None), make(None)
     assert first.session_id != second.session_id
@@ -221,6 +256,15 @@ class TestList:
         ]
         assert bare.ttl("s1") == -1
 
+    def test_an_expiry_of_somebody_elses_outlives_the_removal_of_all(
+        self, make: Make, bare: redis.Redis
+    ) -> None:
+        history = make("s1")
+        history.add_messages(CONVERSATION)
+        bare.expire("s1", 500)
+        history.add_messages([RemoveMessage(id=REMOVE_ALL_MESSAGES), HumanMessage("x")])
+        assert 490 < bare.ttl("s1") <= 500
+
     def test_what_langchain_community_wrote_is_read(self, make: Make, bare: redis.Redis) -> None:
         bare.lpush(
             "message_store:s1",
@@ -245,11 +289,6 @@ class TestList:
         history = make("s1")
         history.add_messages([AIMessageChunk("yo")])
         assert history.messages == [AIMessage("yo")]
-
-    def test_what_javascript_cannot_read_is_refused(self, make: Make, bare: redis.Redis) -> None:
-        with pytest.raises(MessageNotStorableError, match="JavaScript"):
-            make("s1").add_messages([RemoveMessage(id="1")])
-        assert bare.dbsize() == 0
 
     @pytest.mark.parametrize(
         "entry",

@@ -15,7 +15,7 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.working_memory import WorkingMemory
-from tests.strategies import messages, scopes
+from tests.strategies import chunks, scopes, whole_messages
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ async def test_a_json_look_alike_in_a_text_does_not_disturb_the_window(
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(message=messages, thread=scopes)
+@given(message=whole_messages | chunks, thread=scopes)
 def test_any_message_on_any_thread_comes_back_equal(
     working: WorkingMemory, message: BaseMessage, thread: str
 ) -> None:

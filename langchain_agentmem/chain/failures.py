@@ -50,8 +50,7 @@ class Failures:
         except Exception as error:
             if self._memory.settings.on_error == "raise":
                 raise
-            self._memory.failures += 1
-            self.note(what, error)
+            self.pass_over(what, error)
 
     @contextmanager
     def passing_over(self, what: str) -> Iterator[None]:
@@ -59,8 +58,12 @@ class Failures:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - what a callback raises never costs the answer
-            self._memory.failures += 1
-            self.note(what, error)
+            self.pass_over(what, error)
+
+    def pass_over(self, what: str, error: Exception) -> None:
+        """Count a failure, log it, and show it."""
+        self._memory.failures += 1
+        self.note(what, error)
 
     def note(self, what: str, reason: object) -> None:
         """Log something that was passed over, and show it."""

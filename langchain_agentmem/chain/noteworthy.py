@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-Act: TypeAlias = Literal["states", "asks", "greets", "thanks", "leaves"]
+Act: TypeAlias = Literal["states", "asks", "requests", "greets", "thanks", "leaves"]
+Occasion: TypeAlias = Literal["question", "request", "thanks", "greeting", "farewell", "small_talk"]
 
 
 def noteworthy(text: str, *, kind: str = "episodic") -> str | None:
     """Return the kind for a text that states something, `None` for one that only asks, greets or thanks.
 
-    Asking is a question, or for something to be done once: "Tell me a joke".
+    Asking is a question, or for something to be done once: "Tell me a joke", "Forget my birthday".
 
     This is what `wrap` remembers by default. A question that states something on the way is kept: "Did I tell
     you that I moved to Porto?". For another kind: `remember=partial(noteworthy, kind="semantic")`.
@@ -30,21 +31,25 @@ def noteworthy(text: str, *, kind: str = "episodic") -> str | None:
 
 
 def speech_acts(text: str) -> list[frozenset[Act]]:
-    """Return what each sentence of a text does; nothing for small talk such as "OK".
+    """Return what each sentence of a text does, by the rules of `noteworthy`.
 
     Args:
         text: What somebody said, in any language.
 
     Returns:
-        One set per sentence, in order; several acts in one as in "Hi, I'm Ada, what can you do?".
+        One set per sentence, in order, of `states`, `asks`, `requests` ("Tell me a joke", "Forget my
+        birthday"), `greets`, `thanks` and `leaves`; empty for small talk such as "OK". Several acts may be in
+        one, as in "Hi, I'm Ada, what can you do?".
     """
     return [frozenset(_acts(*sentence)) for sentence in _sentences(text)]
 
 
-def occasion(text: str) -> str:
-    """Return what a text is that is not worth a memory, in words: "a question", "thanks", "a greeting"."""
+def occasion(text: str) -> Occasion | None:
+    """Return what a text is that states nothing; `None` for one that does."""
     done = frozenset[Act]().union(*speech_acts(text))
-    return next((words for act, words in _OCCASIONS.items() if act in done), "small talk")
+    if "states" in done:
+        return None
+    return next((occasion for act, occasion in _OCCASIONS.items() if act in done), "small_talk")
 
 
 def _sentences(text: str) -> Iterator[tuple[str, bool]]:
@@ -73,8 +78,12 @@ def _acts(sentence: str, asked: bool) -> Iterator[Act]:
     if small_talk:
         if _FAREWELLS.intersection(phrases):
             yield "leaves"
-    elif _TASK.match(sentence) and not _STANDING.search(sentence):
-        yield "asks"
+    elif _FORGETTING.match(sentence):
+        yield "requests"
+        if _says_more(sentence):
+            yield "states"
+    elif _TASK.match(sentence) and not _STANDING.search(_UNKNOWN.sub("", sentence)):
+        yield "requests"
     elif asked or _QUESTION.match(sentence):
         yield "asks"
         if _states_on_the_way(sentence, asked=asked):
@@ -121,6 +130,15 @@ def _states_on_the_way(sentence: str, *, asked: bool) -> bool:
     )
 
 
+def _says_more(sentence: str) -> bool:
+    """Return whether a request to forget something says something besides: "…, I live in Lisbon now"."""
+    _, *others = (clause.strip(_AROUND) for clause in _CLAUSE.split(sentence) if _WORD.search(clause))
+    return bool(_INSTEAD.search(sentence)) or any(
+        not _NO_STATEMENT.match(clause) and (_SPEAKS.search(clause) or _DECLARES.search(clause))
+        for clause in others
+    )
+
+
 def _equates(sentence: str) -> bool:
     """Return whether a sentence has a verb besides the question's: "What matters to me is honesty"."""
     return bool(_WH_QUESTION.match(sentence)) and bool(
@@ -128,11 +146,12 @@ def _equates(sentence: str) -> bool:
     )
 
 
-_OCCASIONS: dict[Act, str] = {
-    "asks": "a question",
+_OCCASIONS: dict[Act, Occasion] = {
+    "asks": "question",
+    "requests": "request",
     "thanks": "thanks",
-    "greets": "a greeting",
-    "leaves": "a farewell",
+    "greets": "greeting",
+    "leaves": "farewell",
 }
 _LONG = 500  # characters; such a sentence says something, and matching it could take long
 _AROUND = " ¿¡\"'()*-–—,\n\t"
@@ -246,6 +265,39 @@ _TASK = re.compile(
     r"|(?:stop|continue|go on|next|help|try again|again|repeat|proceed)$)",
     re.IGNORECASE,
 )
+# What is to be forgotten: "Please delete my address". Not what somebody forgets, or has to remove some day:
+# "forget my keys every time", "remove my stitches on Friday".
+_POLITELY = (
+    r"(?:(?:can|could|would|will|should|may|must) you |you (?:can|could|should|may|must) "
+    r"|i(?:'d| would)? (?:want|need|like) you to )?(?:(?:please|kindly|just|now),? )*"
+)
+_KEPT = (
+    r"(?:memor(?:y|ies)|facts?|notes?|entr(?:y|ies)|messages?|conversations?|chats?|history|information|info"
+    r"|data|records?|things?)"
+)
+_NOT_SO = (
+    r"(?!.*\b(?:always|often|usually|sometimes|never|easily|constantly|every|all the time|on|at|before|after"
+    r"|when(?:ever)?|if|unless|until|till|by|tomorrow|tonight|next|later|this)\b)"
+)
+_FORGETTING = re.compile(
+    rf"{_LEADING}{_POLITELY}(?:"
+    r"forget (?:about )?(?:that|what|whatever|where|when|how|who|the fact|everything|anything|all|it|this|me"
+    rf"|(?:i|we) (?:said|told|mentioned|wrote|asked)|{_NOT_SO}(?:my|our|the|[\w-]+'s))\b"
+    r"|(?:delete|erase|remove|wipe)(?: out)? (?:"
+    r"(?:that|this|it|me|everything|anything)(?: please| now| again)?$"
+    r"|(?:that|what|whatever|everything|anything|all)(?: that| of (?:it|that))? (?:i|we|you|my|our|about)\b"
+    rf"|(?:all|everything|that|this|the|those|these|my|our|your)(?: (?:of )?(?:my|our|your|the))? {_KEPT}\b"
+    rf"|{_NOT_SO}(?:my|our|[\w-]+'s) [\w'-]+(?: [\w'-]+){{0,4}}(?:, (?:please|thanks|thank you))?$)"
+    rf"|(?:clear|wipe) (?:my|our|your|the|all) {_KEPT}\b)",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(r"\b(?:and|but|then) (?:please )?(?:remember|note|know)\b|\binstead\b", re.IGNORECASE)
+_SPEAKS = re.compile(r"\b(?:i|i'm|im|i've|ive|i'd|i'll|we|we're|we've)\b", re.IGNORECASE)
+_UNKNOWN = re.compile(
+    r" (?:that |which )?(?:i|we) (?:(?:don't|do not|didn't|did not|might not|may not)(?: yet)? know"
+    r"|(?:haven't|have not|have never) (?:heard|seen|read|tried))\b",
+    re.IGNORECASE,
+)
 # What makes a request more than that, or says something on the way.
 _STANDING = re.compile(
     r"\b(?:always|never|only|every|each|from now on|in (?:the )?future|when(?:ever)?|if|until|because|since"
@@ -265,7 +317,8 @@ _TELLS = re.compile(
     re.IGNORECASE,
 )
 _PLEASANTRY = re.compile(
-    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|salut|ciao)(?: there)?,? )?(?:and )?"
+    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|salut|ciao|good (?:morning|afternoon|evening|day)"
+    r"|guten (?:morgen|tag|abend)|buen[oa]s (?:d[ií]as|tardes))(?: there)?,? )?(?:and )?"
     r"(?:how are (?:you|things)(?: doing)?|how(?:'s| is) (?:it|everything) going|how do you do"
     r"|how have you been|what's up|wie geht(?:'s| es (?:dir|ihnen))|(?:cómo|como) est[aá]s|qué tal"
     r"|(?:comment )?ça va|come (?:stai|va))(?: today| now)?",

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone, tzinfo
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, get_args
 
+from langchain_agentmem.chain.noteworthy import Occasion, noteworthy
 from langchain_agentmem.chain.refusals import refuse_callback, refuse_equal_keys
-from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.core.checks import choice, fill, validate_id
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.extraction.extractor import Extractor, is_extractor
 from langchain_agentmem.longterm.types import MemoryRecord, RecallOptions, RememberResult
 
 if TYPE_CHECKING:
     from langchain_agentmem.events.event_log import EventLog
+    from langchain_agentmem.longterm.changes import ChangeResult
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
     from langchain_agentmem.settings import AgentMemorySettings
+    from langchain_agentmem.tasks.queue import TaskQueue
     from langchain_agentmem.transport.connections import Transport
     from langchain_agentmem.working.working_memory import WorkingMemory
 
-Remember: TypeAlias = str | Callable[[str], str | None] | None
-NotRemembered: TypeAlias = Literal["off", "not_noteworthy", "unusable", "failed"]
+KindOf: TypeAlias = str | Callable[[str], str | None] | None
+Remember: TypeAlias = KindOf | Extractor
+RememberWhen: TypeAlias = Literal["inline", "background"]
+NotRemembered: TypeAlias = (
+    Occasion | Literal["declined", "off", "unusable", "unanswered", "failed", "background"]
+)
 OnAbandon: TypeAlias = Literal["keep_input", "keep_partial", "drop"]
 
 
@@ -53,18 +61,18 @@ class ChainMemory(Protocol):
     def events(self) -> EventLog:
         """Return the event log."""
 
+    @property
+    def tasks(self) -> TaskQueue:
+        """Return the queues of what is left to workers."""
 
-def day_of(record: MemoryRecord, *, tz: tzinfo | None = timezone.utc) -> date | None:
-    """Return the day on which a memory was stored; `None` if no date is known, whoever wrote it.
 
-    Args:
-        record: The memory.
-        tz: In which time zone; `None` for that of this machine.
-    """
+def day_of(record: MemoryRecord) -> date | None:
+    """Return the day in UTC on which a memory was stored; `None` if no date is known, whoever wrote it."""
     try:
-        return datetime.fromtimestamp(record.created_ts, tz).date() if record.created_ts > 0 else None
+        moment = datetime.fromtimestamp(record.created_ts, timezone.utc)
     except (OverflowError, ValueError, OSError):
         return None
+    return moment.date() if record.created_ts > 0 else None
 
 
 class RecalledMemories(list[MemoryRecord]):
@@ -80,11 +88,17 @@ class ExchangeReport:
     """The report of an exchange, as `on_exchange` receives it.
 
     Attributes:
+        text: What the user said.
         recalled: What the chain was given, nearest first.
-        remembered: What became of the user's text; `None` if it was not remembered.
-        not_remembered: Why it was not: `off` (with `remember=None`), `not_noteworthy` (the function given as
-            `remember` chose nothing, as the default does for a question, a greeting or thanks), `unusable`
-            (no text, a text that is too long, or no Unicode), `failed` (see `failures`); `None` if it was.
+        remembered: What became of the user's text, or of the first fact that an extractor told; `None` if
+            nothing was remembered.
+        not_remembered: Why it was not: it states nothing, and is a `question`, a `request`, a `greeting`,
+            `thanks`, a `farewell` or other `small_talk`; `declined` (the function given as `remember` chose
+            nothing for a text that does, or an agent's model has remembered it with a tool of the memory);
+            `off` (with `remember=None`); `unusable` (no text, a text that is too long, or no Unicode);
+            `unanswered` (no answer came); `failed` (see `failures`); `background` (a worker will see). `None`
+            if it was.
+        changes: What became of the changes that an extractor told, in their order.
         turn_count: How many messages the session ever got; `None` if the writing failed.
         failures: What was passed over: what failed, if `on_error` is `continue`; a callback that raised;
             a text that cannot be remembered.
@@ -96,14 +110,93 @@ class ExchangeReport:
     thread_id: str
     user: str
     namespace: str
+    text: str
     recalled: list[MemoryRecord]
     remembered: RememberResult | None
     not_remembered: NotRemembered | None
     turn_count: int | None
     failures: list[str] = field(default_factory=list)
+    changes: list[ChangeResult] = field(default_factory=list)
     read_seconds: float = 0.0
     chain_seconds: float = 0.0
     write_seconds: float = 0.0
+
+    @property
+    def memory_event(self) -> tuple[str, dict[str, Any]] | None:
+        """Return what became of the text as an event for `EventLog.record_many`; `None` if nothing did.
+
+        An exchange itself does not record it, because what is a duplicate is known only when its events are
+        written. The action is `remember` or `merge`, and the detail the text. `None` as well if an extractor
+        told what to remember, for the exchange records that itself.
+        """
+        if self.remembered is None or self.changes:
+            return None
+        event = {
+            "action": "merge" if self.remembered.deduped else "remember",
+            "detail": self.text,
+            "user": self.user,
+            "memory_ids": [self.remembered.id],
+        }
+        return self.thread_id, event
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOptions:
+    """Holds what a turn recalls and remembers.
+
+    Attributes:
+        recall: What is recalled, besides for whom; `None` for nothing.
+        pinned: The kinds of which memories are always given, whatever the user says.
+        remember: The kind that the user's words are remembered as, as in `AgentMemory.wrap`.
+        check_owner: Whether the session of another user is refused.
+        remember_when: When an extractor is asked.
+        extracts: Whether an extractor says what is remembered, here or in a worker.
+
+    Raises:
+        InvalidInputError: One of them is not usable.
+    """
+
+    recall: RecallOptions | None
+    pinned: Sequence[str] = ()
+    remember: Remember = noteworthy
+    check_owner: bool = True
+    remember_when: RememberWhen = "inline"
+    extracts: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        choice("remember_when", self.remember_when, RememberWhen)
+        if isinstance(self.pinned, str):
+            raise InvalidInputError('pinned must be kinds, such as ("profile",), not one text.')
+        for kind in self.pinned:
+            validate_id("pinned", kind)
+        is_one = is_extractor(self.remember)
+        fill(self, extracts=is_one or (self.remember is not None and self.remember_when == "background"))
+        if is_one:
+            return
+        if callable(self.remember):
+            refuse_callback("remember", self.remember)
+        elif self.remember is not None:
+            if not isinstance(self.remember, str):
+                raise InvalidInputError(
+                    "remember must be an extractor, a kind, None for nothing, or a function from the text to "
+                    f"one of the last two, not {type(self.remember).__name__}."
+                )
+            validate_id("remember", self.remember)
+        if self.remember_when == "background" and self.remember not in (noteworthy, None):
+            raise InvalidInputError(
+                'With remember_when="background" a worker\'s extractor says what to remember: give no other '
+                "remember than an extractor, or none."
+            )
+
+    @property
+    def extracts_inline(self) -> bool:
+        """Return whether it is asked here, once the turn is written."""
+        return self.extracts and self.remember_when == "inline"
+
+    @property
+    def kind_of(self) -> KindOf:
+        """Return what says as which kind the user's words are remembered; `None` if they are not."""
+        return None if self.extracts else cast("KindOf", self.remember)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +219,12 @@ class WrapOptions:
     on_exchange: Callable[[ExchangeReport], None] | None
     on_abandon: OnAbandon
     check_owner: bool
+    pinned: Sequence[str] = ()
+    remember_when: RememberWhen = "inline"
+    _of_turns: dict[bool, TurnOptions] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._check_remember()
+        fill(self, _of_turns={checks: self._of_turn(check_owner=checks) for checks in (True, False)})
         if self.on_abandon not in get_args(OnAbandon):
             raise InvalidInputError(
                 f"on_abandon must be one of {', '.join(get_args(OnAbandon))}, not {self.on_abandon!r}."
@@ -136,6 +232,15 @@ class WrapOptions:
         refuse_equal_keys(self.keys)
         if self.on_exchange is not None:
             refuse_callback("on_exchange", self.on_exchange)
+
+    def turn(self, *, check_owner: bool) -> TurnOptions:
+        """Return what each turn of the chain recalls and remembers."""
+        return self._of_turns[check_owner]
+
+    def _of_turn(self, *, check_owner: bool) -> TurnOptions:
+        recall = self.recall if self.memories_key is not None else None
+        pinned = self.pinned if self.memories_key is not None else ()
+        return TurnOptions(recall, pinned, self.remember, check_owner, self.remember_when)
 
     @property
     def keys(self) -> Mapping[str, str]:
@@ -147,14 +252,3 @@ class WrapOptions:
     def knows_users(self) -> bool:
         """Return whether a call has to say whose memories it is about."""
         return self.memories_key is not None or self.remember is not None
-
-    def _check_remember(self) -> None:
-        if callable(self.remember):
-            refuse_callback("remember", self.remember)
-        elif self.remember is not None:
-            if not isinstance(self.remember, str):
-                raise InvalidInputError(
-                    "remember must be a kind, None for nothing, or a function from the text to one of them, "
-                    f"not {type(self.remember).__name__}."
-                )
-            validate_id("remember", self.remember)

@@ -21,8 +21,8 @@ from langchain_agentmem.errors import InvalidInputError
 
 _USE_OF_AGENTS = (
     "wrap() is for chains; an agent keeps its own messages, and would ignore the history and the memories. "
-    "Put them into its prompt with a middleware of create_agent, hand it the memory's retriever as a tool, "
-    "or wrap a function that calls it: docs/how-to/chains.md#agents."
+    "Give an agent the middleware instead: create_agent(model, middleware=[memory.middleware()]), as in "
+    "docs/how-to/agents.md; or wrap a function that calls the graph."
 )
 
 

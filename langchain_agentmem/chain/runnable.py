@@ -7,20 +7,18 @@ to run the chain in between, which differ in nothing else.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from langchain_core.runnables import ConfigurableFieldSpec, Runnable, RunnableConfig
 from langchain_core.runnables.base import RunnableLike, coerce_to_runnable
 
-from langchain_agentmem.chain.exchange import Exchange, same_store
+from langchain_agentmem.chain.exchange import ChainExchange
 from langchain_agentmem.chain.options import ChainMemory, WrapOptions
 from langchain_agentmem.chain.refusals import every_part, refuse_agent, refuse_model, refuse_stream_mode
-from langchain_agentmem.core.operations import Op, ok
+from langchain_agentmem.chain.turn import same_store
+from langchain_agentmem.core.operations import ok
 from langchain_agentmem.errors import InvalidInputError
-
-_CLEARING_UP: set[asyncio.Task[None]] = set()  # a loop by itself keeps its tasks only weakly
 
 
 class MemoryChain(Runnable[Any, Any]):
@@ -69,7 +67,7 @@ class MemoryChain(Runnable[Any, Any]):
         try:
             output = self.runnable.invoke(self._begin(exchange), exchange.chain_config(), **kwargs)
         except BaseException as error:
-            self._clear_up(exchange, exchange.abandon(error))
+            exchange.turn.clear_up(error, exchange.abandon(error))
             raise
         self._end(exchange, output)
         return output
@@ -82,7 +80,7 @@ class MemoryChain(Runnable[Any, Any]):
                 await self._abegin(exchange), exchange.chain_config(), **kwargs
             )
         except BaseException as error:
-            await self._aclear_up(exchange, exchange.abandon(error))
+            await exchange.turn.aclear_up(error, exchange.abandon(error))
             raise
         await self._aend(exchange, output)
         return output
@@ -95,7 +93,7 @@ class MemoryChain(Runnable[Any, Any]):
                 exchange.take(chunk)
                 yield chunk
         except BaseException as error:  # GeneratorExit too: nobody read the answer to its end
-            self._clear_up(exchange, exchange.abandon(error))
+            exchange.turn.clear_up(error, exchange.abandon(error))
             raise
         self._end(exchange, exchange.streamed)
 
@@ -111,61 +109,44 @@ class MemoryChain(Runnable[Any, Any]):
                 exchange.take(chunk)
                 yield chunk
         except BaseException as error:
-            await self._aclear_up(exchange, exchange.abandon(error))
+            await exchange.turn.aclear_up(error, exchange.abandon(error))
             raise
         await self._aend(exchange, exchange.streamed)
 
     def _exchange(
         self, value: Any, config: RunnableConfig | None, kwargs: dict[str, Any], *, streams: bool = False
-    ) -> Exchange:
+    ) -> ChainExchange:
         refuse_stream_mode(self.runnable, kwargs, streams=streams)
-        return Exchange(self.memory, self.options, value, config)
+        return ChainExchange(self.memory, self.options, value, config)
 
     # Around the chain. Each pair runs the same operation of the exchange.
 
-    def _begin(self, exchange: Exchange) -> dict[str, Any]:
+    def _begin(self, exchange: ChainExchange) -> dict[str, Any]:
         with exchange.failures.tolerating("reading"):
             self.memory.transport.run(exchange.read())
         return exchange.chain_inputs()
 
-    async def _abegin(self, exchange: Exchange) -> dict[str, Any]:
+    async def _abegin(self, exchange: ChainExchange) -> dict[str, Any]:
         with exchange.failures.tolerating("reading"):
             await self.memory.transport.arun(exchange.read())
         return exchange.chain_inputs()
 
-    def _end(self, exchange: Exchange, output: Any) -> None:
+    def _end(self, exchange: ChainExchange, output: Any) -> None:
         exchange.finish(output)
         try:
             with exchange.failures.tolerating("writing"), exchange.delivering():
                 ok(self.memory.transport.run(exchange.write()))
         except BaseException as error:
-            self._clear_up(exchange, exchange.take_back(error))
+            exchange.turn.clear_up(error, exchange.turn.take_back(error))
             raise
         exchange.report()
 
-    async def _aend(self, exchange: Exchange, output: Any) -> None:
+    async def _aend(self, exchange: ChainExchange, output: Any) -> None:
         exchange.finish(output)
         try:
             with exchange.failures.tolerating("writing"), exchange.delivering():
                 ok(await self.memory.transport.arun(exchange.write()))
         except BaseException as error:
-            await self._aclear_up(exchange, exchange.take_back(error))
+            await exchange.turn.aclear_up(error, exchange.turn.take_back(error))
             raise
         exchange.report()
-
-    # What is left to write when an exchange has failed.
-
-    def _clear_up(self, exchange: Exchange, op: Op[None]) -> None:
-        with exchange.leaving():
-            self.memory.transport.run(op)
-
-    async def _aclear_up(self, exchange: Exchange, op: Op[None]) -> None:
-        async def clear_up() -> None:
-            with exchange.leaving():
-                await self.memory.transport.arun(op)
-
-        # In a task of its own: whoever has cancelled this one may do so again at each `await`.
-        task = asyncio.create_task(clear_up())
-        _CLEARING_UP.add(task)
-        task.add_done_callback(_CLEARING_UP.discard)
-        await asyncio.shield(task)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import typer
 
-from langchain_agentmem.cli.console import Screen, message, place
+from langchain_agentmem.cli.console import Screen, message
+from langchain_agentmem.cli.text import place
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -72,6 +75,19 @@ def whereabouts(memory: AgentMemory) -> str:
         return place(url)
     folder = place(url).removeprefix("embedded://").rstrip("/") or str(EmbeddedRedis.default_data_dir())
     return f"a private Redis in {folder}"
+
+
+def redis_cli(memory: AgentMemory) -> str:
+    """Return the command that reaches the memory, or that prints the URL for one; without secrets."""
+    from langchain_agentmem.embedded.server import EmbeddedRedis
+
+    url = memory.settings.url.get_secret_value()
+    if url.startswith("embedded:"):
+        folder = unquote(urlsplit(url).path).rstrip("/") or str(EmbeddedRedis.default_data_dir())
+        return f"agentmem redis --port 6390 --data-dir {shlex.quote(folder)}"
+    if url.startswith("unix:"):
+        return f"redis-cli -s {shlex.quote(unquote(urlsplit(url).path))}"
+    return f"redis-cli -u {place(url)}"
 
 
 def _reaching(memory: AgentMemory) -> str:

@@ -1,4 +1,4 @@
-"""The output for people: laid out on a terminal; elsewhere plain lines, each beginning with its label.
+"""The output for people: laid out on a terminal; elsewhere plain lines, of facts or separated by tabs.
 
 Nothing here reads markup: whatever somebody typed or stored is shown as it is.
 """
@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Literal, NoReturn
-from urllib.parse import urlsplit
 
 import typer
-from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
 from rich.padding import Padding
 from rich.spinner import Spinner
@@ -25,16 +22,17 @@ from rich.table import Table
 from rich.text import Text
 from typing_extensions import Self
 
+from langchain_agentmem.cli import table
+from langchain_agentmem.cli.text import printable
 from langchain_agentmem.errors import AgentMemoryError
 
 USAGE = 2
 INTERRUPTED = 130  # 128 + SIGINT: what a shell reports of a program that it ends
 
 _LABEL_WIDTH = 10
-_LEAST_LAST = 24  # columns for the text at the end of a table's row
-_LONGEST_SECONDS = 1e12  # 30,000 years; what is stored may be anything
-# Characters that reorder the line they stand in: a text could pretend to be another one.
-_REORDERING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_WIDE = 120  # columns from which on a terminal shows whole ids
+SPINNER_AFTER_SECONDS = 0.2  # on a terminal; what is done sooner should not flicker
+LINE_AFTER_SECONDS = 0.5  # elsewhere
 
 
 class CommandError(AgentMemoryError):
@@ -43,85 +41,9 @@ class CommandError(AgentMemoryError):
 
 def message(error: AgentMemoryError) -> str:
     """Return the line for an error, without secrets; a person reads it, so a class name says little."""
-    from langchain_agentmem.core.redaction import redact
+    from langchain_agentmem.core.redaction import redact_secrets
 
-    return printable(f"error: {redact(str(error))}", keep="\n")
-
-
-def printable(text: str, keep: str = "") -> str:
-    """Return the text without control characters, except those to `keep`: they could change the terminal."""
-    return "".join(
-        char
-        for char in text
-        if char in keep or not (unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _REORDERING)
-    )
-
-
-def one_line(text: str, limit: int = 300) -> str:
-    """Return the text on one line: runs of blanks are one, what is longer than the limit ends with `…`."""
-    # A few times the limit is enough to look at: a memory may have 32 KiB.
-    line = " ".join(printable(text[: 8 * limit], keep="\n\t\r").split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def bar(distance: float, threshold: float, width: int = 10) -> str:
-    """Draw how near a memory is: full at distance 0, empty at the threshold and beyond."""
-    nearness = 1 - distance / threshold if threshold > 0 else float(distance <= 0)
-    filled = round(width * min(max(nearness, 0.0), 1.0))
-    return "█" * filled + "░" * (width - filled)
-
-
-def span(seconds: float | None) -> str:
-    """Return a TTL or an age in its two largest units: `6 d 23 h`; `None` is `never`."""
-    if seconds is None:
-        return "never"
-    if not abs(seconds) < _LONGEST_SECONDS:  # NaN neither
-        return "an unknown time"
-    minutes, s = divmod(max(int(seconds), 0), 60)
-    hours, m = divmod(minutes, 60)
-    parts = [*zip((*divmod(hours, 24), m, s), ("d", "h", "min", "s"), strict=True)]
-    first = next((at for at, (number, _) in enumerate(parts) if number), 3)
-    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"
-
-
-def clock(ts: float) -> str:
-    """Return the time of day, in the local time zone; `?` for what is no time."""
-    with suppress(ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(ts).strftime("%H:%M:%S")
-    return "?"
-
-
-def moment(ts: float) -> str:
-    """Return a time for a person: ISO 8601, in the local time zone."""
-    with suppress(ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(ts).astimezone().isoformat(timespec="seconds")
-    return f"{ts:g} s"
-
-
-def day(ts: float) -> str:
-    """Return the day of a time, in the local time zone: `2026-05-17`; nothing for what is no time."""
-    with suppress(ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(ts).date().isoformat()
-    return ""
-
-
-def milliseconds(seconds: float | None) -> str:
-    """Return a duration: `0.3 ms`, `12 ms`, `1,240 ms`; nothing for `None`."""
-    if seconds is None:
-        return ""
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.001 else f"{seconds * 1000:,.0f} ms"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return `1 memory`, `2 memories`, `2 keys`."""
-    plural = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeou" else noun + "s"
-    return f"{number:,} {noun if number == 1 else plural}"
-
-
-def place(url: str) -> str:
-    """Return where a URL leads, without user, password and query."""
-    parts = urlsplit(url)
-    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+    return printable(f"error: {redact_secrets(error.plain)}", keep="\n")
 
 
 def show_json(value: Any) -> None:
@@ -167,31 +89,48 @@ class Screen:
                 stream.reconfigure(errors="replace")
         self.out, self.err = _Console(), _Console(stderr=True)
         self.is_terminal, self.steps = self.out.is_terminal, list[str]()
+        self.is_wide = not self.is_terminal or self.out.width >= _WIDE
 
     def line(self, text: str = "", style: str = "") -> None:
         """Print a line of output."""
         self.out.print(Text(text, style), soft_wrap=not self.is_terminal)
 
-    def aside(self, text: str, style: str = "dim") -> None:
-        """Print a line on standard error."""
-        self.err.print(Text(text, style), soft_wrap=not self.err.is_terminal)
+    def aside(self, text: str, style: str = "dim", *, is_command: bool = False) -> None:
+        """Print a line on standard error; a command as one line, which can be copied whole."""
+        self.err.print(Text(text, style), soft_wrap=is_command or not self.err.is_terminal)
 
     @contextmanager
     def busy(self, doing: str, step: str = "") -> Iterator[None]:
-        """Show a spinner on a terminal while something takes long, else a line; on standard error.
+        """Tell on standard error what takes long; nothing if it is done soon.
+
+        On a terminal, a spinner counts the seconds and vanishes; elsewhere it is a line.
 
         Args:
             doing: What goes on.
             step: What it is called when `steps` tells how long it took.
         """
-        began = time.perf_counter()
-        if self.err.is_lively:
-            with self.err.status(Text(doing, "dim"), spinner_style="cyan"):
-                yield
-        else:
-            self.aside(doing)
+        began, done = time.perf_counter(), threading.Event()
+        show = self._spin if self.err.is_lively else self._tell
+        shown = threading.Thread(target=show, args=(doing, began, done), daemon=True)
+        shown.start()
+        try:
             yield
+        finally:  # before anything else is written
+            done.set()
+            shown.join()
         self.steps += [f"{step} {time.perf_counter() - began:.1f} s"] if step else []
+
+    def _spin(self, doing: str, began: float, done: threading.Event) -> None:
+        """Turn a spinner, by this thread alone: what loads a model lets others run only now and then."""
+        if done.wait(SPINNER_AFTER_SECONDS):
+            return
+        with self.err.status(Text(doing, "dim"), spinner_style="cyan") as status:
+            while not done.wait(1.0):
+                status.update(Text(f"{doing} {time.perf_counter() - began:.0f} s", "dim"))
+
+    def _tell(self, doing: str, began: float, done: threading.Event) -> None:
+        if not done.wait(LINE_AFTER_SECONDS):
+            self.aside(doing)
 
     def ready(self) -> None:
         """Print how long the steps of a start took."""
@@ -203,12 +142,18 @@ class Screen:
         Raises:
             typer.Exit: With exit code 2: nobody is there to ask.
         """
-        if yes:
-            return True
-        if not (self.is_terminal and sys.stdin is not None and sys.stdin.isatty()):
+        self.must_confirm(yes)
+        return yes or self.confirm(question)
+
+    def must_confirm(self, yes: bool) -> None:
+        """Make sure that it can be confirmed, before anything is looked up.
+
+        Raises:
+            typer.Exit: With exit code 2: nobody is there to ask.
+        """
+        if not (yes or (self.is_terminal and sys.stdin is not None and sys.stdin.isatty())):
             typer.echo("error: Nobody is there to confirm it: add --yes.", err=True)
             raise typer.Exit(USAGE)
-        return self.confirm(question)
 
     def confirm(self, question: str) -> bool:
         """Ask until it is yes or no, and return whether it is yes. The end of the input and Ctrl-C are no."""
@@ -233,39 +178,54 @@ class Screen:
             before = label
         self._indented(grid)
 
-    def table(self, label: str, columns: Mapping[str, int], rows: Iterable[Sequence[object]]) -> None:
-        """Print rows with a heading; the last column takes what room there is.
+    def table(
+        self,
+        columns: Sequence[table.Column],
+        rows: Sequence[table.Row],
+        *,
+        empty: str = "",
+        lines: int = 2,
+        heading: bool = True,
+    ) -> None:
+        """Print rows with a heading; elsewhere than on a terminal, separated by tabs.
 
         Args:
-            label: What a row is, where there is no heading.
-            columns: How many characters are shown at most, by the column's name.
-            rows: The cells, in the columns' order; blanks alone stay as they are.
+            columns: The columns; the last one takes what room there is.
+            rows: Their cells; one that a terminal shows in short is a `Cell`.
+            empty: What to say if there are no rows; elsewhere than on a terminal, on standard error.
+            lines: How many lines of a row a terminal shows at most; 0 for all.
+            heading: Whether the names of the columns come first, as they do except where rows follow rows.
         """
-        shown = [[*map(_cell, row, columns.values())] for row in rows]
         if not self.is_terminal:
-            for cells in shown:
-                self.line(f"{label:<{_LABEL_WIDTH}} {'  '.join(cell or '-' for cell in cells)}")
-            return
-        taken = [max(map(cell_len, cells)) + 2 for cells in zip(columns, *shown, strict=True)][:-1]
-        if self.out.width - sum(taken) < _LEAST_LAST:  # else the last column, which says most, has no room
-            return self._indented(Group(*(Text(" · ".join(filter(str.strip, cells))) for cells in shown)))
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-        for name in columns:
-            table.add_column(name, no_wrap=name != [*columns][-1], overflow="fold")
-        for cells in shown:
-            table.add_row(*map(Text, cells))
-        return self._indented(table)
+            for number, line in enumerate(table.separated(columns, rows)):
+                if number or heading:
+                    self.out.file.write(f"{line}\n")  # rich would expand the tabs
+            self.out.file.flush()
+        else:
+            made = table.laid_out(self.out, columns, rows, lines=lines, heading=heading) if rows else ()
+            for text in made:
+                self.out.print(text, soft_wrap=True)
+        if not rows and empty:
+            self.note(empty, always=True)
 
-    def _indented(self, content: RenderableType) -> None:
+    def note(self, text: str, *, always: bool = False) -> None:
+        """Print a sentence about what is shown: on a terminal only, wherever there is one.
+
+        Args:
+            text: The sentence.
+            always: Whether it also goes to a standard error that nobody looks at just now.
+        """
+        if self.is_terminal:
+            self._indented(Text(text, "dim"))
+        elif always or self.err.is_terminal:
+            self.aside(text)
+
+    def _indented(self, content: Any) -> None:
         self.out.print(Padding(content, (0, 0, 0, 2), expand=False))
 
     def waiting(self) -> Answer:
         """Show an answer that comes in parts; until the first, a terminal shows that something goes on."""
         return Answer(self.out)
-
-
-def _cell(value: object, limit: int) -> str:
-    return " " if value == " " else one_line(str(value), limit)
 
 
 class Answer:

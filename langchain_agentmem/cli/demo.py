@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import socket
 import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -13,12 +17,12 @@ from urllib.parse import quote
 import typer
 
 from langchain_agentmem.cli import options
-from langchain_agentmem.cli.connect import open_memory, whereabouts
+from langchain_agentmem.cli.connect import open_memory, redis_cli, whereabouts
 from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen
+from langchain_agentmem.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.demo.exchanges import Answering
+    from langchain_agentmem.demo.conversations import Answering
 
 _LAST_SECONDS = 3.0
 _MAX_SECONDS = 2**31 - 1
@@ -41,7 +45,14 @@ def demo(
         str, typer.Option("--host", help="The address to listen on; others than this machine's need a token.")
     ] = "127.0.0.1",
     reset: Annotated[
-        bool, typer.Option("--reset", help="Empty the store first, of all memories, sessions and events.")
+        bool,
+        typer.Option("--reset", help="Remove everything of alice first, and bring the sample memories back."),
+    ] = False,
+    allow_reset: Annotated[
+        bool,
+        typer.Option(
+            "--allow-reset", help="Let the page remove everything of a user from the store of --redis."
+        ),
     ] = False,
     session_ttl_seconds: Annotated[
         int | None,
@@ -73,18 +84,16 @@ def demo(
     """Watch the memory work in a browser, its three tiers live.
 
     Serves http://127.0.0.1:8086 until Ctrl-C. Without --redis, a private Redis of the demo's own. An empty
-    store is filled with a few sample memories; what an earlier demo left is kept, and --reset empties the
-    store first, whoever wrote what is in it. A store that another demo serves is refused.
+    store is filled with a few sample memories of alice; any other is opened as it is, beside whoever uses it.
 
     \b
-      agentmem demo --open                           in your browser, nothing to set up
-      agentmem demo --redis redis://localhost:6379   look at a store of yours
-      agentmem demo --model openai:gpt-5-mini        a real model answers; see agentmem chat --help
+      agentmem demo --open                          nothing to set up
+      agentmem demo --redis redis://localhost:6379  look at a store of yours
+      agentmem demo --model openai:gpt-5-mini       a real model answers
       AGENTMEM_DEMO_TOKEN=… agentmem demo --host 0.0.0.0
-                                                     for others too; the page asks for the token
+                                                    for others too; with a token
     """
-    from langchain_agentmem.demo.claim import look
-    from langchain_agentmem.demo.server import address, listen, serve
+    from langchain_agentmem.demo.server import address, serve
     from langchain_agentmem.transport.urls import is_rest
 
     if token == "":
@@ -92,38 +101,60 @@ def demo(
     if redis is not None and is_rest(redis):
         raise CommandError("The demo needs Redis with Search and JSON; a REST API will not do.")
     screen = Screen()
-    with listen(host, port, token) as listener:
-        url, answering = address(listener), _answering(model, screen)
-        page = _Page(screen, url, open_browser)
-
-        def check(memory: AgentMemory) -> None:
-            page.place = whereabouts(memory)
-            asyncio.run(look(memory, url, page.waiting))
-
+    with _listening(host, port, token) as listener, _told_of(screen) as page:
+        page.url, page.open_browser = address(listener), open_browser
+        answering = _answering(model, screen)
         with open_memory(
             redis or _own_folder(),
             screen,
-            check=check,
             session_ttl_seconds=session_ttl_seconds,
             dedup_threshold=dedup_threshold,
             recall_threshold=recall_threshold,
         ) as memory:
+            page.place = whereabouts(memory)
             served = serve(
                 memory,
                 listener,
                 host=host,
                 token=token,
                 answering=answering,
-                about={"place": page.place, "model": model},
+                about={"place": page.place, "model": model, "redis_cli": redis_cli(memory)},
                 reset=reset,
-                waiting=page.waiting,
+                may_reset=redis is None or allow_reset,
                 ready=page.ready,
-                ended=_end_soon,
+                ended=page.ended,
             )
             try:
                 asyncio.run(served)
             except OSError as error:
                 raise CommandError(f"the page cannot be served: {error}") from error
+
+
+def _listening(host: str, port: int, token: str | None) -> socket.socket:
+    """Return a socket for the page; if the port is in use, say that a demo may be what uses it."""
+    from langchain_agentmem.demo.server import listen
+
+    try:
+        return listen(host, port, token)
+    except ConfigurationError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            raise CommandError(
+                f"Port {port} is in use. Is a demo running already? Open http://{host}:{port}, or choose "
+                "another port with --port."
+            ) from error
+        raise
+
+
+@contextmanager
+def _told_of(screen: Screen) -> Iterator[_Page]:
+    """Yield what tells of the page; after a Ctrl-C before it is open, say so."""
+    page = _Page(screen)
+    try:
+        yield page
+    except KeyboardInterrupt:
+        if not page.is_open:
+            screen.aside("Ended before the page was open.")
+        raise
 
 
 def _own_folder() -> str:
@@ -142,25 +173,28 @@ def _answering(model: str | None, screen: Screen) -> Answering:
 
 @dataclass
 class _Page:
-    """Tells a person where the page is, and what it waits for."""
+    """Tells a person where the page is."""
 
     screen: Screen
-    url: str
-    open_browser: bool
+    url: str = ""
+    open_browser: bool = False
     place: str = ""
-
-    def waiting(self) -> None:
-        """Say that another demo may use the store."""
-        self.screen.aside(f"memory  {self.place}: another demo uses it, or did until just now; looking …")
+    is_open: bool = False
 
     def ready(self, done: str) -> None:
         """Say where the page is and what was `done` to the store; open a browser if that is wanted."""
+        self.is_open = True
         self.screen.ready()
         self.screen.aside(f"memory  {self.place}: {done}")
         self.screen.line(self.url)
         self.screen.aside("Ctrl-C ends it.")
         if self.open_browser and not webbrowser.open(self.url):
             self.screen.aside("No browser could be opened; open that address yourself.", "yellow")
+
+    def ended(self) -> None:
+        """Say what became of it, and see to it that the process ends."""
+        self.screen.aside(f"Ended. What it holds stays in {self.place}.")
+        _end_soon()
 
 
 def _end_soon() -> None:

@@ -1,264 +1,59 @@
-"""`agentmem recall`, `remember` and `memories`: the long-term memory of one user."""
+"""`agentmem memories`: a user's memories as a list, or one of them deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from langchain_agentmem.cli import options
-from langchain_agentmem.cli.connect import open_memory, open_store
-from langchain_agentmem.cli.console import (
-    CommandError,
-    Screen,
-    bar,
-    counted,
-    day,
-    moment,
-    one_line,
-    show_json,
-    span,
-    standard,
-)
+from langchain_agentmem.cli.connect import open_store
+from langchain_agentmem.cli.console import CommandError, Screen, show_json
+from langchain_agentmem.cli.ids import chosen_memory, shortened, shown_ids
+from langchain_agentmem.cli.table import Cell, Column
+from langchain_agentmem.cli.text import about, ago, counted, expiry, moment, one_line
+from langchain_agentmem.errors import StoreConnectionError, StoreError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.longterm.types import MemoryRecord, NearMemory, RememberResult
+    from langchain_agentmem.agent_memory import AgentMemory
+    from langchain_agentmem.longterm.types import MemoryRecord
 
 
-class RecallMode(str, Enum):
-    """The way `recall` ranks."""
+class Sort(str, Enum):
+    """The order in which `memories` lists."""
 
-    hybrid = "hybrid"
-    vector = "vector"
-    text = "text"
+    newest = "newest"
+    oldest = "oldest"
+    most_seen = "most_seen"
 
 
 _OF_SEARCHES = ("distance", "score", "matched_words", "explanation")
-
-
-def recall(
-    query: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for.")],
-    redis: options.Redis = None,
-    user: options.User = None,
-    namespace: options.Namespace = "default",
-    all_namespaces: options.AllNamespaces = False,
-    kind: options.AnyKind = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="How many at most.")] = 5,
-    mode: Annotated[
-        RecallMode | None,
-        typer.Option(
-            "--mode",
-            help="By meaning and words; by meaning alone, up to a distance; or by words alone. Without it: "
-            "hybrid, on Upstash text.",
-        ),
-    ] = None,
-    threshold: Annotated[float | None, options.threshold_option("--threshold")] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the parts of each rank, and the words that match.")
-    ] = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Find what is remembered about something, best first; nothing if nothing seems to be known.
-
-    A score is from 0 to 1. With --explain, a table of its parts, in cosine similarity: how near it is in
-    meaning, what the question's words in it and around it (context) add by their rarity, who said it, that it
-    is a question, that it is recent. --json has them too.
-
-    \b
-      agentmem recall "Where do I live?" --user alice
-      agentmem recall "Where do I live?" --user alice --explain
-      agentmem recall food --k 20 --mode vector --threshold 0.8 --json
-    """
-    if not query.strip():  # told at once, not when the model has come
-        raise CommandError("query is empty.")
-    screen = Screen()
-    with open_memory(redis, screen) as memory:
-        wanted = memory.long_term.modes[0] if mode is None else mode.value
-        found = memory.long_term.recall(
-            query,
-            user=user or options.login_name(),
-            namespace=None if all_namespaces else namespace,
-            kind=kind,
-            k=k,
-            mode=wanted,
-            distance_threshold=... if threshold is None else threshold,
-            explain=explain,
-        )
-        if threshold is None and wanted == "vector":
-            threshold = memory.settings.recall_threshold
-    if as_json:
-        return show_json([_without(record, "ttl_seconds") for record in found])
-    facts = recalled(screen, found, within=threshold, by_distance=wanted == "vector")
-    if not (explain and found):
-        return screen.facts(facts)
-    screen.facts(facts[:1])
-    return _explained(screen, found)
-
-
-def recalled(
-    screen: Screen, found: Sequence[MemoryRecord], *, within: float | None = None, by_distance: bool = False
-) -> list[tuple[str, str]]:
-    """Return the facts of a search: how many were found, and each with its rank, kind, day and matched words.
-
-    Args:
-        screen: Where they will be shown.
-        found: What was found, best first.
-        within: Up to which distance; `None` for any.
-        by_distance: Whether the distance ranks them, rather than the score.
-    """
-    facts = [
-        " ".join(
-            [counted(len(found), "memory") if found else "nothing"]
-            + ([] if within is None else [f"within {within:g}"])
-        )
-    ]
-    for record in found:
-        if by_distance and record.distance is not None:
-            number, drawn = record.distance, bar(record.distance, 1 if within is None else within)
-        else:
-            number = record.score or 0
-            drawn = bar(1 - number, 1)
-        shared = f"[{one_line(', '.join(record.matched_words), 100)}]" if record.matched_words else ""
-        kind, said = one_line(record.kind, 20), day(record.updated_ts or record.created_ts)
-        parts = (f"{number:.3f}", drawn if screen.is_terminal else "", kind, said, shared)
-        facts.append("  ".join([*filter(None, parts), one_line(record.text)]))
-    return [("recalled", fact) for fact in facts]
-
-
-def _explained(screen: Screen, found: Sequence[MemoryRecord]) -> None:
-    """Print the parts of each rank as a table."""
-    from langchain_agentmem.longterm.types import Explanation
-
-    parts = [name for name in Explanation.__annotations__ if name != "reranked"]
-    if any(record.explanation and record.explanation["reranked"] is not None for record in found):
-        parts.append("reranked")
-    width = 10 if screen.is_terminal else 20
-    columns = {**dict.fromkeys(["score", *parts], width), "matched": 100, "text": 300}
-    rows = []
-    for record in found:
-        told: Mapping[str, object] = record.explanation or {}
-        numbers = [record.score, *(told.get(name) for name in parts)]
-        shown = ["" if number is None else f"{number:.3f}" for number in numbers]
-        if not screen.is_terminal:  # there are no headings, then
-            shown = [f"{name} {number}" for name, number in zip(columns, shown, strict=False)]
-        rows.append((*shown, ", ".join(record.matched_words), record.text))
-    screen.table("recalled", columns, rows)
-
-
-def _without(record: MemoryRecord, *hidden: str) -> dict[str, Any]:
-    """Return a memory without what the request did not ask: a search tells no TTL, a listing no distance."""
-    return {name: value for name, value in record.to_dict().items() if name not in hidden}
-
-
-def remember(
-    words: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember; - reads standard input.")],
-    redis: options.Redis = None,
-    user: options.User = None,
-    namespace: options.Namespace = "default",
-    kind: Annotated[
-        str,
-        options.id_option("kind", "episodic (a week, the default), semantic (never expires), or your own."),
-    ] = "episodic",
-    ttl: Annotated[
-        int | None,
-        typer.Option("--ttl", metavar="SECONDS", min=1, help="Its TTL, instead of that of its kind."),
-    ] = None,
-    thread: Annotated[str | None, options.id_option("thread", "The conversation it was learnt in.")] = None,
-    metadata: options.Metadata = None,
-    replaces: Annotated[
-        str | None,
-        typer.Option(
-            "--replaces", metavar="ID", help="The memory that is out of date now: kept, but not recalled."
-        ),
-    ] = None,
-    near: Annotated[
-        bool, typer.Option("--near", help="Name the nearest memory that says something else.")
-    ] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Store it also if a memory says the same already.")
-    ] = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Remember a text, unless one of the user's memories says the same.
-
-    If the memory that it --replaces is not there, it is remembered all the same, and the exit code is 1.
-
-    \b
-      agentmem remember "I live in Lisbon." --user alice --kind semantic
-      agentmem remember "I live in Porto." --user alice --near
-      agentmem remember "I live in Porto." --user alice --replaces 0f343b0931126a20f133d67c2b018a3b
-      echo "Met Ana at the station." | agentmem remember -
-      agentmem remember "Prefers tea." --metadata '{"source": "mail"}'
-    """
-    said = _from_standard_input() if words == "-" else words
-    if not said.strip():  # told at once, not when the model has come
-        raise CommandError("text is empty.")
-    screen = Screen()
-    with open_memory(redis, screen) as memory:
-        result = memory.long_term.remember(
-            said,
-            user=user or options.login_name(),
-            namespace=namespace,
-            kind=kind,
-            source_thread=thread or "",
-            ttl_seconds=... if ttl is None else ttl,
-            metadata=metadata,
-            replaces=replaces,
-            near=near,
-            deduplicate=not keep,
-        )
-        same = memory.long_term.get(result.id) if result.deduped and not as_json else None
-    itself = result.id == replaces  # which says it already
-    if as_json:
-        show_json(asdict(result))
-    else:
-        facts = [("memory", f"{fate(result, same)} ({result.id})")]
-        if replaces is not None:
-            gone = f"nothing: {one_line(replaces, 60)} {'says the same' if itself else 'is not there'}"
-            facts.append(("replaced", gone if result.replaced is None else result.replaced))
-        if near:
-            facts.append(("near", "nothing" if result.near is None else nearest(result.near)))
-        screen.facts(facts)
-    if replaces is not None and result.replaced is None and not itself:
-        raise typer.Exit(1)
-
-
-def fate(result: RememberResult, same: MemoryRecord | None) -> str:
-    """Return what became of a text; `same` is the memory that says the same, if it is known."""
-    if not result.deduped:
-        return "stored as new memory"
-    said = "an existing memory" if same is None else f"“{one_line(same.text, 80)}”"
-    return f"says the same as {said}"
-
-
-def nearest(near: NearMemory) -> str:
-    """Return the nearest memory that says something else."""
-    return f"{near.distance:.3f}  “{one_line(near.text, 80)}” ({near.id})"
-
-
-def _from_standard_input() -> str:
-    try:
-        return standard("input").read().decode("utf-8-sig").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise CommandError(f"The input is not UTF-8 (at byte {error.start + 1}).") from error
 
 
 def memories(
     redis: options.Redis = None,
     user: options.User = None,
     namespace: Annotated[
-        str | None, options.id_option("namespace", "Only this namespace. Without it: every one.")
+        str | None,
+        options.id_option("namespace", "Only of this namespace; by default, of every one."),
     ] = None,
     kind: options.AnyKind = None,
+    contains: Annotated[
+        str | None, options.words_option("--contains", "Only with all of these words; the last may be begun.")
+    ] = None,
+    sort: Annotated[
+        Sort, typer.Option("--sort", metavar="ORDER", help="newest, oldest or most_seen first.")
+    ] = Sort.newest,
     limit: options.Limit = 50,
+    offset: Annotated[int, options.count_option("--offset", "How many to skip.", least=0)] = 0,
     everything: Annotated[
         bool, typer.Option("--all", help="Also what other memories have replaced.")
     ] = False,
+    full_ids: options.FullIds = False,
     delete: Annotated[
-        str | None, typer.Option("--delete", metavar="ID", help="Delete this memory of the user.")
+        str | None, options.memory_option("--delete", "Delete this one; how its id begins will do.")
     ] = None,
     yes: options.Yes = False,
     as_json: options.AsJson = False,
@@ -267,73 +62,132 @@ def memories(
 
     \b
       agentmem memories --user alice --kind semantic
-      agentmem memories --user alice --delete 0f343b0931126a20f133d67c2b018a3b
+      agentmem memories --user alice --contains "lisbon tram" --sort oldest
+      agentmem memories --user alice --limit 50 --offset 50
+      agentmem memories --user alice --delete 0f343b09
     """
     screen, owner = Screen(), user or options.login_name()
     if delete is not None:
+        for name, value in {"namespace": namespace, "kind": kind, "contains": contains}.items():
+            options.at_most_one(delete=delete, **{name: value})
+        options.at_most_one(delete=delete, all=everything)
+        options.at_most_one(delete=delete, offset=offset)
         return _delete(screen, redis, owner, delete, yes, as_json)
-    with open_store(redis, screen) as memory:
-        records = memory.long_term.list_memories(
-            user=owner, namespace=namespace, kind=kind, limit=limit, include_superseded=everything
-        )
+    where: dict[str, Any] = {"user": owner, "namespace": namespace, "kind": kind, "contains": contains}
+    where["include_superseded"] = everything
+    with options.usage(), open_store(redis, screen) as memory:
+        options.check_supported(memory, namespace=namespace)
+        store = memory.long_term
+        records = store.list_memories(**where, limit=limit, offset=offset, sort=sort.value)
+        end = offset + len(records)
+        # Only where there may be more: a round trip besides.
+        count = store.count_memories(**where) if offset or len(records) == limit else end
     if as_json:
-        return show_json([_without(record, *_OF_SEARCHES) for record in records])
-    return show_memories(screen, owner, records)
+        return show_json([without(record, *_OF_SEARCHES) for record in records])
+    if records:
+        screen.note(
+            f"{_page(offset, end, count)} of {one_line(owner, 60)}{options.another(user)}"
+            + (f"; next: --offset {end}" if end < count else "")
+        )
+    otherwise = f" that contain “{one_line(contains, 60)}”" if contains else ""
+    otherwise += f" from {offset:,} on" if offset else ""
+    return show_memories(
+        screen, owner, records, full_ids=full_ids, otherwise=otherwise + options.another(user)
+    )
 
 
-def show_memories(screen: Screen, owner: str, records: Sequence[MemoryRecord], label: str = "memory") -> None:
-    """Print memories of a user as a table."""
-    if not records:
-        return screen.facts([("memories", f"none of {one_line(owner)}")])
-    columns = {"id": 40, "namespace": 20, "kind": 20, "duplicates": 10, "learnt": 30}
-    columns |= {"expires in": 20, "text": 300}
-    rows = [
-        [m.id, m.namespace, m.kind, m.hit_count, moment(m.created_ts), span(m.ttl_seconds), m.text]
-        for m in records
-    ]
-    if any(m.superseded_by for m in records):
-        columns = {"id": 40, "replaced by": 40, **columns}
-        rows = [[row[0], m.superseded_by or "", *row[1:]] for row, m in zip(rows, records, strict=True)]
-    return screen.table(label, columns, rows)
+def _page(offset: int, end: int, count: int) -> str:
+    """Return which memories are shown, of how many: `12 memories`, `51 to 100 of 1,234 memories`."""
+    if offset == 0 and end >= count:
+        return counted(count, "memory")
+    return f"{offset + 1:,} to {end:,} of {counted(max(count, end), 'memory')}"
 
 
-def update(
-    memory_id: Annotated[str, typer.Argument(metavar="ID", help="The memory; see agentmem memories.")],
-    words: Annotated[str, typer.Argument(metavar="TEXT", help="Its new text; - reads standard input.")],
-    redis: options.Redis = None,
-    user: options.User = None,
-    ttl: Annotated[
-        int | None, typer.Option("--ttl", metavar="SECONDS", min=1, help="Its TTL from now on.")
-    ] = None,
-    metadata: options.Metadata = None,
-    as_json: options.AsJson = False,
+def show_memories(
+    screen: Screen,
+    owner: str,
+    records: Sequence[MemoryRecord],
+    *,
+    full_ids: bool = False,
+    otherwise: str = "",
 ) -> None:
-    """Change the text of a memory. To keep the old text: agentmem remember TEXT --replaces ID.
+    """Print memories of a user as a table.
 
-    \b
-      agentmem update 0f343b0931126a20f133d67c2b018a3b "I live in Porto." --user alice
+    Args:
+        screen: Where.
+        owner: Whose they are.
+        records: The memories.
+        full_ids: Whether a terminal shows ids whole.
+        otherwise: What to add if there are none.
     """
-    said = _from_standard_input() if words == "-" else words
-    if not said.strip():  # told at once, not when the model has come
-        raise CommandError("text is empty.")
-    screen, owner = Screen(), user or options.login_name()
-    with open_memory(redis, screen) as memory:
-        changed = memory.long_term.update(
-            memory_id, said, user=owner, metadata=metadata, ttl_seconds=... if ttl is None else ttl
+    ids = {one for record in records for one in (record.id, record.superseded_by) if one}
+    names, short = shown_ids(screen, ids, full_ids), shortened(ids)
+    plain = all(one.namespace == "default" for one in records)
+    columns = [
+        Column("id", 80),
+        Column("replaced by", 80),
+        Column("namespace", 14),
+        Column("kind", 14),
+        Column("seen", right=True),
+        Column("learnt"),
+        Column("expires"),
+        Column("text"),
+    ]
+    rows = [
+        (
+            Cell(names[one.id], one.id),
+            Cell(short.get(one.superseded_by or "", ""), one.superseded_by or ""),
+            Cell("" if plain else one.namespace, one.namespace),
+            one.kind,
+            # Everything is seen once; what was seen again is worth a column.
+            Cell(f"{one.hit_count + 1:,}×" if one.hit_count else "", str(one.hit_count + 1)),
+            Cell(ago(one.created_ts), moment(one.created_ts)),
+            Cell(about(one.ttl_seconds), expiry(one.ttl_seconds)),
+            one.text,
         )
-    if not changed:
+        for one in records
+    ]
+    screen.table(columns, rows, empty=f"no memories of {one_line(owner, 60)}{otherwise}")
+
+
+def own(memory: AgentMemory, memory_id: str, owner: str, user: str | None) -> MemoryRecord:
+    """Return the memory of a user that an id, or how it begins, names.
+
+    Raises:
+        CommandError: There is none, or there are several.
+    """
+    found = chosen_memory(memory, memory_id, user=owner)
+    if found is None:
         raise CommandError(
-            f"{owner} has no memory {memory_id}, or something has replaced it; agentmem memories lists them."
+            f"{one_line(owner, 60)} has no memory {one_line(memory_id, 60)}; agentmem memories lists them"
+            f"{options.another(user)}."
         )
-    return show_json({"updated": memory_id}) if as_json else screen.facts([("updated", memory_id)])
+    return found
 
 
 def _delete(screen: Screen, redis: str | None, user: str, memory_id: str, yes: bool, as_json: bool) -> None:
-    name = one_line(memory_id, 60)
-    if not screen.confirmed(f"Delete the memory {name}?", yes):
-        return screen.facts([("kept", f"the memory {name}")])
-    with open_store(redis, screen) as memory:
-        deleted = memory.long_term.delete_memory(memory_id, user=user)
-    if not deleted:
-        raise CommandError(f"{user} has no memory {memory_id}; agentmem memories lists them.")
-    return show_json({"deleted": memory_id}) if as_json else screen.facts([("deleted", memory_id)])
+    screen.must_confirm(yes)
+    with options.usage(), open_store(redis, screen) as memory:
+        whole, text = _deletable(memory, memory_id, user)
+        name = one_line(whole, 60) + (f" “{one_line(text, 80)}”" if text else "")
+        if not screen.confirmed(f"Delete the memory {name}?", yes):
+            return screen.facts([("kept", f"the memory {name}")])
+        if not memory.long_term.delete_memory(whole, user=user):
+            raise CommandError(f"{one_line(user, 60)} has no memory {one_line(whole, 60)}.")
+    return show_json({"deleted": whole}) if as_json else screen.facts([("deleted", whole)])
+
+
+def _deletable(memory: AgentMemory, memory_id: str, user: str) -> tuple[str, str]:
+    """Return the whole id of a user's memory, and its text; none of a document that is no memory."""
+    try:
+        found = own(memory, memory_id, user, user)
+    except StoreConnectionError:
+        raise
+    except StoreError:  # it can be deleted nevertheless, if it says that it is the user's
+        return memory_id, ""
+    return found.id, found.text
+
+
+def without(record: MemoryRecord, *hidden: str) -> dict[str, Any]:
+    """Return a memory without what the request did not ask: a search tells no TTL, a listing no distance."""
+    return {name: value for name, value in record.to_dict().items() if name not in hidden}

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import typer
 
-from langchain_agentmem.cli.console import Screen
+from langchain_agentmem.cli.console import CommandError, Screen, message, standard
 from langchain_agentmem.errors import InvalidInputError
 
+if TYPE_CHECKING:
+    from langchain_agentmem.agent_memory import AgentMemory
 
-def _checked_id(param: typer.CallbackParam, value: str | None) -> str | None:
-    from langchain_agentmem.core.checks import validate_id
+
+def _checked_id(value: str | None) -> str | None:
+    return value if value is None else checked_id(value)
+
+
+def checked_id(value: str, name: str | None = None) -> str:
+    """Return a name or an id that was given; one that no backend can hold is wrong usage.
+
+    Args:
+        value: The id.
+        name: The parameter it stands for, where it is not a callback that checks it.
+    """
+    from langchain_agentmem.core.checks import MAX_SCOPE_BYTES
 
     try:
-        return value if value is None else validate_id(param.name or "", value)
-    except InvalidInputError as error:
-        raise typer.BadParameter(str(error)) from error
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter("it is not valid Unicode.", param_hint=name) from error
+    if size == 0:
+        raise typer.BadParameter("it is empty.", param_hint=name)
+    if size > MAX_SCOPE_BYTES:
+        raise typer.BadParameter(f"it has {size:,} bytes; the limit is {MAX_SCOPE_BYTES:,}.", param_hint=name)
+    return value
 
 
 def warned_of(variable: str) -> Callable[[typer.Context, typer.CallbackParam, str | None], str | None]:
@@ -53,35 +73,39 @@ def _is_secret(name: str | None, value: str) -> bool:
 
 def id_option(name: str, help: str) -> Any:
     """Declare an option that names a user, a namespace, a thread or a kind: any text except an empty one."""
-    return typer.Option(
-        f"--{name}", help=help, callback=_checked_id, show_default=False, metavar=name.upper()
-    )
+    metavar = {"user": "NAME", "namespace": "NAME", "thread": "ID"}.get(name, name.upper())
+    return typer.Option(f"--{name}", help=help, callback=_checked_id, show_default=False, metavar=metavar)
 
 
+def memory_option(flag: str, help: str) -> Any:
+    """Declare an option that takes the id of a memory, or how it begins."""
+    return typer.Option(flag, metavar="ID", callback=_checked_id, help=help)
+
+
+# What these mean at length stands once, in `agentmem help options`.
 Redis = Annotated[
     str | None,
-    typer.Option(
-        "--redis",
-        metavar="URL",
-        callback=warned_of("AGENTMEM_URL"),
-        help="Where the memory is: redis://, rediss://, unix://, redis+sentinel://, https:// (Upstash; its "
-        "token is UPSTASH_REDIS_REST_TOKEN), or embedded:// for a private Redis. Without it: AGENTMEM_URL, "
-        "REDIS_URL, UPSTASH_REDIS_REST_URL, else embedded:// with this user's own durable folder. Set one of "
-        "them for a URL with a password: other users of the machine can read a command line.",
-    ),
+    typer.Option("--redis", metavar="URL", callback=warned_of("AGENTMEM_URL"), help="Where the memory is."),
 ]
-ThreadId = Annotated[str, typer.Argument(metavar="ID", help="The conversation; see agentmem sessions.")]
-User = Annotated[str | None, id_option("user", "Whose memories. Without it: your login name.")]
-Owner = Annotated[str | None, id_option("user", "Only this user's. Without it: everybody's.")]
-Namespace = Annotated[str, id_option("namespace", "Which of the user's memories. Without it: default.")]
+ThreadId = Annotated[
+    str, typer.Argument(metavar="ID", callback=_checked_id, help="The conversation, or how its id begins.")
+]
+MemoryId = Annotated[
+    str, typer.Argument(metavar="ID", callback=_checked_id, help="The memory, or how its id begins.")
+]
+User = Annotated[str | None, id_option("user", "Whose; by default, your login name's.")]
+Owner = Annotated[str | None, id_option("user", "Only this user's; by default, everybody's.")]
+Namespace = Annotated[str, id_option("namespace", "Which part of the user's memories; by default, default.")]
 
-Limit = Annotated[int, typer.Option("--limit", min=1, help="How many at most.")]
+_MOST = 1_000_000  # what a server returns at most
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=_MOST, help="How many at most.")]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="PROVIDER:NAME", help="The model that answers.")
 ]
-AnyKind = Annotated[str | None, id_option("kind", "Only memories of this kind.")]
-AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="Every namespace of the user.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output; times are epoch seconds.")]
+AnyKind = Annotated[str | None, id_option("kind", "Only of this kind.")]
+AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", help="In every namespace of the user.")]
+FullIds = Annotated[bool, typer.Option("--full-ids", help="Do not shorten ids.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Thorough = Annotated[
     bool,
     typer.Option("--thorough", help="Look through the whole database, for what other programs wrote too."),
@@ -93,19 +117,42 @@ def threshold_option(name: str = "--recall-threshold", most: float = 2, help: st
     """Declare an option that takes a distance."""
     recalled = "The farthest that is recalled. Without it: any; by mode vector, AGENTMEM_RECALL_THRESHOLD, "
     recalled += "else 0.55."
-    return typer.Option(name, metavar="DISTANCE", min=0, max=most, help=help or recalled)
+    return typer.Option(name, metavar="DISTANCE", min=0, max=most, callback=_a_number, help=help or recalled)
+
+
+def _a_number(value: float | None) -> float | None:
+    if value is not None and math.isnan(value):  # which is in every range
+        raise typer.BadParameter("it is not a number.")
+    return value
+
+
+def count_option(name: str, help: str, least: int = 1) -> Any:
+    """Declare an option that takes how many, `least` or more."""
+    return typer.Option(name, metavar="N", min=least, max=_MOST, help=help)
+
+
+def words_option(name: str, help: str) -> Any:
+    """Declare an option that takes words to look for."""
+    return typer.Option(name, metavar="WORDS", callback=_checked_id, help=help)
 
 
 def _json_object(value: str) -> dict[str, Any]:
     """Return the value of an option that takes a JSON object; anything else is wrong usage."""
     from langchain_agentmem.core import json
+    from langchain_agentmem.longterm.drafts import encode_metadata
 
     try:
         found = json.loads(value)
+    except RecursionError as error:
+        raise typer.BadParameter("it is nested too deeply.") from error
     except ValueError as error:
         raise typer.BadParameter(f"no JSON: {error}") from error
     if not isinstance(found, dict):
         raise typer.BadParameter('it takes a JSON object, such as {"source": "mail"}.')
+    try:
+        encode_metadata(found)
+    except InvalidInputError as error:
+        raise typer.BadParameter("it has a number or a text that JSON cannot hold unchanged.") from error
     return found
 
 
@@ -113,6 +160,97 @@ Metadata = Annotated[
     dict[str, Any] | None,
     typer.Option("--metadata", metavar="JSON", parser=_json_object, help="A JSON object to keep with it."),
 ]
+Ttl = Annotated[
+    int | None,
+    typer.Option("--ttl", metavar="SECONDS", min=1, max=2**31 - 1, help="When it expires, from now."),
+]
+
+
+def given_text(value: str, name: str = "TEXT") -> str:
+    """Return a text that was given, `-` for standard input; one that cannot be stored is wrong usage.
+
+    It is looked at before a server is asked for anything.
+
+    Args:
+        value: The argument.
+        name: What the help calls it.
+
+    Raises:
+        CommandError: Standard input is closed, or not UTF-8.
+    """
+    from langchain_agentmem.settings import AgentMemorySettings
+
+    text = _from_standard_input() if value == "-" else value
+    if not text.strip():
+        raise typer.BadParameter("the text is empty.", param_hint=name)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise typer.BadParameter("the text is not valid Unicode.", param_hint=name) from error
+    # Of whichever server: that its URL is usable is not looked at here.
+    limit = AgentMemorySettings.load(url="redis://localhost").max_text_bytes
+    if size > limit:
+        raise typer.BadParameter(
+            f"the text has {size:,} bytes; the limit is {limit:,} (AGENTMEM_MAX_TEXT_BYTES).", param_hint=name
+        )
+    return text
+
+
+def _from_standard_input() -> str:
+    try:
+        return standard("input").read().decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise CommandError(f"The input is not UTF-8 (at byte {error.start + 1}).") from error
+
+
+def check_supported(
+    memory: AgentMemory,
+    *,
+    mode: str | None = None,
+    threshold: float | None = None,
+    near: bool = False,
+    namespace: str | None = None,
+) -> None:
+    """Refuse what the server's search cannot do, as wrong usage.
+
+    Args:
+        memory: Where it is asked for.
+        mode: How memories are to be ranked.
+        threshold: Up to which distance.
+        near: Whether the nearest memory is to be named.
+        namespace: Which one is named.
+    """
+    store = memory.long_term
+    if mode is not None and mode not in store.modes:
+        raise typer.BadParameter(f"Upstash's search knows --mode {' and '.join(store.modes)} only.")
+    if (threshold is not None or near) and not store.supports_vectors:
+        name = "--near" if near else "--threshold"
+        raise typer.BadParameter(f"Upstash's search has no vectors, and so no {name}.")
+    if namespace not in (None, "default") and not store.supports_namespaces:
+        raise typer.BadParameter(
+            "On Upstash, memories have no --namespace: use a --user of your own making, such as work/alice."
+        )
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Turn what only the memory itself can refuse, such as a mode that Upstash lacks, into wrong usage."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise typer.BadParameter(message(error).removeprefix("error: ")) from error
+
+
+def at_most_one(**options: object) -> None:
+    """Refuse options that contradict each other: at most one of them may be given."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value not in (None, False)]
+    if len(given) > 1:
+        raise typer.BadParameter(f"{given[0]} and {given[1]} contradict each other.")
+
+
+def another(user: str | None) -> str:
+    """Return how to name another user, where none was named; nothing where one was."""
+    return "" if user is not None else "; another user: --user NAME"
 
 
 def login_name() -> str:

@@ -56,6 +56,7 @@ def redis(
         except KeyboardInterrupt:
             if port is not None:
                 _set_port(server, 0)
+            screen.aside(f"Ended, unless other programs use it too. The data stays in {folder}.")
 
 
 def _stay(server: EmbeddedRedis, port: int | None) -> None:
@@ -86,4 +87,6 @@ def _set_port(server: EmbeddedRedis, port: int) -> None:
             client.config_set("bind", "127.0.0.1")
             client.config_set("port", port)
         except ResponseError as error:
-            raise CommandError(f"The private Redis cannot listen on port {port}: {error}") from error
+            if "port" in str(error):
+                raise CommandError(f"Port {port} is in use. Choose another one with --port.") from error
+            raise CommandError(f"The private Redis cannot listen on port {port}: see its log.") from error

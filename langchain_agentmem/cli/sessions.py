@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,10 @@ import typer
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import CommandError, Screen, counted, moment, one_line, show_json, span
+from langchain_agentmem.cli.console import CommandError, Screen, show_json
+from langchain_agentmem.cli.ids import chosen_thread, shown_ids
+from langchain_agentmem.cli.table import Cell, Column
+from langchain_agentmem.cli.text import about, ago, counted, expiry, moment, one_line, span, when
 
 if TYPE_CHECKING:
     from langchain_agentmem.working.listing import SessionSummary
@@ -19,46 +21,86 @@ if TYPE_CHECKING:
 
 def sessions(
     redis: options.Redis = None,
-    user: options.Owner = None,
+    user: options.User = None,
+    all_users: Annotated[bool, typer.Option("--all-users", help="Everybody's.")] = False,
     limit: options.Limit = 20,
     thorough: options.Thorough = False,
+    full_ids: options.FullIds = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the conversations that were active last.
+    """List a user's conversations, the last active first.
+
+    With --all-users, everybody's: that looks at every key of the database.
 
     \b
-      agentmem sessions
-      agentmem sessions --user alice --limit 5 --json
+      agentmem sessions --user alice --limit 5
+      agentmem sessions --all-users --json
     """
-    screen = Screen()
-    with open_store(redis, screen) as memory:
-        states = memory.working.recent_sessions(limit, user=user, thorough=thorough)
+    options.at_most_one(user=user, all_users=all_users)
+    screen, owner = Screen(), None if all_users else user or options.login_name()
+    with options.usage(), open_store(redis, screen) as memory:
+        states = memory.working.recent_sessions(limit, user=owner, thorough=thorough)
     if as_json:
         return show_json([state.to_dict() for state in states])
-    if not states:
-        return screen.facts([("sessions", "none" if user is None else f"none of {one_line(user)}")])
-    return show_sessions(screen, states)
+    whose = "" if owner is None else f" of {one_line(owner, 60)}"
+    others = "; everybody's: --all-users" if user is None and owner is not None else ""
+    if states:
+        screen.note(f"{counted(len(states), 'session')}{whose}{others}")
+    columns, rows = session_table(screen, states, full_ids=full_ids, with_user=owner is None)
+    return screen.table(columns, rows, empty=f"no sessions{whose}{others}")
 
 
 def show_sessions(
     screen: Screen, states: Sequence[SessionState | SessionSummary], *, current: str | None = None
 ) -> None:
     """Print sessions as a table; the `current` thread has a mark, and need not be stored yet."""
-    columns = {"thread": 60, "user": 20, "messages": 20, "active": 30, "expires in": 20, "title": 60}
-    rows: list[tuple[object, ...]] = [
-        (s.thread_id, s.user, s.turn_count, _ago(s.last_active_ts), span(s.ttl_seconds), s.title)
-        for s in states
+    columns, rows = session_table(screen, states)
+    if current is not None:
+        marked = [
+            ("*" if one.thread_id == current else "", *row) for one, row in zip(states, rows, strict=True)
+        ]
+        if all(one.thread_id != current for one in states):
+            marked.insert(0, ("*", current, *[""] * (len(columns) - 1)))
+        columns, rows = [Column("*"), *columns], marked
+    screen.table(columns, rows, empty="no sessions")
+
+
+def session_table(
+    screen: Screen,
+    states: Sequence[SessionState | SessionSummary],
+    *,
+    full_ids: bool = False,
+    with_user: bool = True,
+) -> tuple[list[Column], list[tuple[object, ...]]]:
+    """Return the columns and rows of a list of sessions.
+
+    Args:
+        screen: Where they will be shown.
+        states: The sessions.
+        full_ids: Whether a terminal shows ids whole.
+        with_user: Whether a terminal shows whose they are.
+    """
+    names = shown_ids(screen, (one.thread_id for one in states), full_ids)
+    columns = [
+        Column("thread", 80 if full_ids or screen.is_wide else 20),
+        Column("user", 16),
+        Column("messages", right=True),
+        Column("active"),
+        Column("expires"),
+        Column("title"),
     ]
-    if current is None:
-        return screen.table("session", columns, rows)
-    if all(state.thread_id != current for state in states):
-        rows.insert(0, (current, *[""] * 5))
-    marked = [("*" if row[0] == current else " ", *row) for row in rows]
-    return screen.table("thread", {"": 1, **columns}, marked)
-
-
-def _ago(ts: float) -> str:
-    return f"{span(time.time() - ts)} ago"
+    rows: list[tuple[object, ...]] = [
+        (
+            Cell(names[one.thread_id], one.thread_id),
+            Cell(one.user if with_user else "", one.user),
+            Cell(f"{one.turn_count:,}", str(one.turn_count)),
+            Cell(ago(one.last_active_ts), moment(one.last_active_ts)),
+            Cell(about(one.ttl_seconds), expiry(one.ttl_seconds)),
+            one.title,
+        )
+        for one in states
+    ]
+    return columns, rows
 
 
 def session(
@@ -70,21 +112,29 @@ def session(
 ) -> None:
     """Show a conversation, or delete it.
 
-    Shown are its goal, its notes, its last messages and its TTL.
+    Shown are its goal, its notes, its summary, its last messages and its TTL.
 
     \b
-      agentmem session 4f0c9a
-      agentmem session 4f0c9a --json
-      agentmem session 4f0c9a --delete --yes
+      agentmem session 4f0c9a12
+      agentmem session 4f0c9a12 --json
+      agentmem session 4f0c9a12 --delete --yes
     """
-    screen, name = Screen(), one_line(thread, 60)
-    if delete and not screen.confirmed(f"Delete the session {name}?", yes):
-        return screen.facts([("kept", f"the session {name}")])
-    with open_store(redis, screen) as memory:
+    screen = Screen()
+    if delete:
+        screen.must_confirm(yes)
+    with options.usage(), open_store(redis, screen) as memory:
         state = memory.working.load(thread)
+        if state is None and (whole := chosen_thread(memory, thread, whole=delete)) is not None:
+            thread = whole
+            state = memory.working.load(thread)
         if state is None:
-            raise CommandError(f"There is no session {thread}; agentmem sessions lists them.")
+            raise CommandError(
+                f"There is no session {one_line(thread, 60)}; agentmem sessions --all-users lists them."
+            )
         if delete:
+            name = one_line(thread, 60)
+            if not screen.confirmed(f"Delete the session {name}?", yes):
+                return screen.facts([("kept", f"the session {name}")])
             memory.working.delete(thread)
             return show_json({"deleted": thread}) if as_json else screen.facts([("deleted", thread)])
     if as_json:
@@ -98,21 +148,34 @@ def _show(screen: Screen, state: SessionState) -> None:
     facts = [(name.removesuffix("_id"), one_line(getattr(state, name), 2000) or "none") for name in named]
     window = f"{state.turn_count:,}, of which the window holds {len(state.recent_turns):,}"
     facts += [
-        ("begun", moment(state.created_ts)),
-        ("active", moment(state.last_active_ts)),
+        ("begun", _dated(screen, state.created_ts)),
+        ("active", _dated(screen, state.last_active_ts)),
         ("expires in", span(state.ttl_seconds)),
         ("messages", window),
     ]
+    if state.waiting:
+        facts.append(("to sum up", counted(len(state.waiting), "message")))
+    if state.summary:
+        facts.append(("summary", one_line(state.summary, 2000)))
     if state.unreadable:
         facts.append(("unreadable", counted(len(state.unreadable), "entry")))
     screen.facts(facts)
-    columns = {"time": 30, "role": 40, "content": 2000}
+    columns = [Column("time"), Column("role", 24), Column("content")]
     rows = [
-        (moment(turn.ts), turn.role + (" (unanswered)" if turn.unanswered else ""), _content(turn))
+        (
+            Cell(when(turn.ts), moment(turn.ts)),
+            turn.role + (" (unanswered)" if turn.unanswered else ""),
+            _content(turn),
+        )
         for turn in state.recent_turns
     ]
     if rows:
-        screen.table("message", columns, rows)
+        screen.line()
+        screen.table(columns, rows, lines=0)
+
+
+def _dated(screen: Screen, ts: float) -> str:
+    return f"{when(ts)} ({ago(ts)})" if screen.is_terminal else moment(ts)
 
 
 def _content(turn: Turn) -> str:

@@ -72,7 +72,8 @@ def bounded_text(name: str, value: Any, max_bytes: int) -> str:
         raise InvalidInputError(f"{name} is empty.")
     if size > max_bytes:
         raise InvalidInputError(
-            f"{name} has {size} bytes; the limit is {max_bytes} (the setting max_text_bytes)."
+            f"{name} has {size} bytes; the limit is {max_bytes} (the setting max_text_bytes).",
+            plain=f"The {name} has {size:,} bytes; the limit is {max_bytes:,} (AGENTMEM_MAX_TEXT_BYTES).",
         )
     return str(value)
 
@@ -84,6 +85,13 @@ def positive(name: str, value: Any) -> int:
     if value > _MAX_WHOLE:  # not shown: Python refuses to, and hiredis crashes on it, from 4,300 digits on
         raise InvalidInputError(f"{name} must be at most {_MAX_WHOLE}.")
     return value
+
+
+def not_negative(name: str, value: Any) -> int:
+    """Return a whole number from zero on that the server can hold, or raise `InvalidInputError`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidInputError(f"{name} must be a whole number of at least 0, not {value!r}.")
+    return positive(name, value) if value else 0
 
 
 def epoch_seconds(name: str, value: Any) -> float:

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.errors import InvalidInputError
+
+Tier: TypeAlias = Literal["working", "long_term", "events", "store", "tasks"]
 
 # With a letter or digit: a lone underscore is a syntax error in a query.
 _PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
 _HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")  # what a cluster's slot is computed from, if it is there
 _SAME = re.compile(r"(.+):[0-9a-f]{32}:same", re.DOTALL)
+ITEM = "item:"  # between the prefix of a store and what stands for the place of an item
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The key names of the three tiers. Ids stand in a key byte for byte, unescaped.
+    """The key names of the tiers and of the LangGraph store. Ids stand in keys byte for byte, unescaped.
 
     Attributes:
         session_prefix: What the key of a session begins with.
         memory_prefix: What the key of a memory begins with.
         events_prefix: What the key of a thread's stream begins with.
         threads_prefix: What the key of a user's record of threads begins with.
+        store_prefix: What the keys of the LangGraph store begin with.
+        tasks_prefix: What the keys of queues of tasks begin with.
         list_prefix: What the key of a list of messages begins with: nothing, as in LangChain.js.
         reserved: What other keys begin with that no list may have.
     """
@@ -33,6 +41,8 @@ class Keys:
     memory_prefix: str = "agent:mem:"
     events_prefix: str = "agent:events:"
     threads_prefix: str = "agent:threads:"
+    store_prefix: str = "agent:store:"
+    tasks_prefix: str = "agent:tasks:"
     list_prefix: str = ""
     reserved: tuple[str, ...] = ()
 
@@ -48,7 +58,7 @@ class Keys:
         """
         key = self.list_prefix + validate_id(name, thread_id)
         others = (self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix)
-        for prefix in (*others, same_prefix(self.memory_prefix), *self.reserved):
+        for prefix in (*others, self.tasks_prefix, same_prefix(self.memory_prefix), *self.reserved):
             if key.startswith(prefix):
                 raise InvalidInputError(
                     f"{name} begins with {prefix!r}, where the memory keeps other things; choose another."
@@ -100,6 +110,66 @@ class Keys:
         """Return the key of a user's threads, a sorted set."""
         return self.threads_prefix + validate_id("user", user)
 
+    @property
+    def items_prefix(self) -> str:
+        """Return what the keys of the store's items begin with."""
+        return f"{self.store_prefix}{ITEM}"
+
+    def item(self, namespace: Sequence[str], key: str) -> str:
+        """Return the key of an item of the store: a digest, which no two places have in common."""
+        return self.items_prefix + path_digest([*namespace, key])
+
+    def namespace(self, namespace: Sequence[str]) -> str:
+        """Return the key of the record of a namespace's items, a sorted set."""
+        return f"{self.store_prefix}namespace:{path_digest(namespace)}"
+
+    @property
+    def namespaces(self) -> str:
+        """Return the key of the record of the store's namespaces, a sorted set."""
+        return f"{self.store_prefix}namespaces"
+
+    def user_namespaces(self, user: str) -> str:
+        """Return the key of the record of a user's namespaces, a sorted set."""
+        return f"{self.store_prefix}user:{validate_id('user', user)}"
+
+    def tasks_queue(self, *place: str) -> str:
+        """Return the key of a queue of tasks, a list: a digest, which no two queues have in common."""
+        return f"{self.tasks_prefix}queue:{path_digest(place)}"
+
+    def tasks_signal(self, queue: str) -> str:
+        """Return the key of the signal of a queue, a String: the id of its entry in the stream of signals."""
+        return f"{queue}:signal"
+
+    @property
+    def tasks_stream(self) -> str:
+        """Return the key of the stream of signals, which has an entry per queue that is not empty."""
+        return f"{self.tasks_prefix}stream"
+
+    @property
+    def tasks_failed(self) -> str:
+        """Return the key of the stream of tasks that are set aside."""
+        return f"{self.tasks_prefix}failed"
+
+
+def path_digest(path: Sequence[str]) -> str:
+    """Return what stands for a path of labels: the same for equal paths only."""
+    return hashlib.sha256(json.dumps(list(path)).encode()).hexdigest()[:32]
+
+
+def store_prefix(memory_prefix: str) -> str:
+    """Return the prefix of the store where none is given: beside other memories is another store."""
+    return Keys.store_prefix if memory_prefix in (Keys.memory_prefix, "memory:") else f"store:{memory_prefix}"
+
+
+def lies_in_another_store(prefix: str) -> bool:
+    """Return whether the keys of a store with this prefix begin as the items of some other store do."""
+    return ITEM in prefix[1:]  # no prefix is empty
+
+
+def store_index(index_name: str) -> str:
+    """Return the name of the store's search index, given that of long-term memory's."""
+    return "agentmem:store" if index_name == "agentmem:idx" else f"store:{index_name}"
+
 
 def same_prefix(memory_prefix: str) -> str:
     """Return what the keys of pointers to memories begin with, given what those of the memories do."""
@@ -109,6 +179,13 @@ def same_prefix(memory_prefix: str) -> str:
 def threads_prefix(session_prefix: str) -> str:
     """Return the prefix of records of threads where none is given: those of other sessions have another."""
     return Keys.threads_prefix if session_prefix == Keys.session_prefix else f"threads:{session_prefix}"
+
+
+def tasks_prefix(session_prefix: str, memory_prefix: str) -> str:
+    """Return the prefix of tasks where none is given: those of other sessions or memories have another."""
+    if session_prefix == Keys.session_prefix and memory_prefix in (Keys.memory_prefix, "memory:"):
+        return Keys.tasks_prefix
+    return f"tasks:{session_prefix}:{memory_prefix}"
 
 
 def index_keys(index_name: str) -> str:
@@ -129,6 +206,28 @@ def never_written(index_name: str) -> str:
 def backfilling(index_name: str) -> str:
     """Return the key that is there while an index does not hold every memory yet."""
     return f"{index_keys(index_name)}filling"
+
+
+def tier_prefixes(keys: Keys, index_name: str, *, lists: bool) -> dict[str, Tier]:
+    """Return what the keys of each tier begin with. A key belongs to the longest prefix it begins with.
+
+    Args:
+        keys: The key names.
+        index_name: The search index of long-term memory.
+        lists: Whether messages are in lists, whose prefix may be empty.
+    """
+    prefixes: dict[str, Tier] = {keys.list_prefix: "working"} if lists else {}
+    return prefixes | {
+        keys.session_prefix: "working",
+        keys.threads_prefix: "working",
+        keys.memory_prefix: "long_term",
+        same_prefix(keys.memory_prefix): "long_term",
+        index_keys(index_name): "long_term",
+        keys.events_prefix: "events",
+        keys.store_prefix: "store",
+        index_keys(store_index(index_name)): "store",
+        keys.tasks_prefix: "tasks",
+    }
 
 
 def glob(prefix: str) -> str:

@@ -112,6 +112,12 @@ def role_of(message: BaseMessage) -> str:
     return message.role if isinstance(message, ChatMessage) else _ROLE[message.type]
 
 
+def speaker_of(message: BaseMessage) -> str | None:
+    """Return who says a message, `user` or `assistant`; `None` for others: a tool's output is no talk."""
+    role = _ROLE.get(message.type)
+    return role if role in ("user", "assistant") else None
+
+
 def checked_messages(messages: Any) -> list[BaseMessage]:
     """Return messages, if that is what they are.
 

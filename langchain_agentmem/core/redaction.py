@@ -37,8 +37,8 @@ def clean(message: str, *values: object) -> Clean:
     shown, before = [first], first
     for value, behind in zip(values, rest, strict=True):
         found = str(value)
-        text = redact(found)
-        if type(found) is not Clean and not redact(before + text).endswith(text):
+        text = redact_secrets(found)
+        if type(found) is not Clean and not redact_secrets(before + text).endswith(text):
             text = REDACTED
         shown += text, behind
         before = behind
@@ -171,7 +171,7 @@ _TOKEN_PARTS = (
 )
 
 
-def redact(text: str) -> str:
+def redact_secrets(text: str) -> str:
     """Return the text without API keys, tokens, passwords, private keys and credentials in URLs."""
     if type(text) is Clean:
         return text
@@ -199,7 +199,7 @@ def shorten(text: str, characters: int) -> str:
     if type(text) is Clean:
         return text if len(text) <= characters else text[:characters] + "…"
     window = 4 * characters + 2 * _MARGIN
-    redacted = redact(text[:window])
+    redacted = redact_secrets(text[:window])
     if len(text) > window:
         redacted = redacted[:-_MARGIN]
         return redacted[:characters] + "…"
@@ -209,7 +209,7 @@ def shorten(text: str, characters: int) -> str:
 def shorten_to_end(text: str, characters: int) -> str:
     """Return the end of a text without secrets: at most so many characters, after `…` if it was cut."""
     window = text[-characters - 2 * _MARGIN_BEFORE :]
-    redacted = redact(window)
+    redacted = redact_secrets(window)
     if len(window) < len(text):
         redacted = redacted[_MARGIN_BEFORE:]
         begin = _BETWEEN_SECRETS.search(redacted)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -19,23 +19,32 @@ from pydantic import (
     ValidationInfo,
 )
 
-from langchain_agentmem.core.checks import utf8, validate_id
+from langchain_agentmem import Event, MemoryRecord, SessionState, SessionSummary, Trace, Turn
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.events.event import Event, cut
-from langchain_agentmem.longterm.types import MemoryRecord, Mode
-from langchain_agentmem.working.listing import SessionSummary
-from langchain_agentmem.working.session import SessionState, Turn
 
 NEAREST = 8  # memories shown for a query, recalled or not
 KINDS = ("episodic", "semantic")
 SKIP = "skip"
 _MAX_STREAM_NUMBER = 2**64 - 1
+_SCOPE_BYTES = 4_096
 _MEMORY_BYTES = 1_000
 _MESSAGE_BYTES = 8_000
+_POINT_BYTES = 200
+_UTF8_BYTES = 4  # of a character, at most
 
 
-def _scope(value: str, info: ValidationInfo) -> str:
-    return validate_id(info.field_name or "value", value)
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("is no Unicode text: it holds half of a surrogate pair") from error
+    return value
+
+
+def _scope(value: str) -> str:
+    if len(_text(value).encode()) > _SCOPE_BYTES:
+        raise ValueError(f"has more than {_SCOPE_BYTES:,} bytes")
+    return value
 
 
 def _mode(value: object, info: ValidationInfo) -> object:
@@ -45,22 +54,18 @@ def _mode(value: object, info: ValidationInfo) -> object:
     return value
 
 
-def _text(value: str, info: ValidationInfo) -> str:
-    utf8(info.field_name or "text", value)
-    return value
-
-
-def _words(value: str, info: ValidationInfo) -> str:
-    if not _text(value, info).strip():
+def _words(value: str) -> str:
+    if not _text(value).strip():
         raise ValueError("is empty")
     return value
 
 
-Scope = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_scope)]
+Scope = Annotated[str, Field(min_length=1, max_length=_SCOPE_BYTES), AfterValidator(_scope)]
 Words = Annotated[str, Field(min_length=1), AfterValidator(_words)]
 Text = Annotated[str, AfterValidator(_text)]
 Threshold = Annotated[float, Field(ge=0, le=2)]
-RankedBy = Annotated[Mode, BeforeValidator(_mode)]
+EventId = Annotated[str, Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$")]
+RankedBy = Annotated[Literal["hybrid", "vector", "text"], BeforeValidator(_mode)]
 
 
 class ApiRequest(BaseModel):
@@ -70,24 +75,38 @@ class ApiRequest(BaseModel):
 
 
 class UserRequest(ApiRequest):
-    """A request of a user; for a new thread and for a user's threads, that is all."""
+    """A request of a user; for a user's threads, that is all."""
 
     user: Scope
 
 
+class ScopeRequest(UserRequest):
+    """A request about a user's memories; for the map of them, that is all."""
+
+    namespace: Scope = "default"
+
+
 class ThreadRequest(UserRequest):
-    """A request about a thread of a user; to follow its events, that is all."""
+    """A request about a thread of a user; to show it, or to follow its events, that is all."""
 
     thread: Scope
 
 
-class StateRequest(ThreadRequest):
-    """Show a thread, its user's memories and, for a query, what it recalls."""
+class LogRequest(ThreadRequest):
+    """Read the events of a thread that came before one."""
 
-    namespace: Scope = "default"
-    threshold: Threshold | None = None
-    query: Text = ""
-    mode: RankedBy | None = None
+    before: EventId
+
+
+class MemoriesRequest(ScopeRequest):
+    """List a page of the memories."""
+
+    contains: Text = ""
+    superseded: bool = False
+    sort: Literal["newest", "oldest", "most_seen"] = "newest"
+    offset: int = Field(default=0, ge=0, le=1_000_000)
+    limit: int = Field(default=50, ge=1, le=200)
+    count: bool = True
 
 
 class ExchangeRequest(ThreadRequest):
@@ -100,20 +119,57 @@ class ExchangeRequest(ThreadRequest):
     mode: RankedBy | None = None
 
 
-class RecallRequest(UserRequest):
+class RecallRequest(ScopeRequest):
     """Recall for a query, without saying anything; as it was before the memory whose id is given."""
 
     query: Words
-    namespace: Scope = "default"
     threshold: Threshold | None = None
     mode: RankedBy | None = None
     before: Scope | None = None
 
 
-class DropRequest(UserRequest):
-    """Delete a memory."""
+class AnswersRequest(RecallRequest):
+    """Answer a question with what is recalled for it, and without any memory; nothing is stored."""
+
+
+class MemoryRequest(UserRequest):
+    """Read a memory, or tell its life."""
 
     id: Scope
+
+
+class DropRequest(ThreadRequest):
+    """Delete a memory, or keep it from expiring, as an event of a thread."""
+
+    id: Scope
+
+
+class ReplaceRequest(DropRequest):
+    """Let a memory be replaced by another one."""
+
+    by: Scope
+
+
+class UndoRequest(UserRequest):
+    """Undo what was removed."""
+
+    undo: Scope
+
+
+class ResetRequest(UserRequest):
+    """Remove everything of a user, and fill in the samples if they are the user's; or only say how much.
+
+    The thread, if one is given, gets an event of it.
+    """
+
+    dry_run: bool = False
+    thread: Scope | None = None
+
+
+class ImportRequest(ScopeRequest):
+    """Import a file, the body, into a user's scope; by `plain`, each of its lines is the text of a memory."""
+
+    plain: bool = False
 
 
 class WorkingRequest(ThreadRequest):
@@ -192,10 +248,66 @@ def thread_answer(summary: SessionSummary) -> dict[str, Any]:
     }
 
 
-def memory_answer(record: MemoryRecord) -> dict[str, Any]:
-    """Return a memory, as in the table of all."""
-    shown = _only(record.to_dict(), "id", "kind", "hit_count", "ttl_seconds")
-    return {**shown, "text": cut(record.text, _MEMORY_BYTES)}
+def memory_answer(record: MemoryRecord, truncated: bool = False, *, whole: bool = False) -> dict[str, Any]:
+    """Return a memory, as in the table of all.
+
+    Args:
+        record: The memory.
+        truncated: Whether only the beginning of its text is found by meaning.
+        whole: Whether a long text is not cut.
+    """
+    names = ["id", "kind", "hit_count", "ttl_seconds", "created_ts", "updated_ts"]
+    names += ["superseded_by", "superseded_ts", "source_thread", "context"]
+    text = cut(record.text, len(record.text) * _UTF8_BYTES if whole else _MEMORY_BYTES)
+    shown = {**_only(record.to_dict(), *names), "text": text, "truncated": truncated}
+    return {**shown, "cut": text != record.text}
+
+
+def map_answer(record: MemoryRecord, x: float, y: float, *, told: bool) -> dict[str, Any]:
+    """Return a memory, as a point of the map.
+
+    Args:
+        record: The memory.
+        x: Where it is, from 0 to 1.
+        y: The same.
+        told: Whether with its text and date.
+    """
+    point = {"id": record.id, "kind": record.kind, "x": round(x, 4), "y": round(y, 4)}
+    if record.superseded_by is not None:
+        point["superseded_by"] = record.superseded_by
+    if told:
+        point |= {
+            "text": cut(record.text, _POINT_BYTES),
+            "ts": _finite(record.updated_ts or record.created_ts),
+        }
+    return point
+
+
+def trace_answer(trace: Trace, *, model_seconds: float | None = None) -> dict[str, Any]:
+    """Return what was sent to Redis, command by command, and how long each part took."""
+    return {
+        "round_trips": [
+            {
+                "ms": trip.seconds * 1000,
+                "failed": trip.failed,
+                "commands": [
+                    {
+                        "name": command.name,
+                        "script": command.script,
+                        "tier": command.tier,
+                        "short": command.short,
+                        "text": command.text,
+                        "reply": command.reply,
+                    }
+                    for command in trip.commands
+                ],
+            }
+            for trip in trace.round_trips
+        ],
+        "redis_ms": trace.redis_seconds * 1000,
+        "embedding_ms": trace.embedding_seconds * 1000,
+        "model_ms": None if model_seconds is None else model_seconds * 1000,
+    }
 
 
 def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> list[dict[str, Any]]:
@@ -219,9 +331,10 @@ def nearest_answer(near: Sequence[MemoryRecord], recalled: Collection[str]) -> l
     ]
 
 
-def event_answer(found: Event) -> dict[str, Any]:
-    """Return an event."""
-    return _only(found.to_dict(), "id", "action", "name", "detail", "ts", "duration_seconds", "user")
+def event_answer(found: Event | Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event, or the line of an export that is one."""
+    names = ["id", "action", "name", "detail", "ts", "duration_seconds", "user", "run_id", "parent_run_id"]
+    return _only(found.to_dict() if isinstance(found, Event) else found, *names, "memory_ids")
 
 
 def _only(form: Mapping[str, Any], *names: str) -> dict[str, Any]:
@@ -232,3 +345,11 @@ def _only(form: Mapping[str, Any], *names: str) -> dict[str, Any]:
 def _finite(value: Any) -> Any:
     """Return a value, or `None` for a number that JSON does not have, whoever stored it."""
     return value if not isinstance(value, float) or isfinite(value) else None
+
+
+def cut(text: str, limit: int) -> str:
+    """Return a text in at most so many bytes of UTF-8; what is cut ends with `…`."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= limit:
+        return data.decode()
+    return data[: limit - len("…".encode())].decode("utf-8", "ignore") + "…"

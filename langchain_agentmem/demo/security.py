@@ -7,11 +7,13 @@ is known by its `Origin`; one whose name was made to point here (DNS rebinding) 
 from __future__ import annotations
 
 import hmac
+import io
 import ipaddress
 import socket
+import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 64 * 1024
+MAX_UPLOAD_BYTES = 512 * 1024**2
+UPLOAD = "/import"
+_JSON = ("application/json", "Send JSON, as application/json.")
+_FILE = ("application/octet-stream", "Send the file itself, as application/octet-stream.")
 _HEADERS = {
     "content-security-policy": (
         "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'"
@@ -42,14 +48,6 @@ class RefusedError(Exception):
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a server bound to this host."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +78,9 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{name}", f"https://{name}"):
             raise RefusedError(403, "Requests from other sites are refused.")
-        if method == "POST" and headers.get("content-type", "").partition(";")[0].strip().lower() != (
-            "application/json"
-        ):
-            raise RefusedError(415, "Send JSON, as application/json.")
+        wanted, advice = _FILE if path == UPLOAD else _JSON
+        if method == "POST" and headers.get("content-type", "").partition(";")[0].strip().lower() != wanted:
+            raise RefusedError(415, advice)
         if self.token is not None and path not in self.open_paths:
             scheme, _, given = headers.get("authorization", "").partition(" ")
             same = hmac.compare_digest(given.strip().encode("latin-1"), self.token.encode())
@@ -141,12 +138,39 @@ async def body(request: Request) -> bytes:
     Raises:
         RefusedError: It is too long, whatever its headers say, or broke off.
     """
-    read = bytearray()
+    read = io.BytesIO()
+    await _receive(request, read, MAX_BODY_BYTES, f"The body has more than {MAX_BODY_BYTES:,} bytes.")
+    return read.getvalue()
+
+
+async def upload(request: Request) -> IO[bytes]:
+    """Return the request's body as a file without a name, gone once it is closed or the process ends.
+
+    Raises:
+        RefusedError: It is too long, whatever its headers say, it broke off, or there is no room for it.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # whoever reads it closes it
+    try:
+        too_long = f"The file has more than {MAX_UPLOAD_BYTES // 1024**2:,} MB: use agentmem import."
+        await _receive(request, file, MAX_UPLOAD_BYTES, too_long)
+        file.seek(0)
+    except OSError as error:
+        file.close()
+        raise RefusedError(507, f"The server has no room for the file: {error.strerror}.") from error
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+async def _receive(request: Request, into: IO[bytes], limit: int, too_long: str) -> None:
+    """Write the request's body into a file, as it comes."""
+    size = 0
     try:
         async for part in request.stream():
-            read += part
-            if len(read) > MAX_BODY_BYTES:
-                raise RefusedError(413, f"The body has more than {MAX_BODY_BYTES:,} bytes.")
+            size += len(part)
+            if size > limit:
+                raise RefusedError(413, too_long)
+            into.write(part)
     except ClientDisconnect as error:
         raise RefusedError(400, "The body broke off.") from error
-    return bytes(read)

@@ -1,4 +1,4 @@
-"""Serve the app: take a socket, claim the store, run until a signal."""
+"""Serve the app: take a socket, open the store, run until a signal."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.demo.claim import claimed
-from langchain_agentmem.demo.exchanges import Answering
-from langchain_agentmem.demo.meter import measured
-from langchain_agentmem.demo.store import DemoStore
+from langchain_agentmem import AgentMemory
+from langchain_agentmem.demo.conversations import Answering
+from langchain_agentmem.demo.listening import bound, is_loopback
+from langchain_agentmem.demo.samples import Samples
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
 
 try:
     import uvicorn
 
-    from langchain_agentmem.demo.app import Endpoints, create_app
-    from langchain_agentmem.demo.security import Guard, is_loopback
+    from langchain_agentmem.demo.app import create_app
+    from langchain_agentmem.demo.endpoints import Endpoints
+    from langchain_agentmem.demo.security import Guard
 except ImportError as error:
     raise MissingDependencyError(
         'The demo needs starlette and uvicorn: pip install "langchain-agentmem[demo]"'
@@ -38,18 +38,7 @@ def listen(host: str, port: int, token: str | None) -> socket.socket:
         raise ConfigurationError(
             f"--host {host} can be reached by others: it needs a token for the page to ask for: give --token"
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(
-            f"cannot bind to {host}:{port}: {error.strerror or error}. Choose another port with --port."
-        ) from error
-    return listener
+    return bound(host, port)
 
 
 def address(listener: socket.socket) -> str:
@@ -68,11 +57,13 @@ async def serve(
     answering: Answering,
     about: dict[str, Any],
     reset: bool = False,
-    waiting: Callable[[], None],
+    may_reset: bool = False,
     ready: Callable[[str], None],
     ended: Callable[[], None],
 ) -> None:
     """Serve the page until a signal ends it; open streams end within two seconds.
+
+    Several demos may serve one store.
 
     Args:
         memory: What is shown.
@@ -81,22 +72,23 @@ async def serve(
         token: What the page asks for, if anything.
         answering: What answers an exchange.
         about: What else the page says about itself.
-        reset: Empty the store first, whoever filled it.
-        waiting: Called if another demo of this store may be running, which is then looked into.
+        reset: Remove everything of the samples' user first.
+        may_reset: Whether the page may remove everything of a user.
         ready: Called, when the page can be opened, with what was done to the store.
         ended: Called when no more is served.
 
     Raises:
-        StoreInUseError: Another demo serves the store.
+        ConfigurationError: The memory is on a database that cannot search by vectors.
     """
-    own = measured(memory)
+    if not memory.long_term.supports_vectors:
+        raise ConfigurationError("The demo needs Redis with Search and JSON; a REST API will not do.")
+    own = AgentMemory(settings=memory.settings, embeddings=memory.long_term.embeddings)
     async with AsyncExitStack() as at_the_end:
         at_the_end.push_async_callback(own.aclose)
-        await at_the_end.enter_async_context(claimed(own, address(listener), waiting))
         at_the_end.callback(ended)
-        store = DemoStore(own, may_empty=reset)
-        done = await store.open()
-        server = _server(listener, host, token, partial(Endpoints, own, store, answering, about))
+        samples = Samples(own, may_reset=may_reset)
+        done = await samples.open(reset=reset)
+        server = _server(listener, host, token, partial(Endpoints, own, samples, answering, about))
         ready(done)
         await server.serve(sockets=[listener])
 

@@ -1,22 +1,27 @@
-"""Server-sent events: stream an answer, and follow a thread's event log."""
+"""Server-sent events: stream an answer or an import, and follow a thread's event log.
+
+A stream with nothing to tell sends a heartbeat every two seconds: a page takes silence for a hanging server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
+from langchain_agentmem import Event, EventLog
+from langchain_agentmem.demo.changes import Watch
 from langchain_agentmem.demo.models import event_answer
 from langchain_agentmem.errors import AgentMemoryError
-from langchain_agentmem.events.event import Event
-from langchain_agentmem.events.event_log import EventLog
 
 _POLL_SECONDS = 0.5
-_HEARTBEAT_POLLS = 30
+_LOOK_POLLS = 4  # between two looks at what other programs have changed
+_HEARTBEAT_POLLS = 4
 _AT_ONCE = 200
-_STOP_CHECK_SECONDS = 0.5  # how often a long exchange checks whether the server is about to end
+_STOP_CHECK_SECONDS = 0.5  # how often what takes long checks whether the server is about to end
+_HEARTBEAT_CHECKS = 4
 _UNAVAILABLE = 503
 _LAST_ID = f"{2**64 - 1}-{2**64 - 1}"
 HEARTBEAT = ": still here\n\n"
@@ -28,17 +33,32 @@ def sse(name: str, data: Any, id: str = "") -> str:
     return f"{numbered}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-async def stream_exchange(
+def stream_exchange(
     parts: AsyncIterator[str | dict[str, Any]],
     status: Callable[[Exception], int],
     stopping: Callable[[], bool],
 ) -> AsyncIterator[str]:
-    """Yield an exchange as server-sent events: `delta` for a part of the answer, then `exchange`, or `error`.
+    """Return an exchange as server-sent events: `delta` per part of the answer, and at last `exchange`."""
+
+    async def named() -> AsyncGenerator[tuple[str, Any]]:
+        async with aclosing(cast(Any, parts)):
+            async for part in parts:
+                yield ("delta", {"text": part}) if isinstance(part, str) else ("exchange", part)
+
+    return stream(named(), status, stopping)
+
+
+async def stream(
+    parts: AsyncGenerator[tuple[str, Any]],
+    status: Callable[[Exception], int],
+    stopping: Callable[[], bool],
+) -> AsyncIterator[str]:
+    """Yield what happens as server-sent events; what fails is the last one, `error`.
 
     It runs in a task of its own: when the reader goes it is cancelled once, and can still record that.
 
     Args:
-        parts: The exchange.
+        parts: The name of each event, and its data.
         status: Returns the HTTP status that tells of an error.
         stopping: Returns whether the server is about to end.
     """
@@ -46,21 +66,23 @@ async def stream_exchange(
 
     async def run() -> None:
         try:
-            async with aclosing(cast(Any, parts)):
-                async for part in parts:
-                    is_delta = isinstance(part, str)
-                    ready.put_nowait(sse("delta", {"text": part}) if is_delta else sse("exchange", part))
+            async with aclosing(parts):
+                async for name, data in parts:
+                    ready.put_nowait(sse(name, data))
         except AgentMemoryError as error:
             ready.put_nowait(sse("error", {"error": str(error), "status": status(error)}))
         finally:
             ready.put_nowait(None)
 
-    task = asyncio.create_task(run())
+    task, silent = asyncio.create_task(run()), 0
     try:
         while not stopping():
             try:
                 line = await asyncio.wait_for(ready.get(), _STOP_CHECK_SECONDS)
             except asyncio.TimeoutError:  # not the builtin before Python 3.11
+                silent += 1
+                if silent % _HEARTBEAT_CHECKS == 0:
+                    yield HEARTBEAT
                 continue
             if line is None:
                 await task
@@ -77,9 +99,13 @@ async def follow(
     last_id: str,
     first: list[Event],
     shown: Callable[[list[Event]], Awaitable[list[Event]]],
+    changes: asyncio.Queue[str],
+    watch: Watch,
     stopping: Callable[[], bool],
 ) -> AsyncIterator[str]:
-    """Yield a thread's events as they come, until the server stops or the reader goes.
+    """Yield a thread's events as they come (`event`), and what has changed for its user (`changed`).
+
+    It ends when the server stops or the reader goes.
 
     Args:
         log: Where they are.
@@ -87,30 +113,47 @@ async def follow(
         last_id: The last one that the reader has seen; empty for none.
         first: The events after it that were read already.
         shown: Returns those of some events that the reader may see.
+        changes: Gets what this server changes for the user.
+        watch: Finds what other programs change.
         stopping: Returns whether the server is about to end.
     """
-    read, quiet = first, 0
+    read, polls = first, 0
     yield HEARTBEAT  # so that the reader knows that it is connected
     while not stopping():
         try:
-            events = await shown(read)
+            for event in await shown(read):
+                yield sse("event", event_answer(event), id=event.id)
+            if polls % _LOOK_POLLS == 0:
+                for what in await watch.changed():
+                    changes.put_nowait(what)
         except AgentMemoryError as error:  # the reader comes again, from where it was
             yield sse("error", {"error": str(error)})
             return
-        for event in events:
-            yield sse("event", event_answer(event), id=event.id)
-        quiet = 0 if events else quiet + 1
-        if quiet >= _HEARTBEAT_POLLS:
-            quiet = 0
+        polls += 1
+        if polls % _HEARTBEAT_POLLS == 0:
             yield HEARTBEAT
-        if len(read) < _AT_ONCE:
-            await asyncio.sleep(_POLL_SECONDS)
+        told = await _changed(changes) if len(read) < _AT_ONCE else []
         last_id = read[-1].id if read else last_id
         try:
+            if told:  # or what another program takes back at once would not be noticed
+                told += await watch.changed()
             read = await next_events(log, thread, last_id)
         except AgentMemoryError as error:
             yield sse("error", {"error": str(error)})
             return
+        for what in dict.fromkeys(told):
+            yield sse("changed", {"what": what})
+
+
+async def _changed(changes: asyncio.Queue[str]) -> list[str]:
+    """Wait for a change, until it is time to look for events again; return those that came."""
+    try:
+        found = [await asyncio.wait_for(changes.get(), _POLL_SECONDS)]
+    except asyncio.TimeoutError:  # not the builtin before Python 3.11
+        return []
+    while not changes.empty():
+        found.append(changes.get_nowait())
+    return found
 
 
 async def next_events(log: EventLog, thread: str, last_id: str) -> list[Event]:

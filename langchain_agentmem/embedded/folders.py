@@ -27,6 +27,7 @@ _FILES = re.compile(
     "|".join(map(re.escape, (STATE, LOG, f"{LOG}.1", START_LOCK, USERS_LOCK, SUPERVISOR_LOCK, SERVER_LOCK)))
     + r"|appendonlydir|appendonly\.aof|dump\.rdb|redis-.*\.sock"
 )
+_ANOTHER_FOLDER = "Or name another one: embedded:///path/to/folder."
 # Linux takes 107 bytes, macOS 103.
 _SOCKET_PATH_BYTES = 100
 
@@ -54,14 +55,16 @@ def durable_folder(named: Path) -> Path:
         folder = Path(os.path.realpath(named))
         weakness = weakness or _weak_file(folder)
     except OSError as error:
-        raise ConfigurationError(f"data_dir: {named} cannot be made or opened: {error.strerror}") from error
-    if weakness:
+        said = f"{named} cannot be made or opened: {error.strerror}"
         raise ConfigurationError(
-            f"data_dir: {named} must be a folder that belongs to you and that only you can write to, but "
-            f"{weakness}"
-        )
+            f"data_dir: {said}", plain=f"The data folder {said}. {_ANOTHER_FOLDER}"
+        ) from error
+    if weakness:
+        said = f"{named} must be a folder that belongs to you and that only you can write to, but {weakness}"
+        raise ConfigurationError(f"data_dir: {said}", plain=f"The data folder {said}. {_ANOTHER_FOLDER}")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise ConfigurationError(f"data_dir: {folder} cannot be written to")
+        said = f"{folder} cannot be written to"
+        raise ConfigurationError(f"data_dir: {said}", plain=f"The data folder {said}. {_ANOTHER_FOLDER}")
     return folder
 
 

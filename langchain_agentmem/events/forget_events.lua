@@ -1,11 +1,12 @@
--- forget_events: delete a user's entries from a stream, and a stream that is empty afterwards.
+-- forget_events: delete or count a user's entries in a stream; delete a stream that is empty afterwards.
 -- Looks at a bounded number of entries a call, so that a long stream does not hold up the server.
 --
 --   KEYS[1]  the stream
 --   ARGV[1]  user, compared byte for byte; '' for the entries that name nobody
 --   ARGV[2]  where to begin: '-', or what the last call answered
 --   ARGV[3]  how many entries to look at
---   result   { entries deleted, where the next call begins or '', how many of the others name somebody }
+--   ARGV[4]  'count': nothing is deleted
+--   result   { entries deleted or counted, where the next call begins or '', how many of the others name somebody }
 
 local function user_of(fields)
   for i = 1, #fields, 2 do
@@ -19,7 +20,7 @@ local deleted, others = 0, 0
 for _, entry in ipairs(entries) do
   local user = user_of(entry[2])
   if user == ARGV[1] then
-    deleted = deleted + redis.call('XDEL', KEYS[1], entry[1])
+    deleted = deleted + (ARGV[4] == 'count' and 1 or redis.call('XDEL', KEYS[1], entry[1]))
   elseif user ~= '' then
     others = others + 1
   end

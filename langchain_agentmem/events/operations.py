@@ -14,6 +14,7 @@ from langchain_agentmem.core.removal import K, Removed
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.event import Entry, Event, Fields, read_event
+from langchain_agentmem.events.usage import Usage, usage_of
 
 _record = scripts.load(__package__, "record_events")
 _clear = scripts.load(__package__, "clear_events")
@@ -164,6 +165,32 @@ def length(keys: Keys, thread_id: str) -> Op[int]:
     return int((yield from call(reads("XLEN", keys.events(thread_id)))))
 
 
+def usage(keys: Keys, thread_id: str, user: str | None) -> Op[Usage]:
+    """Return what the events of a thread count. One round trip per 1,000 events.
+
+    Args:
+        keys: The key names.
+        thread_id: The thread.
+        user: Whose events are counted; `None` for all.
+    """
+    key = keys.events(thread_id)
+    oldest = reads("XRANGE", key, "-", "+", "COUNT", 1)
+    while True:
+        page = yield from call(reads("XRANGE", key, "-", "+", "COUNT", _PAGE))
+        found, first = list(page), page[:1]
+        while len(page) == _PAGE:
+            page, now_first = map(ok, (yield [_behind(key, page[-1]), oldest]))
+            if not now_first or now_first[0][0] != first[0][0]:
+                break  # the oldest were deleted meanwhile, and summed up behind: begin anew
+            found += page
+        else:
+            return usage_of(map(read_event, found), user)
+
+
+def _behind(key: str, entry: Any) -> Command:
+    return reads("XRANGE", key, f"({text(entry[0])}", "+", "COUNT", _PAGE)
+
+
 def clear(keys: Keys, thread_id: str) -> Op[int]:
     """Delete a thread's stream; return how many events it had."""
     return int((yield from call(_clear.call([keys.events(thread_id)]))))
@@ -178,8 +205,9 @@ def forget(
     unowned: Iterable[str] = (),
     others: Iterable[str] = (),
     thorough: bool = False,
+    counted: Iterable[str] = (),
 ) -> Op[None]:
-    """Delete a user's events.
+    """Delete a user's events, or count them in a dry run.
 
     One round trip, and one more for each further 1,000 entries of the longest stream; if there are events
     that name nobody to be deleted, the same again for these.
@@ -187,13 +215,14 @@ def forget(
     Args:
         keys: The key names.
         user: The user.
-        removed: Where deleted events, and what could not be reached, are counted.
+        removed: Where events, and what could not be reached, are counted; in its dry run, nothing is deleted.
         own: The user's own threads: their streams are deleted.
         unowned: Threads whose owner is not known any more: the user's events are deleted, and, if no other
             user has events there, those that name nobody.
         others: Other threads: the user's events are deleted.
         thorough: Also look through every other stream under the prefix. Two round trips per page of about
             1,000 keys of the database.
+        counted: Threads to pass over in that search: a dry run has counted what is to be counted there.
     """
     unowned = list(unowned)
     _, named = yield from gather(
@@ -205,25 +234,26 @@ def forget(
     nobody_else = [key for key in map(keys.events, unowned) if ok(named).get(key) == 0]
     yield from _forget_entries(nobody_else, "", removed)
     if thorough:
+        passed_over = {keys.events(one).encode() for one in counted}
 
         def visit(page: list[bytes]) -> Op[bool]:
-            yield from _forget_entries(page, user, removed)
+            yield from _forget_entries([key for key in page if key not in passed_over], user, removed)
             return False
 
         yield from scan(keys.events_prefix, "stream", visit)
 
 
 def _clear_streams(streams: list[str], removed: Removed) -> Op[None]:
-    replies = (yield [_clear.call([key]) for key in streams]) if streams else []
+    replies = (yield [removed.call(_clear, [key]) for key in streams]) if streams else []
     removed.count += sum(int(length) for _, length in removed.answered(streams, replies))
 
 
 def _forget_entries(streams: list[K], user: str, removed: Removed) -> Op[dict[K, int]]:
-    """Delete the entries of a user (`""`: of nobody); return how many others of each stream name a user."""
+    """Delete or count the entries of a user (`""`: of nobody); return how many others of each name a user."""
     others = dict.fromkeys(streams, 0)
     waiting: dict[K, Any] = dict.fromkeys(streams, "-")
     while waiting:
-        replies = yield [_forget.call([key], user, start, _PAGE) for key, start in waiting.items()]
+        replies = yield [removed.call(_forget, [key], user, start, _PAGE) for key, start in waiting.items()]
         answers = dict(removed.answered(waiting, replies))
         for key in waiting.keys() - answers.keys():
             del others[key]

@@ -1,7 +1,7 @@
 """Turns what callbacks are given (messages, documents, dicts, anything) into a short text without secrets.
 
-What fits is kept whole. If a value does not fit, its parts share the room, and each of them in turn is
-kept whole or divides its own share.
+What fits is kept whole. If a value does not fit, its parts share the room, the newest and the most specific
+first, and each of them in turn is kept whole or divides its own share.
 
 A value may be anything, and its methods may raise, never return, or do work of their own. So only `look`
 runs foreign code. It iterates only over what already holds its items, and no further than it has to.
@@ -32,7 +32,7 @@ from langchain_agentmem.core.redaction import (
     REDACTED,
     Clean,
     is_secret_name,
-    redact,
+    redact_secrets,
     shorten,
     shorten_to_end,
 )
@@ -47,16 +47,20 @@ _MAX_DEPTH = 12
 _MAX_WHOLE = 2**63
 _SHORT_NAME = 64
 _AS_TEXT = (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID, pathlib.PurePath)
+# Of a mapping that does not fit, members of these names come first.
+_SPECIFIC = ("error", "text", "content", "messages", "tool_calls", "usage")
+_SAID_BY = {"user", "human", "assistant", "ai", "system", "developer", "tool"}
 _MESSAGE_FIELDS = ("content", "name", "tool_calls", "tool_call_id")
 
 
 def describe(value: Any, max_bytes: int) -> str:
     """Return the value as text or compact JSON, without secrets. Never raises.
 
-    What fits is kept whole. Of a list of chat messages that does not fit, the newest are kept. The members
-    of a mapping, and the items of other lists, get fair shares of the room. A long text ends with `…`, and
-    a member `…` says how many others were left out. The result is still valid JSON, from 5 bytes on. A
-    string or an exception is not JSON but that text, as far as it fits.
+    What fits is kept whole. Of a list that does not fit, the newest items are kept, which are the last ones;
+    of chat messages, whole. Other items, and the members of a mapping, get fair shares of the room; if there
+    are too many members for that, those named as in `_SPECIFIC` come first. A long text ends with `…`, and a
+    member `…` says how many others were left out. The result is still valid JSON, from 5 bytes on. A string
+    or an exception is not JSON but that text, as far as it fits.
 
     Secrets are removed before anything is cut. No more of the value is looked at than is needed, so a
     value of megabytes costs no more than one of kilobytes.
@@ -90,8 +94,9 @@ class Children(NamedTuple):
     Attributes:
         names: The names of a mapping's members, without secrets; `None` for a list.
         values: The values; those under secret names are replaced.
-        total: How many there are altogether.
-        messages: Whether they are messages of a chat. If not all were taken, these are the last ones.
+        total: How many there are altogether. If not all were taken, these are the first members, or the last
+            items.
+        messages: Whether they are messages of a chat.
     """
 
     names: Sequence[str] | None
@@ -160,7 +165,7 @@ class _Fitting:
         if not is_text:
             return shown
         if (text := self._redacted.get(shown)) is None:
-            text = self._redacted[shown] = well_formed(redact(shown))
+            text = self._redacted[shown] = well_formed(redact_secrets(shown))
         return text
 
     def _message(self, message: Any, depth: int, most: int) -> Any:
@@ -180,17 +185,19 @@ class _Fitting:
         within = room - len("[]") + len(",")  # there is one less than there are parts
         if shown.total > 1 and (shown.messages or shown.total * _least(shown) > within):
             within -= len(_left_out(shown, shown.total, room)) + len(",")
-        parts = (self._newest if shown.messages else self._shared)(shown, within, depth + 1)
+        parts = (self._newest if shown.messages else self._shared)(_ordered(shown, within), within, depth + 1)
         if not parts:
             return _ELLIPSIS
+        if shown.names is None:
+            parts.reverse()
         if (count := shown.total - len(parts)) > 0:
-            parts.insert(0 if shown.messages else len(parts), _left_out(shown, count, room))
+            parts.insert(0 if shown.names is None else len(parts), _left_out(shown, count, room))
         return (b"[%b]" if shown.names is None else b"{%b}") % b",".join(parts)
 
     def _newest(self, children: Children, room: int, depth: int) -> list[bytes]:
-        """Return the newest messages, in their order: as many as fit whole, and at most one cut."""
+        """Return the first messages, which are the newest: as many as fit whole, and at most one cut."""
         parts: list[bytes] = []
-        for value in reversed(children.values):
+        for value in children.values:
             shown = self._message(value, depth, room)
             data = self.whole(shown, room - len(","), depth)
             if data is None:
@@ -199,14 +206,18 @@ class _Fitting:
                 data = self.part(shown, room - len(","), depth)
             parts.append(data)
             room -= len(data) + len(",")
-        return parts[::-1]
+        return parts
 
     def _shared(self, children: Children, room: int, depth: int) -> list[bytes]:
         """Return the first parts, as many as get a fair share each, then further ones while there is room."""
         parts: list[bytes] = []
         at, end = 0, len(children.values)
+        specific = sum(name in _RANKS for name in children.names or ())
         while at < end and room > (_LEAST_MEMBER if parts else len(_ELLIPSIS)):
-            next_ones = slice(at, at + max(room // _least(children), 1))
+            count = max(room // _least(children), 1)
+            if at == 0 and specific and count < end:  # what these leave, the others share
+                count = min(count, specific)
+            next_ones = slice(at, at + count)
             names = None if children.names is None else children.names[next_ones]
             found = self._fair(names, children.values[next_ones], room, depth)
             parts += found
@@ -239,6 +250,20 @@ class _Fitting:
         return [found[at] for at in sorted(found)]
 
 
+def _ordered(children: Children, room: int) -> Children:
+    """Return the newest items first, and of members, if not all have room, the most specific ones."""
+    names, values, total, messages = children
+    if names is None:
+        return Children(None, values[::-1], total, messages)
+    if room // _LEAST_MEMBER >= total:
+        return children
+    order = sorted(range(len(names)), key=lambda at: _RANKS.get(names[at], len(_RANKS)))
+    return Children([names[at] for at in order], [values[at] for at in order], total)
+
+
+_RANKS = {name: rank for rank, name in enumerate(_SPECIFIC)}
+
+
 def _head(name: str, room: int) -> bytes:
     return _cut(name, max(room - len(":"), len(_ELLIPSIS))) + b":"
 
@@ -260,7 +285,10 @@ def _least(children: Children) -> int:
 
 def _left_out(children: Children, count: int, room: int) -> bytes:
     """Return the member, or the item, that says how many others were left out."""
-    what = "more" if not children.messages else "earlier message" if count == 1 else "earlier messages"
+    if children.names is not None:
+        what = "more"
+    else:
+        what = ("earlier message" if children.messages else "earlier item") + ("" if count == 1 else "s")
     text = f"{count:,} {what}" if room >= _ROOM_TO_COUNT else "…"
     if children.names is not None:
         return f'"…":"{text}"'.encode()
@@ -336,6 +364,9 @@ def _of_message(message: BaseMessage) -> Children:
         if value := said.get(name):
             names.append(name)
             values.append(value)
+    if said.get("status") == "error":
+        names.append("status")
+        values.append("error")
     return Children(names, values, len(names))
 
 
@@ -349,7 +380,9 @@ def _children(value: Any, depth: int, most: int) -> Any:
         return _members(fields, most, len(fields))
     if isinstance(value, list | tuple):
         return _list(value, most)
-    if isinstance(value, Set | deque | ValuesView | range):
+    if isinstance(value, deque | range):
+        return Children(None, list(islice(reversed(value), most))[::-1], len(value))
+    if isinstance(value, Set | ValuesView):  # which are in no order, or cannot be read from the end
         return Children(None, list(islice(value, most)), len(value))
     # Other iterables (a generator, a query, a table) may do a lot of work to produce their items.
     if hasattr(kind, "__iter__") or (kind.__repr__, kind.__str__) == (object.__repr__, object.__str__):
@@ -366,10 +399,18 @@ def _list(value: list[Any] | tuple[Any, ...], most: int) -> Children:
     total = len(value)
     if total == 2 and isinstance(value[0], str) and isinstance(value[1], str) and is_secret_name(value[0]):
         return Children(None, [value[0], REDACTED], 2)  # a header
-    last = value[-1] if total else None
-    if issubclass(type(last), BaseMessage) or (type(last) is dict and "role" in last and "content" in last):
-        return Children(None, value[-most:] if most > 0 else (), total, messages=True)
-    return Children(None, list(islice(value, most)), total)
+    kept = value[-most:] if most > 0 else ()
+    return Children(None, kept, total, messages=total > 0 and _is_message(value[-1]))
+
+
+def _is_message(value: Any) -> bool:
+    """Return whether this is a message of a chat: LangChain's, an API's dict, or a pair of role and text."""
+    kind = type(value)
+    if kind is dict:
+        return "role" in value and "content" in value
+    if kind is tuple:
+        return len(value) == 2 and type(value[0]) is str and value[0] in _SAID_BY
+    return issubclass(kind, BaseMessage)
 
 
 def _fields(value: Any) -> Sequence[tuple[Any, Any]] | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.operations import Effect, Op
 from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.importing.lines import ImportOptions, Line, MemoryLine, RawLine, parse
 from langchain_agentmem.importing.memories import ImportedMemories
@@ -17,6 +18,23 @@ from langchain_agentmem.working.working_memory import WorkingMemory
 
 OnBatch: TypeAlias = Callable[[ImportReport], None]
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class _Pause(Effect):
+    """Lets other tasks run: batches in which nothing is to be stored have no round trip."""
+
+    group = "pause"
+
+    def merge(self, others: Sequence[_Pause]) -> tuple[Effect, Callable[[Any], list[Any]]]:
+        """Return a single pause for all of them."""
+        return self, lambda _: [None] * (1 + len(others))
+
+    def run(self) -> None:
+        """Do nothing: threads run anyway."""
+
+    async def arun(self) -> None:
+        """Let other tasks run."""
+        await asyncio.sleep(0)
 
 
 class Importer:
@@ -37,7 +55,7 @@ class Importer:
         *,
         plain: bool = False,
     ) -> None:
-        self._report, self._plain = ImportReport(), plain
+        self._report, self._plain, self._options = ImportReport(), plain, options
         self._sessions = ImportedSessions(working, options, self._report)
         self._memories = ImportedMemories(long_term, options, self._report)
 
@@ -60,6 +78,7 @@ class Importer:
         numbered = enumerate(_without_mark(lines), 1)
         while batch := list(islice(numbered, batch_size)):
             yield from self._store(batch)
+            yield _Pause()
             self._report.lines += len(batch)
             if on_batch is not None:
                 on_batch(self._report)
@@ -72,6 +91,8 @@ class Importer:
         for number, raw in batch:
             try:
                 line = parse(raw, plain=self._plain)
+                if line is not None:
+                    self._options.thread(line)  # which may be too long with its prefix
             except InvalidInputError as error:
                 refused.append(RefusedLine(number, str(error)))
             else:

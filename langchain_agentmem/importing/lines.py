@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_agentmem.core import json
-from langchain_agentmem.core.checks import Ttl, epoch_seconds, ttl, validate_id
+from langchain_agentmem.core.checks import YEAR_10000, Ttl, epoch_seconds, ttl, validate_id
 from langchain_agentmem.core.messages import decode_turn, is_unanswered, message_of
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.longterm.types import Restored
@@ -19,8 +19,12 @@ _MEMORY_MEMBERS = {
     *("text", "user", "namespace", "kind", "thread", "metadata", "ttl_seconds", "id", "document_id"),
     *("context", "created_ts", "updated_ts", "superseded_by", "superseded_ts", "hit_count"),
 }
+_TIMES = frozenset(("created_at", "timestamp", "date"))  # as others call what is created_ts here
 _NEW = Restored()
-_NOTES_MEMBERS = {"thread", "user", "agent", "goal", "scratchpad"}
+_NOTES_MEMBERS = {
+    *("thread", "user", "agent", "goal", "scratchpad", "summary"),
+    *("created_ts", "last_active_ts", "ttl_seconds", "cut_off_messages"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,25 @@ class MemoryLine:
 
 @dataclass(frozen=True, slots=True)
 class NotesLine:
-    """The goal and notes of a session, with its user and agent."""
+    """The goal and notes of a session, with its user and agent, and what else is known of it.
+
+    Attributes:
+        created_ts: When it began; `None` for now.
+        last_active_ts: When it was last written to; `None` for now.
+        ttl_seconds: Its own TTL; `...` if it has none of its own.
+        cut_off_messages: How many messages its window had cut off where it was exported.
+    """
 
     thread: str
     user: str | None
     agent: str
     goal: str
     scratchpad: str
+    summary: str = ""
+    created_ts: float | None = None
+    last_active_ts: float | None = None
+    ttl_seconds: Ttl = ...
+    cut_off_messages: int = 0
 
 
 Line: TypeAlias = MessageLine | MemoryLine | NotesLine
@@ -69,7 +85,10 @@ RawLine: TypeAlias = bytes | str | dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """The options of an import, which override what a line says; `default_user` only fills in."""
+    """The options of an import, which override what a line says.
+
+    `default_user` only fills in; `thread_prefix` goes before the threads that lines name.
+    """
 
     user: str | None
     namespace: str | None
@@ -77,6 +96,17 @@ class ImportOptions:
     thread_id: str | None
     default_user: str
     keep_all: bool = False
+    thread_prefix: str = ""
+
+    def thread(self, line: Line) -> str | None:
+        """Return the thread a line is for, or from; `None` if nothing names one.
+
+        Raises:
+            InvalidInputError: It is too long with the prefix.
+        """
+        if self.thread_id is not None or line.thread is None:
+            return self.thread_id
+        return validate_id("thread", self.thread_prefix + line.thread)
 
     def owner(self, line: Line) -> str:
         """Return whose a line is."""
@@ -110,6 +140,8 @@ def parse(line: RawLine, *, plain: bool = False) -> Line | None:
             return _notes(found)
         if "action" in found:
             raise InvalidInputError("an event: what happened is not imported, only messages and memories")
+        if "value" in found and "key" in found:
+            raise InvalidInputError("an item of a LangGraph store: put it there, with memory.store().put(…)")
     raise InvalidInputError(
         'neither a message {"role": …, "content": …} nor a text "…" nor a memory {"text": …}'
     )
@@ -156,8 +188,9 @@ def message_digest(turn: dict[str, Any]) -> bytes:
 def _memory(found: dict[str, Any]) -> MemoryLine:
     unknown = sorted(found.keys() - _MEMORY_MEMBERS)
     if unknown:
+        meant = "; did you mean created_ts (in epoch seconds)?" if _TIMES.intersection(unknown) else ""
         raise InvalidInputError(
-            f'unknown: {", ".join(unknown)}; what belongs to a memory goes into "metadata"'
+            f'unknown: {", ".join(unknown)}; what belongs to a memory goes into "metadata"{meant}'
         )
     return MemoryLine(
         text=found["text"],
@@ -175,7 +208,7 @@ def _memory(found: dict[str, Any]) -> MemoryLine:
             updated_ts=_time(found, "updated_ts"),
             superseded_by=_scope(found, "superseded_by"),
             superseded_ts=_time(found, "superseded_ts"),
-            hit_count=_count(found.get("hit_count", 0)),
+            hit_count=_count("hit_count", found.get("hit_count", 0)),
         ),
     )
 
@@ -190,6 +223,11 @@ def _notes(found: dict[str, Any]) -> NotesLine:
         agent=_scope(found, "agent") or "default",
         goal=found["goal"],
         scratchpad=found.get("scratchpad", ""),
+        summary=found.get("summary", ""),
+        created_ts=_date(found, "created_ts"),
+        last_active_ts=_date(found, "last_active_ts"),
+        ttl_seconds=ttl("ttl_seconds", found["ttl_seconds"]) if "ttl_seconds" in found else ...,
+        cut_off_messages=_count("cut_off_messages", found.get("cut_off_messages", 0)),
     )
 
 
@@ -197,9 +235,15 @@ def _time(found: dict[str, Any], name: str) -> float | None:
     return None if found.get(name) is None else epoch_seconds(name, found[name])
 
 
-def _count(value: Any) -> int:
+def _date(found: dict[str, Any], name: str) -> float | None:
+    """Return a time; `None` for one that a session's record cannot be sorted by."""
+    ts = _time(found, name)
+    return ts if ts is not None and 0 < ts < YEAR_10000 else None
+
+
+def _count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
-        raise InvalidInputError(f"hit_count must be a whole number, not {value!r}.")
+        raise InvalidInputError(f"{name} must be a whole number, not {value!r}.")
     return value
 
 

@@ -85,7 +85,7 @@ class ImportedMemories:
             "kind": options.kind or line.kind or "episodic",
         }
         self._long_term.check_supported(namespace=scope["namespace"])
-        thread = options.thread_id or line.thread or ""
+        thread = options.thread(line) or ""
         about: dict[str, Any] = {
             **scope,
             "source_thread": thread,

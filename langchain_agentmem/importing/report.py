@@ -44,7 +44,7 @@ class TrimmedSession:
 
     Attributes:
         thread: The thread.
-        kept: How many messages its window holds.
+        kept: How many messages it holds at most: its window, and with a summariser those that wait for it.
         messages: How many it was given.
     """
 
@@ -68,7 +68,7 @@ class ImportReport:
         merged: Those of the duplicates whose wording is not stored, or that repeat an earlier line, in
             order: into what each was merged.
         refused: The lines that could not be imported, in order.
-        windows: The sessions whose window does not hold all their messages; known when the import ends.
+        windows: The sessions that do not hold all their messages; known when the import ends.
     """
 
     lines: int = 0

@@ -14,31 +14,58 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from langchain_agentmem.core.checks import NOBODY, utf8
+from langchain_agentmem.core.checks import NOBODY, Ttl, utf8
 from langchain_agentmem.core.messages import mark_unanswered
-from langchain_agentmem.core.operations import Op, call, gather, ok, pairs, reads, text
+from langchain_agentmem.core.operations import Argument, Op, call, gather, ok, pairs, reads, text
 from langchain_agentmem.errors import InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.importing.lines import ImportOptions, MessageLine, NotesLine, message_digest
 from langchain_agentmem.importing.report import ImportReport, TrimmedSession
 from langchain_agentmem.working.operations import write
-from langchain_agentmem.working.session import stored_entries
+from langchain_agentmem.working.session import stored_entries, stored_time
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 _MARKS = "import:"  # a field of the session's Hash, one per write
 _MARK_SIZE = 16
+_CUT_OFF = "cut_off_messages"
 
 
 @dataclass(slots=True)
 class _Session:
-    """A session of an import: what was read of it, and what is to be written to it."""
+    """A session of an import: what was read of it, and what is to be written to it.
+
+    Attributes:
+        owner: Whose it is; empty if that is not known.
+        is_new: Whether it was not there.
+        last_active_ts: When it was last written to before the import.
+        marks: Those of the messages that imports have stored.
+        window: How often its window, or what has left it and waits to be summed up, holds each message.
+        held: How many messages they held before the import.
+        given: How many messages the import has for it.
+        appended: How many of them were appended.
+        turns: Those to be appended next, with their `new_marks`.
+        notes: The fields to be set; `None` for none.
+        active_ts: As of when it is written to; `None` for now.
+        ttl_seconds: Its own TTL, if the import sets one.
+    """
 
     owner: str = ""
+    is_new: bool = True
+    last_active_ts: float = 0.0
     marks: set[str] = field(default_factory=set)
     window: Counter[bytes] = field(default_factory=Counter)
-    messages: int = 0
+    held: int = 0
+    given: int = 0
+    appended: int = 0
     turns: list[bytes] = field(default_factory=list)
     new_marks: list[str] = field(default_factory=list)
-    notes: dict[str, str] | None = None
+    notes: dict[str, Argument] | None = None
+    active_ts: float | None = None
+    ttl_seconds: Ttl = ...
+
+    @property
+    def most_held(self) -> int:
+        """Return how many messages its window would hold now, were it long enough for those of the import."""
+        return max(self.given, self.held + self.appended)
 
 
 class ImportedSessions:
@@ -58,7 +85,7 @@ class ImportedSessions:
 
     def look_op(self, lines: Iterable[MessageLine | NotesLine]) -> Op[None]:
         """Read the sessions that lines are for and that are not known yet. One round trip."""
-        threads = [self._options.thread_id or line.thread for line in lines]
+        threads = [self._options.thread(line) for line in lines]
         new = [one for one in dict.fromkeys(threads) if one is not None and one not in self._sessions]
         found = yield from gather(call(reads("HGETALL", self._working.key(one))) for one in new)
         for thread, fields in zip(new, found, strict=True):
@@ -74,19 +101,13 @@ class ImportedSessions:
         """
         if isinstance(line, MessageLine):
             self._source = self._source or line.digest  # of a line that is refused too: it may be mended
-        thread = self._options.thread_id or line.thread
+        thread = self._options.thread(line)
         if thread is None:
             raise InvalidInputError("a message: say with --thread (thread_id=) which conversation it is of")
         session = self._session(thread, self._options.owner(line))
         if isinstance(line, NotesLine):
-            said = {"goal": line.goal, "scratchpad": line.scratchpad}
-            for name, value in said.items():
-                utf8(name, value)
-            about = {"user": session.owner, "agent": line.agent}
-            notes = {name: value for name, value in about.items() if value != "default"}
-            notes |= {name: value for name, value in said.items() if value}
-            session.notes = (session.notes or {}) | notes
-            return
+            return _note(session, line)
+        session.given += 1
         mark, occurrence = self._mark(thread, line)
         if mark in session.marks or (line.ts is not None and occurrence <= session.window[line.digest]):
             self._report.duplicate_messages += 1
@@ -107,13 +128,15 @@ class ImportedSessions:
 
     def trimmed(self) -> list[TrimmedSession]:
         """Return the sessions that do not hold all their messages."""
-        most = self._working.max_turns
+        most, config = self._working.max_turns, self._working.config
         if most is None or self._working.list_prefix is not None:  # a list keeps all
             return []
+        if config.summarise is not None:  # what has left the window waits
+            most += config.max_waiting
         return [
-            TrimmedSession(thread, most, session.messages)
+            TrimmedSession(thread, most, session.most_held)
             for thread, session in self._sessions.items()
-            if isinstance(session, _Session) and session.messages > most
+            if isinstance(session, _Session) and session.most_held > most
         ]
 
     def _session(self, thread: str, user: str) -> _Session:
@@ -133,15 +156,26 @@ class ImportedSessions:
         """Append what is not marked yet, with its marks and the notes, in one atomic step."""
         turns, marks, fields = session.turns, session.new_marks, session.notes or {}
         session.turns, session.new_marks, session.notes = [], [], None
-        agent = fields.get("agent", "default")
+        agent = str(fields.get("agent", "default"))
+        cut_off = fields.pop(_CUT_OFF, 0)
+        if session.is_new and cut_off:  # they count, although nobody has them
+            fields["turn_count"] = int(cut_off) + len(turns)
+        session.is_new = False
         if marks:
             fields[_MARKS + marks[0]] = "".join(marks)
         flat = [part for item in fields.items() for part in item]
-        yield from write(
-            thread, *self._working.write_commands(thread, session.owner, agent, turns=turns, fields=flat)
+        commands = self._working.write_commands(
+            thread,
+            session.owner,
+            agent,
+            turns=turns,
+            fields=flat,
+            now=session.active_ts,
+            ttl_seconds=session.ttl_seconds,
         )
+        yield from write(thread, *commands)
         session.marks.update(marks)
-        session.messages += len(turns)
+        session.appended += len(turns)
         self._report.new_messages += len(turns)
 
     def _mark(self, thread: str, line: MessageLine) -> tuple[str, int]:
@@ -156,15 +190,41 @@ class ImportedSessions:
         return hashlib.sha256(said + str(occurrence).encode()).hexdigest()[:_MARK_SIZE], occurrence
 
 
+def _note(session: _Session, line: NotesLine) -> None:
+    """Let a session get notes.
+
+    Raises:
+        InvalidInputError: One is no text.
+    """
+    said = {"goal": line.goal, "scratchpad": line.scratchpad, "summary": line.summary}
+    for name, value in said.items():
+        utf8(name, value)
+    about = {"user": session.owner, "agent": line.agent}
+    notes: dict[str, Argument] = {name: value for name, value in about.items() if value != "default"}
+    notes |= {name: value for name, value in said.items() if value}
+    if session.is_new and line.created_ts is not None:
+        notes["created_ts"] = line.created_ts
+    if session.is_new:
+        notes[_CUT_OFF] = line.cut_off_messages
+    if line.last_active_ts is not None:  # an import is no activity
+        session.active_ts = max(line.last_active_ts, session.last_active_ts)
+    if line.ttl_seconds is not ...:
+        session.ttl_seconds = line.ttl_seconds
+        notes["ttl_seconds"] = line.ttl_seconds or 0
+    session.notes = (session.notes or {}) | notes
+
+
 def _read(fields: dict[bytes, bytes]) -> _Session:
     stored = {text(name): text(value) for name, value in fields.items()}
     marks = "".join(value for name, value in stored.items() if name.startswith(_MARKS))
-    count = stored.get("turn_count", "")
+    window = _digests(fields.get(b"recent_turns")) + _digests(fields.get(b"waiting_turns"))
     return _Session(
         owner=stored.get("user", ""),
+        is_new="thread_id" not in stored,
+        last_active_ts=stored_time(stored.get("last_active_ts")),
         marks={marks[at : at + _MARK_SIZE] for at in range(0, len(marks), _MARK_SIZE)},
-        window=_digests(fields.get(b"recent_turns")),
-        messages=int(count) if count.isdecimal() else 0,
+        window=window,
+        held=window.total(),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from langchain_agentmem.core import json
 from langchain_agentmem.core.checks import utf8
 from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.longterm.same_fact import canonical
+from langchain_agentmem.longterm.same_fact import canonical_text
 from langchain_agentmem.longterm.types import Dedup, Scope
 
 _DIGITS = 32
@@ -42,7 +42,7 @@ def _exact(text: str) -> str:
     return text
 
 
-_FORMS: dict[str, Callable[[str], str]] = {"same": canonical, "exact": _exact}
+_FORMS: dict[str, Callable[[str], str]] = {"same": canonical_text, "exact": _exact}
 
 
 def _key(rule: Callable[[str], str], text: str) -> str:

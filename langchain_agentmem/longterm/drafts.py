@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypedDict
 
 from typing_extensions import Required, Unpack
@@ -11,10 +12,12 @@ from typing_extensions import Required, Unpack
 from langchain_agentmem.core import checks, json
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.changes import KIND, Add, Change, CheckedChanges, Delete, Supersede, Update
 from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
 from langchain_agentmem.longterm.digest import digest
-from langchain_agentmem.longterm.types import Draft, Scope, Update, WriteBatch
+from langchain_agentmem.longterm.types import Draft, Scope, UpdateDraft, WriteBatch
 
+MAX_CHANGES = 100  # of one call: they are one script, and others wait for it
 CONTEXT_MESSAGES = 2  # before a memory; with one, R@5 is .05 lower (docs/recall-quality.md)
 
 
@@ -128,7 +131,7 @@ class Drafting:
         user: str | None,
         metadata: dict[str, Any] | None,
         ttl_seconds: Ttl,
-    ) -> Update:
+    ) -> UpdateDraft:
         """Return a change of a memory, checked.
 
         Args:
@@ -143,13 +146,101 @@ class Drafting:
         """
         if text is None and metadata is None and ttl_seconds is ...:
             raise InvalidInputError("Nothing to update: give text, metadata or ttl_seconds.")
-        return Update(
+        return UpdateDraft(
             id=checks.validate_id("id", memory_id),
             user=None if user is None else checks.validate_id("user", user),
             text=None if text is None else checks.bounded_text("text", text, self._config.max_text_bytes),
             metadata=None if metadata is None else encode_metadata(metadata) or b"{}",
             ttl_seconds=ttl_seconds if ttl_seconds is ... else checks.ttl("ttl_seconds", ttl_seconds),
         )
+
+    def changes(
+        self,
+        changes: Iterable[Change],
+        *,
+        user: str,
+        namespace: str,
+        source_thread: str,
+        said_at: float | None = None,
+    ) -> CheckedChanges:
+        """Return changes, checked.
+
+        Args:
+            changes: The changes.
+            user: Whose memories they are about.
+            namespace: In which namespace.
+            source_thread: The thread that new memories were learnt in; empty for none.
+            said_at: When they were said, in epoch seconds; `None` for now.
+
+        Raises:
+            InvalidInputError: One of them is none, or names or says something that cannot be; or there are
+                more than 100.
+        """
+        if not isinstance(changes, Iterable):
+            raise InvalidInputError(f"changes must be a list of changes, not {type(changes).__name__}.")
+        scope = Scope(checks.validate_id("user", user), checks.validate_id("namespace", namespace), None)
+        if source_thread != "":
+            checks.validate_id("source_thread", source_thread)
+        if said_at is not None:
+            checks.epoch_seconds("said_at", said_at)
+        checked = CheckedChanges(tuple(changes), scope, source_thread, said_at)
+        if len(checked.changes) > MAX_CHANGES:
+            raise InvalidInputError(
+                f"{len(checked.changes)} changes; {MAX_CHANGES} at most are one atomic step. Call apply() "
+                "again for the rest."
+            )
+        for at, change in enumerate(checked.changes):
+            try:
+                self._check_change(checked, change)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"changes[{at}]: {error}") from error
+        return checked
+
+    def _check_change(self, checked: CheckedChanges, change: Change) -> None:
+        if not isinstance(change, Add | Update | Supersede | Delete):
+            raise InvalidInputError(
+                f"{type(change).__name__} is no change: use Add, Update, Supersede or Delete."
+            )
+        if not isinstance(change, Add):
+            checks.validate_id("id", change.id)
+        if isinstance(change, Add | Supersede):
+            self.changed_draft(checked, change, KIND)
+        elif isinstance(change, Update):
+            self.changed_update(checked, change)
+
+    def changed_draft(self, checked: CheckedChanges, change: Add | Supersede, kind: str) -> Draft:
+        """Return the memory that a change stores.
+
+        Args:
+            checked: The changes it is one of.
+            change: The change.
+            kind: The kind of what it supersedes; what is added has its own.
+        """
+        about: About = {
+            "user": str(checked.scope.user),
+            "namespace": str(checked.scope.namespace),
+            "source_thread": checked.source_thread,
+            "kind": kind,
+        }
+        if isinstance(change, Supersede):
+            draft = self.draft(change.text, replaces=change.id, **about)
+        else:
+            about |= {"kind": change.kind, "ttl_seconds": change.ttl_seconds}
+            draft = self.draft(change.text, metadata=change.metadata, **about)
+        if checked.said_at is None:
+            return draft
+        return replace(draft, restored=replace(draft.restored, created_ts=checked.said_at))
+
+    def changed_update(self, checked: CheckedChanges, change: Update) -> UpdateDraft:
+        """Return the update that a change is."""
+        update = self.update(
+            change.id, text=change.text, user=checked.scope.user, metadata=None, ttl_seconds=...
+        )
+        if change.text is None:
+            raise InvalidInputError("text must be a string, not None.")
+        if change.if_text is not None:
+            checks.utf8("if_text", change.if_text)
+        return replace(update, if_text=change.if_text)
 
     def digest(self, scope: Scope, text: str) -> str | None:
         """Return what all texts have in common that say the same in a scope; `None` without such a rule."""

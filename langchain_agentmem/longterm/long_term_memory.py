@@ -11,7 +11,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_args
 
 from typing_extensions import Unpack
 
@@ -19,21 +19,34 @@ from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import Ttl
 from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.core.removal import Removed
+from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.changes import Change, ChangeResult, CheckedChanges
 from langchain_agentmem.longterm.config import BaseLongTermMemoryConfig
+from langchain_agentmem.longterm.consolidate import Consolidation, MergeStore
+from langchain_agentmem.longterm.consolidation import Consolidated, Consolidator
+from langchain_agentmem.longterm.contained import ContainedWords
+from langchain_agentmem.longterm.digest import digest
 from langchain_agentmem.longterm.drafts import About, Drafting
+from langchain_agentmem.longterm.history import history
 from langchain_agentmem.longterm.search_index import SearchIndex
 from langchain_agentmem.longterm.types import (
     Draft,
     Filter,
+    Listing,
     MemoryRecord,
     Mode,
     RebuiltIndex,
     RecallOptions,
+    Refusal,
     RememberResult,
+    Scope,
     Search,
-    Update,
+    Sort,
+    UpdateDraft,
     WriteBatch,
 )
+from langchain_agentmem.tasks.queue import take_off
+from langchain_agentmem.tasks.task import Taking
 from langchain_agentmem.transport.connected import Connected
 
 if TYPE_CHECKING:
@@ -43,6 +56,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("langchain_agentmem.longterm")
 
 Progress: TypeAlias = Callable[[int, int], None]
+
+WITHIN = 0.5  # cosine distance: what is judged together; see test_default_embeddings.py for what is within it
+
+_MARKING_TOKENS = 4  # at most: of a beginning, an end and a first blank
 
 
 class BaseLongTermMemory(Connected):
@@ -434,6 +451,166 @@ class BaseLongTermMemory(Connected):
         change = self.drafting.update(id, text=text, user=user, metadata=metadata, ttl_seconds=ttl_seconds)
         return await self.transport.arun(self.update_op(change, embedding))
 
+    def apply(
+        self,
+        changes: Sequence[Change],
+        *,
+        user: str,
+        namespace: str = "default",
+        source_thread: str = "",
+        said_at: float | None = None,
+    ) -> list[ChangeResult]:
+        """Make changes of a user's memories, all of them in one atomic step: all that can be, or none.
+
+        One round trip, and one embedding of all texts. One more if a memory that is named is not `semantic`,
+        or if one that was updated, or whose id was chosen, is said again or deleted (on Upstash, or named).
+        Each change sees those before it, and does what one call does: `remember`, `update`,
+        `remember(…, replaces=id)`, `delete_memory`. A change that cannot be made is refused with its reason,
+        and keeps no other from being made. If the server fails, or the caller is killed, either none of them
+        is made, or all are; they can be repeated.
+
+        On a Redis Cluster (unless the prefix of memories has a hash tag), and with `dedup="near"` on Upstash
+        and where a server allows no search in scripts, each change is an atomic step of its own, in their
+        order.
+
+        Args:
+            changes: `Add`, `Update`, `Supersede` and `Delete`, 100 at most.
+            user: Whose memories they are about.
+            namespace: In which namespace.
+            said_at: When it was said, in epoch seconds, which is the `created_ts` of new memories; `None` for
+                now.
+            source_thread: The thread that new memories were learnt in.
+
+        Returns:
+            What became of each, in their order.
+
+        Raises:
+            InvalidInputError: A change is not usable (`changes[2]: …`); nothing was written.
+            StoreFullError: The server is full; nothing was written.
+            WrongKeyTypeError: A key holds something else; nothing was written.
+            IndexMismatchError: The index has another schema; nothing was written.
+        """
+        whose: dict[str, Any] = {"user": user, "namespace": namespace, "source_thread": source_thread}
+        op = self.apply_op(changes, said_at=said_at, **whose)
+        return self.transport.run(op) or []
+
+    async def aapply(
+        self,
+        changes: Sequence[Change],
+        *,
+        user: str,
+        namespace: str = "default",
+        source_thread: str = "",
+        said_at: float | None = None,
+    ) -> list[ChangeResult]:
+        """Async version of `apply`."""
+        whose: dict[str, Any] = {"user": user, "namespace": namespace, "source_thread": source_thread}
+        op = self.apply_op(changes, said_at=said_at, **whose)
+        return await self.transport.arun(op) or []
+
+    def history(self, id: str, *, user: str | None = None) -> list[MemoryRecord]:
+        """Return the versions of a memory, oldest first: what it superseded, and what superseded it.
+
+        Each has its times: `created_ts`, `superseded_ts`, and `updated_ts` if its text was changed in place;
+        the text before that is not kept. The history is the same for each version. Three round trips, on
+        Upstash one more per thousand memories of the user. The links are looked for among the indexed
+        memories of the user and namespace.
+
+        Args:
+            id: Any of the versions.
+            user: Whose it has to be; `None` for anybody's.
+
+        Returns:
+            The versions, the one that is recalled last; none if the memory is not there.
+
+        Raises:
+            InvalidInputError: The id or the user is not usable.
+            StoreError: What is stored there is no memory.
+        """
+        return self.transport.run(self.history_op(id, user))
+
+    async def ahistory(self, id: str, *, user: str | None = None) -> list[MemoryRecord]:
+        """Async version of `history`."""
+        return await self.transport.arun(self.history_op(id, user))
+
+    def consolidate(
+        self,
+        *,
+        user: str,
+        namespace: str | None = None,
+        dry_run: bool = True,
+        consolidator: Consolidator | None = None,
+        within: float = WITHIN,
+        on_progress: Progress | None = None,
+    ) -> Consolidated:
+        """Make one of a user's memories that say the same, in each namespace and kind; by default, only look.
+
+        Such are left by imports with `keep_all`, by other programs and by earlier versions. What says the
+        same is what `dedup` takes for a duplicate (with `near`, what says the same, or is within
+        `dedup_threshold`; with `None`, nothing). The oldest memory stays, as if the others had been
+        remembered again: each counts as seen once more, besides what it has counted itself; the longest TTL
+        holds; metadata that only they have is added; what they supersede is superseded by it. Documents of a
+        vector store are left as they are.
+
+        A consolidator is asked about groups of up to eight memories near each other: which say the same in
+        other words, of which the oldest stays, and which contradict each other, of which the one said last
+        does. The others are superseded: kept, linked, and no longer recalled; those in other words are
+        counted as above. What was judged is asked about again only together with what is new, or has changed.
+
+        Each pair is one atomic step; if somebody has changed one of the two meanwhile, both stay. The call
+        can be repeated at any time, and finds nothing if nothing is new. It takes a few round trips per 500
+        memories; with `near` and a consolidator, per 20 memories, and per pair or group. What is held of a
+        memory is a digest; texts are held of a page.
+
+        Args:
+            user: Whose memories.
+            namespace: In which namespace; `None` for all.
+            dry_run: Only say what would be done. The consolidator is asked nevertheless.
+            consolidator: Who judges memories that are near each other, one group after the other, such as
+                `model_consolidator(model)`. Not on Upstash, which has no vectors.
+            within: Up to which cosine distance of a memory others are judged with it.
+            on_progress: Called with how many steps are done, and how many there are. What it raises is
+                logged.
+
+        Raises:
+            InvalidInputError: An argument is not usable, or the backend does not support it.
+            StoreError: The server lets no script touch two memories, as a Redis Cluster, unless
+                `memory_prefix` has a hash tag. A dry run works.
+            IndexMismatchError: The index has another schema, or cannot be searched by this user.
+        """
+        return self.transport.run(
+            self.consolidate_op(
+                user=user,
+                namespace=namespace,
+                dry_run=dry_run,
+                consolidator=consolidator,
+                within=within,
+                on_progress=on_progress,
+            )
+        )
+
+    async def aconsolidate(
+        self,
+        *,
+        user: str,
+        namespace: str | None = None,
+        dry_run: bool = True,
+        consolidator: Consolidator | None = None,
+        within: float = WITHIN,
+        on_progress: Progress | None = None,
+    ) -> Consolidated:
+        """Async version of `consolidate`."""
+        return await self.transport.arun(
+            self.consolidate_op(
+                user=user,
+                namespace=namespace,
+                dry_run=dry_run,
+                consolidator=consolidator,
+                within=within,
+                on_progress=on_progress,
+            )
+        )
+
     def list_memories(
         self,
         *,
@@ -442,22 +619,50 @@ class BaseLongTermMemory(Connected):
         kind: str | None = None,
         limit: int = 100,
         include_superseded: bool = False,
+        offset: int = 0,
+        sort: Sort = "newest",
+        contains: str | None = None,
+        include_embeddings: bool = False,
     ) -> list[MemoryRecord]:
-        """Return a user's newest memories, newest first, with the TTL they have left. Two round trips.
+        """Return a page of a user's memories, with the TTL they have left. Two round trips.
 
-        On Upstash, one more per thousand, of those that are indexed already.
+        Pages do not overlap, and miss nothing, as long as nothing is written: memories of the same time
+        follow each other by their ids (on Upstash, as its index has them). A document that is no memory is
+        logged, and takes no place: a page that lacks one begins the next page, too.
+
+        On Upstash, one more round trip per thousand memories, of those that are indexed already.
 
         Args:
             user: Whose memories.
             namespace: In which namespace; `None` for all.
             kind: Of which kind; `None` for all.
-            limit: How many at most; a server returns a million rows at most, Upstash 11,000.
+            limit: How many at most; with `offset`, a server returns a million at most, Upstash 11,000.
             include_superseded: Whether memories that another one has replaced are among them.
+            offset: How many to skip.
+            sort: Their order by `created_ts`, `newest` or `oldest` first; or `most_seen`, by `hit_count`,
+                then newest first (not on Upstash).
+            contains: Words that the text has to have, all of them, in any order and case; the last one may
+                be the beginning of a word, so that typing finds memories. Every word counts as it is written,
+                also a stop word or a single letter; anything else than letters and digits only separates
+                words, and a text without words (blank, punctuation) leaves out nothing. In scripts without
+                spaces, such as Chinese, words are found anywhere.
+            include_embeddings: Whether each has its `embedding` (not on Upstash).
 
         Raises:
-            InvalidInputError: An argument is not usable.
+            InvalidInputError: An argument is not usable, or the backend does not support it.
         """
-        return self.transport.run(self.list_op(user, namespace, kind, limit, include_superseded))
+        listing = self._listing(
+            user,
+            namespace,
+            kind,
+            limit,
+            include_superseded,
+            offset=offset,
+            sort=sort,
+            contains=contains,
+            include_embeddings=include_embeddings,
+        )
+        return self.transport.run(self.list_op(listing))
 
     async def alist_memories(
         self,
@@ -467,9 +672,82 @@ class BaseLongTermMemory(Connected):
         kind: str | None = None,
         limit: int = 100,
         include_superseded: bool = False,
+        offset: int = 0,
+        sort: Sort = "newest",
+        contains: str | None = None,
+        include_embeddings: bool = False,
     ) -> list[MemoryRecord]:
         """Async version of `list_memories`."""
-        return await self.transport.arun(self.list_op(user, namespace, kind, limit, include_superseded))
+        listing = self._listing(
+            user,
+            namespace,
+            kind,
+            limit,
+            include_superseded,
+            offset=offset,
+            sort=sort,
+            contains=contains,
+            include_embeddings=include_embeddings,
+        )
+        return await self.transport.arun(self.list_op(listing))
+
+    def count_memories(
+        self,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        contains: str | None = None,
+        include_superseded: bool = False,
+    ) -> int:
+        """Return how many memories `list_memories` would list without a limit. One round trip.
+
+        Documents that are no memories may be counted. On Upstash, one round trip per thousand, and at most
+        11,000 memories are counted.
+
+        Args:
+            user: Whose memories.
+            namespace: In which namespace; `None` for all.
+            kind: Of which kind; `None` for all.
+            contains: Words that the text has to have, as for `list_memories`.
+            include_superseded: Whether memories that another one has replaced are counted.
+
+        Raises:
+            InvalidInputError: An argument is not usable.
+        """
+        listing = self._listing(user, namespace, kind, 1, include_superseded, contains=contains)
+        return self.transport.run(self.count_op(listing))
+
+    async def acount_memories(
+        self,
+        *,
+        user: str,
+        namespace: str | None = "default",
+        kind: str | None = None,
+        contains: str | None = None,
+        include_superseded: bool = False,
+    ) -> int:
+        """Async version of `count_memories`."""
+        listing = self._listing(user, namespace, kind, 1, include_superseded, contains=contains)
+        return await self.transport.arun(self.count_op(listing))
+
+    def is_truncated(self, text: str) -> bool:
+        """Return whether the embeddings read only the beginning of a text, which alone is found by meaning.
+
+        Words are found in all of it. Sends nothing; the model is loaded by the first text that is long enough
+        to be cut. `False` if the embeddings do not say: those of this package do, by their `max_tokens` and
+        `count_tokens(text)`, and any others may.
+
+        Raises:
+            InvalidInputError: It is no text.
+        """
+        size = len(checks.utf8("text", text))
+        most = getattr(self.embeddings, "max_tokens", None)
+        count = getattr(self.embeddings, "count_tokens", None)
+        if not isinstance(most, int) or not callable(count):
+            return False
+        # A token is a byte or more, besides those that mark the beginning and the end.
+        return size > most - _MARKING_TOKENS and int(count(text)) > most
 
     def delete_memory(self, id: str, *, user: str | None = None) -> bool:
         """Delete a memory; with `user`, only if it is that user's. One atomic step, one round trip.
@@ -778,9 +1056,119 @@ class BaseLongTermMemory(Connected):
             batch: The memories; without vectors they are embedded, and given ones are checked at once.
         """
 
-    @abstractmethod
-    def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
+    def update_op(self, update: UpdateDraft, embedding: Sequence[float] | None) -> Op[bool]:
         """Return the operation of `update`."""
+        return _is_none(self.revise_op(update, embedding))
+
+    @abstractmethod
+    def revise_op(self, update: UpdateDraft, embedding: Sequence[float] | None) -> Op[Refusal | None]:
+        """Change a memory in place; return why that cannot be, `None` if it is done."""
+
+    def apply_op(
+        self,
+        changes: Sequence[Change],
+        *,
+        user: str,
+        namespace: str = "default",
+        source_thread: str = "",
+        said_at: float | None = None,
+        known: Sequence[MemoryRecord] = (),
+        taking: Taking | None = None,
+    ) -> Op[list[ChangeResult] | None]:
+        """Return the operation of `apply`, which may take tasks off their queue in the same step.
+
+        So what a task gives rise to happens exactly once, however often it is done and by how many workers.
+        Where the changes cannot be one step (as `apply` says), it is at least once: whether the tasks are
+        there is looked at first, and they are taken off last.
+
+        Args:
+            changes: The changes, 100 at most.
+            user: Whose memories they are about.
+            namespace: In which namespace.
+            source_thread: The thread that new memories were learnt in.
+            said_at: When it was said, in epoch seconds; `None` for now.
+            known: Memories that were recalled: of those, the kind need not be asked for.
+            taking: The tasks that gave rise to the changes, which are taken off with them; also with no
+                changes.
+
+        Returns:
+            What became of each change; `None` if a task was not there any more, and nothing was written.
+
+        Raises:
+            WrongKeyTypeError: A key holds something else; nothing was written.
+        """
+        self.check_supported(namespace=namespace)
+        checked = self.drafting.changes(
+            changes, user=user, namespace=namespace, source_thread=source_thread, said_at=said_at
+        )
+        if checked.changes:
+            return self.changes_op(checked, known, taking)
+        return _nothing_but(taking)
+
+    @abstractmethod
+    def changes_op(
+        self, checked: CheckedChanges, known: Sequence[MemoryRecord], taking: Taking | None
+    ) -> Op[list[ChangeResult] | None]:
+        """Make changes, at least one, as `apply` says, and take tasks off their queue."""
+
+    def consolidate_op(
+        self,
+        *,
+        user: str,
+        namespace: str | None = None,
+        dry_run: bool = True,
+        consolidator: Consolidator | None = None,
+        within: float = WITHIN,
+        on_progress: Progress | None = None,
+    ) -> Op[Consolidated]:
+        """Return the operation of `consolidate`."""
+        if consolidator is not None and (not callable(consolidator) or hasattr(consolidator, "ainvoke")):
+            raise InvalidInputError(
+                "consolidator must be a function that judges memories, such as model_consolidator(model), "
+                f"not {type(consolidator).__name__}."
+            )
+        if consolidator is not None and not self.supports_vectors:
+            raise InvalidInputError(
+                "consolidator must be None: Upstash's search has no vectors to tell which memories are near "
+                "each other. What says the same is found without it.",
+                plain="On Upstash, memories are found by their words, so there are no near ones that a model "
+                "could judge. Leave the model out.",
+            )
+        rule = "same" if self.config.dedup == "near" else self.config.dedup
+        consolidation = Consolidation(
+            self._merging(),
+            self._scope(user, namespace, None),
+            digest=lambda scope, text: digest(rule, scope, text),
+            digests=self._finds_by_digest,
+            dry_run=bool(dry_run),
+            threshold=self._dedup_distance,
+            consolidator=consolidator,
+            within=checks.distance("within", within),
+            tell=lambda done, total: _tell(on_progress, done, total),
+        )
+        return consolidation.run()
+
+    @abstractmethod
+    def _merging(self) -> MergeStore:
+        """Return the operations that a consolidation is made of."""
+
+    @property
+    def _finds_by_digest(self) -> bool:
+        """Return whether duplicates are found by a digest that memories are stored with."""
+        return self.config.dedup is not None
+
+    @property
+    def _dedup_distance(self) -> float | None:
+        """Return the cosine distance up to which a memory is a duplicate; `None` if nearness makes none."""
+        return None
+
+    def history_op(self, memory_id: str, user: str | None) -> Op[list[MemoryRecord]]:
+        """Return the operation of `history`."""
+        return history(self.get_op(memory_id, user), self.links_op, lambda one: self.get_op(one, user))
+
+    @abstractmethod
+    def links_op(self, scope: Scope) -> Op[dict[str, str]]:
+        """Return which memory superseded each superseded one of a user and namespace."""
 
     def id_of(self, draft: Draft) -> str:
         """Return the id that a memory has once it is stored, and no duplicate."""
@@ -800,16 +1188,43 @@ class BaseLongTermMemory(Connected):
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
 
-    @abstractmethod
-    def list_op(
+    def _listing(
         self,
         user: str,
         namespace: str | None,
         kind: str | None,
         limit: int,
-        include_superseded: bool = False,
-    ) -> Op[list[MemoryRecord]]:
+        include_superseded: bool,
+        *,
+        offset: int = 0,
+        sort: Sort = "newest",
+        contains: str | None = None,
+        include_embeddings: bool = False,
+    ) -> Listing:
+        """Return what `list_memories` is asked for, checked."""
+        if sort not in get_args(Sort):
+            raise InvalidInputError(f"sort must be one of {', '.join(get_args(Sort))}, not {sort!r}.")
+        return Listing(
+            scope=self._scope(user, namespace, kind),
+            limit=checks.positive("limit", limit),
+            offset=checks.not_negative("offset", offset),
+            sort=sort,
+            contained=None if contains is None else ContainedWords.of(contains),
+            include_superseded=bool(include_superseded),
+            include_embeddings=bool(include_embeddings),
+        )
+
+    def _scope(self, user: str, namespace: str | None, kind: str | None) -> Scope:
+        """Return a scope inside one user's memories, checked."""
+        return Scope.of_user(user, namespace, kind)
+
+    @abstractmethod
+    def list_op(self, listing: Listing) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
+
+    @abstractmethod
+    def count_op(self, listing: Listing) -> Op[int]:
+        """Return the operation of `count_memories`."""
 
     @abstractmethod
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
@@ -820,8 +1235,8 @@ class BaseLongTermMemory(Connected):
         """Return the operation of `clear`."""
 
     @abstractmethod
-    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
-        """Return the operation of `forget_user`."""
+    def forget_op(self, user: str, thorough: bool, dry_run: bool = False) -> Op[Removed]:
+        """Return the operation of `forget_user`; in a dry run, memories are only counted."""
 
     @abstractmethod
     def ids_op(self, user: str | None) -> Op[list[str]]:
@@ -846,6 +1261,15 @@ class BaseLongTermMemory(Connected):
             yield from self.clear_op(None, None, None)
 
 
+def _is_none(op: Op[Any]) -> Op[bool]:
+    return (yield from op) is None
+
+
+def _nothing_but(taking: Taking | None) -> Op[list[ChangeResult] | None]:
+    """Make no change, and take tasks off their queue, if any are to be."""
+    return [] if taking is None or (yield from take_off(taking)) else None
+
+
 def only(op: Op[list[T]]) -> Op[T]:
     """Return the one result of an operation."""
     (result,) = yield from op
@@ -853,10 +1277,10 @@ def only(op: Op[list[T]]) -> Op[T]:
 
 
 def _tell(on_progress: Progress | None, done: int, total: int) -> None:
-    """Report how far storing has come. What that raises is logged: it must not cost what is stored."""
+    """Report how far something has come. What that raises is logged: it must not cost what is done."""
     if on_progress is None:
         return
     try:
         on_progress(done, total)
     except Exception as error:  # noqa: BLE001 - a caller's function may raise anything
-        logger.warning("on_progress failed, and storing goes on: %s: %s", type(error).__name__, error)
+        logger.warning("on_progress failed, and the work goes on: %s: %s", type(error).__name__, error)

@@ -120,7 +120,7 @@ def newest_first(said: Sequence[Said]) -> list[int]:
     return order
 
 
-def contradicting(first: MemoryRecord, others: Sequence[MemoryRecord]) -> list[MemoryRecord]:
+def contradicting_memories(first: MemoryRecord, others: Sequence[MemoryRecord]) -> list[MemoryRecord]:
     """Return those of the same recall that may say something else than `first` of the same."""
     asked = set(first.matched_words).union(*(record.matched_words for record in others))
     is_near = all(record.distance is not None for record in (first, *others))

@@ -1,4 +1,4 @@
-r"""Whether two memories state the same fact, by their words alone: `canonical(a) == canonical(b)`.
+r"""Whether two memories state the same fact, by their words alone: `canonical_text(a) == canonical_text(b)`.
 
 No model and no threshold: a rule below either explains a difference away, or the difference stays. What is
 not understood is therefore kept apart, never merged. Paraphrases, plurals and typing errors become memories
@@ -15,7 +15,7 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=1024)  # what is recalled is compared with what is said, again and again
-def canonical(text: str) -> str:
+def canonical_text(text: str) -> str:
     """Return a text without what carries no fact; texts that say the same have the same form.
 
     Args:

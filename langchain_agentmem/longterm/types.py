@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from langchain_core.documents import BaseDocumentCompressor
     from redisvl.query.filter import FilterExpression
 
+    from langchain_agentmem.longterm.contained import ContainedWords
+
 logger = logging.getLogger("langchain_agentmem.longterm")
 
 Storage: TypeAlias = Literal["json", "hash"]
 Algorithm: TypeAlias = Literal["flat", "hnsw"]
 VectorType: TypeAlias = Literal["float32", "float16"]
 Mode: TypeAlias = Literal["hybrid", "vector", "text"]
+Sort: TypeAlias = Literal["newest", "oldest", "most_seen"]
 Dedup: TypeAlias = Literal["same", "near", "exact"] | Callable[[str], str] | None
+Refusal: TypeAlias = Literal["missing", "foreign", "superseded", "unreadable", "text_changed"]
 Filter: TypeAlias = "FilterExpression | dict[str, Any]"
 
 
@@ -71,6 +75,10 @@ class Ranked(TypedDict, total=False):
     explanation: Explanation | None
 
 
+_NOT_IN_A_LINE = {*Ranked.__annotations__, "embedding"}  # what a search, or a request, adds
+_IF_ANY = {"context", "updated_ts", "superseded_by", "superseded_ts"}
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryRecord:
     """One memory.
@@ -101,6 +109,9 @@ class MemoryRecord:
             which it has a related word, as "drink" and "tea".
         explanation: The parts of its rank, if they were asked for: a dict of `meaning`, `words`, `context`,
             `speaker`, `question` and `recency`, which add up to it in cosine similarity, and `reranked`.
+        embedding: The vector it is stored with, of length one, as exact as the index's number format; `None`
+            unless `list_memories(include_embeddings=True)` was asked for it, and for a superseded memory,
+            which has none.
     """
 
     id: str
@@ -122,10 +133,24 @@ class MemoryRecord:
     superseded_ts: float | None = None
     matched_words: list[str] = field(default_factory=list)
     explanation: Explanation | None = None
+    embedding: tuple[float, ...] | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the memory's JSON form: every attribute under its name."""
-        return asdict(self)
+        """Return the memory's JSON form: every attribute under its name, `embedding` only if it has one."""
+        members = asdict(self)
+        if self.embedding is None:
+            del members["embedding"]
+        return members
+
+    def to_line(self) -> dict[str, Any]:
+        """Return the memory as `export_user` yields it and `import_lines` takes it: what a store keeps of it.
+
+        Without its embedding, and without what only a search says.
+        """
+        line = self.to_dict()
+        line["thread"] = line.pop("source_thread")
+        absent = {name for name in _IF_ANY if not line[name]}
+        return {name: value for name, value in line.items() if name not in _NOT_IN_A_LINE | absent}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +280,36 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Holds what is listed or counted, checked.
+
+    Attributes:
+        scope: Whose memories, in which namespace, of which kind.
+        limit: How many at most.
+        offset: How many come before them.
+        sort: Their order.
+        contained: The words that they have to contain; `None` for any text.
+        include_superseded: Whether memories that another one has replaced are among them.
+        include_embeddings: Whether their vectors are read.
+    """
+
+    scope: Scope
+    limit: int = 100
+    offset: int = 0
+    sort: Sort = "newest"
+    contained: ContainedWords | None = None
+    include_superseded: bool = False
+    include_embeddings: bool = False
+
+    def __contains__(self, record: MemoryRecord) -> bool:
+        return (
+            record in self.scope
+            and (self.include_superseded or record.superseded_by is None)
+            and (self.contained is None or self.contained.are_in(record.text))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """The fate of a memory in the store that it was exported from.
 
@@ -334,8 +389,8 @@ class WriteBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """A change of a memory, checked.
+class UpdateDraft:
+    """A change of a memory in place, checked.
 
     Attributes:
         id: The memory's.
@@ -343,13 +398,15 @@ class Update:
         text: The text it gets; `None` to leave it.
         metadata: The metadata it gets as JSON text; `None` to leave it.
         ttl_seconds: The TTL it gets; `None` for no expiry, `...` to leave it.
+        if_text: The text it has to have, unless it has the new one already; `None` for any.
     """
 
     id: str
     user: str | None
     text: str | None
-    metadata: bytes | None
-    ttl_seconds: int | EllipsisType | None
+    metadata: bytes | None = None
+    ttl_seconds: int | EllipsisType | None = ...
+    if_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,39 +9,23 @@ from __future__ import annotations
 import asyncio
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
-from time import perf_counter
+from collections.abc import AsyncGenerator
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import redis
 import redis.asyncio
 
-from langchain_agentmem.core.operations import Op, Step, T
+from langchain_agentmem.core.operations import Op, T
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import address_of
-from langchain_agentmem.transport.urls import Source, is_rest, open_source
+from langchain_agentmem.transport.trace import traced
+from langchain_agentmem.transport.urls import Source, is_rest, open_source, socket_timeout
 
 SOCKET_TIMEOUT_SECONDS = 5.0  # after which a silent server is an error, unless another time is given
-
-
-@dataclass(frozen=True, slots=True)
-class RoundTrip:
-    """Tells a transport's observer of one step of an operation.
-
-    Attributes:
-        step: The batch of commands that was sent, or the effect that was done.
-        seconds: How long its answer took.
-        answer: The replies, in order, or the effect's result; `None` if it failed.
-    """
-
-    step: Step
-    seconds: float
-    answer: Any
 
 
 class Transport(ABC):
@@ -51,13 +35,14 @@ class Transport(ABC):
         async_only: Whether `run` is refused, because only an async client was supplied.
         rest: Whether it talks to Upstash's REST API, and not to Redis.
         known: What was found out about the server over this connection, for all objects that share it.
-        observer: Called after each step of an operation that runs through this object; `None` for nobody.
+        socket_timeout_seconds: How long a reply may take, and so less than that a command may block; `None`
+            for any time.
     """
 
     async_only: bool = False
     rest: bool = False
     known: dict[Any, Any]
-    observer: Callable[[RoundTrip], None] | None = None
+    socket_timeout_seconds: float | None = None
 
     def run(self, op: Op[T]) -> T:
         """Run an operation to its end, and return its result.
@@ -66,11 +51,11 @@ class Transport(ABC):
             StoreError: The server refused what the operation needs, or did not answer.
             ConfigurationError: The transport is closed, or has no client for sync calls.
         """
-        return self._run(op if self.observer is None else _observed(op, self.observer))
+        return self._run(traced(op, self))
 
     async def arun(self, op: Op[T]) -> T:
         """Async version of `run`."""
-        return await self._arun(op if self.observer is None else _observed(op, self.observer))
+        return await self._arun(traced(op, self))
 
     @abstractmethod
     def _run(self, op: Op[T]) -> T:
@@ -87,26 +72,6 @@ class Transport(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Async version of `close`."""
-
-
-def _observed(op: Op[T], observer: Callable[[RoundTrip], None]) -> Op[T]:
-    """Run an operation, and tell the observer of each of its steps, failed ones included."""
-    try:
-        step = next(op)
-        while True:
-            answer, failed, began = None, None, perf_counter()
-            try:
-                answer = yield step
-            except Exception as error:  # noqa: BLE001 - raised where it was asked for
-                failed = error
-            finally:
-                observer(RoundTrip(step, perf_counter() - began, answer))
-            step = op.send(answer) if failed is None else op.throw(failed)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-    finally:
-        op.close()
 
 
 class _InThreads(AsyncDriver):
@@ -148,6 +113,9 @@ class CallerSuppliedClients(Transport):
             self._async_driver = AsyncRedisDriver(async_client)
         elif self._driver is not None:
             self._async_driver = _InThreads(self._driver)
+        pools = [one.connection_pool for one in (client, async_client) if one is not None]
+        limits = [pool.connection_kwargs.get("socket_timeout") for pool in pools]
+        self.socket_timeout_seconds = min((one for one in limits if one is not None), default=None)
         of = async_client if client is None else client
         self.known = {} if of is None else _known_to_clients.setdefault(of.connection_pool, {})
 
@@ -190,6 +158,8 @@ class SharedConnection(Transport):
         self._key: _Key = (url, socket_timeout_seconds, token)
         self._drivers: _Drivers | None = _borrow(self._key)
         self.known = self._drivers.known
+        named = socket_timeout(url)
+        self.socket_timeout_seconds = socket_timeout_seconds if named is None else named
 
     def _run(self, op: Op[T]) -> T:
         drivers = self._open()

@@ -80,7 +80,10 @@ class Target:
         error = underlying(error)
         hide(error, self._password, "password")
         if isinstance(error, _NO_ADDRESS) and not isinstance(error, RedisError) and not _reading(error):
-            return ConfigurationError(f"No connection to {self.where} can be made: {error}.")
+            return ConfigurationError(
+                f"No connection to {self.where} can be made: {error}.",
+                plain=f"No connection to {self.where} can be made. Check the host and options in the URL.",
+            )
         return in_flight.unsent(unreachable(error, self.where))
 
     def broken(self, error: Exception, in_flight: InFlightBatch, answers: Sequence[Any]) -> Exception:

@@ -2,12 +2,18 @@
 
 redis-py turns some code words (`OOM`, `NOAUTH`, `READONLY`, …) into classes and leaves others in the
 message; module errors have no code word at all. So both are looked at.
+
+The message quotes the server, for who writes a program; what is `plain` says the same to who uses it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import redis.exceptions as redis_errors
 from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
@@ -21,46 +27,149 @@ SEARCH_UNAVAILABLE = (
     "Working memory and the event log work without it."
 )
 
+
+class _Refusal(NamedTuple):
+    """Says what a refusal of the server is recognized by, and what becomes of it.
+
+    Args:
+        words: What the server says: a regular expression.
+        kind: The class of the error.
+        advice: What stands behind the server's words in its message.
+        plain: What is said to people instead of the message.
+        raised: redis-py's own classes for it, if there are any. Of several refusals with one class, the one
+            with these words is meant, or else the last.
+    """
+
+    words: str
+    kind: type[errors.StoreError]
+    advice: str
+    plain: str
+    raised: tuple[type[Exception], ...] = ()
+
+
+_AUTHENTICATION = (redis_errors.AuthenticationError, redis_errors.AuthenticationWrongNumberOfArgsError)
 _CHECK_CREDENTIALS = "Check the user and password in the URL, or the token."
-_BY_CLASS: tuple[tuple[type[Exception], type[errors.StoreError], str], ...] = (
-    (redis_errors.BusyLoadingError, errors.StoreLoadingError, "Try again when it has finished."),
-    (redis_errors.NoPermissionError, errors.StoreAuthenticationError, "The user's ACL does not allow it."),
-    (redis_errors.AuthenticationError, errors.StoreAuthenticationError, _CHECK_CREDENTIALS),
-    (
-        redis_errors.AuthenticationWrongNumberOfArgsError,
+_EVICT = "let it evict keys that expire (maxmemory-policy volatile-lfu)"
+_PREFIXES = "AGENTMEM_SESSION_PREFIX, AGENTMEM_MEMORY_PREFIX or AGENTMEM_EVENTS_PREFIX"
+_NO_CLUSTER = "The server is part of a Redis Cluster, which is not supported. Use a server of its own."
+_REFUSALS = (
+    _Refusal(
+        "LOADING",
+        errors.StoreLoadingError,
+        "Try again when it has finished.",
+        "The server is still loading its data from disk. Try again in a moment.",
+        (redis_errors.BusyLoadingError,),
+    ),
+    _Refusal(
+        "NOPERM",
+        errors.StoreAuthenticationError,
+        "The user's ACL does not allow it.",
+        "The user of the URL lacks a permission on the server{command}. Have the server's ACL grant it.",
+        (redis_errors.NoPermissionError,),
+    ),
+    _Refusal(
+        "NOAUTH|HELLO must be called|Authentication required",
         errors.StoreAuthenticationError,
         _CHECK_CREDENTIALS,
+        "The server asks for a password. In the URL, it stands before the host: between a colon and an @.",
+        _AUTHENTICATION,
     ),
-    (
-        redis_errors.OutOfMemoryError,
+    _Refusal(
+        "without any password configured",
+        errors.StoreAuthenticationError,
+        _CHECK_CREDENTIALS,
+        "The URL has a password, but the server has none. Leave it out of the URL.",
+        _AUTHENTICATION,
+    ),
+    _Refusal(
+        "WRONGPASS",
+        errors.StoreAuthenticationError,
+        _CHECK_CREDENTIALS,
+        f"The server does not accept this user or password. {_CHECK_CREDENTIALS}",
+        _AUTHENTICATION,
+    ),
+    _Refusal(
+        "OOM ",
         errors.StoreFullError,
         "Raise maxmemory, or let the server evict keys that expire (maxmemory-policy volatile-lfu).",
+        f"The server is full: it has reached its maxmemory. Raise that, or {_EVICT}.",
+        (redis_errors.OutOfMemoryError,),
     ),
-    (redis_errors.ReadOnlyError, errors.StoreError, "This is a replica: connect to the primary."),
-)
-_OTHER_TYPE = "Another program uses this key; delete it or choose another prefix."
-_BY_WORDS: tuple[tuple[re.Pattern[str], type[errors.StoreError], str], ...] = (
-    (re.compile("LOADING"), errors.StoreLoadingError, "Try again when it has finished."),
-    (re.compile("WRONGTYPE|wrong Redis type"), errors.WrongKeyTypeError, _OTHER_TYPE),
-    (re.compile("OOM "), errors.StoreFullError, "Raise maxmemory, or let the server evict."),
-    (re.compile("WRONGPASS|NOAUTH"), errors.StoreAuthenticationError, _CHECK_CREDENTIALS),
-    (re.compile("NOPERM"), errors.StoreAuthenticationError, "The user or token may not do it."),
-    (
-        re.compile(r"max (?:daily )?(?:monthly )?requests? limit exceeded", re.IGNORECASE),
+    _Refusal(
+        "READONLY",
+        errors.StoreError,
+        "This is a replica: connect to the primary.",
+        "The server is a replica, which takes no writes. Connect to the primary, or by redis+sentinel://, "
+        "which follows it.",
+        (redis_errors.ReadOnlyError,),
+    ),
+    _Refusal(
+        "WRONGTYPE|wrong Redis type",
+        errors.WrongKeyTypeError,
+        "Another program uses this key; delete it or choose another prefix.",
+        "A key of the memory holds another program's data, which stays as it is. Delete the key, or choose "
+        f"another prefix ({_PREFIXES}).",
+    ),
+    _Refusal(
+        r"max (?:daily )?(?:monthly )?requests? limit exceeded",
         errors.StoreRateLimitError,
         "The database's plan allows no more.",
+        "The plan of the database allows no more requests for now. Try again later, or take a larger plan.",
     ),
-    (re.compile("^BUSY "), errors.StoreTimeoutError, "A script blocks the server."),
-    (
-        re.compile("unknown index name|no such index|index not found|SEARCH_INDEX_NOT_FOUND", re.IGNORECASE),
+    _Refusal(
+        "^BUSY ",
+        errors.StoreTimeoutError,
+        "A script blocks the server.",
+        "A script of another program keeps the server busy. Try again later.",
+    ),
+    _Refusal(
+        "(?i:unknown index name|no such index|index not found|SEARCH_INDEX_NOT_FOUND)",
         errors.IndexMissingError,
         "Call create_index().",
+        "There is no search index. The first memory that is stored makes it.",
+    ),
+    _Refusal(
+        "(?i:DB index is out of range)",
+        errors.StoreError,
+        "The URL names a database that the server does not have.",
+        "The server has no database of this number. Take a smaller one, at the end of the URL: "
+        "redis://host:6379/0.",
+    ),
+    _Refusal(
+        "on db != 0",
+        errors.StoreError,
+        "Search works in database 0 only.",
+        "Memories need database 0, the only one that the server's Search works in. Leave the number at the "
+        "end of the URL out.",
+    ),
+    _Refusal(
+        "MISCONF",
+        errors.StoreError,
+        "Look into the server's log.",
+        "The server takes no writes, because it cannot save its data. Often its disk is full: see its log.",
+    ),
+    _Refusal(
+        "NOREPLICAS|MASTERDOWN",
+        errors.StoreError,
+        "Look at the server's replication.",
+        "The server and its replicas have lost each other, and it serves nobody meanwhile. Try again later.",
+    ),
+    _Refusal(
+        "^(?:MOVED|ASK|CLUSTERDOWN) ", errors.StoreError, "Redis Cluster is not supported.", _NO_CLUSTER
+    ),
+    _Refusal(
+        "protected mode",
+        errors.StoreError,
+        "Give it a password.",
+        "The server takes connections from its own machine only (protected mode). Set a password on it, and "
+        "put that into the URL.",
     ),
 )
 LONGEST_QUOTE = 500  # characters of what a server said
 # Redis before 6 answers HELLO with this, and the password stands among the arguments.
 _ARGUMENTS = re.compile(r",? with args beginning with:.*", re.DOTALL)
 _NO_MODULE = re.compile(r"unknown command '?(?:FT\.|JSON\.)|Unknown Redis command called", re.IGNORECASE)
+_COMMAND = re.compile(r"run the '([A-Za-z.|]+)' command")
 _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
@@ -73,14 +182,19 @@ def answered(error: Exception) -> errors.StoreError:
 
 def _of_reply(error: Exception, said: str) -> errors.StoreError:
     if _NO_MODULE.search(said):
-        return errors.SearchUnavailableError(SEARCH_UNAVAILABLE)
-    for cls, kind, advice in _BY_CLASS:
-        if isinstance(error, cls):
-            return kind(f"The server answered: {said}. {advice}")
-    for words, kind, advice in _BY_WORDS:
-        if words.search(said):
-            return kind(f"The server answered: {said}. {advice}")
-    return errors.StoreError(f"The server answered: {said}.")
+        plain = SEARCH_UNAVAILABLE.replace(
+            ' (pip install "langchain-agentmem[embedded]", URL embedded://)', ""
+        )
+        return errors.SearchUnavailableError(SEARCH_UNAVAILABLE, plain=plain)
+    of_class = [one for one in _REFUSALS if isinstance(error, one.raised)]
+    last = of_class[-1] if of_class else None
+    meant = next((one for one in of_class or _REFUSALS if re.search(one.words, said)), last)
+    if meant is None:
+        return errors.StoreError(f"The server answered: {said}.")
+    command = _COMMAND.search(said)
+    named = f" (to use the command {command[1].upper()})" if command else ""
+    plain = meant.plain.replace("{command}", named)
+    return meant.kind(f"The server answered: {said}. {meant.advice}", plain=plain)
 
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
@@ -95,29 +209,83 @@ def _of_connection(error: Exception, where: str) -> errors.StoreError:
         error, redis_errors.RedisError | OSError | asyncio.TimeoutError
     ):
         # Neither is quoted: it may hold whatever the server sent.
-        return errors.StoreConnectionError(f"{where} answered, but not as Redis does.")
+        return errors.StoreConnectionError(
+            f"{where} answered, but not as Redis does.",
+            plain=f"{where} answered, but not as Redis does. Check the host and the port in the URL.",
+        )
     if isinstance(
         error,
         redis_errors.AuthenticationError | redis_errors.BusyLoadingError | redis_errors.ResponseError,
     ):
         return answered(error)  # a refusal during the handshake
     if isinstance(error, redis_errors.TimeoutError | TimeoutError | asyncio.TimeoutError):
-        return errors.StoreTimeoutError(f"No answer from {where} in time.")
+        return _timeout(where)
     if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
         found, reasons = _without_settings(str(error))
         error.args = (f"{found} ({', '.join(reasons)})" if reasons else found,)
         if reasons and all("TimeoutError" in reason for reason in reasons):
-            return errors.StoreTimeoutError(f"No answer from {where} in time.")
+            return _timeout(where)
     said = quoted(error)
     if said == "Too many connections":
         return errors.StoreConnectionError(f"All connections to {where} are in use.")
     if said == "No connection available":  # a BlockingConnectionPool has waited for one
         return errors.StoreTimeoutError(f"All connections to {where} stayed in use.")
     if "max number of clients" in said:
-        return errors.StoreConnectionError(f"{where} takes no more clients: {said}.")
+        plain = f"{where} takes no more clients. End some of them, or raise the server's maxclients."
+        return errors.StoreConnectionError(f"{where} takes no more clients: {said}.", plain=plain)
+    asked = "Is the server running, and is the URL right?"
     return errors.StoreConnectionError(
-        f"No connection to {where}: {said}. Is the server running, and is the URL right?"
+        f"No connection to {where}: {said}. {asked}",
+        plain=f"No connection to {where}: {reason_of(error)}. {asked}",
     )
+
+
+def _timeout(where: str) -> errors.StoreTimeoutError:
+    said = f"No answer from {where} in time."
+    advice = (
+        "Is it Redis that listens there, and with TLS if the URL begins with rediss://? A slow server gets"
+    )
+    return errors.StoreTimeoutError(
+        said, plain=f"{said} {advice} more time by AGENTMEM_SOCKET_TIMEOUT_SECONDS (5)."
+    )
+
+
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (
+        ssl.SSLCertVerificationError,
+        "its TLS certificate is not trusted (ssl_ca_certs= in the URL names others)",
+    ),
+    (ssl.SSLError, "it does not speak TLS as the URL asks for"),
+    (socket.gaierror, "there is no host of this name"),
+    (ConnectionRefusedError, "nothing listens there"),
+    (FileNotFoundError, "there is no such socket"),
+    (PermissionError, "you may not open it"),
+    (
+        ConnectionResetError,
+        "it closes the connection; perhaps it speaks TLS, for which the URL needs rediss://",
+    ),
+    (MasterNotFoundError, "the Sentinels know no such primary"),
+    (AsyncMasterNotFoundError, "the Sentinels know no such primary"),
+)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why there is no connection, in plain words."""
+    for link in _chain(error):
+        for kind, reason in _REASONS:
+            if isinstance(link, kind):
+                return reason
+    if "closed by server" in str(error).lower():
+        return "it closes the connection; perhaps it speaks TLS, for which the URL needs rediss://"
+    return "the network does not lead there"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and what it came of."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
 
 
 def underlying(error: Exception) -> Exception:
@@ -142,11 +310,9 @@ def hide(error: BaseException, secret: str, name: str) -> None:
         secret: What no message may hold.
         name: What stands there instead, in brackets.
     """
-    link: BaseException | None = error
-    while link is not None and len(secret) > 3:
+    for link in _chain(error) if len(secret) > 3 else ():
         if secret in str(link):
             link.args = (str(link).replace(secret, f"[{name}]"),)
-        link = link.__cause__ or link.__context__
 
 
 def _without_settings(said: str) -> tuple[str, list[str]]:

@@ -30,6 +30,7 @@ from langchain_agentmem.errors import (
 from langchain_agentmem.transport.redis_errors import LONGEST_QUOTE, answered
 
 _CONSOLE = "Both stand in the Upstash console, under REST API."
+_VARIABLE = "the environment variable AGENTMEM_TOKEN, or UPSTASH_REDIS_REST_TOKEN,"
 _OPTION = "rest_encoding"
 _DEEPEST = 128  # lists in lists; the recursion limit of Python itself differs between its versions
 _INTEGERS_END = 2.0**63  # orjson reads larger integers as floats
@@ -59,7 +60,10 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
         ConfigurationError: One of them is missing or malformed. No message repeats the token.
     """
     if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(clean("A REST URL holds no password: give the token as token=."))
+        raise ConfigurationError(
+            clean("A REST URL holds no password: give the token as token=."),
+            plain=f"A REST URL holds no password: {_VARIABLE} has the token.",
+        )
     host = parts.hostname
     try:
         port = parts.port
@@ -76,7 +80,8 @@ def database(parts: SplitResult, token: str | None) -> RestDatabase:
                 "A REST URL needs a token: token=, or AGENTMEM_TOKEN or UPSTASH_REDIS_REST_TOKEN in the "
                 "environment. {}",
                 _CONSOLE,
-            )
+            ),
+            plain=f"A REST URL needs a token: {_VARIABLE}. {_CONSOLE}",
         )
     token = token.strip()
     if not re.fullmatch(r"[!-~]+", token):
@@ -182,7 +187,8 @@ def _refused(status: int, said: str, where: str) -> StoreError:
         return _error(said)
     return StoreConnectionError(
         f"{where} answered HTTP {status}{': ' + said if said else ', and not as a REST API of Redis does'}. "
-        "Is the URL right?"
+        "Is the URL right?",
+        plain=f"{where} answered, but not as a REST API of Redis does (HTTP {status}). Is the URL right?",
     )
 
 

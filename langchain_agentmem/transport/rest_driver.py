@@ -25,7 +25,7 @@ from langchain_agentmem.errors import (
     StoreTimeoutError,
 )
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
-from langchain_agentmem.transport.redis_errors import hide
+from langchain_agentmem.transport.redis_errors import hide, reason_of
 from langchain_agentmem.transport.rest_api import (
     RestDatabase,
     addressable,
@@ -155,7 +155,10 @@ class _Conversation:
             mapped = StoreTimeoutError(f"No answer from {where} in time.")
         else:
             said = without_token(str(error).rstrip(". ") or type(error).__name__, self.database)
-            mapped = StoreConnectionError(f"No connection to {where}: {said}. Is the URL right?")
+            mapped = StoreConnectionError(
+                f"No connection to {where}: {said}. Is the URL right?",
+                plain=f"No connection to {where}: {reason_of(error)}. Is the URL right?",
+            )
         mapped.__cause__ = error
         return in_flight.unsent(mapped) if isinstance(error, _UNSENT) else in_flight.lost([], mapped)
 

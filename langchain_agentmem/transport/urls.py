@@ -53,6 +53,11 @@ def is_rest(url: str) -> bool:
     return isinstance(url, str) and url.strip().lower().startswith(("https://", "http://"))
 
 
+def socket_timeout(url: str) -> float | None:
+    """Return the time that a URL names for each answer; `None` if it names none."""
+    return _number(dict(parse_qsl(urlsplit(url.strip()).query)).get("socket_timeout", ""))
+
+
 def environment_token(url: str) -> str | None:
     """Return the token in the environment, unless the environment has it for another URL."""
     meant_for = os.environ.get("UPSTASH_REDIS_REST_URL", "").strip().rstrip("/")
@@ -84,7 +89,8 @@ def open_source(url: str, socket_timeout_seconds: float, token: str | None = Non
         return RestSource(database(parts, token), socket_timeout_seconds)
     if token is not None:
         raise ConfigurationError(
-            clean("token= goes with the https:// URL of a REST API; a Redis URL has a password.")
+            clean("token= goes with the https:// URL of a REST API; a Redis URL has a password."),
+            plain="A token goes with the https:// URL of a REST API; a Redis URL has a password.",
         )
     match parts.scheme:
         case "redis" | "rediss" | "unix":
@@ -120,9 +126,17 @@ def _options(query: str, known: Iterable[str]) -> dict[str, str]:
     if unknown:
         named = "" if "@" in query else f": {', '.join(unknown)}"
         raise ConfigurationError(
-            f"The Redis URL has an unknown option{named}. Known are {', '.join(known)}. {_ESCAPE}"
+            f"The Redis URL has an unknown option{named}. Known are {', '.join(known)}. {_ESCAPE}",
+            plain=f"The Redis URL has an unknown option behind its question mark{named}. {_ESCAPE}",
         )
     return found
+
+
+def _unfit(error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"The Redis URL has an option that does not fit: {error}.",
+        plain="The Redis URL has an option, behind its question mark, that has no such value.",
+    )
 
 
 def _database(text: str) -> int:
@@ -197,7 +211,7 @@ class _Server(_RedisSource):
             _check_seconds(name, _number(options.get(name, "1")))
         if parts.scheme == "unix":
             if not parts.path.strip("/"):
-                raise ConfigurationError("A unix URL names a socket: unix:///run/redis.sock?db=0.")
+                raise ConfigurationError("A unix URL names a socket: unix:///run/redis.sock.")
         else:
             _host(parts.netloc.rpartition("@")[2], 6379)
             _database(parts.path.strip("/"))
@@ -208,13 +222,13 @@ class _Server(_RedisSource):
         try:  # what else is wrong is raised now, not at first use
             client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
         except (redis.RedisError, ValueError, TypeError) as error:
-            raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
+            raise _unfit(error) from None
 
     def _make(self, library: Any, retry: Any) -> Any:
         try:
             client = library.Redis.from_url(self._url, **_connection_options(self._timeout_seconds, retry))
         except (ValueError, TypeError) as error:
-            raise ConfigurationError(f"The Redis URL has an option that does not fit: {error}.") from None
+            raise _unfit(error) from None
         connecting_in_time(client)
         return client
 

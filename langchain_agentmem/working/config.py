@@ -10,8 +10,13 @@ from langchain_agentmem.core import checks, keys
 from langchain_agentmem.core.checks import DEFAULT, fill, given
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.working.summaries import Summariser
+
+SCRATCHPAD_BYTES = 32_768
+"""How many bytes of notes `add_note` keeps: the newest lines. A prompt has them all, in every request."""
 
 SessionStorage: TypeAlias = Literal["hash", "list"]
+SummariseWhen: TypeAlias = Literal["inline", "background"]
 
 
 def default_ttl_seconds(storage: SessionStorage | None) -> int | None:
@@ -33,9 +38,14 @@ class WorkingMemoryConfig:
             `agent:threads:`, and with another `key_prefix`, `threads:` and that.
         threads_ttl_seconds: The least TTL of that record after a write. If not given: that of a session.
         reserved_prefixes: What keys of other tiers begin with; no list may have such a key.
+        summarise: Who folds what leaves the window into the summary; if `None`, it is dropped.
+        summarise_when: Whether a turn folds once it is written, or that is left to who calls `fold`.
+        max_waiting: How many messages wait at most to be folded. Beyond that the oldest are dropped, except
+            of a list, which keeps them: so many are then folded at once.
 
     Raises:
-        ConfigurationError: There is no such storage, or the two prefixes are the same.
+        ConfigurationError: There is no such storage, or the two prefixes are the same; or nothing leaves the
+            window that could be summed up.
         InvalidInputError: A number is not above zero.
     """
 
@@ -47,6 +57,9 @@ class WorkingMemoryConfig:
     threads_prefix: str | None = None
     threads_ttl_seconds: int | None = DEFAULT
     reserved_prefixes: Sequence[str] = ()
+    summarise: Summariser | None = None
+    summarise_when: SummariseWhen = "inline"
+    max_waiting: int = 200
 
     def __post_init__(self) -> None:
         checks.choice("storage", self.storage, SessionStorage)
@@ -54,9 +67,27 @@ class WorkingMemoryConfig:
             raise ConfigurationError("list_prefix and key_prefix must differ: a session has a key of each.")
         if self.max_turns is not None:
             checks.positive("max_turns", self.max_turns)
+        checks.choice("summarise_when", self.summarise_when, SummariseWhen)
+        checks.positive("max_waiting", self.max_waiting)
+        if self.summarise is not None:
+            if not callable(self.summarise):
+                raise ConfigurationError(
+                    "summarise must be a function of the summary so far and the messages that leave, such as "
+                    f"model_summariser(model), not {type(self.summarise).__name__}."
+                )
+            if self.max_turns is None:
+                raise ConfigurationError(
+                    "summarise= sums up what leaves the window, and with max_turns=None nothing does. Give "
+                    "max_turns a number, such as 20."
+                )
         ttl = checks.ttl("ttl_seconds", given(self.ttl_seconds, default_ttl_seconds(self.storage)))
         of_record = checks.ttl("threads_ttl_seconds", given(self.threads_ttl_seconds, ttl))
         fill(self, ttl_seconds=ttl, threads_ttl_seconds=of_record)
+
+    @property
+    def folds_inline(self) -> bool:
+        """Return whether a turn folds what has left the window, once it is written."""
+        return self.summarise is not None and self.summarise_when == "inline"
 
     @property
     def keys(self) -> Keys:

@@ -6,6 +6,7 @@ this package depends on it.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,14 @@ from langchain_agentmem.core.checks import Ttl, positive, ttl, validate_id
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.messages import checked_messages, encode_entry
 from langchain_agentmem.core.node_parameters import MEMORY_KEY, NodeParameters
-from langchain_agentmem.core.operations import Op, call, reads
-from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.core.operations import Op, call, gather, ok, reads
+from langchain_agentmem.errors import ConfigurationError, StoreError, SummaryError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
-from langchain_agentmem.working import operations
-from langchain_agentmem.working.config import WorkingMemoryConfig
-from langchain_agentmem.working.session import check_owner
+from langchain_agentmem.working import editing, operations
+from langchain_agentmem.working.config import SummariseWhen, WorkingMemoryConfig
+from langchain_agentmem.working.session import Window, check_owner
+from langchain_agentmem.working.summaries import Summariser, is_summary_message, with_summary
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     import redis.asyncio
     import upstash_redis
     import upstash_redis.asyncio
+
+
+logger = logging.getLogger("langchain_agentmem")
 
 
 class _History(Connected, BaseChatMessageHistory):
@@ -56,7 +61,11 @@ class _History(Connected, BaseChatMessageHistory):
 
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]  # a plain attribute in the base class
-        """Return the stored messages, oldest first. One round trip per access."""
+        """Return the stored messages, oldest first. One round trip per access.
+
+        If the session has a summary of what has left its window, a system message with it comes first. It is
+        not stored if it is added again.
+        """
         return self.get_messages()
 
     def get_messages(self, session_id: str | None = None) -> list[BaseMessage]:
@@ -70,15 +79,19 @@ class _History(Connected, BaseChatMessageHistory):
     def add_messages(self, messages: Sequence[BaseMessage], session_id: str | None = None) -> None:
         """Append messages, trim, extend the TTL. One atomic round trip, however many they are.
 
+        A `RemoveMessage` removes what has its id, among the stored messages and those before it, in an atomic
+        write and a round trip more; with langgraph's `REMOVE_ALL_MESSAGES` as its id, all of them. If there
+        is no such message, it does nothing.
+
         Raises:
             MessageNotStorableError: A message would not come back equal; none was written.
         """
-        if messages:
+        if messages := _said(messages):
             self.transport.run(self._append(self._id(session_id), messages))
 
     async def aadd_messages(self, messages: Sequence[BaseMessage], session_id: str | None = None) -> None:
         """Async version of `add_messages`."""
-        if messages:
+        if messages := _said(messages):
             await self.transport.arun(self._append(self._id(session_id), messages))
 
     def clear(self, session_id: str | None = None) -> None:
@@ -94,6 +107,29 @@ class _History(Connected, BaseChatMessageHistory):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(session_id={self.session_id!r})"
+
+
+def _said(messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
+    """Return the messages without a summary that was read from a history."""
+    if not any(map(is_summary_message, checked_messages(messages))):
+        return messages
+    return [message for message in messages if not is_summary_message(message)]
+
+
+def _with_summary(window: Op[Window]) -> Op[list[BaseMessage]]:
+    found = yield from window
+    return with_summary(found.summary, found.messages)
+
+
+def _folded(working: WorkingMemory, session_id: str, append: Op[int]) -> Op[int]:
+    """Append, then fold what has left the window, if that is to be done inline; a failure of it is logged."""
+    count = yield from append
+    if working.config.folds_inline:
+        try:
+            yield from working.fold_op(session_id)
+        except (SummaryError, StoreError) as error:  # the messages are stored, and what waits waits on
+            logger.warning("What has left the window of session %r is not summed up: %s", session_id, error)
+    return count
 
 
 class RedisHashChatMessageHistory(_History):
@@ -112,6 +148,8 @@ class RedisHashChatMessageHistory(_History):
         threads_ttl_seconds: The least TTL of that record after a write.
         user: Who reads and writes; whose session it is, if this history begins it. A session of another
             user is refused with `WrongOwnerError`, except to `default`, who is nobody in particular.
+        summarise: Who folds what leaves the window into the session's summary, as in `WorkingMemory`; so are
+            `summarise_when` and `max_waiting`.
         url: A Redis URL, or `embedded://`; or pass clients.
         client: A caller-supplied sync client; it is neither changed nor closed.
         async_client: A caller-supplied async client.
@@ -134,6 +172,9 @@ class RedisHashChatMessageHistory(_History):
         threads_prefix: str | None = WorkingMemoryConfig.threads_prefix,
         threads_ttl_seconds: Ttl = WorkingMemoryConfig.threads_ttl_seconds,
         user: str = "default",
+        summarise: Summariser | None = WorkingMemoryConfig.summarise,
+        summarise_when: SummariseWhen = WorkingMemoryConfig.summarise_when,
+        max_waiting: int = WorkingMemoryConfig.max_waiting,
         url: str | None = None,
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
@@ -152,15 +193,20 @@ class RedisHashChatMessageHistory(_History):
             key_prefix=key_prefix,
             threads_prefix=threads_prefix,
             threads_ttl_seconds=threads_ttl_seconds,
+            summarise=summarise,
+            summarise_when=summarise_when,
+            max_waiting=max_waiting,
             socket_timeout_seconds=socket_timeout_seconds,
         )
         self.transport, self._owned = self._working.transport, transport is None
 
     def _read(self, session_id: str) -> Op[list[BaseMessage]]:
-        return self._working.messages_op(session_id, None if self._user == "default" else self._user)
+        user = None if self._user == "default" else self._user
+        return _with_summary(self._working.window_op(session_id, user))
 
     def _append(self, session_id: str, messages: Sequence[BaseMessage]) -> Op[int]:
-        return self._working.append_op(session_id, messages, user=self._user)
+        append = self._working.append_op(session_id, messages, user=self._user)
+        return _folded(self._working, session_id, append)
 
     def _delete(self, session_id: str) -> Op[bool]:
         key = self._working.key(session_id)
@@ -182,6 +228,7 @@ class _ListHistory(_History):
         trim: bool,
     ) -> None:
         super().__init__(session_id, memory_key)
+        self._working: WorkingMemory | None = None
         self._keys = Keys(list_prefix=key_prefix)
         self._ttl_seconds = ttl("session_ttl", session_ttl)
         self._max_messages = None if max_messages is None else positive("max_messages", max_messages)
@@ -217,19 +264,33 @@ class _ListHistory(_History):
             **options,
         )
 
+    def with_sessions(self, working: WorkingMemory) -> Self:
+        """Return this history as one of these sessions, whose Hashes hold the summaries of their lists."""
+        self._working = working
+        return self
+
     def _key(self, session_id: str) -> str:
         return self._keys.messages(session_id, "session_id")
 
     def _read(self, session_id: str) -> Op[list[BaseMessage]]:
+        if self._working is not None:
+            return _with_summary(self._working.window_op(session_id))
         return operations.list_messages(self._key(session_id), self._max_messages)
 
     def _append(self, session_id: str, messages: Sequence[BaseMessage]) -> Op[int]:
-        entries = [encode_entry(message) for message in checked_messages(messages)]
-        kept = self._max_messages if self._trim else None
-        return operations.push_messages(self._key(session_id), entries, self._ttl_seconds, kept)
+        key, kept = self._key(session_id), self._max_messages if self._trim else None
+        if editing.has_removals(checked_messages(messages)):
+            plan = editing.removing(messages, encode_entry)
+            return operations.edit_list(key, plan, self._ttl_seconds, kept)
+        entries = [encode_entry(message) for message in messages]
+        push = operations.push_messages(key, entries, self._ttl_seconds, kept)
+        return push if self._working is None else _folded(self._working, session_id, push)
 
     def _delete(self, session_id: str) -> Op[bool]:
-        return operations.delete(self._key(session_id), "list")
+        delete = operations.delete(self._key(session_id), "list")
+        drop = [] if self._working is None else [self._working.drop_summary_op(session_id)]
+        deleted, *_ = map(ok, (yield from gather([delete, *drop])))
+        return bool(deleted)
 
 
 class RedisListChatMessageHistory(_ListHistory):

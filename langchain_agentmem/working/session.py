@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from langchain_agentmem.core import json
-from langchain_agentmem.core.checks import NOBODY, YEAR_10000
+from langchain_agentmem.core.checks import MAX_TTL_SECONDS, NOBODY, YEAR_10000, Ttl
 from langchain_agentmem.core.messages import (
     decode_entry,
     decode_plain_turns,
@@ -27,7 +27,8 @@ from langchain_agentmem.errors import WrongOwnerError
 
 FIELDS = (
     *("thread_id", "user", "agent", "goal", "scratchpad", "summary"),
-    *("turn_count", "created_ts", "last_active_ts", "recent_turns"),
+    *("turn_count", "created_ts", "last_active_ts", "recent_turns", "ttl_seconds"),
+    *("waiting_turns", "folded_count", "dropped_count"),
 )
 _DESCRIBED = (
     *("thread_id", "user", "agent", "title", "goal", "scratchpad", "summary"),
@@ -35,8 +36,8 @@ _DESCRIBED = (
 )
 _TITLE_CHARACTERS = 80
 _JSON = JSONDecoder()
-# What a foreign entry may cause.
-_UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
+# What a foreign entry may cause when it is decoded.
+UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, RecursionError)
 # How the layout of write_session.lua begins and ends, and what begins no line of it.
 _FIRST, _LAST, _FOREIGN_LINE = b"[ \n", b"\n]", re.compile(rb'^[\s\]\[},:"\d\-]', re.M)
 _WHOLE = re.compile(r"[0-9]+\.?0*")
@@ -101,6 +102,12 @@ class SessionState:
         recent_turns: The window, oldest first.
         ttl_seconds: Seconds left until the session expires; `None` if it does not.
         unreadable: Entries of the window that are not in `recent_turns`.
+        own_ttl_seconds: The TTL that the session was started with, which every write gives it again; `None`
+            for no expiry, `...` if it has that of the memory it is in.
+        waiting: Messages that have left the window and are not in the summary yet, oldest first. Empty if a
+            list has the messages: it keeps these itself.
+        folded_count: How many messages have been folded into the summary.
+        dropped_count: How many left the window and were dropped, because too many waited.
     """
 
     thread_id: str
@@ -115,6 +122,10 @@ class SessionState:
     summary: str = ""
     ttl_seconds: int | None = None
     unreadable: list[UnreadableEntry] = field(default_factory=list)
+    own_ttl_seconds: Ttl = ...
+    waiting: list[Turn] = field(default_factory=list)
+    folded_count: int = 0
+    dropped_count: int = 0
 
     @property
     def messages(self) -> list[BaseMessage]:
@@ -144,25 +155,43 @@ class Window:
         messages: What could be read, oldest first.
         unreadable: The entries that could not.
         tail: The stored bytes of the last messages, as many of them as are unanswered, oldest first.
+        goal: The session's goal.
+        scratchpad: Its notes.
+        summary: The summary of what has left the window.
     """
 
     messages: list[BaseMessage]
     unreadable: list[UnreadableEntry]
     tail: list[bytes]
+    goal: str = ""
+    scratchpad: str = ""
+    summary: str = ""
 
     def before(self, asked: Sequence[BaseMessage]) -> tuple[list[BaseMessage], list[bytes]]:
         """Return what was said before this input, and the stored bytes of what the input says again.
 
-        It is said again if the session ends with it, unanswered, with nothing more of the user behind it.
+        It is said again if the session ends with it, unanswered, with nothing more of the user behind it;
+        or with it several times. A message with an id of the input's is the input's own.
         """
         wanted = [(message.type, message.content) for message in asked]
-        for length in range(len(wanted), len(self.tail) + 1) if wanted else ():
-            again = [(message.type, message.content) for message in self.messages[-length:]]
+        ids = {message.id for message in asked} - {None}
+        before = len(self.messages)
+        unanswered = before - len(self.tail)
+        while before > unanswered and self.messages[before - 1].id in ids:
+            before -= 1
+        while wanted and (start := self._start_of(wanted, unanswered, before)) is not None:
+            before = start
+        return self.messages[:before], self.tail[before - unanswered :]
+
+    def _start_of(self, wanted: list[tuple[str, Any]], first: int, end: int) -> int | None:
+        """Return where the messages from `first` to `end` end with these, and no more of the user."""
+        for start in range(end - len(wanted), first - 1, -1):
+            again = [(message.type, message.content) for message in self.messages[start:end]]
             if any(kind == "human" for kind, _ in again[len(wanted) :]):
-                break
+                return None
             if again[: len(wanted)] == wanted:
-                return self.messages[:-length], self.tail[-length:]
-        return self.messages, []
+                return start
+        return None
 
 
 def check_owner(owner: bytes | str | None, user: str | None) -> None:
@@ -179,7 +208,9 @@ def not_the_owner() -> WrongOwnerError:
     """Return the error for a session of another user. It does not say whose the session is."""
     return WrongOwnerError(
         "The session belongs to another user, so it is neither read nor written. Use a thread id of this "
-        "user, or allow it: wrap(…, check_owner=False), or, with load and messages, leave out user=."
+        "user. Where it is meant, wrap and read_turn take check_owner=False, and load and messages need no "
+        "user=.",
+        plain="The conversation belongs to another user, so it is neither read nor written. Use another id.",
     )
 
 
@@ -210,13 +241,17 @@ def read_state(
         agent=text(fields.get("agent", "")),
         goal=text(fields.get("goal", "")),
         scratchpad=text(fields.get("scratchpad", "")),
-        turn_count=_count(fields.get("turn_count")) if fields else len(turns),
-        created_ts=_time(fields.get("created_ts")),
-        last_active_ts=_time(fields.get("last_active_ts")),
+        turn_count=counted(fields.get("turn_count")) if fields else len(turns),
+        created_ts=stored_time(fields.get("created_ts")),
+        last_active_ts=stored_time(fields.get("last_active_ts")),
         recent_turns=turns,
         summary=text(fields.get("summary", "")),
         ttl_seconds=ttl if ttl >= 0 else None,
         unreadable=unreadable,
+        own_ttl_seconds=_own_ttl(fields.get("ttl_seconds")),
+        waiting=read_turns(key, fields.get("waiting_turns"))[0],
+        folded_count=counted(fields.get("folded_count")),
+        dropped_count=counted(fields.get("dropped_count")),
     )
 
 
@@ -229,9 +264,9 @@ def read_turns(key: str, stored: bytes | None) -> tuple[list[Turn], list[Unreada
             if isinstance(entry, Exception):
                 raise entry
             message = decode_turn(entry)
-            role, ts = str(entry["role"]), _time(entry.get("ts"))
+            role, ts = str(entry["role"]), stored_time(entry.get("ts"))
             turns.append(Turn(role, message.content, ts, message, is_unanswered(entry)))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             unreadable.append(UnreadableEntry(key, position, f"{type(error).__name__}: {error}"))
     return turns, unreadable
 
@@ -254,7 +289,7 @@ def read_list(
             whole = json.loads(entry)
             message = decode_entry(whole)
             turns.append(Turn(role_of(message), message.content, 0.0, message, is_unanswered(whole)))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             index = len(entries) - 1 - position
             unreadable.append(UnreadableEntry(key, index, f"{type(error).__name__}: {error}"))
     if len(entries) == window:
@@ -270,7 +305,7 @@ def window_of_hash(key: str, stored: bytes | None) -> Window:
         return Window(plain, [], [])
     turns, unreadable = read_turns(key, stored)
     messages = [turn.message for turn in turns]
-    lines = [line.removesuffix(b",") for line in _lines(stored or b"")]
+    lines = [line.removesuffix(b",") for line in lines_of(stored or b"")]
     if len(lines) != len(turns) + len(unreadable):  # another program's layout
         return Window(messages, unreadable, [])
     readable = len(lines) - 1 - max((entry.position for entry in unreadable), default=-1)
@@ -302,7 +337,7 @@ def _last(stored: list[bytes], *counts: int) -> list[bytes]:
     return stored[len(stored) - max(0, min(len(stored), *counts)) :]
 
 
-def _lines(stored: bytes) -> list[bytes]:
+def lines_of(stored: bytes) -> list[bytes]:
     """Return the lines of a list that has one message in each, as write_session.lua writes it; else none."""
     lines = stored[len(_FIRST) : -len(_LAST)]
     if not (stored.startswith(_FIRST) and stored.endswith(_LAST)) or _FOREIGN_LINE.search(lines):
@@ -320,7 +355,7 @@ def stored_entries(stored: bytes | None) -> Iterable[Any]:
             return entries
     except (ValueError, RecursionError):
         pass
-    if lines := _lines(stored):
+    if lines := lines_of(stored):
         return map(_entry, lines)
     return _salvaged(stored.decode("utf-8", "replace"))
 
@@ -348,7 +383,7 @@ def _salvaged(damaged: str) -> Iterator[Any]:
         yield error
 
 
-def _time(value: Any) -> float:
+def stored_time(value: Any) -> float:
     """Return a stored time, 0 if it is none, or one that no clock reaches."""
     try:
         number = float(value or 0)
@@ -357,8 +392,16 @@ def _time(value: Any) -> float:
     return number if isfinite(number) and abs(number) < YEAR_10000 else 0.0
 
 
-def _count(value: bytes | None) -> int:
+def counted(value: bytes | None) -> int:
     """Return a stored count, 0 if it is no whole number, or one that write_session.lua would begin anew."""
     digits = text(value or b"")
     number = int(float(digits)) if _WHOLE.fullmatch(digits) and len(digits) < 20 else 0
     return number if number < 2**53 else 0
+
+
+def _own_ttl(value: bytes | None) -> Ttl:
+    """Return a session's own TTL, as write_session.lua reads it: 0 for none; `...` if it has none."""
+    digits = text(value or b"")
+    if not _WHOLE.fullmatch(digits) or float(digits) > MAX_TTL_SECONDS:
+        return ...
+    return int(float(digits)) or None

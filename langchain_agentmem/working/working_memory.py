@@ -15,6 +15,7 @@ from langchain_agentmem.working.config import WorkingMemoryConfig
 from langchain_agentmem.working.listing import SessionPage
 from langchain_agentmem.working.operations import SessionOperations
 from langchain_agentmem.working.session import SessionState
+from langchain_agentmem.working.summaries import Summariser
 
 if TYPE_CHECKING:
     import redis
@@ -44,6 +45,13 @@ class WorkingMemory(SessionOperations, Connected):
         threads_ttl_seconds: The least TTL of that record after a write; if not given, that of the session.
             The events of a thread may outlive it.
         reserved_prefixes: What else other keys begin with: no list may be kept under such a key.
+        summarise: Who folds what leaves the window into the session's summary: a function, sync or async, of
+            the summary so far and the messages that leave, such as `model_summariser(model)`. Without one,
+            what leaves is dropped.
+        summarise_when: `inline` folds each time a wrapped chain, the middleware or a chat history has stored
+            something, and the answer waits for that. With `background` it is folded when `fold` is called.
+        max_waiting: How many messages wait at most to be folded; beyond that the oldest are dropped, and
+            counted in the session's `dropped_count`. A list keeps them: so many are folded at once.
         token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -51,7 +59,7 @@ class WorkingMemory(SessionOperations, Connected):
         config: The options, checked.
 
     Raises:
-        ConfigurationError: The URL, a client or the storage is not usable.
+        ConfigurationError: The URL, a client, the storage or the summariser is not usable.
         InvalidInputError: A number is not above zero.
     """
 
@@ -70,6 +78,9 @@ class WorkingMemory(SessionOperations, Connected):
         threads_prefix: str | None = WorkingMemoryConfig.threads_prefix,
         threads_ttl_seconds: Ttl = WorkingMemoryConfig.threads_ttl_seconds,
         reserved_prefixes: Sequence[str] = WorkingMemoryConfig.reserved_prefixes,
+        summarise: Summariser | None = WorkingMemoryConfig.summarise,
+        summarise_when: Literal["inline", "background"] = WorkingMemoryConfig.summarise_when,
+        max_waiting: int = WorkingMemoryConfig.max_waiting,
         token: str | None = None,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
@@ -82,6 +93,9 @@ class WorkingMemory(SessionOperations, Connected):
             threads_prefix=threads_prefix,
             threads_ttl_seconds=given(threads_ttl_seconds, WorkingMemoryConfig.threads_ttl_seconds),
             reserved_prefixes=reserved_prefixes,
+            summarise=summarise,
+            summarise_when=summarise_when,
+            max_waiting=max_waiting,
         )
         super().__init__(config)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
@@ -234,6 +248,10 @@ class WorkingMemory(SessionOperations, Connected):
     ) -> int:
         """Append any number of messages, trim to the window, extend the TTL. One atomic round trip.
 
+        A `RemoveMessage` removes what has its id, among the stored messages and those before it, in an atomic
+        write and a round trip more; with langgraph's `REMOVE_ALL_MESSAGES` as its id, all of them. If there
+        is no such message, it does nothing.
+
         Args:
             thread_id: The thread.
             messages: LangChain messages, oldest first.
@@ -278,21 +296,204 @@ class WorkingMemory(SessionOperations, Connected):
         """Async version of `messages`."""
         return await self.transport.arun(self.messages_op(thread_id, user))
 
-    def set_goal(self, thread_id: str, text: str) -> SessionState:
-        """Set what the session is for. One round trip; begins the session if there is none."""
-        return self.transport.run(self.set_op("goal", thread_id, text))
+    def set_goal(
+        self, thread_id: str, text: str, *, user: str = "default", check_owner: bool = True
+    ) -> SessionState:
+        """Set what the session is for. One round trip; begins the session if there is none.
 
-    async def aset_goal(self, thread_id: str, text: str) -> SessionState:
+        Args:
+            thread_id: The thread.
+            text: What it is from now on; empty for nothing.
+            user: Who writes; whose session it is, if this begins it. `default` is nobody in particular.
+            check_owner: Whether the session of another user than the one given is refused.
+
+        Returns:
+            The session after it.
+
+        Raises:
+            InvalidInputError: An argument is not usable; nothing was sent.
+            WrongOwnerError: The session belongs to another user; nothing was written.
+        """
+        return self.transport.run(self.set_op("goal", thread_id, text, user=user, check_owner=check_owner))
+
+    async def aset_goal(
+        self, thread_id: str, text: str, *, user: str = "default", check_owner: bool = True
+    ) -> SessionState:
         """Async version of `set_goal`."""
-        return await self.transport.arun(self.set_op("goal", thread_id, text))
+        return await self.transport.arun(
+            self.set_op("goal", thread_id, text, user=user, check_owner=check_owner)
+        )
 
-    def set_scratchpad(self, thread_id: str, text: str) -> SessionState:
-        """Set the agent's notes. One round trip; begins the session if there is none."""
-        return self.transport.run(self.set_op("scratchpad", thread_id, text))
+    def set_scratchpad(
+        self, thread_id: str, text: str, *, user: str = "default", check_owner: bool = True
+    ) -> SessionState:
+        """Set the agent's notes. One round trip; begins the session if there is none.
 
-    async def aset_scratchpad(self, thread_id: str, text: str) -> SessionState:
+        Args:
+            thread_id: The thread.
+            text: What it is from now on; empty for nothing.
+            user: Who writes; whose session it is, if this begins it. `default` is nobody in particular.
+            check_owner: Whether the session of another user than the one given is refused.
+
+        Returns:
+            The session after it.
+
+        Raises:
+            InvalidInputError: An argument is not usable; nothing was sent.
+            WrongOwnerError: The session belongs to another user; nothing was written.
+        """
+        return self.transport.run(
+            self.set_op("scratchpad", thread_id, text, user=user, check_owner=check_owner)
+        )
+
+    async def aset_scratchpad(
+        self, thread_id: str, text: str, *, user: str = "default", check_owner: bool = True
+    ) -> SessionState:
         """Async version of `set_scratchpad`."""
-        return await self.transport.arun(self.set_op("scratchpad", thread_id, text))
+        return await self.transport.arun(
+            self.set_op("scratchpad", thread_id, text, user=user, check_owner=check_owner)
+        )
+
+    def add_note(
+        self,
+        thread_id: str,
+        text: str,
+        *,
+        user: str = "default",
+        agent: str = "default",
+        check_owner: bool = True,
+    ) -> SessionState:
+        """Add a line to the agent's notes, in `scratchpad`. One atomic round trip.
+
+        Notes that are added at the same time are all kept. They have 32,768 bytes together: beyond that, the
+        oldest lines are dropped. Begins the session if there is none.
+
+        Args:
+            thread_id: The thread.
+            text: The note; its line breaks become spaces.
+            user: Who writes; whose session it is, if this begins it. `default` is nobody in particular.
+            agent: Which agent's, if this begins it.
+            check_owner: Whether the session of another user than the one given is refused.
+
+        Returns:
+            The session after it.
+
+        Raises:
+            InvalidInputError: The note is empty or too long, or an id is not valid; nothing was sent.
+            WrongOwnerError: The session belongs to another user; nothing was written.
+        """
+        return self.transport.run(
+            self.add_note_op(thread_id, text, user=user, agent=agent, check_owner=check_owner)
+        )
+
+    async def aadd_note(
+        self,
+        thread_id: str,
+        text: str,
+        *,
+        user: str = "default",
+        agent: str = "default",
+        check_owner: bool = True,
+    ) -> SessionState:
+        """Async version of `add_note`."""
+        return await self.transport.arun(
+            self.add_note_op(thread_id, text, user=user, agent=agent, check_owner=check_owner)
+        )
+
+    def delete_messages(
+        self, thread_id: str, messages: Sequence[BaseMessage | str], *, user: str | None = None
+    ) -> int:
+        """Delete messages of the session; goal, notes and `turn_count` stay. Two round trips.
+
+        What others append meanwhile stays, and what is not there is no error. The write is atomic, and
+        extends the TTL; nothing is written if there is nothing to delete.
+
+        Args:
+            thread_id: The thread.
+            messages: Ids of messages, or messages. A message without an id is deleted by being equal; of
+                equal ones, the newest is.
+            user: Whose session it must be, if it is anybody's; `None` for whoever's it is.
+
+        Returns:
+            How many were deleted.
+
+        Raises:
+            InvalidInputError: An argument is not usable; nothing was sent.
+            WrongOwnerError: The session belongs to another user; nothing was written.
+        """
+        return self.transport.run(self.delete_messages_op(thread_id, messages, user))
+
+    async def adelete_messages(
+        self, thread_id: str, messages: Sequence[BaseMessage | str], *, user: str | None = None
+    ) -> int:
+        """Async version of `delete_messages`."""
+        return await self.transport.arun(self.delete_messages_op(thread_id, messages, user))
+
+    def replace_messages(
+        self,
+        thread_id: str,
+        messages: Sequence[BaseMessage],
+        *,
+        seen: Sequence[BaseMessage] | None = None,
+        user: str | None = None,
+    ) -> int:
+        """Replace the messages of the session, as by a summary or by a part of them. Two round trips.
+
+        Goal, notes and `turn_count` stay. Messages that are kept keep their times. What others append
+        meanwhile stays, behind the new messages. The write is atomic, and extends the TTL.
+
+        Args:
+            thread_id: The thread.
+            messages: What takes their place, oldest first.
+            seen: The messages that these were made from, as they were read: what was appended since stays
+                too. If not given, everything is replaced that is there when this begins.
+            user: Whose session it must be, if it is anybody's; `None` for whoever's it is.
+
+        Returns:
+            The session's `turn_count`, which deleted messages stay counted in.
+
+        Raises:
+            InvalidInputError: An argument is not usable; nothing was sent.
+            MessageNotStorableError: A message would not come back equal; nothing was sent.
+            WrongOwnerError: The session belongs to another user; nothing was written.
+        """
+        return self.transport.run(self.replace_messages_op(thread_id, messages, seen, user))
+
+    async def areplace_messages(
+        self,
+        thread_id: str,
+        messages: Sequence[BaseMessage],
+        *,
+        seen: Sequence[BaseMessage] | None = None,
+        user: str | None = None,
+    ) -> int:
+        """Async version of `replace_messages`."""
+        return await self.transport.arun(self.replace_messages_op(thread_id, messages, seen, user))
+
+    def fold(self, thread_id: str, *, user: str | None = None) -> int:
+        """Fold what has left the session's window into its summary. Two round trips and the summariser.
+
+        The summary is written only if nobody has changed meanwhile what it was made of, so of several that
+        fold the same messages one does. Whatever ends in between, what waits waits on. Extends no TTL.
+
+        Args:
+            thread_id: The thread.
+            user: Whose session it must be, if it is anybody's; `None` for whoever's it is.
+
+        Returns:
+            How many messages were folded; 0 if none waits, or another one has just folded them. Of a list at
+            most `max_waiting`: call it again for more.
+
+        Raises:
+            ConfigurationError: There is no summariser.
+            SummaryError: The summariser failed; nothing was written.
+            WrongOwnerError: The session belongs to another user; nothing was read or written.
+        """
+        return self.transport.run(self.fold_op(thread_id, user))
+
+    async def afold(self, thread_id: str, *, user: str | None = None) -> int:
+        """Async version of `fold`."""
+        return await self.transport.arun(self.fold_op(thread_id, user))
 
     def delete(self, thread_id: str) -> bool:
         """Delete the session; return whether there was one. One round trip."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from langchain_agentmem.chain.exchange import Exchange
+from langchain_agentmem.chain.exchange import ChainExchange
 from langchain_agentmem.chain.options import WrapOptions
 from langchain_agentmem.core.operations import Argument, Command, Op, call, reads, writes
 from langchain_agentmem.events.background import EventBuffer
@@ -28,9 +28,10 @@ class Store(FakeTransport):
     """Answer each command by what it is for.
 
     Attributes:
-        steps: What each round trip was for, in order: `history`, `owner` and `recall`; `note` (a thread in
-            its user's record), `append`, `events` and `remember`.
-        replies: What is answered; an exception is a refusal.
+        steps: What each round trip was for, in order: `history` and `recall`; `note` (a thread in its user's
+            record), `append`, `events` and `remember`.
+        replies: What is answered; an exception is a refusal. `history` are the messages; the session has an
+            `owner`, a `goal`, a `scratchpad` and a `summary` besides.
         breaks: What a whole round trip ends with, by its place; it is recorded, and nothing is answered.
     """
 
@@ -40,6 +41,9 @@ class Store(FakeTransport):
         self.replies: dict[str, Any] = {
             "history": None,
             "owner": None,
+            "goal": None,
+            "scratchpad": None,
+            "summary": None,
             "recall": [],
             "note": 1,
             "append": 2,
@@ -54,7 +58,15 @@ class Store(FakeTransport):
         self.steps.append([_step(command) for command in batch])
         if error := self.breaks.get(len(self.steps) - 1):
             raise error
-        sending.settle([self.replies[step] for step in self.steps[-1]])
+        sending.settle(list(map(self._reply, self.steps[-1])))
+
+    def _reply(self, step: str) -> Any:
+        reply = self.replies[step]
+        return self._session(reply) if step == "history" and not isinstance(reply, Exception) else reply
+
+    def _session(self, messages: Any) -> list[Any]:
+        """Return what a session is read as, in the order of the fields that are asked for."""
+        return [self.replies[name] for name in ("owner", "goal", "scratchpad", "summary")] + [messages]
 
     def of(self, step: str) -> list[tuple[Argument, ...]]:
         """Return the arguments of every command that was for this."""
@@ -96,8 +108,8 @@ def contents(stored: Argument) -> list[tuple[str, bool]]:
 
 def _step(command: Command) -> str:
     name, key = command.args[0], str(command.keys[0])
-    if name == "HGET":
-        return "owner" if command.args[2] == "user" else "history"
+    if name == "HMGET":
+        return "history"
     for prefix, step in (
         ("agent:threads:", "note"),
         ("agent:session:", "append"),
@@ -151,8 +163,8 @@ class Memory:
         self.aside = EventBuffer()  # in place of a thread that would write them at some time
         self.events.sink = self.aside  # type: ignore[assignment]
 
-    def exchange(self, value: Any = "hi", config: Any = CONFIG, **options: Any) -> Exchange:
-        return Exchange(self, wrapping(**options), value, config)
+    def exchange(self, value: Any = "hi", config: Any = CONFIG, **options: Any) -> ChainExchange:
+        return ChainExchange(self, wrapping(**options), value, config)
 
 
 def wrapping(**options: Any) -> WrapOptions:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-from langchain_agentmem.chain.exchange import Exchange
+from langchain_agentmem.chain.exchange import ChainExchange
 from langchain_agentmem.chain.noteworthy import noteworthy
 from langchain_agentmem.chain.options import ExchangeReport
 from langchain_agentmem.errors import (
@@ -26,22 +27,22 @@ from langchain_agentmem.longterm.types import RememberResult
 from tests.chain.fake_memory import CONFIG, KNOWN, Memory, stored
 from tests.embedding_model import RecordingEmbeddings
 
-READ = ["history", "owner", "recall"]
+READ = ["history", "recall"]
 WRITE = ["note", "append", "events", "remember"]
 UNSTORABLE = AIMessage("dear", additional_kwargs={"a": {1}})
 
 
-def read(memory: Memory, exchange: Exchange) -> dict[str, Any]:
+def read(memory: Memory, exchange: ChainExchange) -> dict[str, Any]:
     memory.transport.run(exchange.read())
     return exchange.chain_inputs()
 
 
-def write(memory: Memory, exchange: Exchange, output: Any = "yo") -> Exception | None:
+def write(memory: Memory, exchange: ChainExchange, output: Any = "yo") -> Exception | None:
     exchange.finish(output)
     return memory.transport.run(exchange.write())
 
 
-def answered(memory: Memory, output: Any = "yo", **options: Any) -> Exchange:
+def answered(memory: Memory, output: Any = "yo", **options: Any) -> ChainExchange:
     exchange = memory.exchange(**options)
     read(memory, exchange)
     exchange.finish(output)
@@ -81,9 +82,9 @@ class TestRoundTrips:
     @pytest.mark.parametrize(
         ("options", "steps", "embedded"),
         [
-            ({"memories_key": None}, [["history", "owner"], WRITE], 1),
+            ({"memories_key": None}, [["history"], WRITE], 1),
             ({"remember": None}, [READ, WRITE[:-1]], 1),
-            ({"memories_key": None, "remember": None}, [["history", "owner"], WRITE[:-1]], 0),
+            ({"memories_key": None, "remember": None}, [["history"], WRITE[:-1]], 0),
             ({"check_owner": False}, [["history", "recall"], WRITE], 1),
         ],
         ids=str,
@@ -117,6 +118,19 @@ class TestReading:
         memory.store.replies["recall"] = [KNOWN]
         write(memory, answered(memory))
         assert b"0.250 tea is hot" in b" ".join(str(part).encode() for part in memory.store.of("events")[0])
+
+    def test_what_was_recalled_because_all_is_has_no_number(self) -> None:
+        memory = Memory()
+        listed = replace(KNOWN, distance=None, score=1.0)
+        memory.store.replies["recall"] = [listed, replace(listed, text="milk is cold")]
+        write(memory, answered(memory))
+        assert "tea is hot; milk is cold" in memory.store.told("detail")
+
+    def test_what_was_recalled_by_words_alone_has_its_score(self) -> None:
+        memory = Memory()
+        memory.store.replies["recall"] = [replace(KNOWN, distance=None, score=0.5, matched_words=["tea"])]
+        write(memory, answered(memory))
+        assert "0.500 tea is hot" in memory.store.told("detail")
 
     def test_history_that_fails_raises(self) -> None:
         memory = Memory()
@@ -157,7 +171,7 @@ class TestReading:
         exchange = memory.exchange()
         read(memory, exchange)
         assert write(memory, exchange) is None
-        assert memory.store.steps == [["history", "owner"], WRITE[:-1]]
+        assert memory.store.steps == [["history"], WRITE[:-1]]
         assert exchange.failures.noted == ["recall: OSError: no model"]
 
 
@@ -225,7 +239,7 @@ class TestAbandoned:
             memory.transport.run(exchange.read())
         memory.store.replies["history"] = stored("hi", unanswered=True)
         memory.transport.run(exchange.abandon(caught.value))
-        assert memory.store.steps == [["history", "owner"], ["note", "append", "events"]]
+        assert memory.store.steps == [["history"], ["note", "append", "events"]]
         assert memory.store.appended == [([("hi", True)], [("hi", True)])]
 
     def test_nothing_is_sent_when_the_store_did_not_answer(self) -> None:
@@ -271,15 +285,16 @@ class TestAbandoned:
         assert memory.store.appended == [([("hi", True)], [])]
         assert exchange.failures.noted[0].startswith("append: ")
 
-    def test_a_refused_append_is_raised_and_only_logged_by_leaving(
+    def test_a_refused_append_is_raised_and_only_logged_by_clearing_up(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         memory = Memory()
         memory.store.replies["append"] = StoreFullError("no memory left")
         exchange = memory.exchange()
         read(memory, exchange)
-        with caplog.at_level(logging.WARNING), exchange.leaving():
-            memory.transport.run(exchange.abandon(ZeroDivisionError()))
+        error = ZeroDivisionError()
+        with caplog.at_level(logging.WARNING):
+            exchange.turn.clear_up(error, exchange.abandon(error))
         assert "What was said in thread 't1' may not be kept: no memory left" in caplog.text
 
 
@@ -359,12 +374,16 @@ class TestWriting:
         assert (report.recalled, report.turn_count, report.failures) == ([KNOWN], 7, [])
         assert report.remembered == RememberResult("m2", False, None)
         assert report.not_remembered is None
+        event = {"action": "remember", "detail": "hi", "user": "alice", "memory_ids": ["m2"]}
+        assert report.memory_event == ("t1", event)
 
     @pytest.mark.parametrize(
         ("text", "remember", "why"),
         [
-            ("Where do I live?", noteworthy, "not_noteworthy"),
-            ("I live in Porto.", lambda text: None, "not_noteworthy"),
+            ("Where do I live?", noteworthy, "question"),
+            ("Tell me a joke.", noteworthy, "request"),
+            ("Where do I live?", lambda text: None, "question"),
+            ("I live in Porto.", lambda text: None, "declined"),
             ("I live in Porto.", None, "off"),
             ("", noteworthy, "unusable"),
             ("I live in Porto, by the sea.", noteworthy, "unusable"),
@@ -380,6 +399,7 @@ class TestWriting:
         memory.transport.run(exchange.write())
         exchange.report()
         assert (reports[0].remembered, reports[0].not_remembered) == (None, why)
+        assert reports[0].memory_event is None
 
     def test_a_report_that_fails_is_noted_and_raises_nothing(self) -> None:
         def fail(_: ExchangeReport) -> None:
@@ -417,7 +437,7 @@ class TestTakenBack:
     """The caller gets an error though the chain has answered."""
 
     @staticmethod
-    def broken(memory: Memory, error: Exception) -> Exchange:
+    def broken(memory: Memory, error: Exception) -> ChainExchange:
         exchange = answered(memory)
         memory.store.breaks[1] = error
         with pytest.raises(type(error)):
@@ -430,7 +450,7 @@ class TestTakenBack:
         memory.store.replies["remember"] = StoreFullError("full")
         error = memory.transport.run(exchange.write())
         assert error is not None
-        memory.transport.run(exchange.take_back(error))
+        memory.transport.run(exchange.turn.take_back(error))
         assert memory.store.steps[2:] == [["note", "append"]]
         said = [("hi", False), ("yo", False)]
         assert memory.store.appended[1] == ([("hi", True), ("yo", True)], said)
@@ -442,7 +462,7 @@ class TestTakenBack:
         memory.store.replies["append"] = StoreFullError("full")
         error = memory.transport.run(exchange.write())
         assert error is not None
-        memory.transport.run(exchange.take_back(error))
+        memory.transport.run(exchange.turn.take_back(error))
         assert len(memory.store.steps) == 2
 
     def test_what_is_marked_already_is_left_alone(self) -> None:
@@ -450,7 +470,7 @@ class TestTakenBack:
         exchange = answered(memory, UNSTORABLE)
         error = memory.transport.run(exchange.write())
         assert error is not None
-        memory.transport.run(exchange.take_back(error))
+        memory.transport.run(exchange.turn.take_back(error))
         assert len(memory.store.steps) == 2
 
     @pytest.mark.parametrize(("was_stored", "appends"), [(True, 1), (False, 2)])
@@ -459,7 +479,7 @@ class TestTakenBack:
         error = StoreConnectionError("broken off")
         exchange = self.broken(memory, error)
         memory.store.replies["append"] = 2 if was_stored else None
-        memory.transport.run(exchange.take_back(error))
+        memory.transport.run(exchange.turn.take_back(error))
         assert memory.store.steps[2:] == [["note", "append"]] * appends
         marked = [("hi", True), ("yo", True)]
         assert [messages for messages, _ in memory.store.appended[1:]] == [marked] * appends
@@ -469,7 +489,7 @@ class TestTakenBack:
         memory = Memory()
         error = StoreTimeoutError("late")
         exchange = self.broken(memory, error)
-        memory.transport.run(exchange.take_back(error))
+        memory.transport.run(exchange.turn.take_back(error))
         assert len(memory.store.steps) == 2
 
 

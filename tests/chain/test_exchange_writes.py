@@ -10,7 +10,7 @@ import pytest
 from langchain_core.runnables import RunnableLambda
 
 from langchain_agentmem.agent_memory import AgentMemory
-from langchain_agentmem.chain.exchange import Exchange
+from langchain_agentmem.chain.exchange import ChainExchange
 from langchain_agentmem.core.operations import Batch
 from langchain_agentmem.errors import InvalidInputError
 from tests.fake_transport import FakeTransport
@@ -18,27 +18,31 @@ from tests.fake_transport import FakeTransport
 RECORD, SESSION, EVENTS = "agent:threads:alice", "agent:session:t", "agent:events:t"
 
 
-def answered(exchange: Exchange) -> Batch:
+def answered(exchange: ChainExchange) -> Batch:
     exchange.finish("hello yourself")
     return next(exchange.write())  # type: ignore[return-value]  # no effect: nothing is to be remembered
 
 
-def left(exchange: Exchange) -> Batch:
-    exchange._was_read = True
+def left(exchange: ChainExchange) -> Batch:
+    exchange.turn.was_read = True
     exchange.chain_inputs()
     return next(exchange.abandon(GeneratorExit()))  # type: ignore[return-value]
 
 
-End = Callable[[Exchange], Batch]
+End = Callable[[ChainExchange], Batch]
 ENDS = pytest.mark.parametrize("end", [answered, left])
 
 
-def begin(said: Any = "hello", thread: str = "t", on_abandon: Any = "keep_input", **options: Any) -> Exchange:
+def begin(
+    said: Any = "hello", thread: str = "t", on_abandon: Any = "keep_input", **options: Any
+) -> ChainExchange:
     memory = AgentMemory("redis://127.0.0.1:1", **options)
     memory.transport.close()
     memory.transport = FakeTransport()
     chain = memory.wrap(RunnableLambda(str), memories_key=None, remember=None, on_abandon=on_abandon)
-    return Exchange(memory, chain.options, said, {"configurable": {"session_id": thread, "user_id": "alice"}})
+    return ChainExchange(
+        memory, chain.options, said, {"configurable": {"session_id": thread, "user_id": "alice"}}
+    )
 
 
 def notes(batch: Batch) -> Iterator[tuple[Any, Any]]:

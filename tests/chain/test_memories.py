@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 
-from langchain_agentmem.chain import memories
 from langchain_agentmem.chain.failures import Failures
-from langchain_agentmem.chain.memories import ExchangeMemories, Ids, NewMemory, memories_of
-from langchain_agentmem.core.operations import Op
+from langchain_agentmem.chain.memories import ExchangeMemories, Ids, kind_of
 from langchain_agentmem.errors import EmbeddingError, InvalidInputError, StoreFullError
 from langchain_agentmem.longterm.types import RememberResult
 from tests.chain.fake_memory import Memory, wrapping
@@ -21,7 +19,8 @@ IDS = Ids("t1", "alice", "work")
 
 def of_an_exchange(memory: Memory, text: str = "hi", **options: Any) -> tuple[ExchangeMemories, Failures]:
     failures = Failures(memory, IDS.thread_id, IDS.user)
-    return ExchangeMemories(memory, wrapping(**options), IDS, text, failures), failures
+    of_turn = wrapping(**options).turn(check_owner=True)
+    return ExchangeMemories(memory, of_turn, IDS, text, failures), failures
 
 
 def prepared(memory: Memory, text: str = "hi", **options: Any) -> ExchangeMemories:
@@ -30,49 +29,35 @@ def prepared(memory: Memory, text: str = "hi", **options: Any) -> ExchangeMemori
     return found
 
 
-def chosen(text: str, remember: Any) -> list[NewMemory]:
-    with pytest.raises(StopIteration) as stop:
-        next(memories_of(text, remember))
-    found: list[NewMemory] = stop.value.value
-    return found
-
-
 class TestWhatIsRemembered:
     @pytest.mark.parametrize("remember", ["semantic", lambda text: "semantic"])
     def test_the_text_under_a_kind_that_is_named_or_chosen(self, remember: Any) -> None:
-        assert chosen("hi", remember) == [NewMemory("hi", "semantic")]
+        assert kind_of("hi", remember) == "semantic"
 
     @pytest.mark.parametrize("remember", [None, lambda text: None])
     def test_or_nothing(self, remember: Any) -> None:
-        assert chosen("hi", remember) == []
+        assert kind_of("hi", remember) is None
 
     def test_the_choice_is_made_by_the_text(self) -> None:
-        assert chosen("secret", lambda text: None if "secret" in text else "episodic") == []
+        assert kind_of("secret", lambda text: None if "secret" in text else "episodic") is None
 
     @pytest.mark.parametrize("kind", ["", 5, "\ud800"])
     def test_what_is_no_kind_is_refused(self, kind: Any) -> None:
         with pytest.raises(InvalidInputError, match="kind"):
-            chosen("hi", lambda text: kind)
+            kind_of("hi", lambda text: kind)
 
-    def test_several_of_one_exchange_are_one_round_trip_and_each_has_its_vector(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def two(text: str, remember: Any) -> Op[list[NewMemory]]:
-            yield from ()
-            return [NewMemory("a fact", "semantic", {"of": text}), NewMemory(text, "episodic")]
+    def test_an_extractor_whose_parameter_has_another_name_is_told_so(self) -> None:
+        with pytest.raises(InvalidInputError, match=r"returned a list.*has to be called exchange"):
+            kind_of("hi", lambda text: [text])  # type: ignore[arg-type, return-value]
 
-        monkeypatch.setattr(memories, "memories_of", two)
+    def test_it_is_one_round_trip_with_the_vector_of_the_search(self) -> None:
         memory = Memory()
         found = prepared(memory)
-        assert memory.embeddings.calls == [("embed_query", ["hi"]), ("embed_query", ["a fact"])]
-        results = memory.transport.run(found.remember([]))
-        assert results == [RememberResult("m2", False, None)] * 2
-        assert memory.store.steps == [["remember", "remember"]]
+        assert memory.embeddings.calls == [("embed_query", ["hi"])]
+        assert memory.transport.run(found.remember([])) == [RememberResult("m2", False, None)]
+        assert memory.store.steps == [["remember"]]
         shared = {"user": "alice", "namespace": "work", "source_thread": "t1", "context": "", "known": []}
-        assert memory.facts.remembered == [
-            ("a fact", {**shared, "kind": "semantic", "metadata": {"of": "hi"}, "embedding": [6.0]}),
-            ("hi", {**shared, "kind": "episodic", "metadata": None, "embedding": [2.0]}),
-        ]
+        assert memory.facts.remembered == [("hi", {**shared, "kind": "episodic", "embedding": [2.0]})]
 
     def test_what_was_said_before_is_their_context_and_no_output_of_tools(self) -> None:
         memory = Memory()

@@ -232,8 +232,42 @@ STATES = [
     "could you remember my favourite colour is teal",
     "can you keep in mind that we're vegetarians?",
     "Is there a train to Porto on Friday? I have to be there by nine.",
+    "Don't let me forget my keys",
+    "I forget names easily",
+    "Remember that I hate olives",
+    "Never forget my birthday",
+    "Don't forget my birthday",
+    "Forget my keys every time",
+    "Forget-me-nots are my favourite flowers",
+    "Remove my stitches on Friday",
+    "Delete the old emails from the server",
+    "I want to delete my account",
+    "Forget that, I live in Lisbon now",
+    "Forget what I said about Porto, I live in Lisbon",
+    "Forget that I live in Porto and remember that I live in Lisbon",
+    "Delete my old address because I moved to Porto",
+    "Tell me something I don't know: my boss is mad",
+]
+TO_BE_FORGOTTEN = [
+    "Forget my birthday",
+    "Please delete my address",
+    "Delete my phone number, please.",
+    "Forget that I hate olives",
+    "Forget I told you about olives",
+    "Erase what I said about Ana",
+    "Forget everything you know about me.",
+    "Can you forget my birthday?",
+    "I'd like you to forget my address.",
+    "Remove Anna's number",
+    "Wipe your memory",
+    "Delete all my data",
+    "Delete the fact that I hate olives",
+    "Delete that",
+    "ok forget it",
 ]
 STATES_NOTHING = [
+    *TO_BE_FORGOTTEN,
+    "Tell me something I don't know",
     "Tell me a joke",
     "Please write a poem.",
     "Please summarise the text above.",
@@ -465,6 +499,11 @@ def test_what_only_asks_greets_or_thanks_is_not(text: str) -> None:
     assert noteworthy(text) is None
 
 
+@pytest.mark.parametrize("text", TO_BE_FORGOTTEN)
+def test_what_is_to_be_forgotten_is_requested(text: str) -> None:
+    assert speech_acts(text) == [{"requests"}]
+
+
 @given(st.text())
 def test_any_text_is_one_or_the_other(text: str) -> None:
     assert noteworthy(text) in (None, "episodic")
@@ -489,6 +528,10 @@ def test_another_kind_is_the_one_it_returns() -> None:
         ("Did I tell you that I moved?", [{"asks", "states"}]),
         ("Thanks, bye!", [{"thanks", "leaves"}]),
         ("How are you?", [{"greets"}]),
+        ("Good evening, how are you?", [{"greets"}]),
+        ("Tell me a joke.", [{"requests"}]),
+        ("Tell me something I don't know", [{"requests"}]),
+        ("Forget what I said, I live in Lisbon.", [{"requests", "states"}]),
         ("Hi, how are you?", [{"greets"}]),
         ("hey, how's it going", [{"greets"}]),
         ("Hi there, how's it going with Ana?", [{"greets", "asks"}]),
@@ -505,21 +548,36 @@ def test_what_each_sentence_does(text: str, done: list[set[str]]) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("Hi! Where do I live?", "a question"),
+        ("Hi! Where do I live?", "question"),
+        ("Tell me a joke.", "request"),
         ("Thanks!", "thanks"),
-        ("Hello", "a greeting"),
-        ("Bye!", "a farewell"),
-        ("ok", "small talk"),
+        ("Hello", "greeting"),
+        ("Good morning, how are you?", "greeting"),
+        ("Bye!", "farewell"),
+        ("ok", "small_talk"),
     ],
 )
 def test_what_is_not_remembered_has_a_name(text: str, named: str) -> None:
     assert occasion(text) == named
 
 
+def test_what_states_something_is_no_occasion_of_that_kind() -> None:
+    assert occasion("Hi! I live in Porto.") is None
+
+
 @pytest.mark.parametrize(
     "text",
-    ["." * 30_000 + "x", "can you " * 4_000, "what is " * 4_000, "? " * 15_000, ("hey, " * 99 + "\n") * 60],
-    ids=lambda text: text[:8],
+    [
+        "." * 30_000 + "x",
+        "can you " * 4_000,
+        "delete my " + "a" * 480,
+        "please " * 60,
+        "forget my" + " a" * 200,
+        "what is " * 4_000,
+        "? " * 15_000,
+        ("hey, " * 99 + "\n") * 60,
+    ],
+    ids=lambda text: text[:10],
 )
 def test_a_long_text_takes_no_long_time(text: str) -> None:
     began = time.perf_counter()

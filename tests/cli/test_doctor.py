@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_agentmem.cli.doctor import Finding, embeddings, eviction, persistence, replication, server
+from langchain_agentmem.cli.findings import Finding, embeddings, eviction, persistence, replication, server
 from langchain_agentmem.embeddings import weights
 
 
@@ -46,7 +46,9 @@ def test_what_a_restart_would_forget_is_told(
 
 def test_a_server_that_tells_little_is_described_nonetheless() -> None:
     says = "Redis 7.4.0, ?, up 0 s, ? without a limit (maxmemory)"
-    assert server({"redis_version": "7.4.0", "maxmemory": "0"}) == Finding("server", "ok", says)
+    assert server({"redis_version": "7.4.0", "maxmemory": "0"}) == Finding(
+        "server", "ok", says, "Redis 7.4.0"
+    )
     assert server({}).verdict == "ok"
 
 

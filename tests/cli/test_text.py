@@ -9,16 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_agentmem.cli.console import (
+from langchain_agentmem.cli.text import (
+    about,
+    ago,
     bar,
     clock,
     counted,
+    day,
+    expiry,
     milliseconds,
+    moment,
     one_line,
     place,
     printable,
     span,
+    when,
 )
+
+NOW = 1_800_000_000.0
 
 
 @pytest.mark.parametrize(
@@ -67,9 +75,53 @@ def test_a_span_has_two_units(seconds: int, shown: str) -> None:
     assert span(None) == "never"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        *((0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "1 h"), (5400, "2 h"), (86_399, "1 d")),
+        *((604_790, "7 d"), (31_536_000, "365 d"), (None, "never"), (math.inf, "an unknown time")),
+    ],
+)
+def test_a_rounded_span_has_one_unit(seconds: float | None, shown: str) -> None:
+    assert about(seconds) == shown
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> float:
+    monkeypatch.setattr("langchain_agentmem.cli.text.time.time", lambda: NOW)
+    return NOW
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [
+        (0, "now"),
+        (-30, "now"),
+        (5, "5 s ago"),
+        (180, "3 min ago"),
+        (7200, "2 h ago"),
+        (2 * 86_400, "2 d ago"),
+    ],
+)
+def test_a_recent_time_is_told_by_its_age(now: float, age: float, shown: str) -> None:
+    assert ago(now - age) == shown
+
+
+@pytest.mark.parametrize("age", [40 * 86_400, -86_400])
+def test_an_old_time_and_one_to_come_is_told_by_its_day(now: float, age: float) -> None:
+    assert ago(now - age) == day(now - age)
+    assert when(now - age) == f"{day(now - age)} {clock(now - age)}"
+
+
+def test_today_s_times_need_no_day(now: float) -> None:
+    assert when(now) == clock(now)
+    assert (expiry(None), expiry(60)) == ("never", moment(now + 60))
+
+
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1e300])
 def test_what_is_no_time_is_shown_nonetheless(number: float) -> None:
-    assert (span(number), clock(number)) == ("an unknown time", "?")
+    assert (span(number), about(number), clock(number)) == ("an unknown time", "an unknown time", "?")
+    assert (ago(number), when(number)) == ("", "?")
 
 
 def test_durations_and_counts() -> None:

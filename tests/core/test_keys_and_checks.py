@@ -10,7 +10,7 @@ from hypothesis import given
 from redis.crc import key_slot
 
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.keys import Keys, glob, same_prefix, tag, threads_prefix
+from langchain_agentmem.core.keys import Keys, glob, same_prefix, tag, tasks_prefix, threads_prefix
 from langchain_agentmem.errors import InvalidInputError
 from tests.strategies import scopes
 
@@ -44,6 +44,18 @@ def test_a_record_of_threads_is_another_where_sessions_are() -> None:
     assert threads_prefix("mine:") == "threads:mine:"
 
 
+def test_tasks_are_others_where_sessions_or_memories_are() -> None:
+    assert tasks_prefix("agent:session:", "agent:mem:") == tasks_prefix("agent:session:", "memory:")
+    assert tasks_prefix("agent:session:", "memory:") == Keys().tasks_prefix == "agent:tasks:"
+    assert tasks_prefix("mine:", "agent:mem:") == "tasks:mine::agent:mem:"
+    assert tasks_prefix("agent:session:", "mine:") == "tasks:agent:session::mine:"
+
+
+def test_no_two_places_have_a_queue_in_common() -> None:
+    places = [("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ('a","b', "c", ""), ("a", "b", "C")]
+    assert len({Keys().tasks_queue("extract", *place) for place in places}) == len(places)
+
+
 @pytest.mark.parametrize("prefix", ["agent:mem:", "{app}:mem:", "app{1}x:", "a{b:"])
 def test_a_pointer_is_in_the_cluster_slot_of_the_memory_and_under_no_memory_prefix(prefix: str) -> None:
     keys = Keys(memory_prefix=prefix)
@@ -61,7 +73,10 @@ def test_pointers_of_two_prefixes_differ() -> None:
 
 @pytest.mark.parametrize(
     "prefix",
-    ["agent:session:", "agent:mem:", "agent:events:", "agent:threads:", "agent:same:{agent:mem:", "idx:"],
+    [
+        *("agent:session:", "agent:mem:", "agent:events:", "agent:threads:", "agent:tasks:"),
+        *("agent:same:{agent:mem:", "idx:"),
+    ],
 )
 def test_no_list_has_a_key_of_another_kind(prefix: str) -> None:
     keys = Keys(reserved=("idx:",))

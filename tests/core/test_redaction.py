@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import langchain_agentmem
 from langchain_agentmem import errors
-from langchain_agentmem.core.redaction import REDACTED, Clean, clean, is_secret_name, redact, shorten
+from langchain_agentmem.core.redaction import REDACTED, Clean, clean, is_secret_name, redact_secrets, shorten
 
 SECRET = "hunter2SECRETx9"
 
@@ -81,11 +81,11 @@ def test_other_names_are_not(name: str) -> None:
     ],
 )
 def test_values_of_secret_names_go(text: str) -> None:
-    assert SECRET not in redact(text)
-    assert REDACTED in redact(text)
-    assert SECRET not in redact(f"before {text} after")
-    assert SECRET not in redact(json.dumps({"a": text}))
-    assert SECRET not in redact(json.dumps(json.dumps({"b": {"password": SECRET + '"' + SECRET}})))
+    assert SECRET not in redact_secrets(text)
+    assert REDACTED in redact_secrets(text)
+    assert SECRET not in redact_secrets(f"before {text} after")
+    assert SECRET not in redact_secrets(json.dumps({"a": text}))
+    assert SECRET not in redact_secrets(json.dumps(json.dumps({"b": {"password": SECRET + '"' + SECRET}})))
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_tokens_in_known_formats_are_removed_wherever_they_stand(secret: str) ->
         f"a={secret}&b",
         f"x/{secret}/y",
     ):
-        assert redact(text) == text.replace(secret, REDACTED)
+        assert redact_secrets(text) == text.replace(secret, REDACTED)
 
 
 def test_what_follows_an_authorization_scheme_goes() -> None:
-    assert redact("used bearer abc123def, then") == f"used bearer {REDACTED}, then"
-    assert redact("Basic dXNlcjpwYXNz") == f"Basic {REDACTED}"
+    assert redact_secrets("used bearer abc123def, then") == f"used bearer {REDACTED}, then"
+    assert redact_secrets("Basic dXNlcjpwYXNz") == f"Basic {REDACTED}"
 
 
 @pytest.mark.parametrize(
@@ -134,19 +134,19 @@ def test_what_follows_an_authorization_scheme_goes() -> None:
     ],
 )
 def test_other_text_stays(text: str) -> None:
-    assert redact(text) == text
+    assert redact_secrets(text) == text
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.sampled_from(["'", '"', ""]))
 def test_any_text_around_a_secret_leaves_it_out(before: str, after: str, quote: str) -> None:
     secret = "xK9$%!qZ7"
-    assert secret not in redact(f"{before} password={quote}{secret}{quote} {after}")
-    assert secret not in redact(f"{before} redis://user:{secret}@host {after}")
+    assert secret not in redact_secrets(f"{before} password={quote}{secret}{quote} {after}")
+    assert secret not in redact_secrets(f"{before} redis://user:{secret}@host {after}")
 
 
 @given(st.dictionaries(st.sampled_from(["token", "apiKey", "pwd"]), st.text(min_size=12), min_size=1))
 def test_any_value_in_json_text_goes(members: dict[str, str]) -> None:
-    found = json.loads(redact(json.dumps(members)).replace(REDACTED, '""'))
+    found = json.loads(redact_secrets(json.dumps(members)).replace(REDACTED, '""'))
     assert found == dict.fromkeys(members, "")
 
 
@@ -180,7 +180,7 @@ def test_any_value_in_json_text_goes(members: dict[str, str]) -> None:
 def test_no_text_takes_more_than_linear_time(piece: str) -> None:
     text = piece * (9000 // len(piece))
     began = time.perf_counter()
-    redact(text)
+    redact_secrets(text)
     assert time.perf_counter() - began < 0.3
 
 
@@ -189,15 +189,17 @@ class TestOwnMessages:
 
     def test_a_message_passes_as_it_is(self) -> None:
         message = clean("token= goes with the URL of a REST API, password: other users can read it.")
-        assert redact(message) == message
+        assert redact_secrets(message) == message
         assert shorten(message, 500) == message
-        assert redact(str(message)) == message
-        assert redact(f"said: {message}") != f"said: {message}"  # what is made of it is a text like others
+        assert redact_secrets(str(message)) == message
+        assert (
+            redact_secrets(f"said: {message}") != f"said: {message}"
+        )  # what is made of it is a text like others
 
     def test_it_passes_as_the_message_of_an_error(self) -> None:
         for cls in (ValueError, errors.ConfigurationError, errors.MissingDependencyError):
-            assert redact(str(cls(clean("token= is missing.")))) == "token= is missing."
-        assert redact(str(ValueError("token= is missing."))) == f"token= {REDACTED} missing."
+            assert redact_secrets(str(cls(clean("token= is missing.")))) == "token= is missing."
+        assert redact_secrets(str(ValueError("token= is missing."))) == f"token= {REDACTED} missing."
 
     def test_values_in_it_lose_their_secrets(self) -> None:
         message = clean("token= and {} and {}.", f"redis://u:{SECRET}@h", ValueError(f"password={SECRET}"))
@@ -222,13 +224,13 @@ class TestOwnMessages:
         class Alike(Clean):
             pass
 
-        assert SECRET not in redact(Alike(f"password={SECRET}"))
+        assert SECRET not in redact_secrets(Alike(f"password={SECRET}"))
 
     def test_no_error_of_this_package_is_changed_by_redaction(self) -> None:
         """The literal part of every message; one that would be changed is made with `clean`."""
         found = [message for path in PACKAGE.rglob("*.py") for message in literal_messages(path)]
         assert len(found) > 150
-        assert [message for message in found if redact(message) != message] == []
+        assert [message for message in found if redact_secrets(message) != message] == []
 
 
 PACKAGE = Path(langchain_agentmem.__file__).parent

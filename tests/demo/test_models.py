@@ -55,7 +55,7 @@ def test_a_mode_and_a_threshold_that_nobody_names_are_left_to_the_memory() -> No
         ),
         (b'{"user": "a", "thread": "t", "text": "hi", "more": 1}', "more"),
         (b'{"user": "a", "thread": "t", "text": "\\ud800"}', "Invalid JSON"),
-        ('{"user": "%s", "thread": "t", "text": "hi"}' % ("é" * 3000), "user has 6000 bytes"),
+        ('{"user": "%s", "thread": "t", "text": "hi"}' % ("é" * 3000), "user: has more than 4,096 bytes"),
         (b"{", "the body"),
         (b"\xff", "the body"),
         (b"[]", "the body"),

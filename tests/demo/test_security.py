@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from langchain_agentmem.demo.listening import is_loopback
 from langchain_agentmem.demo.security import (
     MAX_BODY_BYTES,
     Guard,
     Guarded,
     RefusedError,
     body,
-    is_loopback,
 )
 
 LOCAL = Guard("127.0.0.1", 8086, None, frozenset({"/"}))

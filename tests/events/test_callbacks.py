@@ -25,7 +25,8 @@ from langchain_core.callbacks import (
 from langchain_core.documents import Document
 from langchain_core.language_models.fake import FakeListLLM
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
@@ -33,6 +34,7 @@ from langchain_core.tools import StructuredTool
 
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events import callbacks
+from langchain_agentmem.events import runs as runs_module
 from langchain_agentmem.events.background import EventBuffer
 from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
 from langchain_agentmem.events.event import Event, read_event
@@ -128,7 +130,8 @@ class TestEveryCallback:
         assert begun.detail == '[{"type":"human","content":"hi there"}]'
         detail = json.loads(ended.detail)
         assert detail["text"] == "hello"
-        assert detail["tool_calls"] == [{"name": "look", "args": {"city": "Rome", "api_key": "[redacted]"}}]
+        args = {"city": "Rome", "api_key": "[redacted]"}
+        assert detail["tool_calls"] == [{"name": "look", "args": args, "id": "c1"}]
         assert detail["usage"] == usage
 
     async def test_a_chat_model_alone(self, under: Harness) -> None:
@@ -413,7 +416,7 @@ def test_an_end_without_a_start_is_recorded() -> None:
 
 
 def test_runs_that_never_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "_MAX_RUNS", 5)
+    monkeypatch.setattr(runs_module, "MAX_RUNS", 5)
     under = Harness(EventLogHandler, "sync")
     runs = [uuid4() for _ in range(20)]
     for run in runs:
@@ -456,7 +459,7 @@ class Refusing:
 CALLBACKS = [
     (name, len(inspect.signature(callback).parameters) - 2)
     for name, callback in vars(EventLogHandler).items()
-    if name.startswith("on_")
+    if name.startswith("on_") and name not in ("on_llm_new_token", "on_stream_event")  # which record nothing
 ]
 ODD = [
     None,
@@ -645,3 +648,34 @@ def test_the_async_handler_awaits_ends_and_nothing_else() -> None:
     }
     kinds = ("chain", "llm", "tool", "retriever")
     assert awaited == {f"on_{kind}_{how}" for kind in kinds for how in ("end", "error")}
+
+
+@pytest.mark.parametrize("name", ["on_llm_new_token", "on_stream_event"])
+def test_a_token_is_no_event_whatever_it_is(name: str) -> None:
+    under = Harness(EventLogHandler, "sync")
+    run = uuid4()
+    under.handler.on_chat_model_start({}, [[]], run_id=run)
+    for odd in (*ODD, Refusing(), {"event": Refusing()}):
+        for which in (run, uuid4(), None, "x", Refusing()):
+            getattr(under.handler, name)(odd, run_id=which, chunk=odd)
+    assert actions(under.events()) == ["chat_model_start"]
+    assert under.handler.dropped == 0
+    under.log.close()
+
+
+def test_the_first_token_is_the_first_that_has_something() -> None:
+    under = Harness(EventLogHandler, "sync")
+    run = uuid4()
+    under.handler.on_chat_model_start({}, [[]], run_id=run)
+    empty = SimpleNamespace(message=AIMessageChunk(""))
+    for token, chunk in (("", empty), ("", None), ([], empty), ("", AIMessageChunk(""))):
+        under.handler.on_llm_new_token(token, run_id=run, chunk=chunk)
+    under.handler.on_stream_event({"event": "message-start"}, run_id=run)
+    assert under.handler._runs.get(run).first_token is None
+    call = AIMessageChunk("", tool_call_chunks=[tool_call_chunk(name="look", args="{", id="c1", index=0)])
+    under.handler.on_llm_new_token("", run_id=run, chunk=SimpleNamespace(message=call))
+    first = under.handler._runs.get(run).first_token
+    assert first is not None
+    under.handler.on_llm_new_token("word", run_id=run)
+    assert under.handler._runs.get(run).first_token == first
+    under.log.close()

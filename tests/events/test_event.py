@@ -25,6 +25,27 @@ def test_an_event_comes_back_equal() -> None:
     assert read_event(entry) == Event("5-1", "tool_end", "détail", 2.25, "r", "p", "n", 0.0, "u")
 
 
+def _read(fields: dict[str, str]) -> Event:
+    return read_event([b"5-1", [part.encode() for pair in fields.items() for part in pair]])
+
+
+def test_the_memories_it_is_about_come_back_in_their_order_whatever_their_ids() -> None:
+    ids = ("b", "a, b", '["c"]', "ü" * 40)
+    read = _read(event_fields("recall", ts=1.0, memory_ids=ids))
+    assert (read.memory_ids, read.to_dict()["memory_ids"], read.fields) == (ids, [*ids], {})
+
+
+def test_more_memories_than_have_room_are_left_out_whole() -> None:
+    ids = [str(number) * 500 for number in range(1, 6)]
+    assert _read(event_fields("recall", memory_ids=ids)).memory_ids == (*ids[:4],)
+
+
+@pytest.mark.parametrize("stored", ["a", '"a"', "[1]", "{}", "[" * 100_000])
+def test_ids_of_another_writer_that_are_no_list_of_texts_stay_as_they_are(stored: str) -> None:
+    read = _read({"action": "recall", "memory_ids": stored})
+    assert (read.memory_ids, read.fields) == ((), {"memory_ids": stored})
+
+
 def test_an_entry_of_another_writer_is_read_as_far_as_it_goes() -> None:
     event = read_event([b"1500-0", [b"action", b"\xff", b"ts", b"soon", b"mood", b"good"]])
     assert event == Event("1500-0", "\ufffd", "", 1.5, fields={"mood": "good"})
@@ -44,6 +65,9 @@ def test_an_entry_of_another_writer_is_read_as_far_as_it_goes() -> None:
         {"action": "a", "user": 5},
         {"action": "a", "ts": float("nan")},
         {"action": "a", "duration_seconds": "1"},
+        {"action": "a", "memory_ids": "abc"},
+        {"action": "a", "memory_ids": [""]},
+        {"action": "a", "memory_ids": [5]},
         {"action": "a", "duration_seconds": True},
     ],
 )
@@ -75,11 +99,50 @@ def test_a_text_is_cut_alike_whether_or_not_its_length_says_that_it_fits(text: s
 
 
 def test_the_json_form_of_an_event_has_every_attribute() -> None:
-    event = Event("5-1", "tool_end", "détail", 2.25, "r", "p", "n", 0.5, "u", {"mood": "good"})
-    assert event.to_dict() == asdict(event)
+    event = Event(
+        *("5-1", "tool_end", "détail", 2.25, "r", "p", "n", 0.5, "u", ("m1", "m2")),
+        **{
+            "tool_call_id": "c1",
+            "status": "error",
+            "node": "tools",
+            "step": 0,
+            "model": "m",
+            "provider": "p",
+        },
+        **{"finish_reason": "stop", "first_token_seconds": 0.5, "usage": {"input_tokens": 3}},
+        **{"since_ts": 1.25, "frames": ("a.py:1 f",), "fields": {"mood": "good"}},
+    )
+    assert event.to_dict() == {**asdict(event), "memory_ids": ["m1", "m2"], "frames": ["a.py:1 f"]}
     assert list(event.to_dict()) == list(asdict(event))
-    assert Event(**json.loads(json.dumps(event.to_dict()))) == event
+    read = json.loads(json.dumps(event.to_dict()))
+    assert Event(**{**read, "memory_ids": ("m1", "m2"), "frames": ("a.py:1 f",)}) == event
     assert Event("5-1", "a", "", 1.0).to_dict()["duration_seconds"] is None
+
+
+def test_what_a_run_tells_comes_back_in_fields_of_its_own() -> None:
+    more = {
+        **{
+            "tool_call_id": "c1",
+            "status": "error",
+            "node": "tools",
+            "step": "0",
+            "model": "m",
+            "provider": "p",
+        },
+        **{"finish_reason": "stop", "first_token_seconds": "0.250000", "frames": '["a.py:1 f"]'},
+        **{"input_tokens": "12", "cache_read_tokens": "5"},
+    }
+    read = _read({"action": "tool_end", "detail": "", "ts": "1", **more})
+    assert (read.tool_call_id, read.status, read.node, read.step) == ("c1", "error", "tools", 0)
+    assert (read.model, read.provider, read.finish_reason) == ("m", "p", "stop")
+    assert (read.first_token_seconds, read.frames) == (0.25, ("a.py:1 f",))
+    assert (read.usage, read.fields) == ({"input_tokens": 12, "cache_read_tokens": 5}, {})
+
+
+@pytest.mark.parametrize("stored", ["-1", "1.5", "1e3", "nan", "", "²", "9" * 400, "x"])
+def test_a_number_of_another_writer_that_is_none_is_not_counted(stored: str) -> None:
+    read = _read({"action": "chat_model_end", "input_tokens": stored, "step": stored})
+    assert (read.usage, read.step) == ({}, None)
 
 
 def test_the_json_form_is_a_copy() -> None:

@@ -5,7 +5,7 @@ import datetime
 import enum
 import time
 import uuid
-from collections import UserDict, namedtuple
+from collections import UserDict, deque, namedtuple
 from typing import Any
 
 import orjson
@@ -153,11 +153,30 @@ def test_a_mapping_of_very_many_members_says_how_many_are_left_out() -> None:
     assert left_out == f"{5000 - len(described):,} more"
 
 
-def test_a_list_keeps_its_first_items_and_says_how_many_are_left_out() -> None:
-    *found, left_out = orjson.loads(describe(list(range(5000)), 1000))
-    assert found == list(range(len(found)))
-    assert len(found) > 200
-    assert left_out == {"…": f"{5000 - len(found):,} more"}
+@pytest.mark.parametrize("kind", [list, tuple, deque, lambda items: items])
+def test_a_list_keeps_its_newest_items_and_says_how_many_are_left_out(kind: Any) -> None:
+    left_out, *found = orjson.loads(describe(kind(range(5000)), 1000))
+    assert found == list(range(5000 - len(found), 5000))
+    assert len(found) > 180
+    assert left_out == {"…": f"{5000 - len(found):,} earlier items"}
+
+
+def test_of_long_items_the_newest_share_the_room() -> None:
+    left_out, *found = orjson.loads(describe([f"{number} " + "word " * 200 for number in range(50)], 1000))
+    assert left_out == {"…": f"{50 - len(found)} earlier items"}
+    assert [text.split()[0] for text in found] == [str(number) for number in range(50 - len(found), 50)]
+    assert len(found) > 7
+    assert all(text.endswith("…") for text in found)
+
+
+def test_if_members_are_left_out_it_is_not_the_most_specific_ones() -> None:
+    general = {f"setting{number}": "value " * 9 for number in range(90)}
+    specific = {"usage": {"input_tokens": 3}, "tool_calls": [{"name": "look"}], "error": "OSError: no"}
+    described = orjson.loads(describe({**general, **specific}, 500))
+    assert list(described)[:3] == ["error", "tool_calls", "usage"]
+    assert {name: described[name] for name in specific} == specific
+    assert described["…"] == f"{94 - len(described):,} more"
+    assert list(orjson.loads(describe({**general, **specific}, 9000))) == [*general, *specific]
 
 
 def test_of_chat_messages_the_newest_are_kept_whole_and_in_order() -> None:
@@ -178,11 +197,13 @@ def test_of_chat_messages_the_newest_are_kept_whole_and_in_order() -> None:
 
 
 def test_of_messages_in_the_form_of_an_api_the_newest_are_kept_too() -> None:
-    described = orjson.loads(
-        describe([{"role": "user", "content": f"{number} " + "word " * 60} for number in range(60)], 1000)
-    )
+    said = [f"{number} " + "word " * 60 for number in range(60)]
+    described = orjson.loads(describe([{"role": "user", "content": text} for text in said], 1000))
     assert described[0] == {"…": "57 earlier messages"}
-    assert described[-1] == {"role": "user", "content": "59 " + "word " * 60}
+    assert described[-1] == {"role": "user", "content": said[-1]}
+    described = orjson.loads(describe([("user", text) for text in said], 1000))
+    assert described[0] == {"…": "57 earlier messages"}
+    assert described[-1] == ["user", said[-1]]
 
 
 def test_the_newest_message_is_shown_however_long_it_is() -> None:
@@ -219,7 +240,7 @@ def test_a_value_that_holds_itself_is_described() -> None:
     loop: list[Any] = ["a"]
     loop.append(loop)
     assert describe(loop, 500) == '["a",' * 12 + '"<list>"' + "]" * 12
-    assert describe(loop, 30) == '["a","…"]'
+    assert describe(loop, 30) == '["…",["…",["…","…"]]]'
     deep: list[Any] = []
     for _ in range(50):
         deep = ["x" * 10_000, deep]

@@ -160,7 +160,7 @@ def wide() -> Any:
         (lambda: RefusingError(), "<RefusingError>"),
         (lambda: OwnEnum.RED, "<OwnEnum>"),
         (lambda: NegativeList([1]), "<NegativeList>"),
-        (lambda: LongList([1]), '[1,{"…":"999,999,999,999 more"}]'),
+        (lambda: LongList([1]), '[{"…":"999,999,999,999 earlier items"},1]'),
         (lambda: ListOfLength([1, 2]), "[1,2]"),
         (lambda: Unreadable(), '{"city":"Rome","mayor":"RuntimeError: no"}'),
         (lambda: deep(100_000), "[" * 12 + '"<list>"' + "]" * 12),

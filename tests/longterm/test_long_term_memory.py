@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from integration_tests.words import WordEmbeddings
+from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
 from langchain_agentmem.errors import ConfigurationError, EmbeddingError, InvalidInputError
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
+from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
 from tests.fake_transport import FakeTransport
 
 
@@ -220,3 +222,31 @@ heavy -= {"numpy"}  # langchain_core.vectorstores imports it
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+class CountingEmbeddings(WordEmbeddings):
+    """Embeddings that tell how many tokens they read: words, and one that marks the end."""
+
+    max_tokens = 20
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split()) + 1
+
+
+@pytest.mark.parametrize(("words", "expected"), [(1, False), (19, False), (20, True), (5000, True)])
+def test_a_text_longer_than_its_embeddings_read_is_truncated(words: int, expected: bool) -> None:
+    memory = LongTermMemory(transport=FakeTransport(), embeddings=CountingEmbeddings())
+    assert memory.is_truncated("tea " * words) is expected
+
+
+def test_whether_a_text_is_truncated_is_not_known_of_other_embeddings() -> None:
+    memory = silent()
+    assert not memory.is_truncated("tea " * 5000)
+    assert not UpstashLongTermMemory(transport=FakeTransport(rest=True)).is_truncated("tea " * 5000)
+    with pytest.raises(InvalidInputError, match="text"):
+        memory.is_truncated("\ud800")
+
+
+def test_a_short_text_is_known_not_to_be_truncated_without_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MiniLMEmbeddings, "count_tokens", lambda self, text: pytest.fail("loaded"))
+    assert not LongTermMemory(transport=FakeTransport()).is_truncated("tea " * 60)

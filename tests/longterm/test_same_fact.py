@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_agentmem.longterm import same_fact
-from langchain_agentmem.longterm.same_fact import canonical
+from langchain_agentmem.longterm.same_fact import canonical_text
 
 SAME = [
     ("I live in Berlin.", "I  LIVE IN BERLIN"),
@@ -237,33 +237,33 @@ LONG = "I do not like that " * 60
 
 @pytest.mark.parametrize(("first", "then"), SAME)
 def test_restatements_share_a_form(first: str, then: str) -> None:
-    assert canonical(first) == canonical(then)
+    assert canonical_text(first) == canonical_text(then)
 
 
 @pytest.mark.parametrize(("first", "then"), DIFFERENT)
 def test_changed_facts_have_forms_of_their_own(first: str, then: str) -> None:
-    assert canonical(first) != canonical(then)
+    assert canonical_text(first) != canonical_text(then)
 
 
 def test_texts_without_a_fact_keep_apart() -> None:
     texts = ["the", "is", "please", "...", "!", "🙂", "?"]
-    assert len({canonical(text) for text in texts}) == len(texts)
+    assert len({canonical_text(text) for text in texts}) == len(texts)
 
 
 def test_a_text_that_is_too_long_for_one_fact_is_compared_letter_by_letter() -> None:
-    assert canonical(f"{LONG}!") != canonical(LONG) != canonical(LONG.upper())
-    assert canonical(f" {LONG}\n") == canonical(LONG) == LONG.strip()
+    assert canonical_text(f"{LONG}!") != canonical_text(LONG) != canonical_text(LONG.upper())
+    assert canonical_text(f" {LONG}\n") == canonical_text(LONG) == LONG.strip()
 
 
 @given(st.text(min_size=1).filter(str.strip))
 def test_any_text_has_a_form_which_whitespace_does_not_change(text: str) -> None:
-    assert canonical(text)
-    assert canonical(f" {text} ") == canonical(text)
+    assert canonical_text(text)
+    assert canonical_text(f" {text} ") == canonical_text(text)
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_numbers_that_differ_are_never_the_same(one: int, other: int) -> None:
-    same = canonical(f"I have {one} stamps.") == canonical(f"I have {other} stamps.")
+    same = canonical_text(f"I have {one} stamps.") == canonical_text(f"I have {other} stamps.")
     assert same == (one == other)
 
 
@@ -274,14 +274,14 @@ def test_what_lacks_a_rules_needles_is_left_as_it_is_by_the_rule(monkeypatch: py
         pair[name] for kind in ("different", "restated") for pair in pairs[kind] for name in ("first", "then")
     }
     texts |= {text.upper() for text in texts}
-    quick = {text: canonical.__wrapped__(text) for text in texts}
+    quick = {text: canonical_text.__wrapped__(text) for text in texts}
     tried = [
         (needed, [(pattern, replacement, []) for pattern, replacement, _ in rules])
         for needed, rules in same_fact._REWRITES
     ]
     monkeypatch.setattr(same_fact, "_REWRITES", tried)
-    assert {text: canonical.__wrapped__(text) for text in texts} == quick
+    assert {text: canonical_text.__wrapped__(text) for text in texts} == quick
 
 
 def test_letters_that_are_equal_without_case_are_numbers_too() -> None:
-    assert canonical("I have ſix cats") == canonical("I have six cats")
+    assert canonical_text("I have ſix cats") == canonical_text("I have six cats")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from langchain_agentmem import errors
 from langchain_agentmem.core.operations import Command, reads, writes
-from langchain_agentmem.core.redaction import redact
+from langchain_agentmem.core.redaction import redact_secrets
 from langchain_agentmem.transport.rest_api import RestDatabase, address_of, answers, body, database
 from langchain_agentmem.transport.urls import environment_token, is_rest, open_source
 
@@ -75,7 +75,7 @@ class TestAddress:
             open_source(url, 5.0, token)
         assert "secret" not in str(caught.value)
         assert "words" not in str(caught.value)
-        assert "[redacted]" not in redact(str(caught.value))  # as the command line shows it
+        assert "[redacted]" not in redact_secrets(str(caught.value))  # as the command line shows it
 
     def test_a_token_for_a_redis_url_is_refused(self) -> None:
         with pytest.raises(errors.ConfigurationError, match="https://") as caught:

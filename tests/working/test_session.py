@@ -126,6 +126,15 @@ def test_the_tail_is_what_is_unanswered_at_the_end_as_it_is_stored() -> None:
     assert window_of_hash("k", stored(*lines[:2])).tail == []
 
 
+def test_a_message_that_was_stored_ahead_is_said_again_with_others_behind_it() -> None:
+    lines = [turn("a"), turn("b", "assistant"), turn("c", id="1", unanswered=True)]
+    window = window_of_hash("k", stored(*lines))
+    again = [HumanMessage("c", id="1"), HumanMessage("d", id="2")]
+    assert window.before(again) == (window.messages[:2], lines[2:])
+    others = [HumanMessage("c", id="3"), HumanMessage("d", id="2")]
+    assert window.before(others) == (window.messages, [])
+
+
 def test_a_list_without_unanswered_turns_has_no_tail() -> None:
     assert window_of_list("k", [entry("new"), entry("old", "ai")], None).tail == []
 

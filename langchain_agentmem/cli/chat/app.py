@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +14,10 @@ from langchain_agentmem.cli.connect import open_memory
 from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen, message
 from langchain_agentmem.errors import AgentMemoryError
 
-with suppress(ImportError):
-    import readline  # noqa: F401 - `input` edits lines with it, and keeps a history of this session only
+try:
+    import readline  # `input` edits lines with it, and keeps a history of this session only
+except ImportError:  # Windows
+    readline = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from langchain_agentmem.cli.chat.conversation import Conversation
@@ -39,21 +40,25 @@ def chat(
     ] = "episodic",
     model: options.Model = None,
     recall_threshold: Annotated[float | None, options.threshold_option()] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show all of each exchange, as /why does, instead of a line.")
+    ] = False,
 ) -> None:
     """Talk to a memory, and see what it does.
 
     Each line is an exchange: what fits is recalled, an answer is given, and what you state is remembered, or
-    merged into an existing memory. Lines that begin with a slash are commands; /help lists them.
+    merged into an existing memory. Below each answer stands what changed; /why explains it. Lines that begin
+    with a slash are commands: /help lists them, and Tab completes them.
 
     \b
-      agentmem chat                                  a private Redis, nothing to set up
-      agentmem chat --user alice                     someone else's memory
-      agentmem chat --redis redis://localhost:6379   a server of yours, with Search and JSON
-      agentmem chat --model openai:gpt-5-mini        a real model answers; any name that
-                                                     LangChain's init_chat_model knows
+      agentmem chat                                 nothing to set up
+      agentmem chat --user alice                    someone else's memory
+      agentmem chat --redis redis://localhost:6379  a server of yours
+      agentmem chat --model openai:gpt-5-mini       a real model answers; any
+                                                    that init_chat_model knows
       printf '%s\\n' 'I live in Lisbon.' 'Where do I live?' | agentmem chat
 
-    Without --model, a question is answered by quoting what was recalled. With it: pip install langchain
+    Without --model, what was recalled answers a question. With it: pip install langchain
     langchain-openai (or another provider's package), and set the provider's key, such as OPENAI_API_KEY.
 
     A piped line that fails ends the run: exit code 1. 0: every exchange worked. 2: wrong usage. 130: Ctrl-C.
@@ -79,6 +84,7 @@ def chat(
             answering=answering,
             model=model,
             recall_threshold=recall_threshold,
+            verbose=verbose,
         )
         conversation.switch(thread)
         screen.ready()
@@ -89,8 +95,13 @@ def chat(
 
 def _talk(conversation: Conversation, screen: Screen) -> None:
     """Take line after line from a person; only the person ends it."""
-    from langchain_agentmem.cli.chat.slash_commands import take
+    from langchain_agentmem.cli.chat.slash_commands import complete, take
 
+    if readline is not None:
+        readline.set_completer(complete)
+        readline.set_completer_delims(" ")
+        is_libedit = "libedit" in (readline.__doc__ or "")
+        readline.parse_and_bind("bind ^I rl_complete" if is_libedit else "tab: complete")
     colored = screen.out.is_lively and not os.environ.get("NO_COLOR")
     # readline has to know which characters take no room: those between \x01 and \x02.
     prompt = "\x01\x1b[1;36m\x02you › \x01\x1b[0m\x02" if colored else "you › "
@@ -99,16 +110,17 @@ def _talk(conversation: Conversation, screen: Screen) -> None:
             line = input(prompt)
         except EOFError:
             screen.line()
-            return
+            return conversation.part()
         except KeyboardInterrupt:
             screen.line()
+            conversation.part()
             raise typer.Exit(INTERRUPTED) from None
         except UnicodeDecodeError:
             screen.aside("error: that line is not UTF-8", "red")
             continue
         try:
             if not take(conversation, line, screen.confirm):
-                return
+                return conversation.part()
         except AgentMemoryError as error:
             screen.aside(message(error), "red")
         except KeyboardInterrupt:

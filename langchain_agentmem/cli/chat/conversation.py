@@ -1,28 +1,31 @@
-"""A chat: who talks, in which thread, through which chain; and what is shown of an exchange."""
+"""A chat: who talks, in which thread, through which chain; and what it does to the memory besides."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import InitVar, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_agentmem.chain.noteworthy import noteworthy, occasion
+from langchain_agentmem import noteworthy
+from langchain_agentmem.cli.chat.results import Result
 from langchain_agentmem.cli.connect import whereabouts
-from langchain_agentmem.cli.console import CommandError, Screen, milliseconds, one_line
-from langchain_agentmem.cli.memories import fate, nearest, recalled
+from langchain_agentmem.cli.console import CommandError, Screen
+from langchain_agentmem.cli.ids import check_length
+from langchain_agentmem.cli.options import login_name
+from langchain_agentmem.cli.text import one_line
 from langchain_agentmem.errors import AgentMemoryError, InvalidInputError, WrongOwnerError
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
-    from langchain_agentmem.agent_memory import AgentMemory
-    from langchain_agentmem.chain.options import ExchangeReport
-    from langchain_agentmem.events.event import Event
-    from langchain_agentmem.working.session import SessionState
+    from langchain_agentmem import AgentMemory, ExchangeReport, MemoryRecord, SessionState
 
-_EVENTS_SHOWN = 6
+_EVENTS_READ = 500
+_RECALLED = 6  # as many as an answer tells
+_MEMORIES_LOOKED_AT = 1000
 
 
 def load_own(memory: AgentMemory, thread: str | None, user: str) -> SessionState | None:
@@ -52,7 +55,9 @@ class Conversation:
         answering: What answers.
         model: What that is called; `None` for the memory itself.
         recall_threshold: Up to which distance is recalled; `None` for any.
+        verbose: Whether all of an exchange is shown, instead of a line.
         thread: The current thread.
+        last: The last exchange in it; `None` before the first.
     """
 
     memory: AgentMemory
@@ -63,16 +68,21 @@ class Conversation:
     answering: InitVar[Runnable[Any, Any]]
     model: str | None
     recall_threshold: float | None = None
+    verbose: bool = False
     thread: str = ""
+    last: Result | None = None
 
     def __post_init__(self, answering: Runnable[Any, Any]) -> None:
         self._reports: list[ExchangeReport] = []
+        self._stated: ExchangeReport | None = None  # of the last that became a memory, in this thread
         self._last_event: str | None = None
+        kind_of = None if self.kind is None else partial(noteworthy, kind=self.kind)
         self._chain = self.memory.wrap(
             answering,
             history_key="chat_history",
+            k=_RECALLED,
             distance_threshold=... if self.recall_threshold is None else self.recall_threshold,
-            remember=None if self.kind is None else partial(noteworthy, kind=self.kind),
+            remember=kind_of,
             on_exchange=self._reports.append,
         )
 
@@ -85,23 +95,26 @@ class Conversation:
         state = load_own(self.memory, thread, self.user)
         self.thread = thread or self.memory.working.new_thread_id()
         self._last_event = "" if thread is None else None
+        self.last = self._stated = None
         return state
 
     def introduce(self, program: str) -> None:
-        """Say who talks to what."""
-        unnamed = "none, the answers are what is recalled (a real one: --model, see --help)"
-        part = "" if self.namespace == "default" else f", namespace {self.namespace}"
-        says = [
-            ("memory", whereabouts(self.memory)),
-            ("user", self.user + part),
-            ("thread", self.thread),
-            ("model", self.model or unnamed),
-        ]
-        if self.kind is None:
-            says.append(("kind", "skip: nothing is remembered"))
-        for name, value in says:
-            self.screen.aside(f"{name:<8}{one_line(value)}")
-        self.screen.aside(f"{program}: every line is an exchange; /help lists the commands, /quit ends.\n")
+        """Say who talks to what, and how it goes on."""
+        parts = [f"user {self.user}", *([f"namespace {self.namespace}"] * (self.namespace != "default"))]
+        parts += [f"thread {self.thread}", f"model {self.model}" if self.model else "no model (--model)"]
+        parts += ["nothing is remembered (--kind skip)"] * (self.kind is None)
+        self.screen.aside(f"{program} · {one_line(whereabouts(self.memory))}")
+        self.screen.aside(" · ".join(map(one_line, parts)))
+        self.screen.aside("Say something about yourself, then ask. /help lists the commands, /quit ends.\n")
+
+    def part(self) -> None:
+        """Say how to go on with this conversation another day, if there is one."""
+        if self.last is None:
+            return
+        command = ["agentmem", "chat", "--thread", self.thread]
+        command += ["--user", self.user] * (self.user != login_name())
+        command += ["--namespace", self.namespace] * (self.namespace != "default")
+        self.screen.aside(f"To go on with it: {one_line(shlex.join(command))}", is_command=True)
 
     def say(self, words: str) -> None:
         """Run an exchange.
@@ -115,9 +128,72 @@ class Conversation:
         last_event, self._last_event = self._last_event, None  # unknown again, should the exchange fail
         self._answer(words)
         report = self._reports.pop()
-        events = self.memory.events.after(self.thread, last_event, 500)
+        if (noted := report.memory_event) is not None:
+            self.memory.events.record_many([noted])
+            self._stated = report
+        events = self.memory.events.after(self.thread, last_event, _EVENTS_READ)
         self._last_event = events[-1].id if events else last_event
-        self._show(words, report, events)
+        same = None
+        if report.remembered is not None and report.remembered.deduped:
+            same = self.memory.long_term.get(report.remembered.id, user=self.user)
+        self.last = Result(report, events, same, self.model, self.recall_threshold)
+        (self.last.explain if self.verbose else self.last.show)(self.screen)
+
+    def record(
+        self, action: str, detail: str, *, user: str | None = None, memory_ids: Sequence[str] = ()
+    ) -> None:
+        """Record an event of something that a command did; of this user unless another is named."""
+        whose = self.user if user is None else user
+        self.memory.events.record(self.thread, action, detail, user=whose, memory_ids=memory_ids)
+
+    def replace_near(self, memory_id: str) -> str:
+        """Let what was stated last replace a memory, or the one near it; return the text of that memory.
+
+        Raises:
+            InvalidInputError: Nothing was stated, nothing is near it, or there is no such memory.
+        """
+        remembered = None if self._stated is None else self._stated.remembered
+        if self._stated is None or remembered is None:
+            raise InvalidInputError("Nothing was stated in this thread: say what is true now, then /replace.")
+        if not memory_id:
+            if remembered.near is None:
+                raise InvalidInputError("Nothing near it was recalled: /replace ID; /memories lists the ids.")
+            memory_id = remembered.near.id
+        old = self.find(memory_id)
+        if old.id == remembered.id:
+            raise InvalidInputError("That is the memory itself: name the one that it replaces.")
+        result = self.memory.long_term.remember(
+            self._stated.text,
+            user=self.user,
+            namespace=self.namespace,
+            kind=self.kind or "episodic",
+            source_thread=self.thread,
+            replaces=old.id,
+        )
+        self.record("replace", old.text, memory_ids=[result.id, old.id])
+        return old.text
+
+    def find(self, beginning: str) -> MemoryRecord:
+        """Return the memory whose id begins so.
+
+        Raises:
+            InvalidInputError: There is none, or more than one.
+            CommandError: The beginning has less than 4 characters.
+        """
+        whole = self.memory.long_term.get(beginning, user=self.user)
+        if whole is not None:
+            return whole
+        check_length(beginning)
+        records = self.memory.long_term.list_memories(
+            user=self.user, namespace=self.namespace, limit=_MEMORIES_LOOKED_AT
+        )
+        found = [record for record in records if record.id.startswith(beginning)]
+        if len(found) != 1:
+            who = "More than one memory" if found else "No memory"
+            raise InvalidInputError(
+                f"{who} of yours has an id that begins with {one_line(beginning, 40)}; /memories lists them."
+            )
+        return found[0]
 
     def _answer(self, words: str) -> None:
         config = {
@@ -136,7 +212,8 @@ class Conversation:
             if self.model is None:
                 raise
             kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-            raise CommandError(f"{self.model}: {kind}{error}") from error
+            kept = "What you said is kept; say it again to try again."
+            raise CommandError(f"{self.model}: {kind}{error}\n{kept}") from error
 
     def _inputs(self, words: str) -> dict[str, str]:
         if self.model is None:
@@ -144,44 +221,3 @@ class Conversation:
         state = self.memory.working.load(self.thread)
         notes = {name: getattr(state, name, "") for name in ("goal", "scratchpad")}
         return {"input": words, **notes}
-
-    def _show(self, words: str, report: ExchangeReport, events: Sequence[Event]) -> None:
-        read, answer, write = map(
-            milliseconds, (report.read_seconds, report.chain_seconds, report.write_seconds)
-        )
-        self.screen.facts(
-            [
-                *recalled(self.screen, report.recalled, within=self.recall_threshold),
-                ("memory", self._fate(words, report)),
-                ("events", summary(events)),
-                ("time", f"{read} to embed and recall, {answer} to answer, {write} to write"),
-            ]
-        )
-
-    def _fate(self, words: str, report: ExchangeReport) -> str:
-        remembered = report.remembered
-        if remembered is None:
-            reasons = {
-                "off": "--kind skip",
-                "not_noteworthy": f"nothing to remember: {occasion(words)}",
-                "unusable": f"too long: {len(words.encode()):,} bytes",
-            }
-            return f"not remembered ({reasons.get(report.not_remembered or '', 'it failed')})"
-        if remembered.deduped:
-            same = self.memory.long_term.get(remembered.id, user=self.user)
-            return fate(remembered, same) + ("" if same is None else f" (duplicates {same.hit_count})")
-        near = "" if remembered.near is None else f" (near, not merged: {nearest(remembered.near)})"
-        return fate(remembered, None) + near
-
-
-def summary(events: Sequence[Event]) -> str:
-    """Return an exchange's events in a line: what began and ended is one of them, with how long it took."""
-    ended = {event.run_id for event in events if event.duration_seconds is not None}
-    told = [event for event in events if event.duration_seconds is not None or event.run_id not in ended]
-    parts = [
-        " ".join(filter(None, (event.action, event.name, milliseconds(event.duration_seconds))))
-        for event in told[:_EVENTS_SHOWN]
-    ]
-    if len(told) > _EVENTS_SHOWN:
-        parts.append(f"and {len(told) - _EVENTS_SHOWN} more (/events)")
-    return one_line(" · ".join(parts)) or "none"

@@ -11,6 +11,7 @@ from langchain_agentmem.cli.console import CommandError, Screen
 from langchain_agentmem.errors import MissingDependencyError
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
     from langchain_core.runnables import Runnable
 
 _SYSTEM = """You are a helpful assistant with a long-term memory. Below stands what you know: the goal of
@@ -55,6 +56,16 @@ def model(name: str) -> Runnable[Any, Any]:
         MissingDependencyError: `langchain`, or the provider's package, is not installed.
         CommandError: There is no such model, or its key is missing.
     """
+    return around(chat_model(name))
+
+
+def chat_model(name: str, **options: Any) -> BaseChatModel:
+    """Return the chat model of that name.
+
+    Raises:
+        MissingDependencyError: `langchain`, or the provider's package, is not installed.
+        CommandError: There is no such model, or its key is missing.
+    """
     try:
         init_chat_model = import_module("langchain.chat_models").init_chat_model
     except ImportError as error:
@@ -62,15 +73,18 @@ def model(name: str) -> Runnable[Any, Any]:
             "--model needs langchain and the provider's package: pip install langchain langchain-openai"
         ) from error
     try:
-        chat_model: Runnable[Any, Any] = init_chat_model(name)
+        made: BaseChatModel = init_chat_model(name, **options)
     except ImportError as error:
         raise MissingDependencyError(f"--model {name}: {error}") from error
     except Exception as error:
-        raise CommandError(f"--model {name} is not usable: {error}") from error
-    return around(chat_model)
+        why = str(error).partition("\n")[0]
+        if "infer model provider" in why:  # the rest is advice for a program
+            why = "its provider is not known. Name both, as in openai:gpt-5-mini."
+        raise CommandError(f"--model {name} is not usable: {why}") from error
+    return made
 
 
-def around(chat_model: Runnable[Any, Any]) -> Runnable[Any, Any]:
+def around(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
     """Return the model with its prompt."""
     from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
     from langchain_core.runnables import RunnableLambda
@@ -79,7 +93,7 @@ def around(chat_model: Runnable[Any, Any]) -> Runnable[Any, Any]:
         [("system", _SYSTEM), MessagesPlaceholder("chat_history"), ("human", "{input}")]
     )
     # A step of this program rather than of the chain: not an event.
-    return RunnableLambda(as_data).with_config(tags=["langsmith:hidden"]) | prompt | chat_model
+    return RunnableLambda(as_data).with_config(tags=["langsmith:hidden"]) | prompt | model
 
 
 def as_data(inputs: dict[str, Any]) -> dict[str, Any]:

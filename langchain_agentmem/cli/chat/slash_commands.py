@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from langchain_agentmem.cli import forget
-from langchain_agentmem.cli.console import counted, one_line
 from langchain_agentmem.cli.events import show_events
 from langchain_agentmem.cli.memories import show_memories
 from langchain_agentmem.cli.sessions import show_sessions
-from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.cli.table import Column
+from langchain_agentmem.cli.text import counted, one_line
 from langchain_agentmem.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _note(name: Literal["goal", "scratchpad"]) -> Run:
         if rest:
             working.start(thread, user=conversation.user)  # a setter alone would begin it as nobody's
             (working.set_goal if name == "goal" else working.set_scratchpad)(thread, rest)
+            conversation.record(name, rest)
         note = rest or getattr(working.load(thread), name, "")
         conversation.screen.facts([(name, one_line(note, 2000) or "none")])
 
@@ -81,14 +82,15 @@ def _thread(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     if not rest:
         page = conversation.memory.list_sessions(user=conversation.user, limit=_THREADS_LISTED)
         return show_sessions(conversation.screen, page.sessions, current=conversation.thread)
-    state = conversation.switch(None if rest == "new" else validate_id("thread", rest))
+    state = conversation.switch(None if rest == "new" else rest)
     found = "new" if state is None else counted(state.turn_count, "message")
     return conversation.screen.facts([("thread", f"{one_line(conversation.thread)} ({found})")])
 
 
 def _user(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     if rest:
-        conversation.user = validate_id("user", rest)
+        conversation.memory.list_sessions(user=rest, limit=1)  # refuses what cannot be a user
+        conversation.user = rest
         conversation.switch(None)  # or two users would share a conversation
     shown = ("user", conversation.user), ("thread", conversation.thread)
     conversation.screen.facts([(label, one_line(value)) for label, value in shown])
@@ -97,9 +99,28 @@ def _user(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 def _memories(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     user, namespace = conversation.user, conversation.namespace
     found = conversation.memory.long_term.list_memories(user=user, namespace=namespace, limit=_LISTED + 1)
-    show_memories(conversation.screen, user, found[:_LISTED], label="memories")
+    show_memories(conversation.screen, user, found[:_LISTED])
     if len(found) > _LISTED:
         conversation.screen.facts([("memories", f"the newest {_LISTED}, of more")])
+
+
+def _why(conversation: Conversation, rest: str, confirm: Confirm) -> None:
+    if conversation.last is None:
+        raise InvalidInputError("Nothing has been said in this thread yet: say something, then /why.")
+    conversation.last.explain(conversation.screen)
+
+
+def _replace(conversation: Conversation, rest: str, confirm: Confirm) -> None:
+    conversation.screen.facts([("replaces", f"“{one_line(conversation.replace_near(rest))}”")])
+
+
+def _delete(conversation: Conversation, rest: str, confirm: Confirm) -> None:
+    if not rest:
+        raise InvalidInputError("/delete takes the id of a memory; /memories lists them.")
+    gone = conversation.find(rest)
+    conversation.memory.long_term.delete_memory(gone.id, user=conversation.user)
+    conversation.record("delete", gone.text, memory_ids=[gone.id])
+    conversation.screen.facts([("deleted", f"“{one_line(gone.text)}”")])
 
 
 def _events(conversation: Conversation, rest: str, confirm: Confirm) -> None:
@@ -119,11 +140,15 @@ def _forget(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     if not rest:
         if confirm is None:
             raise InvalidInputError("Nobody is there to confirm it: write /forget yes.")
-        if not confirm(forget.question(user)):
+        found = conversation.memory.forget_user(user, dry_run=True)
+        if not confirm(forget.question(user, found)):
             return conversation.screen.facts([forget.kept(user)])
     gone = conversation.memory.forget_user(user)
     conversation.switch(None)
-    facts = [forget.forgotten(user, gone), ("thread", f"{conversation.thread} (new)")]
+    label, removed = forget.forgotten(user, gone)
+    # In the new thread, and as nobody's event: nothing that names whom it was about may stay.
+    conversation.record("forget", removed.rpartition(" of ")[0], user="")
+    facts = [(label, removed), ("thread", f"{conversation.thread} (new)")]
     facts += [("not reached", one_line(sentence)) for sentence in gone.unreached]
     return conversation.screen.facts(facts)
 
@@ -131,7 +156,7 @@ def _forget(conversation: Conversation, rest: str, confirm: Confirm) -> None:
 def _help(conversation: Conversation, rest: str, confirm: Confirm) -> None:
     rows = [(command.usage, command.help) for command in COMMANDS.values()]
     rows += [("/quit", "End the chat; so does Ctrl-D."), ("//…", "Say a line that begins with a slash.")]
-    conversation.screen.table("help", {"command": 40, "": 200}, rows)
+    conversation.screen.table([Column("command", 40), Column("what it does")], rows)
 
 
 COMMANDS = {
@@ -140,7 +165,24 @@ COMMANDS = {
     "thread": Command("/thread [ID|new]", "Go on with another thread, or list your latest.", _thread),
     "user": Command("/user [NAME]", "Become another user, in a new thread, or show who you are.", _user),
     "memories": Command("/memories", "What is remembered about you.", _memories),
+    "why": Command(
+        "/why", "What the last exchange recalled, stored and recorded, and how long it took.", _why
+    ),
+    "replace": Command(
+        "/replace [ID]",
+        "What you stated last replaces the memory near it, or the one with this id.",
+        _replace,
+    ),
+    "delete": Command("/delete ID", "Delete a memory; the beginning of its id will do.", _delete),
     "events": Command("/events [N]", "The last events of this thread: 20, or N.", _events),
     "forget": Command("/forget [yes]", "Remove everything of this user, after a question.", _forget),
     "help": Command("/help", "This list.", _help),
 }
+
+
+def complete(begun: str, state: int) -> str | None:
+    """Return the command number `state` that begins so, as readline asks for it; `None` behind the last."""
+    names = [
+        f"/{name} " for name in [*COMMANDS, "quit"] if begun.startswith("/") and f"/{name}".startswith(begun)
+    ]
+    return names[state] if state < len(names) else None

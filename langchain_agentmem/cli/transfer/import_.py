@@ -1,26 +1,36 @@
-"""`agentmem import`: lines of a file, or of standard input, and how far it is."""
+"""`agentmem import`: a chat export or lines of a file, or of standard input, and how far it is."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import CommandError, Screen, counted, one_line, show_json, standard
+from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen, show_json, standard
+from langchain_agentmem.cli.text import counted, one_line, span
+from langchain_agentmem.errors import AgentMemoryError
 
 if TYPE_CHECKING:
-    from langchain_agentmem.importing.report import ImportReport, MergedLine
+    from langchain_agentmem import AgentMemory, ChatExportLines, ImportReport, MergedLine
+    from langchain_agentmem.importing.report import TrimmedSession
 
 _NAMED = 20
 _SECONDS_BETWEEN_LINES = 5.0
+_PRODUCTS = {"chatgpt": "a ChatGPT export", "claude": "a Claude export"}
 
 
 def import_(
@@ -48,63 +58,90 @@ def import_(
     verbose: Annotated[bool, typer.Option("--verbose", help="Name all that was merged.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Import conversations and memories from JSON lines.
+    """Import a ChatGPT or Claude export, or lines of JSON or text.
 
     \b
-      {"role": "user", "content": "Hi", "ts": 1715990400}   a message, of the conversation --thread
-      "Lives in Lisbon."                                    a memory
-      {"text": "Lives in Lisbon.", "kind": "semantic"}      a memory; also user, namespace, thread, metadata
-
-    What agentmem export writes can be read too (except events); an option goes before what a line says. In a
-    file whose name ends with .txt, every line is a memory as it stands.
-
-    A second run stores nothing twice, also if the first was ended in the middle; nor does an export coming
-    back into its store. A line that says the same as a memory, or as an earlier line, is merged into it: the
-    report says which (--verbose and --json: all of them), and --keep-all merges none. A line that cannot be
-    imported is reported with its number, the rest goes on, and the exit code is 1. A session keeps as many
-    messages as AGENTMEM_MAX_TURNS says (20; none: all); the report names those that do not hold theirs all.
-
-    \b
+      agentmem import chatgpt-export.zip --user alice     conversations, and what
+                                                          you stated in them
+      agentmem import conversations.json --user alice     the same, unpacked
       agentmem import chat.jsonl --thread 4f0c9a --user alice
       agentmem import facts.txt --user alice --kind semantic
       agentmem export --user alice | agentmem import - --redis redis://other:6379
+
+    A JSON line is one of these, or any that agentmem export writes (except events):
+
+    \b
+      {"role": "user", "content": "Hi", "ts": 1715990400}  a message, of --thread
+      "Lives in Lisbon."                                   a memory
+      {"text": "Lives in Lisbon.", "kind": "semantic"}     a memory; also user,
+                                                           thread, namespace,
+                                                           metadata
+
+    An option goes before what a line says. In a file whose name ends with .txt, every line is a memory as it
+    stands. You may stop it and run it again: nothing is stored twice. What says the same as a memory, or as
+    an earlier line, is merged into it, unless --keep-all is given. What cannot be imported is reported, the
+    rest goes on, and the exit code is 1.
     """
-    screen = Screen()
-    with (
-        _opened(file) as (stream, size),
-        open_store(redis, screen) as memory,
-        Reading(screen, stream, size) as reading,
-    ):
-        report = memory.import_lines(
-            reading,
-            user=user,
-            namespace=namespace,
-            kind=kind,
-            thread_id=thread,
-            default_user=options.login_name(),
-            plain=file.endswith(".txt"),
-            keep_all=keep_all,
-            batch_size=batch_size,
-            on_batch=reading.show,
-        )
-    if as_json:
-        show_json(report.to_dict())
-    else:
-        screen.facts(_told(report, verbose))
-    if report.refused:
+    screen, plain = Screen(), file.endswith(".txt")
+    with _opened(file) as stream, _read(stream, plain) as lines:
+        if thread is not None and lines.format != "lines":
+            raise typer.BadParameter(
+                f"{_PRODUCTS[lines.format]} has conversations of its own.", param_hint="--thread"
+            )
+        with open_store(redis, screen) as memory:
+            with _telling(Reading(screen, lines)) as reading:
+                report = memory.import_lines(
+                    reading,
+                    user=user,
+                    namespace=namespace,
+                    kind=kind,
+                    thread_id=thread,
+                    default_user=options.login_name(),
+                    plain=plain,
+                    keep_all=keep_all,
+                    batch_size=batch_size,
+                    on_batch=reading.show,
+                )
+            reading.show(report)
+            if as_json:
+                show_json(report.to_dict() | _described(lines))
+            else:
+                screen.facts(_told(report, lines, memory, verbose))
+    if report.refused or lines.problems:
         raise typer.Exit(1)
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    """Open the file; its size comes too, which standard input does not have."""
+def _opened(file: str) -> Iterator[BinaryIO]:
     if file == "-":
-        yield standard("input"), None
+        yield standard("input")
         return
     if not Path(file).exists():
         raise CommandError(f"There is no file {file}.")
     with Path(file).open("rb") as stream:
-        yield stream, os.fstat(stream.fileno()).st_size or None
+        yield stream
+
+
+@contextmanager
+def _read(stream: BinaryIO, plain: bool) -> Iterator[ChatExportLines]:
+    """Find out what the file is before anything is opened that takes time."""
+    from langchain_agentmem.importing.chat_exports import chat_export_lines
+
+    with chat_export_lines(stream, plain=plain) as lines:
+        yield lines
+
+
+@contextmanager
+def _telling(reading: Reading) -> Iterator[Reading]:
+    """Show the progress; if the import is ended, say what it has done so far."""
+    try:
+        with reading:
+            yield reading
+    except (KeyboardInterrupt, AgentMemoryError) as error:
+        reading.tell_end()
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(INTERRUPTED) from None
+        raise
 
 
 class Reading(Progress):
@@ -112,64 +149,145 @@ class Reading(Progress):
 
     Args:
         screen: Where it is shown.
-        stream: What is read.
-        size: Its bytes, which say how much is left; `None` if unknown.
+        lines: What is read, and how much of it has been.
     """
 
-    def __init__(self, screen: Screen, stream: Iterable[bytes], size: int | None) -> None:
-        text = TextColumn("{task.description}", markup=False)
-        columns = (SpinnerColumn(), BarColumn(), text, TimeRemainingColumn())
+    def __init__(self, screen: Screen, lines: ChatExportLines) -> None:
+        columns = (
+            SpinnerColumn(),
+            BarColumn(bar_width=16),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         super().__init__(*columns, console=screen.err, transient=True, disable=not screen.err.is_lively)
-        self._screen, self._stream, self._size = screen, stream, size
-        self._bar = self.add_task("", total=size)
-        self._bytes = self._refused = 0
+        self._screen, self._lines = screen, lines
+        self._bar = self.add_task("starting: the first memory loads the model", total=None)
+        self._refused = self._problems = 0
+        self._report: ImportReport | None = None
         self._began = self._said = time.monotonic()
 
-    def __iter__(self) -> Iterator[bytes]:
-        for line in self._stream:
-            self._bytes += len(line)
-            yield line
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._lines)
 
     def show(self, report: ImportReport) -> None:
-        """Show how many lines are done, and which of them were refused since."""
+        """Show how many lines are done, and what of them could not be imported since."""
         for refused in report.refused[self._refused :]:
-            self._screen.aside(f"line {refused.line}: {one_line(refused.error, 600)}", "yellow")
-        self._refused, now = len(report.refused), time.monotonic()
+            where = self._lines.place(refused.line)
+            self._screen.aside(f"{where}: {one_line(refused.error, 600)}", "yellow")
+        for problem in self._lines.problems[self._problems :]:
+            self._screen.aside(one_line(problem, 600), "yellow")
+        self._refused, self._problems = len(report.refused), len(self._lines.problems)
+        self._report, now, done = report, time.monotonic(), self._lines.fraction
         so_far = f"{report.lines:,} lines, {report.lines / max(now - self._began, 1e-3):,.0f} a second"
-        self.update(self._bar, completed=self._bytes, description=so_far)
+        self.update(self._bar, total=None if done is None else 1, completed=done, description=so_far)
         if self.disable and now - self._said >= _SECONDS_BETWEEN_LINES:
             self._said = now
-            part = f"{100 * self._bytes // self._size} %, " if self._size else ""
+            part = "" if done is None else f"{100 * done:.0f} %, "
             self._screen.aside(part + so_far)
 
+    def tell_end(self) -> None:
+        """Say what was done by an import that was ended, and how it goes on."""
+        done = self._report
+        if done is None:
+            self._screen.aside("Stopped before the first lines were stored.", "yellow")
+        else:
+            new = (done.new_messages, "message"), (done.new_memories, "memory")
+            stored = " and ".join(counted(*each) for each in new if each[0]) or "nothing new"
+            known = done.duplicate_messages + done.duplicate_memories
+            were = f" ({known:,} were there before)" if known else ""
+            self._screen.aside(
+                f"Stopped after {counted(done.lines, 'line')}: stored {stored}{were}.", "yellow"
+            )
+        self._screen.aside("Run the same command again to go on: nothing is stored twice.")
 
-def _told(report: ImportReport, verbose: bool) -> list[tuple[str, str]]:
-    facts = [
-        ("messages", f"{report.new_messages:,} new, {report.duplicate_messages:,} duplicate"),
-        ("memories", f"{report.new_memories:,} new, {report.duplicate_memories:,} duplicate"),
-    ]
+
+def _described(lines: ChatExportLines) -> dict[str, Any]:
+    """Return what was read, as `--json` prints it."""
+    return {
+        "format": lines.format,
+        "conversations": lines.conversations,
+        "not_remembered": dict(lines.not_remembered),
+        "problems": lines.problems,
+    }
+
+
+def _told(
+    report: ImportReport, lines: ChatExportLines, memory: AgentMemory, verbose: bool
+) -> list[tuple[str, str]]:
+    """Return what was done, as labelled facts."""
+    is_chat = lines.format != "lines"
+    facts = []
+    if is_chat:
+        facts.append(("read", f"{_PRODUCTS[lines.format]}: {counted(lines.conversations, 'conversation')}"))
+    messages = _numbers(report.new_messages, report.duplicate_messages)
+    memories = _numbers(report.new_memories, report.duplicate_memories)
+    facts += [("messages", messages)] * bool(messages) + [("memories", memories)] * bool(memories)
+    facts += [("imported", "nothing")] * (not messages and not memories)
+    facts += [("left out", said) for said in _left_out(report, lines)]
+    if not is_chat or verbose:  # what people say again and again in their conversations
+        facts += _merges(report, verbose)
+    facts += _windows(report, is_chat)
+    if is_chat and memory.working.ttl_seconds is not None:
+        ttl = span(memory.working.ttl_seconds)
+        kept = "AGENTMEM_SESSION_TTL_SECONDS=none keeps them. Memories stay."
+        facts.append(("expiry", f"conversations expire {ttl} after their last use; {kept}"))
+    if report.refused:
+        facts.append(("refused", counted(len(report.refused), "line")))
+    if lines.problems:
+        facts.append(("refused", f"{counted(len(lines.problems), 'part')} of the export, as told above"))
+    return facts
+
+
+def _numbers(new: int, duplicate: int) -> str:
+    """Return how many are new and how many duplicate, without what is none."""
+    return ", ".join(
+        f"{number:,} {what}" for number, what in ((new, "new"), (duplicate, "duplicate")) if number
+    )
+
+
+def _left_out(report: ImportReport, lines: ChatExportLines) -> Iterator[str]:
     if report.superseded_memories:
-        facts.append(
-            ("left out", f"{counted(report.superseded_memories, 'memory')} that others have replaced")
-        )
-    facts += [("merged", _merged(one)) for one in report.merged[: None if verbose else _NAMED]]
+        yield f"{counted(report.superseded_memories, 'memory')} that others have replaced"
+    long = lines.not_remembered["unusable"]
+    if others := lines.not_remembered.total() - long:
+        yield f"{others:,} of your messages are no memories: questions, thanks and the like"
+    if long:
+        yield f"{counted(long, 'message')} too long for a memory"
+
+
+def _windows(report: ImportReport, is_chat: bool) -> list[tuple[str, str]]:
+    """Return which conversations do not hold all of their messages."""
+    windows = report.windows
+    if not windows:
+        return []
+    kept = f"its last {windows[0].kept:,} messages; AGENTMEM_MAX_TURNS=none keeps all"
+    if is_chat:
+        longer = f"{counted(len(windows), 'conversation')} longer than that (--json names each)"
+        return [("window", f"a conversation keeps {kept}"), ("window", longer)]
+    facts = [("window", f"{one_line(one.thread, 40)}: {_cut_off(one)}") for one in windows[:_NAMED]]
+    if len(windows) > _NAMED:
+        more = counted(len(windows) - _NAMED, "thread")
+        facts.append(("and", f"{more} more, likewise (--json names each)"))
+    return [*facts, ("window", f"a conversation keeps {kept}")]
+
+
+def _cut_off(window: TrimmedSession) -> str:
+    return f"{window.messages - window.kept:,} of {window.messages:,} messages are cut off"
+
+
+def _merges(report: ImportReport, verbose: bool) -> list[tuple[str, str]]:
+    """Return into what lines were merged; of many, the first ones unless all are wanted."""
+    facts = [("merged", _merged(one)) for one in report.merged[: None if verbose else _NAMED]]
     if len(report.merged) > _NAMED and not verbose:
         more = counted(len(report.merged) - _NAMED, "line")
         facts.append(("and", f"{more} more, likewise (--verbose names each)"))
-    for window in report.windows[:_NAMED]:
-        kept = f"keeps the last {window.kept:,} of {window.messages:,} (AGENTMEM_MAX_TURNS=none keeps all)"
-        facts.append(("thread", f"{one_line(window.thread, 60)} {kept}"))
-    if len(report.windows) > _NAMED:
-        more = counted(len(report.windows) - _NAMED, "thread")
-        facts.append(("and", f"{more} more, likewise (--json names each)"))
-    if report.refused:
-        facts.append(("refused", counted(len(report.refused), "line")))
     return facts
 
 
 def _merged(merged: MergedLine) -> str:
     """Return into what a line was merged, with both texts where the other one is not in the file."""
-    said = f"line {merged.line} “{one_line(merged.text, 80)}” says the same as"
+    said = f"line {merged.line} “{one_line(merged.text, 40)}” says the same as"
     if merged.into_line is not None:
         return f"{said} line {merged.into_line}"
-    return f"{said} the memory {one_line(merged.id, 60)} “{one_line(merged.into_text, 80)}”"
+    return f"{said} the memory {one_line(merged.id, 60)} “{one_line(merged.into_text, 40)}”"

@@ -222,6 +222,25 @@ def decode(
         raise UnreadableDocument(str(error)) from error
 
 
+def embedding_of(reply: Any, storage: Storage, vector_type: VectorType) -> tuple[float, ...] | None:
+    """Return the vector in the reply to a read of the member `embedding`; `None` if there is none.
+
+    Args:
+        reply: That of `HGET`, or of `JSON.GET` with a path; `None` if there is no document.
+        storage: `json` or `hash`.
+        vector_type: The index's number format.
+    """
+    import numpy as np
+
+    if not isinstance(reply, bytes):
+        return None
+    if storage == "hash":
+        whole = len(reply) % np.dtype(vector_type).itemsize == 0
+        return tuple(np.frombuffer(reply, vector_type).tolist()) if whole and reply else None
+    (numbers,) = orjson.loads(reply) or [None]
+    return tuple(numbers) if isinstance(numbers, list) else None
+
+
 def rounded(seconds: float) -> float:
     """Return a time with the 12 digits that a search returns of a number, so that `get` gives no more."""
     return float(f"{seconds:.12g}")

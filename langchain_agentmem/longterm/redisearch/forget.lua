@@ -5,7 +5,8 @@
 --   ARGV[2…4]  tags of user, namespace and kind; '' for any
 --   ARGV[5]    the digests whose pointers to it are gone already, as they were returned; ''
 --   ARGV[6…8]  user, namespace and kind as other programs write them, where those are no tags; ''
---   result     1 if it was deleted, else 0; -1 if it does not say whose it is; or the digests, with a blank
+--   ARGV[9]    'count': nothing is deleted
+--   result     1 if it was or would be deleted, else 0; -1 if it does not say whose it is; or the digests, with a blank
 --              between, whose pointers may lead to it and go first, so that nothing is left after a failure
 
 local key, storage = KEYS[1], ARGV[1]
@@ -31,6 +32,7 @@ for i, name in ipairs({'user', 'namespace', 'kind'}) do
     return 0
   end
 end
+if ARGV[9] == 'count' then return redis.call('EXISTS', key) end
 local same = plain(key, storage, 'same')
 if same and string.find(same, '%x') and same ~= ARGV[5] then return same end
 return redis.call('UNLINK', key)

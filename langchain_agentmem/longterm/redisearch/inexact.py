@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_agentmem.core.operations import Command, asks, pairs
+from langchain_agentmem.core.operations import Argument, Command, asks, pairs
 from langchain_agentmem.errors import IndexMismatchError
 from langchain_agentmem.longterm.types import Scope
 
@@ -27,6 +27,19 @@ LIMITS = (
     "memories they find, which takes longer. They refuse filter=, and users, namespaces and kinds with other "
     f"characters than ASCII letters, digits and _.@:-. {REBUILD}"
 )
+OTHERWISE = (
+    "Use the settings (storage, memory_prefix, vector_type) and the model it was created with, or another "
+    "index_name together with another memory_prefix, or remove it with drop_index()."
+)
+_PLAINLY = {
+    OTHERWISE: "Set AGENTMEM_STORAGE, AGENTMEM_MEMORY_PREFIX and AGENTMEM_VECTOR_TYPE to what it was created "
+    "with, or another AGENTMEM_INDEX_NAME together with another AGENTMEM_MEMORY_PREFIX.",
+    REBUILD: "agentmem doctor --rebuild-index recreates the index and leaves the memories where they are.",
+    "They refuse filter=, and users": "They refuse users",
+    "Or use another index_name together with another memory_prefix": "Or set another AGENTMEM_INDEX_NAME "
+    "together with another AGENTMEM_MEMORY_PREFIX",
+}
+COUNTED: tuple[Argument, ...] = ("GROUPBY", 0, "REDUCE", "COUNT", 0, "AS", "number")
 _SCOPED = ("user", "namespace", "kind")
 
 
@@ -34,9 +47,17 @@ class InexactIndexError(IndexMismatchError):
     """The index cannot answer this exactly."""
 
     def __init__(self, index_name: str, cause: str) -> None:
-        super().__init__(
+        says = (
             f"The search index {index_name!r} is another program's, and cannot be searched {cause}. {REBUILD}"
         )
+        super().__init__(says, plain=plainly(says))
+
+
+def plainly(says: str) -> str:
+    """Return what is said of an index, with the advice for who uses a program in place of a programmer's."""
+    for advice, plain in _PLAINLY.items():
+        says = says.replace(advice, plain)
+    return says
 
 
 def check_scope(index_name: str, scope: Scope) -> None:
@@ -78,21 +99,27 @@ def count_own(index_name: str, condition: str, scope: Scope, timeout_ms: int) ->
         scope: The scope, of plain values.
         timeout_ms: How long it may take, in milliseconds.
     """
+    tail = ("TIMEOUT", timeout_ms, "DIALECT", 2)
+    return asks("FT.AGGREGATE", index_name, condition, *only_own(scope), *COUNTED, *tail)
+
+
+def only_own(scope: Scope) -> tuple[Argument, ...]:
+    """Return the steps of an aggregation that leave the memories of a scope of plain values alone."""
     wanted = _wanted(scope)
     names = [f"@{name}" for name in wanted]
     is_own = " && ".join(f"@{name}=='{value}'" for name, value in wanted.items())
-    return asks(
-        *("FT.AGGREGATE", index_name, condition, "LOAD", len(names)),
-        *names,
-        *("FILTER", is_own, "GROUPBY", 0, "REDUCE", "COUNT", 0, "AS", "own"),
-        *("TIMEOUT", timeout_ms, "DIALECT", 2),
-    )
+    return ("LOAD", len(names), *names, "FILTER", is_own)
 
 
 def counted(reply: Any) -> int:
-    """Return the number in the reply to `count_own`, of either protocol."""
+    """Return the number in the reply to an aggregation that ends with `COUNTED`."""
+    return sum(int(value) for row in aggregated(reply) for value in row.values())
+
+
+def aggregated(reply: Any) -> list[dict[bytes, bytes]]:
+    """Return the rows of an aggregation, of either protocol."""
     rows = [row[b"extra_attributes"] for row in reply[b"results"]] if isinstance(reply, dict) else reply[1:]
-    return sum(int(value) for row in rows for _, value in pairs(row))
+    return [dict(pairs(row)) for row in rows]
 
 
 def list_owners(index_name: str, condition: str, k: int, timeout_ms: int) -> Command:

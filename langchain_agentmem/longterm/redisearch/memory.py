@@ -13,13 +13,19 @@ from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op, T, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
+from langchain_agentmem.longterm.apply_in_steps import apply_in_steps
+from langchain_agentmem.longterm.changes import ChangeResult, CheckedChanges, Delete
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
+from langchain_agentmem.longterm.consolidate import MergeStore
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
 from langchain_agentmem.longterm.question import as_asked
 from langchain_agentmem.longterm.redisearch import clearing, dedup, inexact, queries
 from langchain_agentmem.longterm.redisearch import update as updating
+from langchain_agentmem.longterm.redisearch.apply import Applying, RefusedInOneStepError
 from langchain_agentmem.longterm.redisearch.document import TOLERANCE, UnitVector, cosine_distance, vector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
+from langchain_agentmem.longterm.redisearch.listing import count, links, listed
+from langchain_agentmem.longterm.redisearch.merge import RedisMerging
 from langchain_agentmem.longterm.redisearch.rebuild import rebuild
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.redisearch.search import checked_search
@@ -27,15 +33,18 @@ from langchain_agentmem.longterm.redisearch.write_calls import Entry
 from langchain_agentmem.longterm.types import (
     Dedup,
     Draft,
+    Listing,
     MemoryRecord,
     RebuiltIndex,
     RecallOptions,
+    Refusal,
     RememberResult,
     Scope,
     Search,
-    Update,
+    UpdateDraft,
     WriteBatch,
 )
+from langchain_agentmem.tasks.task import Taking
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 if TYPE_CHECKING:
@@ -137,6 +146,7 @@ class LongTermMemory(BaseLongTermMemory):
             search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
             tolerance=TOLERANCE[vector_type],
             language=self.config.language,
+            vector_type=vector_type,
             knowledge=self.index.knowledge,
         )
         if self.transport.rest:
@@ -194,7 +204,7 @@ class LongTermMemory(BaseLongTermMemory):
     def _store(
         self, entries: list[Entry], batch: WriteBatch, *, counts: bool = True
     ) -> Op[list[RememberResult]]:
-        threshold = self.config.dedup_threshold if self.config.dedup == "near" else None
+        threshold = self._dedup_distance
         looking = dedup.Looking(self.drafting.digest, threshold, batch.known, batch.near, counts)
         return dedup.remember(self.store, self.index, entries, looking)
 
@@ -247,7 +257,7 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             InvalidInputError: Something about it is not usable.
         """
-        return checked_search(self.config, Scope.of_user(user, namespace, options.get("kind")), options)
+        return checked_search(self.config, self._scope(user, namespace, options.get("kind")), options)
 
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
@@ -288,8 +298,8 @@ class LongTermMemory(BaseLongTermMemory):
         if not self.index.knowledge.exact:
             inexact.check_filter(self.config.index_name, search.condition)
 
-    def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
-        """Return the operation of `update`.
+    def revise_op(self, update: UpdateDraft, embedding: Sequence[float] | None) -> Op[Refusal | None]:
+        """Change a memory in place; return why that cannot be, `None` if it is done.
 
         Raises:
             EmbeddingError: The embedding is not usable, or nothing is embedded; nothing is changed.
@@ -299,8 +309,8 @@ class LongTermMemory(BaseLongTermMemory):
         numbers = None if embedding is None else self._vector(embedding)
         return self._update(update, numbers)
 
-    def _update(self, update: Update, numbers: Any) -> Op[bool]:
-        def change() -> Op[bool]:
+    def _update(self, update: UpdateDraft, numbers: Any) -> Op[Refusal | None]:
+        def change() -> Op[Refusal | None]:
             return updating.update(self.store, update, numbers, self.drafting.digest)
 
         if update.text is None:
@@ -310,6 +320,58 @@ class LongTermMemory(BaseLongTermMemory):
             numbers = self._vector(embedding)
         return (yield from self.index.using(len(numbers), change, backfilled=False))
 
+    def changes_op(
+        self, checked: CheckedChanges, known: Sequence[MemoryRecord], taking: Taking | None
+    ) -> Op[list[ChangeResult] | None]:
+        """Make changes in one atomic step; on a cluster, or by nearness under a lock, each in its own."""
+        texts = checked.texts
+        made = (yield Embed(self.embeddings, texts)) if texts else []
+        vectors = [self._vector(one) for one in made]
+        sizes = {len(one) for one in vectors}
+        if len(sizes) > 1:
+            raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
+        results = yield from self._apply(
+            checked, vectors, {record.id: record.kind for record in known}, taking
+        )
+        self.index.knowledge.sizes.forget()
+        return results
+
+    def _apply(
+        self, checked: CheckedChanges, vectors: list[Any], kinds: dict[str, str], taking: Taking | None
+    ) -> Op[list[ChangeResult] | None]:
+        threshold = self._dedup_distance
+        rest = iter(vectors)
+        each = [None if isinstance(change, Delete) else next(rest) for change in checked.changes]
+        applying = Applying(self.store, self.drafting, checked, each, threshold, kinds, taking=taking)
+        knowledge = self.index.knowledge
+        if knowledge.spans_slots and (threshold is None or knowledge.searches_in_scripts):
+            try:
+                if not vectors:
+                    return (yield from applying.run())
+                backfilled = threshold is not None
+                return (yield from self.index.using(len(vectors[0]), applying.run, backfilled=backfilled))
+            except RefusedInOneStepError:
+                if threshold is None:
+                    knowledge.spans_slots = False
+                else:
+                    knowledge.searches_in_scripts = False
+        return (yield from apply_in_steps(self, checked, [UnitVector(one) for one in vectors], taking))
+
+    def _merging(self) -> MergeStore:
+        return RedisMerging(self.store, self.index)
+
+    @property
+    def _dedup_distance(self) -> float | None:
+        return self.config.dedup_threshold if self.config.dedup == "near" else None
+
+    @property
+    def _finds_by_digest(self) -> bool:
+        return self.config.dedup not in (None, "near")
+
+    def links_op(self, scope: Scope) -> Op[dict[str, str]]:
+        """Return which memory superseded each superseded one of a user and namespace. One round trip."""
+        return self._indexed(lambda: links(self.store, scope))
+
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
         return only(queries.get(self.store, [memory_id], Scope.of_any(user, None, None)))
@@ -318,20 +380,13 @@ class LongTermMemory(BaseLongTermMemory):
         """Return memories by id, `None` for each that is missing or in another scope. One round trip."""
         return queries.get(self.store, ids, scope)
 
-    def list_op(
-        self,
-        user: str,
-        namespace: str | None,
-        kind: str | None,
-        limit: int,
-        include_superseded: bool = False,
-    ) -> Op[list[MemoryRecord]]:
+    def list_op(self, listing: Listing) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
-        scope = Scope.of_user(user, namespace, kind)
-        checks.positive("limit", limit)
-        return self._indexed(
-            lambda: queries.recent(self.store, scope, limit, include_superseded=include_superseded)
-        )
+        return self._indexed(lambda: listed(self.store, listing))
+
+    def count_op(self, listing: Listing) -> Op[int]:
+        """Return the operation of `count_memories`."""
+        return self._indexed(lambda: count(self.store, listing))
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
@@ -347,10 +402,11 @@ class LongTermMemory(BaseLongTermMemory):
             return clearing.clear_prefix(self.store)
         return clearing.clear_scope(self.store, self.index.settings, Scope.of_any(user, namespace, kind))
 
-    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
-        """Return the operation of `forget_user`."""
+    def forget_op(self, user: str, thorough: bool, dry_run: bool = False) -> Op[Removed]:
+        """Return the operation of `forget_user`; in a dry run, memories are only counted."""
         scope = Scope.of_user(user, None, None)
-        return clearing.clear_scope(self.store, self.index.settings, scope, thorough=thorough)
+        clear = clearing.count_scope if dry_run else clearing.clear_scope
+        return clear(self.store, self.index.settings, scope, thorough=thorough)
 
     def ids_op(self, user: str | None) -> Op[list[str]]:
         """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""

@@ -88,7 +88,7 @@ def _in_one_batch(
     failed: AgentMemoryError | None = None
     later: list[Command] = []
     for at, reply in zip(rest, replies, strict=False):
-        if isinstance(reply, StoreError) and _REFUSED.search(str(reply)):
+        if is_refused(reply):
             index.knowledge.searches_in_scripts = False
             continue
         try:
@@ -102,6 +102,11 @@ def _in_one_batch(
         raise failed
     if not only_looking:
         ok(replies[-1])  # once the index is recreated, it holds what was stored now too
+
+
+def is_refused(reply: Any) -> bool:
+    """Return whether a server refuses a search in a script, or keys of several cluster slots."""
+    return isinstance(reply, StoreError) and _REFUSED.search(str(reply)) is not None
 
 
 def probe(store: Store, entry: Entry) -> Command:

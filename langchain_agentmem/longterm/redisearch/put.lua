@@ -41,6 +41,15 @@ local function note(key, storage, digest, former)
   return table.concat(rest, ' ')
 end
 
+-- Give a memory another id than the one in its document.
+local function rename(key, storage, id)
+  if storage == 'hash' then
+    redis.call('HSET', key, 'id', id)
+  else
+    redis.call('JSON.SET', key, '$.id', cjson.encode(id))
+  end
+end
+
 -- Let a pointer lead to a memory, with a TTL in milliseconds ('' for none).
 local function lead(pointer, id, ttl)
   if ttl == '' then redis.call('SET', pointer, id) else redis.call('SET', pointer, id, 'PX', ttl) end
@@ -83,5 +92,38 @@ local function supersede(key, storage, by)
     redis.call('JSON.DEL', key, '$.context')
     redis.call('JSON.DEL', key, '$.embedding')
   end
+end
+
+-- The text of a memory that can be read.
+local function text_of(key, storage)
+  if storage == 'hash' then return redis.call('HGET', key, 'text') end
+  return cjson.decode(redis.call('JSON.GET', key, '$.text'))[1]
+end
+
+-- Why a memory of a scope cannot be changed: 'missing', 'superseded', 'unreadable', or 'text_changed' if its
+-- text is neither `expected` (nil for any) nor already the new one; nil if it can be.
+local function unchangeable(key, storage, tags, expected, text)
+  if redis.call('EXISTS', key) == 0 or not in_scope(key, storage, tags) then return 'missing' end
+  if plain(key, storage, 'superseded_by') then return 'superseded' end
+  if not readable(key, storage, tags) then return 'unreadable' end
+  if expected then
+    local now_is = text_of(key, storage)
+    if now_is ~= expected and now_is ~= text then return 'text_changed' end
+  end
+end
+
+-- Change members of a memory: name, value; name, value … (for 'json', values are JSON text). With a new text,
+-- `digest` is that of what it says, '-' if nothing compares by it, else ''. Returns what note does.
+local function change(key, storage, digest, members)
+  if digest ~= '' then
+    members[#members + 1] = 'updated_ts'
+    members[#members + 1] = now()
+  end
+  if storage == 'hash' then
+    if #members > 0 then redis.call('HSET', key, unpack(members)) end
+  else
+    for i = 1, #members, 2 do redis.call('JSON.SET', key, '$.' .. members[i], members[i + 1]) end
+  end
+  return digest == '' and '' or note(key, storage, digest, plain(key, storage, 'same'))
 end
 

@@ -23,7 +23,7 @@ from langchain_agentmem.longterm.redisearch.filters import condition
 from langchain_agentmem.longterm.redisearch.found import RECALL_DIALECT, RECALL_FIELDS, record
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError
 from langchain_agentmem.longterm.redisearch.languages import language_arguments
-from langchain_agentmem.longterm.search_index import GONE, IndexKnowledge, ttl_left, with_ttl
+from langchain_agentmem.longterm.search_index import GONE, IndexKnowledge, ttl_left
 from langchain_agentmem.longterm.types import (
     MemoryRecord,
     Ranked,
@@ -31,6 +31,7 @@ from langchain_agentmem.longterm.types import (
     Search,
     Storage,
     UnreadableDocument,
+    VectorType,
     report_unreadable,
 )
 
@@ -49,6 +50,7 @@ class Store:
             own default of half a second would silently return what it has found until then.
         language: The language of stemming and stop words.
         tolerance: How much beyond a threshold is still within it, because distances are rounded.
+        vector_type: The number format of vectors.
         knowledge: What is known about the index.
     """
 
@@ -58,6 +60,7 @@ class Store:
     search_timeout_ms: int
     tolerance: float
     language: str = "english"
+    vector_type: VectorType = "float32"
     knowledge: IndexKnowledge = field(default_factory=IndexKnowledge, compare=False)
 
     def search(self, query: str, *arguments: Argument) -> Command:
@@ -97,6 +100,11 @@ class Store:
         tail = ("LIMIT", 0, 0, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
         return asks("FT.SEARCH", self.index_name, condition, *tail)
 
+    def aggregate(self, condition: str, *steps: Argument) -> Command:
+        """Return a search whose rows the server works on, step by step."""
+        tail = ("TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
+        return asks("FT.AGGREGATE", self.index_name, condition, *steps, *tail)
+
     def _returning_members(self, *more: str) -> tuple[Argument, ...]:
         fields = (*RECALL_FIELDS[self.storage], *more)
         dialect = RECALL_DIALECT[self.storage]
@@ -112,38 +120,19 @@ class Store:
         return ("RETURN", len(fields), *fields, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
 
 
-def recent(
-    store: Store, scope: Scope, limit: int, *, include_superseded: bool = False
-) -> Op[list[MemoryRecord]]:
-    """Return the newest memories of a scope, newest first, with the TTL they have left. Two round trips.
+def newest(store: Store, search: Search) -> Op[list[MemoryRecord]]:
+    """Return the newest memories that a search is about, newest first. One round trip.
 
     More if some of the newest have expired, cannot be read, or are superseded.
-
-    Args:
-        store: Where they are.
-        scope: Whose, in which namespace, of which kind.
-        limit: How many at most.
-        include_superseded: Whether those that another one has replaced are among them.
     """
-    listed = yield from _newest(store, condition(scope), limit, scope, include_superseded)
-    return (yield from with_ttl(listed, [store.keys.memory(record.id) for record in listed]))
-
-
-def newest(store: Store, search: Search) -> Op[list[MemoryRecord]]:
-    """Return the newest memories that a search is about, newest first. One round trip, as `recent`."""
     from langchain_agentmem.longterm.results import how_many  # loads numpy
 
     where = search.condition or condition(search.scope)
-    return (yield from _newest(store, where, how_many(search), search.scope))
 
-
-def _newest(
-    store: Store, where: str, limit: int, scope: Scope, include_superseded: bool = False
-) -> Op[list[MemoryRecord]]:
-    def search(count: int) -> Command:
+    def searching(count: int) -> Command:
         return store.search(where, "SORTBY", "created_ts", "DESC", "LIMIT", 0, min(count, MAX_ROWS))
 
-    return (yield from _readable(store, search, limit, scope, include_superseded))
+    return (yield from _readable(store, searching, how_many(search), search.scope))
 
 
 def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:
@@ -160,10 +149,14 @@ def get(store: Store, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | No
     """
     keys = [store.keys.memory(one) for one in ids]
     replies = yield [command for key in keys for command in (read(store, key), reads("TTL", key))]
-    return [
-        _record(store, key, ok(document), ok(ttl), scope)
-        for key, document, ttl in zip(keys, replies[::2], replies[1::2], strict=True)
-    ]
+    found = []
+    for key, document, ttl in zip(keys, replies[::2], replies[1::2], strict=True):
+        try:
+            record = record_at(store, key, ok(document), ok(ttl))
+        except UnreadableDocument as error:
+            raise StoreError(f"The document at {key!r} is no memory: {error}.") from error
+        found.append(record if record is not None and record in scope else None)
+    return found
 
 
 def read(store: Store, key: str | bytes) -> Command:
@@ -173,15 +166,23 @@ def read(store: Store, key: str | bytes) -> Command:
     return reads("JSON.GET", key, *(f"$.{name}" for name in FIELDS))
 
 
-def _record(store: Store, key: str, document: object, ttl: int, scope: Scope) -> MemoryRecord | None:
-    try:
-        fields = fields_of(document)
-        if ttl == GONE or (not fields and document is None):
-            return None
-        record = decode(id_of(key.encode(), store.keys.memory_prefix), fields, ttl_seconds=ttl_left(ttl))
-    except UnreadableDocument as error:
-        raise StoreError(f"The document at {key!r} is no memory: {error}.") from error
-    return record if record in scope else None
+def record_at(store: Store, key: str | bytes, document: object, ttl: int) -> MemoryRecord | None:
+    """Return the memory in the reply to `read`; `None` if there is no document.
+
+    Args:
+        store: Where it is.
+        key: Its key.
+        document: The reply to `read`.
+        ttl: The reply to `TTL`.
+
+    Raises:
+        UnreadableDocument: The document is no memory.
+    """
+    fields = fields_of(document)
+    if ttl == GONE or (not fields and document is None):
+        return None
+    key = key.encode() if isinstance(key, str) else key
+    return decode(id_of(key, store.keys.memory_prefix), fields, ttl_seconds=ttl_left(ttl))
 
 
 def _readable(
@@ -189,21 +190,16 @@ def _readable(
     search: Callable[[int], Command],
     count: int,
     scope: Scope,
-    include_superseded: bool = False,
 ) -> Op[list[MemoryRecord]]:
     """Return the first so many memories of a scope that a search finds; undecodable rows do not count.
 
     Nor do rows of another scope: the index splits at commas, and trims, what other programs wrote, and so
-    may find them. Nor, unless they are asked for, do those that are superseded.
+    may find them. Nor do those that are superseded.
     """
     asked = count
     for _ in range(_MAX_REPEATS):
         ((_, found),) = yield from searched(store, [search(asked)], scope)
-        readable = [
-            record
-            for record in _decoded(store, found, scope)
-            if include_superseded or record.superseded_by is None
-        ]
+        readable = [record for record in _decoded(store, found, scope) if record.superseded_by is None]
         lost = len(found) - len(readable)
         if not lost or len(readable) >= count or len(found) < asked:
             break

@@ -2,7 +2,7 @@
 --
 --   KEYS[1]    the memory whose id is the digest of what is said
 --   KEYS[2]    the pointer: the id of the memory that says it under another id
---   KEYS[3]    where a new one goes, in place of KEYS[1]; only if ARGV[7] is not ''
+--   KEYS[3]    where a new one goes, if KEYS[1] holds something else; only if ARGV[7] is not ''
 --   last KEY   the memory it supersedes; only if ARGV[10] is not ''
 --   ARGV[1]    'json' or 'hash'
 --   ARGV[2…4]  tags of its user, namespace and kind
@@ -19,32 +19,15 @@
 -- KEYS[1] and KEYS[2] are of one cluster slot. The others need not be: a server that minds answers with an
 -- error before anything is written.
 
-local key, pointer, old = KEYS[1], KEYS[2], ARGV[10] ~= '' and KEYS[#KEYS]
-local storage, ttl, digest = ARGV[1], ARGV[5], ARGV[6]
-local tags = {unpack(ARGV, 2, 4)}
-
-local taken = redis.call('EXISTS', key) == 1
-if taken and says(key, storage, tags, digest, digest) then
-  local supersedes = old and old ~= key and can_supersede(old, storage, {tags[1], tags[2]}, digest)
-  if ARGV[8] == '1' then count(key, storage, ttl) end
-  if supersedes == 'yes' then supersede(old, storage, digest) end
-  return {1, digest, (supersedes == 'yes' or supersedes == 'done') and 1 or 0}
-end
-
-local leads = redis.call('GET', pointer)
-if leads and leads ~= ARGV[9] then
-  if ARGV[8] == '1' then extend(pointer, ttl) end -- first: a pointer lives at least as long as its memory
-  return {2, leads}
-end
-
-local id = digest
-if ARGV[7] ~= '' then key, id = KEYS[3], ARGV[7] elseif taken then return {3, ''} end
-local supersedes = old and can_supersede(old, storage, {tags[1], tags[2]}, id)
-put(key, storage, ttl, {unpack(ARGV, 11)})
-if id ~= digest then
-  lead(pointer, id, ttl == '' and '' or ttl * 1000)
-elseif leads then
-  redis.call('DEL', pointer)
-end
-if supersedes == 'yes' then supersede(old, storage, id) end
-return {0, id, supersedes == 'yes' and 1 or 0}
+local fresh = ARGV[7] ~= ''
+local what, id, supersedes = learn(ARGV[1], {unpack(ARGV, 2, 4)}, {
+  key = KEYS[1], id = ARGV[6], digest = ARGV[6], ttl = ARGV[5], pointer = KEYS[2],
+  reach = function(leads) if leads == ARGV[9] then return false end end,
+  fresh_key = fresh and KEYS[3], fresh = fresh and ARGV[7],
+  old = ARGV[10] ~= '' and KEYS[#KEYS],
+  counts = ARGV[8] == '1',
+  document = {unpack(ARGV, 11)},
+})
+if what == 'elsewhere' then return {2, id} end
+if what == 'taken' then return {3, ''} end
+return {what == 'known' and 1 or 0, id, supersedes and 1 or 0}

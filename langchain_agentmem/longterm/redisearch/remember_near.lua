@@ -24,32 +24,12 @@ local key, storage, ttl = KEYS[1], ARGV[1], ARGV[5]
 local old = ARGV[12] ~= '' and KEYS[3]
 local tags = {unpack(ARGV, 2, 4)}
 
--- Take the new memory for a duplicate of the nearest one that is alive, if that is near enough and can be
--- read. Expired ones still fill top-k slots, until they are touched.
-local function look()
-  local k, far = 1, false
-  for _ = 1, 12 do
-    local found = redis.call('FT.SEARCH', ARGV[6], ARGV[7] .. '=>[KNN $k @embedding $vector AS distance]',
-      'PARAMS', 4, 'k', k, 'vector', ARGV[8], 'SORTBY', 'distance', 'LIMIT', 0, k,
-      'RETURN', 1, 'distance', 'TIMEOUT', ARGV[10], 'DIALECT', 2)
-    for i = 2, #found, 2 do
-      local name, distance = found[i], found[i + 1][2]
-      if name ~= old and redis.call('EXISTS', name) == 1 then
-        local near = tonumber(distance) <= tonumber(ARGV[9])
-        if readable(name, storage, tags) then return near and name or nil, distance end
-        far = far or not near
-      end
-    end
-    if far or #found < 2 * k then return nil, '' end
-    k = k * 4
-  end
-  return nil, ''
-end
-
 if redis.call('EXISTS', KEYS[2]) == 1 then
   return redis.error_reply('BACKFILLING the search index does not hold every memory yet')
 end
-local original, distance = look()
+local original, distance = look(storage, tags, {
+  index = ARGV[6], condition = ARGV[7], vector = ARGV[8], most = ARGV[9], timeout = ARGV[10], old = old, call = redis.call,
+})
 local id = string.sub(original or key, #ARGV[11] + 1)
 local supersedes = old and can_supersede(old, storage, {tags[1], tags[2]}, id)
 if original then

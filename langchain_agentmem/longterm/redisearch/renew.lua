@@ -16,14 +16,9 @@
 local key, storage, id, digest = KEYS[1], ARGV[1], ARGV[6], ARGV[7]
 local tags, old = {unpack(ARGV, 2, 4)}, ARGV[9] ~= '' and KEYS[2]
 
-local function text()
-  if storage == 'hash' then return redis.call('HGET', key, 'text') end
-  return cjson.decode(redis.call('JSON.GET', key, '$.text'))[1]
-end
-
 if not readable(key, storage, tags) then return {0} end
 local adopts = digest ~= '' and digest_of(key, storage, id) ~= digest
-if adopts and (ARGV[10] == '' or text() ~= ARGV[10]) then return {0} end
+if adopts and (ARGV[10] == '' or text_of(key, storage) ~= ARGV[10]) then return {0} end
 local supersedes = old and old ~= key and can_supersede(old, storage, {tags[1], tags[2]}, id)
 if adopts then note(key, storage, digest, plain(key, storage, 'same')) end
 if ARGV[8] == '1' then count(key, storage, ARGV[5]) end

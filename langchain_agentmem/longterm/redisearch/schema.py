@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_agentmem.core.keys import tag
 from langchain_agentmem.core.operations import Argument, Command, pairs, text
 from langchain_agentmem.errors import IndexMismatchError
-from langchain_agentmem.longterm.redisearch.inexact import REBUILD
+from langchain_agentmem.longterm.redisearch.inexact import OTHERWISE, REBUILD, plainly
 from langchain_agentmem.longterm.redisearch.languages import STEMMED, language_arguments
 from langchain_agentmem.longterm.search_index import differences
 from langchain_agentmem.longterm.types import Algorithm, Storage, VectorType
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # 10 the nearest of many thousand is sometimes missed, and 100 cost a tenth of a millisecond. FLAT: for how
 # many vectors memory is allocated at a time; 256 of 384 numbers take 0.4 MB, the default of 1,024 takes 1.5.
 # Searches of 50,000 take 4 % longer for it (with 64, 12 to 18 %).
-_OPTIONS: dict[Algorithm, dict[str, int]] = {"flat": {"block_size": 256}, "hnsw": {"ef_runtime": 100}}
+OPTIONS: dict[Algorithm, dict[str, int]] = {"flat": {"block_size": 256}, "hnsw": {"ef_runtime": 100}}
 CONTEXT = "context"  # not in indexes of the first version, which are served without it
 _FLAGS = {
     "CASESENSITIVE", "INDEXEMPTY", "INDEXMISSING", "NOINDEX", "NOSTEM", "SORTABLE", "UNF", "WITHSUFFIXTRIE",
@@ -45,10 +45,6 @@ _SERVERS_STOP_WORDS = frozenset(
     they this to was will with""".split()
 )
 _REBUILD = f"Its documents fit: {REBUILD} Or use another index_name together with another memory_prefix."
-_OTHERWISE = (
-    "Use the settings (storage, memory_prefix, vector_type) and the model it was created with, or another "
-    "index_name together with another memory_prefix, or remove it with drop_index()."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,7 @@ class IndexSettings:
             "dims": dimensions,
             "datatype": self.vector_type,
             "distance_metric": "cosine",
-            **_OPTIONS[self.algorithm],
+            **OPTIONS[self.algorithm],
         }
         return IndexSchema.from_dict(
             {
@@ -112,6 +108,14 @@ class IndexSettings:
                 *("STOPWORDS", len(stopwords), *stopwords, "SCHEMA", *fields),
             )
         )
+
+    def advice(self, *, fits: bool) -> str:
+        """Return what to do about an index with another schema.
+
+        Args:
+            fits: Whether the index is over the right documents, and its vectors are of the right kind.
+        """
+        return _REBUILD if fits else OTHERWISE
 
     def schema(self, dimensions: int | None) -> dict[str, str]:
         """Return the schema the index has to have, in a line per part."""
@@ -238,14 +242,14 @@ def _told(settings: IndexSettings, found: dict[str, str], wanted: dict[str, str]
             f"The search index {settings.name!r} has another schema than these settings and "
             "embeddings ask for:",
             *differing.values(),
-            _REBUILD if fits else _OTHERWISE,
+            settings.advice(fits=fits),
         ]
     )
 
 
 def _refuse(mismatch: str | None) -> None:
     if mismatch is not None:
-        raise IndexMismatchError(mismatch)
+        raise IndexMismatchError(mismatch, plain=plainly(mismatch))
 
 
 def _filter(definition: dict[str, Any]) -> str:

@@ -30,7 +30,8 @@ def checked_search(config: LongTermMemoryConfig, scope: Scope, options: RecallOp
     if given is not ... and given is not None:
         if mode == "text":
             raise InvalidInputError(
-                "distance_threshold must be left out with mode='text', which has no distances."
+                "distance_threshold must be left out with mode='text', which has no distances.",
+                plain="Mode text finds by words, so there is no distance to ask for: give no threshold.",
             )
         threshold = checks.distance("distance_threshold", given)
     elif given is None:

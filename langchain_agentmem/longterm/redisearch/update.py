@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from langchain_agentmem.core.operations import Command, Op, call
+from langchain_agentmem.core.operations import Command, Op, call, text
 from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.redisearch import write_calls
 from langchain_agentmem.longterm.redisearch.document import changes
 from langchain_agentmem.longterm.redisearch.queries import Store, get
-from langchain_agentmem.longterm.types import Scope, Update
+from langchain_agentmem.longterm.types import Refusal, Scope, UpdateDraft
 
 _UPDATE = together(
     *(("langchain_agentmem.longterm", "extend"), (__package__, "seen"), (__package__, "put")),
@@ -21,9 +21,9 @@ _UPDATE = together(
 
 
 def update(
-    store: Store, change: Update, embedding: Any, digest: Callable[[Scope, str], str | None]
-) -> Op[bool]:
-    """Change a memory, unless it is superseded; return whether it was there.
+    store: Store, change: UpdateDraft, embedding: Any, digest: Callable[[Scope, str], str | None]
+) -> Op[Refusal | None]:
+    """Change a memory; return why that cannot be, `None` if it is done.
 
     One round trip. With a text, one more to learn its scope, and one for the pointer by which it is found
     to be known.
@@ -40,16 +40,16 @@ def update(
     scope, same = Scope.of_any(change.user, None, None), ""
     if change.text is not None:
         (record,) = yield from get(store, [change.id], scope)
-        if record is None or record.superseded_by is not None:
-            return False
+        if record is None:
+            return "missing"
         scope = Scope(record.user, record.namespace, record.kind)
         same = digest(scope, change.text) or ""
     (reply,) = yield [_call(store, change, scope, embedding, same)]
-    found, *rest = write_calls.done(reply)
-    if found < 0:
+    what, *rest = write_calls.done(reply)
+    if what == b"unreadable":
         raise StoreError(f"The document at {store.keys.memory(change.id)!r} is no memory.")
-    if not found:
-        return False
+    if what != b"updated":
+        return cast("Refusal", text(what))
     ttl, digest_now, lost = rest
     if lost:
         yield write_calls.drop_pointers(store, lost, change.id)
@@ -57,14 +57,15 @@ def update(
     if stands_elsewhere and (change.text is not None or change.ttl_seconds is not ...):
         ttl_ms = "" if ttl < 0 else str(ttl)
         yield from call(write_calls.point(store, scope, digest_now.decode(), change.id, ttl_ms))
-    return True
+    return None
 
 
-def _call(store: Store, change: Update, scope: Scope, embedding: Any, same: str) -> Command:
+def _call(store: Store, change: UpdateDraft, scope: Scope, embedding: Any, same: str) -> Command:
     ttl = change.ttl_seconds
     return _UPDATE.call(
         [store.keys.memory(change.id)],
         *(store.storage, *scope.tags(), "keep" if ttl is ... else "" if ttl is None else str(ttl)),
         "" if change.text is None else same or "-",
+        *("" if change.if_text is None else "1", change.if_text or "", change.text or ""),
         *changes(store.storage, text=change.text, embedding=embedding, metadata=change.metadata),
     )

@@ -15,8 +15,8 @@ from langchain_agentmem.longterm.types import Draft, Scope
 
 _SEEN = (("langchain_agentmem.longterm", "extend"), (__package__, "seen"))
 _PUT = (*_SEEN, (__package__, "put"))
-_REMEMBER = together(*_PUT, (__package__, "remember"))
-_REMEMBER_NEAR = together(*_PUT, (__package__, "remember_near"))
+_REMEMBER = together(*_PUT, (__package__, "learn"), (__package__, "remember"))
+_REMEMBER_NEAR = together(*_PUT, (__package__, "look"), (__package__, "remember_near"))
 _STORE = together(*_PUT, (__package__, "store"))
 _RENEW = together(*_PUT, (__package__, "renew"))
 _POINT = together(*_PUT, (__package__, "point"))
@@ -94,14 +94,13 @@ def remember(store: Store, entry: Entry, *, fresh: str, vain: str, counts: bool)
         vain: An id that the pointer led to in vain; empty for none.
         counts: Whether a duplicate is counted.
     """
-    draft = entry.under(fresh) if fresh else entry
     keys = [store.keys.memory(entry.digest), pointer(store, entry.digest)]
     keys += [store.keys.memory(one) for one in (fresh, entry.draft.replaces) if one]
     return _REMEMBER.call(
         keys,
         *(store.storage, *entry.draft.scope.tags(), entry.ttl, entry.digest, fresh, "1" if counts else ""),
         *(vain, entry.draft.replaces or ""),
-        *draft.document(store),
+        *entry.document(store),
     )
 
 

@@ -27,7 +27,7 @@ def delete(store: UpstashStore, memory_id: str, user: str | None) -> Op[bool]:
     return (yield from _forget(store.keys, [store.keys.upstash_memory(memory_id)], user, None)) == 1
 
 
-def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed]:
+def clear(store: UpstashStore, user: str | None, kind: str | None, *, dry_run: bool = False) -> Op[Removed]:
     """Delete memories, indexed or not; return how many.
 
     One round trip per page of about 1,000 keys of the whole database, and one or two if there is something on
@@ -37,8 +37,9 @@ def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed
         store: Where they are.
         user: Whose; `None` for everybody's.
         kind: Of which kind; `None` for all.
+        dry_run: Only count them.
     """
-    removed = Removed()
+    removed = Removed(dry_run)
 
     def delete_page(keys: list[bytes]) -> Op[bool]:
         owners = [store.keys.upstash_same_user(text(key)) for key in keys]
@@ -49,7 +50,11 @@ def clear(store: UpstashStore, user: str | None, kind: str | None) -> Op[Removed
             for key, owner in zip(keys, owners, strict=True)
             if owner is not None and kind is None and user in (None, owner)
         ]
-        removed.count += yield from _forget(store.keys, memories, user, kind, pointers)
+        if dry_run:
+            counting = removed.call(_FORGET, memories, user or "", kind or "", len(memories))
+            removed.count += (yield from call(counting))[0] if memories else 0
+        else:
+            removed.count += yield from _forget(store.keys, memories, user, kind, pointers)
         return False
 
     # Of whatever type: servers name the type of a JSON document differently.

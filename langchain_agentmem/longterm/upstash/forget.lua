@@ -5,8 +5,8 @@
 --   ARGV[1]    the user; '' for any
 --   ARGV[2]    the kind; '' for any
 --   ARGV[3]    n
---   ARGV[4…]   the digest each memory stands for by its pointer
---   result     {how many were deleted, i, user, digest, i, user, digest, …}: KEYS[i] stays, for its pointer
+--   ARGV[4…]   the digest each memory stands for by its pointer; or 'count', and nothing is deleted
+--   result     {how many were or would be deleted, i, user, digest, i, user, digest, …}: KEYS[i] stays, for its pointer
 --              was not passed
 
 local scope = {userId = ARGV[1], kind = ARGV[2]}
@@ -32,7 +32,9 @@ local result = {0}
 for i = 1, n do
   if fits(KEYS[i]) then
     local same = member(KEYS[i], 'same') or ''
-    if same ~= '' and same ~= ARGV[3 + i] then
+    if ARGV[4] == 'count' then
+      result[1] = result[1] + 1
+    elseif same ~= '' and same ~= ARGV[3 + i] then
       for _, value in ipairs({i, member(KEYS[i], 'userId') or '', same}) do table.insert(result, value) end
     else
       result[1] = result[1] + redis.call('UNLINK', KEYS[i])

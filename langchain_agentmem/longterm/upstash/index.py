@@ -13,6 +13,11 @@ LANGUAGES = frozenset(
     romanian russian spanish swedish tamil turkish""".split()
 )
 
+_ADVICE = (
+    "drop_index() keeps the documents, and create_index() then creates the right one; or use another "
+    "index_name. If only createdAt is not FAST, recency_per_day=0 takes it as it is."
+)
+
 
 class UpstashIndex(SearchIndex):
     """A search index of Upstash. No I/O of its own.
@@ -101,7 +106,10 @@ class UpstashIndex(SearchIndex):
         """
         described, count = yield [self._asked(), asks("SEARCH.COUNT", self.name, "{}")]
         if ok(described) is None:
-            raise IndexMissingError(f"There is no search index {self.name!r}: call create_index().")
+            raise IndexMissingError(
+                f"There is no search index {self.name!r}: call create_index().",
+                plain=f"There is no search index {self.name} yet. The first memory that is stored makes it.",
+            )
         return {
             "name": self.name,
             "documents": int(ok(count)),
@@ -144,7 +152,8 @@ class UpstashIndex(SearchIndex):
             return
         self.knowledge.contexts = _schema(described).get("context", "").startswith("TEXT")
         if mismatch := self._mismatch(described):
-            raise IndexMismatchError(mismatch) from refusal
+            plain = mismatch.replace(_ADVICE, "Set another AGENTMEM_INDEX_NAME.")
+            raise IndexMismatchError(mismatch, plain=plain) from refusal
 
     def _mismatch(self, described: Any) -> str | None:
         """Return how the schema differs from what is wanted, and what to do; `None` if it does not."""
@@ -158,8 +167,7 @@ class UpstashIndex(SearchIndex):
             [
                 f"The search index {self.name!r} has another schema than long-term memory needs:",
                 *differing.values(),
-                "drop_index() keeps the documents, and create_index() then creates the right one; or use "
-                "another index_name. If only createdAt is not FAST, recency_per_day=0 takes it as it is.",
+                _ADVICE,
             ]
         )
 

@@ -6,29 +6,37 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.operations import Op, gather, ok
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError
+from langchain_agentmem.longterm.apply_in_steps import apply_in_steps
+from langchain_agentmem.longterm.changes import ChangeResult, CheckedChanges
 from langchain_agentmem.longterm.config import TTL_BY_KIND, UpstashLongTermMemoryConfig
+from langchain_agentmem.longterm.consolidate import MergeStore
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.types import (
     Dedup,
     Draft,
+    Listing,
     MemoryRecord,
     RebuiltIndex,
     RecallOptions,
+    Refusal,
     RememberResult,
     Scope,
     Search,
-    Update,
+    UpdateDraft,
     WriteBatch,
 )
 from langchain_agentmem.longterm.upstash import clearing, dedup, queries
+from langchain_agentmem.longterm.upstash.apply import Applying
 from langchain_agentmem.longterm.upstash.document import NAMESPACE
 from langchain_agentmem.longterm.upstash.document import memory_id as id_of_user
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
+from langchain_agentmem.longterm.upstash.merge import UpstashMerging
 from langchain_agentmem.longterm.upstash.recall import recall
 from langchain_agentmem.longterm.upstash.update import change
+from langchain_agentmem.tasks.task import Taking
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 
 
@@ -141,7 +149,9 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         if namespace is not None and checks.validate_id("namespace", namespace) != NAMESPACE:
             raise InvalidInputError(
                 f"namespace must be {NAMESPACE!r}: memories on Upstash have none. Use a user of your own "
-                "making in its place, such as 'work/alice'."
+                "making in its place, such as 'work/alice'.",
+                plain="On Upstash, memories have no namespaces. Use another user in its place, such as "
+                "work/alice.",
             )
         for name, value in arguments.items():
             if value is not None:
@@ -163,7 +173,8 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         """Store a batch in one round trip, each memory unless it is a duplicate."""
         if batch.near:
             raise InvalidInputError(
-                "near must be False: Upstash's search has no vectors to tell what is near."
+                "near must be False: Upstash's search has no vectors to tell what is near.",
+                plain="On Upstash, memories are found by their words, so none is near in meaning.",
             )
         return dedup.remember(self.store, batch.drafts, batch.known)
 
@@ -186,10 +197,14 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         if mode not in (None, "text"):
             raise InvalidInputError(
                 f"mode must be 'text', not {mode!r}: Upstash's search has no vectors. "
-                "LongTermMemory on Redis has."
+                "LongTermMemory on Redis has.",
+                plain="On Upstash, memories are found by their words alone: the only mode is text.",
             )
         if distance_threshold is not None and distance_threshold is not ...:
-            raise InvalidInputError("distance_threshold must be left out: Upstash's search has no vectors.")
+            raise InvalidInputError(
+                "distance_threshold must be left out: Upstash's search has no vectors.",
+                plain="On Upstash, memories are found by their words, so there is no distance to ask for.",
+            )
         if filter is not None and not isinstance(filter, dict):
             raise InvalidInputError(
                 f"filter must be a dict in Upstash's filter language, not {type(filter).__name__}."
@@ -217,27 +232,53 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         self.check_supported(embedding=embedding)
         return recall(self.store, search, query)
 
-    def update_op(self, update: Update, embedding: Sequence[float] | None) -> Op[bool]:
-        """Return the operation of `update`. Two round trips: it is read, then changed in one atomic step."""
+    def revise_op(self, update: UpdateDraft, embedding: Sequence[float] | None) -> Op[Refusal | None]:
+        """Change a memory in place. Two round trips: it is read, then changed in one atomic step."""
         self.check_supported(embedding=embedding)
         return change(self.store, update)
+
+    def changes_op(
+        self, checked: CheckedChanges, known: Sequence[MemoryRecord], taking: Taking | None
+    ) -> Op[list[ChangeResult] | None]:
+        """Make changes in one atomic step; by nearness, which needs a search, each in its own."""
+        if self.config.dedup == "near" and self.store.dedup_score is not None:
+            return (yield from apply_in_steps(self, checked, None, taking))
+        kinds = {record.id: record.kind for record in known}
+        applying = Applying(self.store, self.drafting, checked, kinds, taking=taking)
+        ready, results = yield from gather([self.store.index.ready(), applying.run()])
+        made: list[ChangeResult] | None = ok(results)
+        ok(ready)
+        return made
+
+    def _merging(self) -> MergeStore:
+        return UpstashMerging(self.store)
+
+    def links_op(self, scope: Scope) -> Op[dict[str, str]]:
+        """Return which memory superseded each superseded one of a user. One round trip per 1,000 memories."""
+        return queries.links(self.store, scope)
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
         return queries.get(self.store, _id(memory_id), _user(user))
 
-    def list_op(
-        self,
-        user: str,
-        namespace: str | None,
-        kind: str | None,
-        limit: int,
-        include_superseded: bool = False,
-    ) -> Op[list[MemoryRecord]]:
+    def list_op(self, listing: Listing) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
-        scope = self._scope(user, namespace, kind)
-        most = _at_most("limit", limit, queries.MAX_LISTED)
-        return queries.recent(self.store, scope, most, include_superseded)
+        if listing.sort == "most_seen":
+            raise InvalidInputError(
+                "sort must be newest or oldest: Upstash's index does not hold how often a memory was seen."
+            )
+        if listing.include_embeddings:
+            raise InvalidInputError("include_embeddings must be False: memories on Upstash have no vectors.")
+        _at_most(
+            "limit" if not listing.offset else "offset + limit",
+            listing.offset + listing.limit,
+            queries.MAX_LISTED,
+        )
+        return queries.listed(self.store, listing)
+
+    def count_op(self, listing: Listing) -> Op[int]:
+        """Return the operation of `count_memories`."""
+        return queries.count(self.store, listing)
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
@@ -249,10 +290,10 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         scope = Scope.of_any(user, None, kind)
         return clearing.clear(self.store, scope.user, scope.kind)
 
-    def forget_op(self, user: str, thorough: bool) -> Op[Removed]:
+    def forget_op(self, user: str, thorough: bool, dry_run: bool = False) -> Op[Removed]:
         """Return the operation of `forget_user`, which reaches every memory in any case."""
         scope = Scope.of_user(user, None, None)
-        return clearing.clear(self.store, scope.user, None)
+        return clearing.clear(self.store, scope.user, None, dry_run=dry_run)
 
     def ids_op(self, user: str | None) -> Op[list[str]]:
         """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
@@ -272,7 +313,8 @@ class UpstashLongTermMemory(BaseLongTermMemory):
             InvalidInputError: In any case.
         """
         raise InvalidInputError(
-            "An index is rebuilt on Redis only; on Upstash, drop_index() and create_index() do it."
+            "An index is rebuilt on Redis only; on Upstash, drop_index() and create_index() do it.",
+            plain="An index is rebuilt on Redis only, and not on Upstash.",
         )
 
     def _scope(self, user: str, namespace: str | None, kind: str | None) -> Scope:

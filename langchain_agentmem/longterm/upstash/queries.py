@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.search_index import GONE, ttl_left, with_ttl
-from langchain_agentmem.longterm.types import Dedup, MemoryRecord, Scope, UnreadableDocument
+from langchain_agentmem.longterm.types import Dedup, Listing, MemoryRecord, Scope, UnreadableDocument
 from langchain_agentmem.longterm.upstash.document import decode, document_of, records
 from langchain_agentmem.longterm.upstash.index import UpstashIndex
 
@@ -79,52 +79,50 @@ def condition(
     return written
 
 
-def recent(store: UpstashStore, scope: Scope, limit: int, include_superseded: bool) -> Op[list[MemoryRecord]]:
-    """Return the newest memories of a scope, newest first, with the TTL they have left.
+def listed(store: UpstashStore, listing: Listing) -> Op[list[MemoryRecord]]:
+    """Return a page of memories, with the TTL they have left.
 
-    Two round trips, and one more per 1,000 memories.
-
-    Args:
-        store: Where they are.
-        scope: Whose, of which kind.
-        limit: How many at most.
-        include_superseded: Whether memories that another one has replaced are among them.
+    Two round trips, and one more per 1,000 memories until the end of the page.
     """
-
-    def listed(record: MemoryRecord) -> bool:
-        return record in scope and (include_superseded or record.superseded_by is None)
-
-    found = yield from _newest(store, scope, limit, listed)
-    return (yield from with_ttl(found, [store.keys.upstash_memory(record.id) for record in found]))
-
-
-def _newest(
-    store: UpstashStore, scope: Scope, limit: int, listed: Callable[[MemoryRecord], bool]
-) -> Op[list[MemoryRecord]]:
+    newest = listing.sort == "newest"
+    most = listing.offset + listing.limit
     try:
-        found = yield from _pages(store, scope, limit, listed, "ORDERBY", "createdAt", "DESC")
+        found = yield from _first(store, listing, most, "ORDERBY", "createdAt", "DESC" if newest else "ASC")
     except StoreError as error:
         if type(error) is not StoreError or store.index.sorts:
             raise
-        found = yield from _pages(store, scope, MAX_LISTED, listed)  # an index that cannot sort
-    return sorted(found, key=lambda record: record.created_ts, reverse=True)[:limit]
+        found = yield from _first(store, listing, MAX_LISTED)  # an index that cannot sort
+        found.sort(key=attrgetter("id"))
+    # Those of the same time stay as they came: a page is a part of the same order as the next one.
+    found.sort(key=attrgetter("created_ts"), reverse=newest)
+    page = found[listing.offset : most]
+    return (yield from with_ttl(page, [store.keys.upstash_memory(record.id) for record in page]))
 
 
-def _pages(
-    store: UpstashStore,
-    scope: Scope,
-    limit: int,
-    listed: Callable[[MemoryRecord], bool],
-    *order: Argument,
-) -> Op[list[MemoryRecord]]:
-    """Return the memories on the first pages that are to be listed, until there are enough."""
+def count(store: UpstashStore, listing: Listing) -> Op[int]:
+    """Return how many memories there are to list, 11,000 at most. One round trip per 1,000 memories."""
+    return len((yield from _first(store, listing, MAX_LISTED)))
+
+
+def links(store: UpstashStore, scope: Scope) -> Op[dict[str, str]]:
+    """Return which memory superseded each superseded one of a user, by ids.
+
+    One round trip per 1,000 memories; of the first 11,000.
+    """
+    everything = Listing(replace(scope, namespace=None), include_superseded=True)
+    found = yield from _first(store, everything, MAX_LISTED)
+    return {one.id: one.superseded_by for one in found if one.superseded_by is not None}
+
+
+def _first(store: UpstashStore, listing: Listing, most: int, *order: Argument) -> Op[list[MemoryRecord]]:
+    """Return the first memories that are to be listed, so many at most."""
     found: list[MemoryRecord] = []
     offset = 0
-    while len(found) < limit and offset < MAX_LISTED:
-        size = min(limit - len(found), PAGE)
-        paged = store.query(condition(scope), "LIMIT", size, "OFFSET", offset, *order)
+    while len(found) < most and offset < MAX_LISTED:
+        size = PAGE if listing.contained else min(most - len(found), PAGE)
+        paged = store.query(condition(listing.scope), "LIMIT", size, "OFFSET", offset, *order)
         page = yield from rows_of(store, paged)
-        found += [replace(one, score=None) for one in records(page, store.prefix) if listed(one)]
+        found += [replace(one, score=None) for one in records(page, store.prefix) if one in listing]
         offset += len(page)
         if len(page) < size:
             break

@@ -11,12 +11,14 @@
 --   ARGV[6]  its TTL in seconds; '' for none
 --   ARGV[7]  '1' to leave its TTL
 --   ARGV[8]  the time now, in epoch milliseconds
---   result   1, 0 if it is gone or superseded, 2 if it stands for another digest meanwhile
+--   ARGV[9]  '1' if its text has to be ARGV[10], or ARGV[11] already; ''
+--   result   1, 0 if it is gone or superseded, 2 if it stands for another digest meanwhile, 3 if its text is another
 
 local key = KEYS[1]
 local found = memory(key)
 if not found then return 0 end
 if (type(found.same) == 'string' and found.same or '') ~= ARGV[1] then return 2 end
+if ARGV[9] == '1' and found.text ~= ARGV[10] and found.text ~= ARGV[11] then return 3 end
 local led = ARGV[1] ~= '' and redis.call('GET', KEYS[2]) == key
 
 if ARGV[4] ~= '' then

@@ -9,16 +9,17 @@ import orjson
 from langchain_agentmem.core.operations import Op, call, reads
 from langchain_agentmem.core.scripts import together
 from langchain_agentmem.longterm.digest import digest
-from langchain_agentmem.longterm.types import Scope, Update
+from langchain_agentmem.longterm.types import Refusal, Scope, UpdateDraft
 from langchain_agentmem.longterm.upstash.document import NAMESPACE, memory_id
 from langchain_agentmem.longterm.upstash.queries import UpstashStore, readable
 
 _UPDATE = together(("langchain_agentmem.longterm", "extend"), (__package__, "seen"), (__package__, "update"))
 _CHANGED_MEANWHILE = 2
+_REFUSALS: dict[int, Refusal] = {0: "missing", 3: "text_changed"}
 
 
-def change(store: UpstashStore, update: Update) -> Op[bool]:
-    """Change a memory; return whether it was there, the user's, and not superseded.
+def change(store: UpstashStore, update: UpdateDraft) -> Op[Refusal | None]:
+    """Change a memory; return why that cannot be, `None` if it is done.
 
     Two round trips: its scope is read, on which its digest depends, and it is changed in one atomic step.
 
@@ -31,10 +32,12 @@ def change(store: UpstashStore, update: Update) -> Op[bool]:
     while done == _CHANGED_MEANWHILE:
         reply = yield from call(reads("JSON.GET", key, "$"))
         if reply is None:
-            return False
+            return "missing"
         record, document = readable(key, update.id, reply)
-        if update.user not in (None, record.user) or record.superseded_by is not None:
-            return False
+        if update.user not in (None, record.user):
+            return "missing"
+        if record.superseded_by is not None:
+            return "superseded"
         before = document.get("same")
         before = before if isinstance(before, str) else ""
         said = (
@@ -51,6 +54,7 @@ def change(store: UpstashStore, update: Update) -> Op[bool]:
                 "" if update.metadata is None else orjson.dumps(update.metadata.decode()),
                 *("", "1") if update.ttl_seconds is ... else (update.ttl_seconds or "", ""),
                 int(time.time() * 1000),
+                *("" if update.if_text is None else "1", update.if_text or "", update.text or ""),
             )
         )
-    return int(done) == 1
+    return _REFUSALS.get(int(done))

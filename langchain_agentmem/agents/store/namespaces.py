@@ -1,0 +1,45 @@
+"""Which namespaces a listing is about, as LangGraph's `InMemoryStore` decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from langchain_agentmem.agents.store.documents import Namespace
+from langchain_agentmem.core.checks import not_negative, positive
+from langchain_agentmem.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from langgraph.store.base import ListNamespacesOp, MatchCondition
+
+
+def listed(op: ListNamespacesOp, namespaces: Iterable[Namespace]) -> list[Namespace]:
+    """Return the namespaces that an operation lists, sorted, each once.
+
+    Args:
+        op: The operation.
+        namespaces: All that there are.
+
+    Raises:
+        InvalidInputError: It cannot be done.
+    """
+    found = {one for one in namespaces if all(_matches(one, each) for each in op.match_conditions or ())}
+    if op.max_depth is not None:
+        depth = positive("max_depth", op.max_depth)
+        found = {one[:depth] for one in found}
+    offset, limit = not_negative("offset", op.offset), not_negative("limit", op.limit)
+    return sorted(found)[offset : offset + limit]
+
+
+def _matches(namespace: Namespace, condition: MatchCondition) -> bool:
+    path = condition.path
+    if condition.match_type not in ("prefix", "suffix"):
+        raise InvalidInputError(f"A namespace matches by prefix or suffix, not by {condition.match_type!r}.")
+    if len(path) > len(namespace):
+        return False
+    part = (
+        namespace[: len(path)]
+        if condition.match_type == "prefix"
+        else namespace[len(namespace) - len(path) :]
+    )
+    return all(wanted in ("*", label) for label, wanted in zip(part, path, strict=True))

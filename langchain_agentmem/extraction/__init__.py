@@ -1,0 +1,1 @@
+"""Extraction: which changes to long-term memory an exchange gives rise to, as a model or a function tells."""
