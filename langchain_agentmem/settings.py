@@ -28,6 +28,7 @@ from langchain_agentmem.core.keys import (
     threads_prefix,
 )
 from langchain_agentmem.core.node_parameters import MEMORY_KEY
+from langchain_agentmem.core.partitions import MAX_PARTITIONS
 from langchain_agentmem.core.refused_values import sentences
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.events.config import EventLogConfig
@@ -162,6 +163,12 @@ class AgentMemorySettings(BaseSettings):
         min_length=1,
         description="The key prefix of the queues of tasks for the background. Default: `agent:tasks:`, or, "
         "with another `session_prefix` or `memory_prefix`, `tasks:` followed by both.",
+    )
+    partitions: Annotated[int, Field(ge=1, le=MAX_PARTITIONS)] | None = Field(
+        None,
+        description="In how many partitions memories are, each with an index of its own, so that they can "
+        "be spread over the nodes of a Redis Cluster. Fixed for the life of the data. Default: 256 on a cluster, "
+        "else none.",
     )
     index_name: str = Field(
         default_factory=lambda data: _long_term(data).index_name,

@@ -6,10 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from langchain_agentmem.core.checks import validate_id
+from langchain_agentmem.core.partitions import partition_of, tags
 from langchain_agentmem.errors import InvalidInputError
 
 Tier: TypeAlias = Literal["working", "long_term", "events", "store", "tasks"]
@@ -35,6 +36,8 @@ class Keys:
         tasks_prefix: What the keys of queues of tasks begin with.
         list_prefix: What the key of a list of messages begins with: nothing, as in LangChain.js.
         reserved: What other keys begin with that no list may have.
+        partitions: In how many partitions memories, tasks, records of threads and items of the store are; 0
+            for none, and then no key has a hash tag.
     """
 
     session_prefix: str = "agent:session:"
@@ -45,6 +48,29 @@ class Keys:
     tasks_prefix: str = "agent:tasks:"
     list_prefix: str = ""
     reserved: tuple[str, ...] = ()
+    partitions: int = 0
+
+    def of(self, user: str) -> Keys:
+        """Return the key names in the partition of a user; these if there are no partitions."""
+        if not self.partitions:
+            return self
+        return self.in_partition(partition_of(validate_id("user", user), self.partitions))
+
+    def in_partition(self, at: int) -> Keys:
+        """Return the key names in a partition, whose hash tag stands behind each prefix."""
+        tag = tags(self.partitions)[at]
+        return replace(
+            self,
+            memory_prefix=tagged(self.memory_prefix, tag),
+            threads_prefix=tagged(self.threads_prefix, tag),
+            store_prefix=tagged(self.store_prefix, tag),
+            tasks_prefix=tagged(self.tasks_prefix, tag),
+            partitions=0,
+        )
+
+    def every(self) -> list[Keys]:
+        """Return the key names in each partition, in order; these alone if there are no partitions."""
+        return [self.in_partition(at) for at in range(self.partitions)] or [self]
 
     def session(self, thread_id: str) -> str:
         """Return the key of a thread's working memory, a Hash."""
@@ -149,6 +175,16 @@ class Keys:
     def tasks_failed(self) -> str:
         """Return the key of the stream of tasks that are set aside."""
         return f"{self.tasks_prefix}failed"
+
+
+def tagged(prefix: str, tag: str) -> str:
+    """Return a prefix of keys in a partition, given its hash tag."""
+    return f"{prefix}{{{tag}}}:"
+
+
+def index_in(index_name: str, tag: str) -> str:
+    """Return the name of a search index in a partition, given its hash tag: it lies in the same slot."""
+    return f"{index_name}:{{{tag}}}"
 
 
 def path_digest(path: Sequence[str]) -> str:

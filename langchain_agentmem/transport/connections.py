@@ -34,6 +34,7 @@ class Transport(ABC):
     Attributes:
         async_only: Whether `run` is refused, because only an async client was supplied.
         rest: Whether it talks to Upstash's REST API, and not to Redis.
+        cluster: Whether it talks to a Redis Cluster.
         known: What was found out about the server over this connection, for all objects that share it.
         socket_timeout_seconds: How long a reply may take, and so less than that a command may block; `None`
             for any time.
@@ -41,6 +42,7 @@ class Transport(ABC):
 
     async_only: bool = False
     rest: bool = False
+    cluster: bool = False
     known: dict[Any, Any]
     socket_timeout_seconds: float | None = None
 
