@@ -166,9 +166,9 @@ class AgentMemorySettings(BaseSettings):
     )
     partitions: Annotated[int, Field(ge=1, le=MAX_PARTITIONS)] | None = Field(
         None,
-        description="In how many partitions memories are, each with an index of its own, so that they can "
-        "be spread over the nodes of a Redis Cluster. Fixed for the life of the data. Default: 256 on a cluster, "
-        "else none.",
+        description="In how many partitions memories are, each with its own index, so that they can be "
+        "spread over the nodes of a Redis Cluster. Fixed for the life of the data. Default: 256 on a "
+        "cluster, else none.",
     )
     index_name: str = Field(
         default_factory=lambda data: _long_term(data).index_name,
