@@ -11,6 +11,7 @@ import asyncio
 import select
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from redis.exceptions import (
 )
 
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.connection_limit import Turns
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_errors import answered, hide, underlying, unreachable
 from langchain_agentmem.transport.resp import pack
@@ -136,12 +138,26 @@ class AsyncTarget(Target):
 
 
 class RedisDriver(Driver):
-    """Runs operations on a `redis.Redis` of any pool and protocol. Thread-safe, as the client is."""
+    """Runs operations on a `redis.Redis` of any pool and protocol. Thread-safe, as the client is.
 
-    def __init__(self, client: Redis) -> None:
-        self._target = Target(client)
+    Args:
+        client: The client.
+        waits: Whether threads wait for a connection while all are in use, as long as for an answer, instead
+            of being refused at once. Only for a pool that nobody else uses, and that no forked child shares.
+    """
+
+    def __init__(self, client: Redis, *, waits: bool = False) -> None:
+        target = self._target = Target(client)
+        self._turns: AbstractContextManager[None] = nullcontext()
+        if waits:
+            seconds = target.pool.connection_kwargs["socket_timeout"]
+            self._turns = Turns(target.pool.max_connections, seconds, target.where)
 
     def _attempt(self, in_flight: InFlightBatch) -> None:
+        with self._turns:
+            self._send(in_flight)
+
+    def _send(self, in_flight: InFlightBatch) -> None:
         target, packed = self._target, pack(in_flight.left.values())
         try:
             connection = target.pool.get_connection()

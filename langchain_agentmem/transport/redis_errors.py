@@ -20,6 +20,7 @@ from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundErr
 from redis.sentinel import MasterNotFoundError
 
 from langchain_agentmem import errors
+from langchain_agentmem.transport.connection_limit import HOW_TO_RAISE
 
 SEARCH_UNAVAILABLE = (
     "This Redis server has no Search or JSON module, which long-term memory needs. Use Redis 8 or newer, "
@@ -227,9 +228,9 @@ def _of_connection(error: Exception, where: str) -> errors.StoreError:
             return _timeout(where)
     said = quoted(error)
     if said == "Too many connections":
-        return errors.StoreConnectionError(f"All connections to {where} are in use.")
+        return errors.StoreConnectionError(f"All connections to {where} are in use. {HOW_TO_RAISE}")
     if said == "No connection available":  # a BlockingConnectionPool has waited for one
-        return errors.StoreTimeoutError(f"All connections to {where} stayed in use.")
+        return errors.StoreTimeoutError(f"All connections to {where} stayed in use. {HOW_TO_RAISE}")
     if "max number of clients" in said:
         plain = f"{where} takes no more clients. End some of them, or raise the server's maxclients."
         return errors.StoreConnectionError(f"{where} takes no more clients: {said}.", plain=plain)

@@ -18,6 +18,7 @@ from redis.retry import Retry
 from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.embedded_driver import AsyncEmbeddedDriver, EmbeddedDriver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
@@ -31,7 +32,7 @@ _SERVER_OPTIONS = (
     *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname"),
     *("ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password", "username"),
 )
-_SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
+_SENTINEL_OPTIONS = ("max_connections", "sentinel_password", "sentinel_username")
 _ESCAPE = "A password with other characters than letters and digits has to be percent-encoded."
 
 
@@ -145,6 +146,12 @@ def _database(text: str) -> int:
     return int(text or 0)
 
 
+def _connections(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise ConfigurationError(f"The max_connections in a Redis URL are a number above 0. {_ESCAPE}")
+    return int(text)
+
+
 def _host(text: str, default_port: int) -> tuple[str, int]:
     """Return a host and its port, from `host`, `host:port`, `[v6]` or `[v6]:port`."""
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:]*)(?::([0-9]{0,5}))?", text)
@@ -161,6 +168,7 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 def _connection_options(timeout_seconds: float, retry: Any) -> dict[str, Any]:
     # Retries are the drivers' own, because they know what may be repeated.
     return {
+        "max_connections": MAX_CONNECTIONS,
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
         "retry": retry,
@@ -193,7 +201,7 @@ class _RedisSource(ABC):
         return client
 
     def driver(self) -> RedisDriver:
-        return RedisDriver(self.client())
+        return RedisDriver(self.client(), waits=True)
 
     def async_driver(self) -> AsyncRedisDriver:
         return AsyncRedisDriver(self.async_client())
@@ -216,6 +224,7 @@ class _Server(_RedisSource):
             _host(parts.netloc.rpartition("@")[2], 6379)
             _database(parts.path.strip("/"))
         _database(options.get("db", ""))
+        _connections(options.get("max_connections", str(MAX_CONNECTIONS)))
         if options.get("protocol", "3") not in ("2", "3"):
             raise ConfigurationError("The protocol in a Redis URL is 2 or 3.")
         client = self.client()
@@ -251,6 +260,7 @@ class _Sentinels(_RedisSource):
         self._timeout_seconds = timeout_seconds
         self._tls = parts.scheme.startswith("rediss")
         self._credentials = {"username": unquote(user) or None, "password": unquote(password) or None}
+        self._most = _connections(options.pop("max_connections", str(MAX_CONNECTIONS)))
         self._sentinel = {key.removeprefix("sentinel_"): value for key, value in options.items()}
 
     def _make(self, library: Any, retry: Any) -> Any:
@@ -259,6 +269,7 @@ class _Sentinels(_RedisSource):
         each = max(self._timeout_seconds / len(self._hosts), min(self._timeout_seconds, 1.0))
         asking = options | {"socket_timeout": each, "socket_connect_timeout": each}
         found = library.sentinel.Sentinel(self._hosts, sentinel_kwargs=asking | self._sentinel)
+        options["max_connections"] = self._most
         client = found.master_for(self._service, db=self._db, **options, **self._credentials)
         for one in (client, *found.sentinels):
             connecting_in_time(one)
