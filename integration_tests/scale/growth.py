@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from integration_tests.benchmarks.report import environment
 from integration_tests.scale.room import Room
@@ -16,6 +17,7 @@ from integration_tests.scale.worlds import OPERATIONS, Footprint, Operation, Pla
 
 TOGETHER = 100_000
 """Worlds of at most so many memories are measured side by side; each larger one with small ones to compare."""
+_SMALL = 10_000
 
 Progress = Callable[[str, int], object]
 """Told what is done, and how many memories or calls more."""
@@ -74,10 +76,14 @@ class Results:
 
     phase: str
     environment: dict[str, str]
-    options: dict[str, object]
+    options: dict[str, Any]
     footprints: list[Footprint] = field(default_factory=list)
     measured: list[Measured] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+
+    def worlds(self) -> set[str]:
+        """Return the names of the worlds that were measured, or left out."""
+        return {Place(one.on, one.memories).name for one in self.measured} | {*self.left_out}
 
 
 @dataclass
@@ -104,16 +110,14 @@ def phases(sizes: Collection[int], on: Sequence[str]) -> list[Phase]:
     return found
 
 
-def run(
-    phase: Phase,
-    operations: Sequence[str],
-    rounds: int,
-    burst: int,
-    seed: int,
-    progress: Progress = lambda what, count: None,
-) -> Results:
-    """Start and fill the worlds of a phase, and measure every operation in all of them, in turns."""
-    options = {"operations": list(operations), "rounds": rounds, "burst": burst, "seed": seed}
+def run(phase: Phase, options: dict[str, Any], progress: Progress = lambda what, count: None) -> Results:
+    """Start and fill the worlds of a phase, and measure every operation in all of them, in turns.
+
+    Args:
+        phase: What is measured.
+        options: The `operations`, the `rounds`, how many calls make a `burst`, and the `seed`.
+        progress: Told what is done.
+    """
     room, worlds = Room(), list[World]()
     results = Results(phase.name, {}, options)
     with ExitStack() as stack:
@@ -129,22 +133,32 @@ def run(
             results.footprints.append(filled)
         if worlds:
             results.environment.update(environment(worlds[0].servers.clients[0]))
-        chosen = {name: OPERATIONS[name] for name in operations}
-        results.measured.extend(measure(worlds, chosen, rounds, burst, seed, progress))
+        results.measured.extend(measure(worlds, options, progress))
+    results.footprints.extend(_with_float16(phase))
     return results
 
 
+def _with_float16(phase: Phase) -> Iterator[Footprint]:
+    """Yield what a small world takes with 16-bit vectors, if the phase has small worlds only."""
+    alone = [place for place in phase.places if place.on == STANDALONE and place.memories <= _SMALL]
+    if alone and all(place.memories <= TOGETHER for place in phase.places):
+        with opened(max(alone), "float16") as world:
+            yield world.fill(lambda count: None)
+
+
 def measure(
-    worlds: Sequence[World],
-    operations: Mapping[str, Operation],
-    rounds: int,
-    burst: int,
-    seed: int,
-    progress: Progress = lambda what, count: None,
+    worlds: Sequence[World], options: dict[str, Any], progress: Progress = lambda what, count: None
 ) -> list[Measured]:
-    """Run every operation in every world, a few times in a row, in an order drawn anew each round."""
-    order = random.Random(f"{seed} growth")
-    pairs = [(name, world) for name in operations for world in worlds]
+    """Run every operation in every world, a few times in a row, in an order drawn anew each round.
+
+    Args:
+        worlds: The worlds, filled.
+        options: As for `run`.
+        progress: Told what is done.
+    """
+    rounds, burst = options["rounds"], options["burst"]
+    order = random.Random(f"{options['seed']} growth")
+    pairs = [(name, world) for name in options["operations"] for world in worlds]
     taken = {pair: _Taken() for pair in pairs}
     gc.collect()
     gc.freeze()  # what is there for measuring alone costs no collection anything
@@ -153,7 +167,7 @@ def measure(
             for name, world in order.sample(pairs, len(pairs)):
                 # What is loaded late is loaded in the first round, which does not count.
                 into = taken[name, world] if number >= 0 else _Taken()
-                _burst(world, operations[name], burst, into)
+                _burst(world, OPERATIONS[name], burst, into)
                 progress("measuring", burst if number >= 0 else 0)
     finally:
         gc.unfreeze()
@@ -192,5 +206,5 @@ def _measured(name: str, place: Place, taken: _Taken) -> Measured:
 
 
 def share(ordered: Sequence[float], part: float) -> float:
-    """Return what this part of ordered numbers does not exceed."""
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+    """Return what this part of ordered numbers does not exceed; 0 if there are none."""
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0

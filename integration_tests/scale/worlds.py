@@ -15,6 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from integration_tests.benchmarks.world import exchange
 from integration_tests.scale.people import (
     MEMORIES,
+    MESSAGES,
     SESSIONS,
     GivenVectors,
     Said,
@@ -29,6 +30,7 @@ from langchain_agentmem import AgentMemory
 from langchain_agentmem.longterm.types import VectorType
 
 _AT_ONCE = 32  # conversations that are stored
+_LOGGED = 1_000  # conversations that have events before anything is measured
 
 
 @dataclass(frozen=True, order=True)
@@ -70,6 +72,7 @@ class Footprint:
         empty: Before anything was stored.
         long_term: What the memories added, with their indexes.
         sessions: What the conversations and their listing added.
+        events: What the events of one conversation take.
         resident: What the system gave to the servers in the end.
         memories_per_second: How quickly memories were stored, by one client, 64 per round trip.
     """
@@ -80,6 +83,7 @@ class Footprint:
     empty: int
     long_term: int
     sessions: int
+    events: float
     resident: int
     memories_per_second: float
 
@@ -117,16 +121,37 @@ class World:
         took = time.perf_counter() - began
         remembered = self.servers.used_bytes()
         asyncio.run(self._converse())
+        conversed = self.servers.used_bytes()
+        logged = self._log()
         return Footprint(
             self.place.on,
             self.place.memories,
             self.vector_type,
             empty,
             remembered - empty,
-            self.servers.used_bytes() - remembered,
+            conversed - remembered,
+            (self.servers.used_bytes() - conversed) / logged,
             self.servers.resident_bytes(),
             self.place.memories / took,
         )
+
+    def _log(self) -> int:
+        """Record what the turns of some conversations do, and return how many conversations that were."""
+        texts, _ = memories_of(0)
+        told = "; ".join(f"0.340 {text}" for text in texts[:5])
+        turn = [
+            {"action": "turn_start", "detail": texts[0]},
+            {"action": "recall", "detail": told, "memory_ids": ["0" * 32] * 5},
+        ]
+        threads = [
+            (user_name(user), thread_name(user, at))
+            for user in range(min(self.place.users, _LOGGED // SESSIONS))
+            for at in range(SESSIONS)
+        ]
+        for user, thread in threads:
+            events = [(thread, event | {"user": user}) for event in turn * (MESSAGES // 2)]
+            self.memory.events.record_many(events)
+        return len(threads)
 
     async def _converse(self) -> None:
         messages, working = conversation(), self.memory.working
