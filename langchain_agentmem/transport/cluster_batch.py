@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from redis.exceptions import (
     AskError,
+    ClusterCrossSlotError,
     ClusterDownError,
     MovedError,
     ReadOnlyError,
@@ -23,6 +24,7 @@ from tenacity import RetryCallState
 from langchain_agentmem.core.operations import Batch, Command, asks
 from langchain_agentmem.errors import (
     AgentMemoryError,
+    ClusterNodeError,
     StoreConnectionError,
     StoreError,
     StoreLoadingError,
@@ -31,6 +33,7 @@ from langchain_agentmem.errors import (
 from langchain_agentmem.transport.cluster_scan import ScanPage, Scans, begins, is_scan
 from langchain_agentmem.transport.cluster_slots import NodeGoneError, SlotTable, slot_of
 from langchain_agentmem.transport.drivers import PACE, InFlightBatch, Retryable, given_up
+from langchain_agentmem.transport.redis_errors import quoted
 
 _ASKING = asks("ASKING")
 
@@ -157,7 +160,7 @@ class ClusterBatch(InFlightBatch):
             if outcome.unsent is not None:
                 failure = self._without_connection(part.places, outcome.unsent) or failure
                 continue
-            answers = _own_answers(part, outcome.answers)
+            answers = [_as_cluster(one) for one in _own_answers(part, outcome.answers)]
             self._asking = part.node
             failure = self._take(part.places, answers) or failure
             if outcome.lost is not None:
@@ -245,6 +248,24 @@ class ClusterBatch(InFlightBatch):
             else:
                 self._end(place, error)
         return again
+
+
+def _as_cluster(answer: Any) -> Any:
+    """Return an answer; if only the node of a cluster answers so, with an error that is for its users."""
+    if not isinstance(answer, ClusterNodeError):
+        return answer
+    said = quoted(answer.__cause__) if isinstance(answer.__cause__, Exception) else ""
+    error: StoreError
+    if isinstance(answer.__cause__, ClusterCrossSlotError):
+        error = StoreError("The command has keys in several slots of the cluster, which no node runs.")
+    else:
+        error = StoreConnectionError(
+            f"The nodes of the cluster could not serve the command: {said}. Look at `CLUSTER INFO`.",
+            plain="Nodes of the Redis Cluster are missing, or do not agree about who has the data. Try again "
+            "later, and look at `CLUSTER INFO` meanwhile.",
+        )
+    error.__cause__ = answer.__cause__
+    return error
 
 
 def _own_answers(part: Part, answers: list[Any]) -> list[Any]:

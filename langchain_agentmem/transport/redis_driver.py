@@ -218,7 +218,7 @@ class Exchange(_Exchange):
                 except _REFUSALS as error:
                     if not isinstance(error, ResponseError):
                         _step_over(connection)
-                    answer = answered(error)
+                    answer = answered(error, self._target.where)
                 answers.append(answer)
         except Exception as error:  # noqa: BLE001 - on what is no reply, a parser may raise anything
             self.lost = self._target.broken(error)
@@ -273,7 +273,7 @@ class AsyncExchange(_Exchange):
                 try:
                     answer = await connection.read_response(disable_decoding=True, disconnect_on_error=False)
                 except _REFUSALS as error:
-                    answer = answered(error)
+                    answer = answered(error, self._target.where)
                 answers.append(answer)
         except Exception as error:  # noqa: BLE001 - kept for whoever settles it
             self.lost = self._target.broken(error)
