@@ -19,6 +19,7 @@ _PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
 _HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")  # what a cluster's slot is computed from, if it is there
 _SAME = re.compile(r"(.+):[0-9a-f]{32}:same", re.DOTALL)
 ITEM = "item:"  # between the prefix of a store and what stands for the place of an item
+_BRACE = re.compile("[{}]")
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
@@ -35,6 +36,7 @@ class Keys:
         tasks_prefix: What the keys of queues of tasks begin with.
         list_prefix: What the key of a list of messages begins with: nothing, as in LangChain.js.
         reserved: What other keys begin with that no list may have.
+        beside_list: Whether the session of a list has its key in the list's slot of a cluster.
     """
 
     session_prefix: str = "agent:session:"
@@ -45,10 +47,31 @@ class Keys:
     tasks_prefix: str = "agent:tasks:"
     list_prefix: str = ""
     reserved: tuple[str, ...] = ()
+    beside_list: bool = False
 
     def session(self, thread_id: str) -> str:
-        """Return the key of a thread's working memory, a Hash."""
-        return self.session_prefix + validate_id("thread_id", thread_id)
+        """Return the key of a thread's working memory, a Hash.
+
+        Raises:
+            InvalidInputError: The id has braces, which would decide about the slot.
+        """
+        if not self.beside_list:
+            return self.session_prefix + validate_id("thread_id", thread_id)
+        if _BRACE.search(thread_id):
+            raise InvalidInputError(
+                "thread_id has braces; on a Redis Cluster, no session whose messages are in a list can."
+            )
+        return f"{self.session_prefix}{{{self.messages(thread_id)}}}"
+
+    @property
+    def sessions_prefix(self) -> str:
+        """Return what the keys of all sessions begin with; behind it is the thread id."""
+        return f"{self.session_prefix}{{{self.list_prefix}" if self.beside_list else self.session_prefix
+
+    def thread_of(self, key: str) -> str:
+        """Return what stands for the thread id in the key of a session."""
+        rest = key[len(self.sessions_prefix) :]
+        return rest.removesuffix("}") if self.beside_list else rest
 
     def messages(self, thread_id: str, name: str = "thread_id") -> str:
         """Return the key of a thread's messages, a list.
