@@ -164,8 +164,9 @@ class ImportedMemories:
             taken: What may be there.
             texts: Gets the texts of the memories that are.
         """
-        look = self._long_term.get_op
-        found = iter((yield from gather(look(each, None) for one in taken for each in one.ids)))
+        look = self._long_term.get_beside_op
+        looks = [look(each, one.draft.scope.user) for one in taken for each in one.ids]
+        found = iter((yield from gather(looks)))
         new, others = [], []
         for one in taken:
             records = [ok(next(found)) for _ in one.ids]
@@ -208,8 +209,9 @@ class ImportedMemories:
     def _tell_merged(self, duplicates: Iterable[_Taken], texts: dict[str, str]) -> Op[None]:
         """Report into what lines were merged, except those that are there word for word."""
         held = [(one, self._holders.get(one.key, one.key)) for one in duplicates]
-        unread = list(dict.fromkeys(holder for _, holder in held if holder not in texts))
-        records = (yield from gather(self._long_term.get_op(one, None) for one in unread)) if unread else []
+        users = {holder: one.draft.scope.user for one, holder in held if holder not in texts}
+        look = self._long_term.get_beside_op
+        records = (yield from gather(look(one, user) for one, user in users.items())) if users else []
         texts |= {one.id: one.text for one in records if isinstance(one, MemoryRecord)}
         for one, holder in held:
             first = self._lines[one.key]
