@@ -45,7 +45,7 @@ async def test_all_keys_of_a_user_are_in_one_slot_beside_the_index(
     await both(memory).aremember("black tea", user="alice", kind="semantic", replaces=first.id)
     await both(memory).aremember("an apple", user="alice", id="chosen")
     tag = tag_of("alice")
-    keys = {key.decode() for key in bare.keys()}  # type: ignore[union-attr]
+    keys = {key.decode() for key in bare.scan_iter()}
     assert f"agent:mem:{{{tag}}}:chosen" in keys
     assert {key for key in keys if f"{{{tag}}}:" not in key} == {"agentmem:idx:partitions"}
     assert bare.execute_command("FT._LIST") == [index_in("agentmem:idx", tag).encode()]
@@ -119,7 +119,9 @@ async def test_a_number_of_partitions_that_is_not_the_datas_is_refused(
         lambda: both(other).aapply([Add("tea")], user="alice"),
         lambda: both(other).acreate_index(),
     ):
-        with pytest.raises(ConfigurationError, match="in 16 partitions, and partitions is 8.*agentmem move"):
+        with pytest.raises(
+            ConfigurationError, match=r"in 16 partitions, and partitions is 8\..*agentmem move"
+        ):
             await call()
     assert [one.text for one in await both(memory).alist_memories(user="alice")] == ["green tea"]
 
@@ -184,7 +186,7 @@ async def test_what_names_no_user_is_about_every_partition(
     await both(memory).adrop_index()
     assert await both(memory).aclear(kind="episodic", namespace="other") == 0
     assert await both(memory).aclear() == 12
-    assert sorted(bare.keys()) == [b"agent:mem:{p}:", b"agentmem:idx:partitions"]  # type: ignore[arg-type]
+    assert sorted(bare.scan_iter()) == [b"agent:mem:{p}:", b"agentmem:idx:partitions"]
 
 
 async def test_a_turn_costs_as_many_round_trips_as_without_partitions(

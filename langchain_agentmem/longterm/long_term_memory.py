@@ -1186,6 +1186,10 @@ class BaseLongTermMemory(Connected):
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
 
+    def partition_of(self, user: str | None) -> int:
+        """Return the number of the partition that a user's memories are in; 0 without partitions."""
+        return 0
+
     def get_beside_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the memory that has an id where the memories of a user are, whoever's it is."""
         return self.get_op(memory_id, None)

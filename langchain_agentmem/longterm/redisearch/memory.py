@@ -279,6 +279,10 @@ class LongTermMemory(BaseLongTermMemory):
         """Return the operation of `get`."""
         return self._checked(self.parts.get(memory_id, user))
 
+    def partition_of(self, user: str | None) -> int:
+        """Return the number of the partition that a user's memories are in; 0 without partitions."""
+        return self.parts.number_of(user)
+
     def get_beside_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the memory that has an id where the memories of a user are, whoever's it is."""
         return self._checked(self.parts.of(user).get_op(memory_id, None))

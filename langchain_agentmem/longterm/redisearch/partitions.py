@@ -50,11 +50,19 @@ class Parts:
         Raises:
             InvalidInputError: There are several, and no user is named.
         """
+        return self._only or self._at(self.number_of(user))
+
+    def number_of(self, user: str | None) -> int:
+        """Return the number of the one that a user's memories are in; 0 if there is only one.
+
+        Raises:
+            InvalidInputError: There are several, and no user is named.
+        """
         if self._only is not None:
-            return self._only
+            return 0
         if user is None:
             raise InvalidInputError("Name a user: memories are in partitions, and this is about one of them.")
-        return self._at(partition_of(user, self.count.partitions))
+        return partition_of(user, self.count.partitions)
 
     def every(self) -> list[Part]:
         """Return all of them, in order."""
@@ -76,7 +84,7 @@ class Parts:
             return store(self._only, batch)
         places: dict[int, list[int]] = {}
         for at, draft in enumerate(batch.drafts):
-            places.setdefault(partition_of(draft.scope.user or "", self.count.partitions), []).append(at)
+            places.setdefault(self.number_of(draft.scope.user), []).append(at)
         if len(places) == 1:
             (number,) = places
             return store(self._at(number), batch)
