@@ -211,7 +211,8 @@ class AgentMemory(Connected):
         """Return what turns have left to workers: how much waits, what failed, and how to replay it."""
         from langchain_agentmem.tasks.background_tasks import background_tasks
 
-        return background_tasks(replace(self.settings.task_keys, partitions=self._partitions), self.transport)
+        partitions = partitions_on(self.settings.partitions, cluster=self.transport.cluster)
+        return background_tasks(replace(self.settings.task_keys, partitions=partitions), self.transport)
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
         """Return a LangChain chat history of one session; serves as a `get_session_history`.
@@ -1032,15 +1033,10 @@ class AgentMemory(Connected):
         return tracing(self.transport, tiers, vector_bytes=2 if settings.vector_type == "float16" else 4)
 
     @property
-    def _partitions(self) -> int:
-        """Return how many partitions there are, 0 for none."""
-        return partitions_on(self.settings.partitions, cluster=self.transport.cluster)
-
-    @property
     def _tiers(self) -> user_data.Tiers:
-        from langchain_agentmem.agents.store.items import StoreItems
+        from langchain_agentmem.agents.store.partitions import ItemPartitions
 
-        items = StoreItems.of(self.settings)
+        items = ItemPartitions.of(self.settings, cluster=self.transport.cluster)
         return user_data.Tiers(self.working, self.long_term, self.events, items, self.tasks)
 
     def close(self) -> None:
