@@ -22,7 +22,7 @@ from langchain_agentmem.core.keys import tier_prefixes
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.core.operations import ok
-from langchain_agentmem.core.partitions import partitions_on
+from langchain_agentmem.core.partitions import check_names, partitions_on
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.summaries import Summariser
     from langchain_agentmem.working.working_memory import WorkingMemory
+
+
+_IN_PARTITIONS = ("memory_prefix", "index_name", "threads_prefix", "store_prefix", "tasks_prefix")
 
 
 class AgentMemory(Connected):
@@ -129,6 +132,12 @@ class AgentMemory(Connected):
         else:
             token = None if settings.token is None else settings.token.get_secret_value()
             self._connect(None, settings.url.get_secret_value(), None, None, seconds, token)
+        if partitions_on(settings.partitions, cluster=self.transport.cluster):
+            try:
+                check_names(**{name: getattr(settings, name) for name in _IN_PARTITIONS})
+            except ConfigurationError:
+                self.transport.close()
+                raise
         if embeddings is not None and self.transport.rest:
             self.transport.close()
             raise ConfigurationError("embeddings= is of no use here: Upstash finds memories by their words.")
