@@ -218,9 +218,10 @@ class AgentMemory(Connected):
     @cached_property
     def tasks(self) -> BackgroundTasks:
         """Return what turns have left to workers: how much waits, what failed, and how to replay it."""
-        from langchain_agentmem.tasks.background_tasks import BackgroundTasks
+        from langchain_agentmem.tasks.background_tasks import background_tasks
 
-        return BackgroundTasks(self.settings.task_keys, self.transport)
+        partitions = partitions_on(self.settings.partitions, cluster=self.transport.cluster)
+        return background_tasks(replace(self.settings.task_keys, partitions=partitions), self.transport)
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
         """Return a LangChain chat history of one session; serves as a `get_session_history`.
@@ -253,6 +254,7 @@ class AgentMemory(Connected):
                 summarise=config.summarise,
                 summarise_when=config.summarise_when,
                 max_waiting=config.max_waiting,
+                partitions=config.partitions,
                 **options,
             )
         upstash, redis = histories.UpstashChatMessageHistory, histories.RedisListChatMessageHistory
@@ -1041,9 +1043,9 @@ class AgentMemory(Connected):
 
     @property
     def _tiers(self) -> user_data.Tiers:
-        from langchain_agentmem.agents.store.items import StoreItems
+        from langchain_agentmem.agents.store.partitions import ItemPartitions
 
-        items = StoreItems.of(self.settings)
+        items = ItemPartitions.of(self.settings, cluster=self.transport.cluster)
         return user_data.Tiers(self.working, self.long_term, self.events, items, self.tasks)
 
     def close(self) -> None:
