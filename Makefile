@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo chat test coverage compat soak bench eval eval-extraction lint types format clean
+.PHONY: demo chat test coverage compat soak bench growth eval eval-extraction lint types format clean
 
 # Only tests and benchmarks need torch, to compare with. On Linux pip takes its CUDA build unless it finds a CPU build:
 # name an index that has one with PIP_FLAGS="--extra-index-url …".
@@ -51,6 +51,9 @@ soak: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m integration_tests.benchmarks $(ARGS)
+
+growth: $(VENV)/.dev
+	$(BIN)/python -m integration_tests.scale $(ARGS)
 
 eval: $(VENV)/.dev
 	$(BIN)/python -m integration_tests.evaluation $(ARGS)

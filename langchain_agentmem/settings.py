@@ -258,6 +258,12 @@ class AgentMemorySettings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _partitions_fit(self) -> Self:
+        if self.partitions is not None and is_rest(self.url.get_secret_value()):
+            raise ValueError("Upstash has no partitions: leave them out")
+        return self
+
+    @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:
         prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix]
         prefixes += [same_prefix(self.memory_prefix), self.store_prefix, self.tasks_prefix]
@@ -280,6 +286,7 @@ class AgentMemorySettings(BaseSettings):
             threads_ttl_seconds=self.events_ttl_seconds,
             summarise_when=self.summarise_when,
             max_waiting=self.max_waiting,
+            partitions=self.partitions,
             reserved_prefixes=(
                 self.events_prefix,
                 self.memory_prefix,
@@ -317,6 +324,7 @@ class AgentMemorySettings(BaseSettings):
             vector_type=self.vector_type,
             dedup_threshold=self.dedup_threshold,
             recall_threshold=self.recall_threshold,
+            partitions=self.partitions,
         )
 
     @property
@@ -327,12 +335,13 @@ class AgentMemorySettings(BaseSettings):
             ttl_seconds=self.events_ttl_seconds,
             key_prefix=self.events_prefix,
             threads_prefix=self.threads_prefix,
+            partitions=self.partitions,
         )
 
     @property
     def task_keys(self) -> Keys:
-        """Return the key names of queues of tasks."""
-        return Keys(tasks_prefix=self.tasks_prefix)
+        """Return the key names of queues of tasks, with the partitions that were asked for."""
+        return Keys(tasks_prefix=self.tasks_prefix, partitions=self.partitions or 0)
 
     @classmethod
     def load(cls, **given: Any) -> Self:

@@ -197,7 +197,7 @@ async def test_a_pool_without_a_connection_left(plain: Server, run: Run) -> None
             supplied = CallerSuppliedClients(client, async_client)
             taken = client.connection_pool.get_connection()
             async_taken = await async_client.connection_pool.get_connection()
-            with raises(StoreConnectionError, match="in use"):
+            with raises(StoreConnectionError, match=r"in use\. max_connections raises the limit"):
                 await run(supplied, call(asks("PING")))
             client.connection_pool.release(taken)
             await async_client.connection_pool.release(async_taken)

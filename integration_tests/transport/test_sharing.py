@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from tenacity import stop_after_delay
 
 from integration_tests.transport.conftest import Server, loop_until
 from integration_tests.waiting import wait_until
-from langchain_agentmem.core.operations import asks, call, writes
-from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.core.operations import Op, asks, call, writes
+from langchain_agentmem.errors import ConfigurationError, StoreTimeoutError
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.transport.drivers import PACE
@@ -176,6 +177,51 @@ def test_many_threads_at_once(plain: Server, watch: redis.Redis) -> None:
     with WorkingMemory(plain.url, max_turns=None) as memory, ThreadPoolExecutor(20) as pool:
         list(pool.map(lambda n: memory.append("t1", [HumanMessage(str(n))]), range(400)))
         assert sorted(int(str(m.content)) for m in memory.messages("t1")) == list(range(400))
+
+
+def test_a_burst_of_threads_waits_for_its_turn(
+    plain: Server, watch: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))  # to be tried again would not be enough
+    with (
+        closing(SharedConnection(plain.url + "?max_connections=2")) as transport,
+        ThreadPoolExecutor(50) as pool,
+    ):
+        slow = [pool.submit(transport.run, call(writes("DEBUG", "SLEEP", 0.01))) for _ in range(50)]
+        assert [each.result() for each in slow] == [b"OK"] * 50
+        assert others(watch) == 2
+
+
+def test_more_threads_than_connections_by_default(plain: Server, watch: redis.Redis) -> None:
+    with WorkingMemory(plain.url, max_turns=None) as memory, ThreadPoolExecutor(150) as pool:
+        everybody = threading.Barrier(150)
+
+        def append(number: int) -> None:
+            everybody.wait()
+            memory.append("t1", [HumanMessage(str(number))])
+
+        list(pool.map(append, range(150)))
+        assert sorted(int(str(m.content)) for m in memory.messages("t1")) == list(range(150))
+        assert others(watch) <= 100
+
+
+def test_a_thread_that_gets_no_connection_in_time_is_told_the_limit(
+    plain: Server, watch: redis.Redis
+) -> None:
+    def slow() -> Op[list[Any]]:
+        return (yield [writes("BLPOP", "none", 0.5)] * 4)  # each answer is in time, all together are not
+
+    with (
+        closing(SharedConnection(plain.url + "?max_connections=1&socket_timeout=1")) as transport,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        in_use = pool.submit(transport.run, slow())
+        wait_until(lambda: others(watch) == 1)
+        told = r"All 1 connections to 127\.0\.0\.1:\d+ stayed in use for 1 s\. .*\?max_connections="
+        with pytest.raises(StoreTimeoutError, match=told):
+            transport.run(call(PING))
+        assert in_use.result() == [None] * 4
+        assert transport.run(call(PING)) == b"PONG"
 
 
 async def test_a_burst_of_tasks_waits_for_its_turn(

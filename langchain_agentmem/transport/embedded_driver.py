@@ -34,7 +34,7 @@ class EmbeddedDriver(RedisDriver):
         self._connect = connect
         self._lock = ForkSafeLock()
         self._url = server.url
-        super().__init__(connect(self._url))
+        super().__init__(connect(self._url), waits=True)
 
     def _attempt_again(self, in_flight: InFlightBatch) -> None:
         if isinstance(in_flight.failure, StoreConnectionError):

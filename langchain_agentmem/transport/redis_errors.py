@@ -20,6 +20,7 @@ from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundErr
 from redis.sentinel import MasterNotFoundError
 
 from langchain_agentmem import errors
+from langchain_agentmem.transport.connection_limit import HOW_TO_RAISE
 
 SEARCH_UNAVAILABLE = (
     "This Redis server has no Search or JSON module, which long-term memory needs. Use Redis 8 or newer, "
@@ -51,7 +52,7 @@ _AUTHENTICATION = (redis_errors.AuthenticationError, redis_errors.Authentication
 _CHECK_CREDENTIALS = "Check the user and password in the URL, or the token."
 _EVICT = "let it evict keys that expire (maxmemory-policy volatile-lfu)"
 _PREFIXES = "AGENTMEM_SESSION_PREFIX, AGENTMEM_MEMORY_PREFIX or AGENTMEM_EVENTS_PREFIX"
-_NO_CLUSTER = "The server is part of a Redis Cluster, which is not supported. Use a server of its own."
+_BY_CLUSTER = "Connect by redis+cluster://{where}, or rediss+cluster:// with TLS."
 _REFUSALS = (
     _Refusal(
         "LOADING",
@@ -149,13 +150,18 @@ _REFUSALS = (
         "The server takes no writes, because it cannot save its data. Often its disk is full: see its log.",
     ),
     _Refusal(
-        "NOREPLICAS|MASTERDOWN",
+        "NOREPLICAS|MASTERDOWN|Link with MASTER is down",
         errors.StoreError,
         "Look at the server's replication.",
         "The server and its replicas have lost each other, and it serves nobody meanwhile. Try again later.",
+        (redis_errors.MasterDownError,),
     ),
     _Refusal(
-        "^(?:MOVED|ASK|CLUSTERDOWN) ", errors.StoreError, "Redis Cluster is not supported.", _NO_CLUSTER
+        "^(?:MOVED|ASK|CLUSTERDOWN|CROSSSLOT) ",
+        errors.ClusterNodeError,
+        f"That is how a node of a Redis Cluster answers. {_BY_CLUSTER}",
+        f"The server is a node of a Redis Cluster. {_BY_CLUSTER}",
+        (redis_errors.AskError, redis_errors.ClusterDownError, redis_errors.ClusterCrossSlotError),
     ),
     _Refusal(
         "protected mode",
@@ -173,14 +179,14 @@ _COMMAND = re.compile(r"run the '([A-Za-z.|]+)' command")
 _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
-def answered(error: Exception) -> errors.StoreError:
-    """Return the error for an error reply of the server."""
-    ours = _of_reply(error, quoted(error))
+def answered(error: Exception, where: str = "host:port") -> errors.StoreError:
+    """Return the error for an error reply of the server; `where` holds no secret."""
+    ours = _of_reply(error, quoted(error), where)
     ours.__cause__ = error
     return ours
 
 
-def _of_reply(error: Exception, said: str) -> errors.StoreError:
+def _of_reply(error: Exception, said: str, where: str) -> errors.StoreError:
     if _NO_MODULE.search(said):
         plain = SEARCH_UNAVAILABLE.replace(
             ' (pip install "langchain-agentmem[embedded]", URL embedded://)', ""
@@ -193,8 +199,9 @@ def _of_reply(error: Exception, said: str) -> errors.StoreError:
         return errors.StoreError(f"The server answered: {said}.")
     command = _COMMAND.search(said)
     named = f" (to use the command {command[1].upper()})" if command else ""
-    plain = meant.plain.replace("{command}", named)
-    return meant.kind(f"The server answered: {said}. {meant.advice}", plain=plain)
+    plain = meant.plain.replace("{command}", named).replace("{where}", where)
+    advice = meant.advice.replace("{where}", where)
+    return meant.kind(f"The server answered: {said}. {advice}", plain=plain)
 
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
@@ -217,7 +224,7 @@ def _of_connection(error: Exception, where: str) -> errors.StoreError:
         error,
         redis_errors.AuthenticationError | redis_errors.BusyLoadingError | redis_errors.ResponseError,
     ):
-        return answered(error)  # a refusal during the handshake
+        return answered(error, where)  # a refusal during the handshake
     if isinstance(error, redis_errors.TimeoutError | TimeoutError | asyncio.TimeoutError):
         return _timeout(where)
     if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):
@@ -227,9 +234,9 @@ def _of_connection(error: Exception, where: str) -> errors.StoreError:
             return _timeout(where)
     said = quoted(error)
     if said == "Too many connections":
-        return errors.StoreConnectionError(f"All connections to {where} are in use.")
+        return errors.StoreConnectionError(f"All connections to {where} are in use. {HOW_TO_RAISE}")
     if said == "No connection available":  # a BlockingConnectionPool has waited for one
-        return errors.StoreTimeoutError(f"All connections to {where} stayed in use.")
+        return errors.StoreTimeoutError(f"All connections to {where} stayed in use. {HOW_TO_RAISE}")
     if "max number of clients" in said:
         plain = f"{where} takes no more clients. End some of them, or raise the server's maxclients."
         return errors.StoreConnectionError(f"{where} takes no more clients: {said}.", plain=plain)

@@ -18,20 +18,25 @@ from redis.retry import Retry
 from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.cluster_driver import AsyncClusterDriver, ClusterDriver
+from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.embedded_driver import AsyncEmbeddedDriver, EmbeddedDriver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import database
 from langchain_agentmem.transport.time_limits import connecting_in_time
 
-KNOWN = "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, https:// and embedded://"
+KNOWN = (
+    "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster://, "
+    "rediss+cluster://, https:// and embedded://"
+)
 _SERVER_OPTIONS = (
     *("client_name", "db", "decode_responses", "health_check_interval", "max_connections", "password"),
     *("protocol", "retry_on_timeout", "socket_connect_timeout", "socket_keepalive", "socket_timeout"),
     *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname"),
     *("ssl_ciphers", "ssl_keyfile", "ssl_min_version", "ssl_password", "username"),
 )
-_SENTINEL_OPTIONS = ("sentinel_password", "sentinel_username")
+_SENTINEL_OPTIONS = ("max_connections", "sentinel_password", "sentinel_username")
 _ESCAPE = "A password with other characters than letters and digits has to be percent-encoded."
 
 
@@ -51,6 +56,11 @@ class Source(Protocol):
 def is_rest(url: str) -> bool:
     """Return whether a URL names a database with a REST API."""
     return isinstance(url, str) and url.strip().lower().startswith(("https://", "http://"))
+
+
+def is_cluster(url: str) -> bool:
+    """Return whether a URL names nodes of a Redis Cluster."""
+    return isinstance(url, str) and url.strip().lower().startswith(("redis+cluster://", "rediss+cluster://"))
 
 
 def socket_timeout(url: str) -> float | None:
@@ -97,6 +107,8 @@ def open_source(url: str, socket_timeout_seconds: float, token: str | None = Non
             return _Server(url, parts, socket_timeout_seconds)
         case "redis+sentinel" | "rediss+sentinel":
             return _Sentinels(parts, socket_timeout_seconds)
+        case "redis+cluster" | "rediss+cluster":
+            return _Cluster(parts, socket_timeout_seconds)
         case "embedded":
             return _Embedded(parts, socket_timeout_seconds)
     scheme = f"begins with {parts.scheme}://" if parts.scheme and "://" in url else "has no scheme"
@@ -145,6 +157,12 @@ def _database(text: str) -> int:
     return int(text or 0)
 
 
+def _connections(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise ConfigurationError(f"The max_connections in a Redis URL are a number above 0. {_ESCAPE}")
+    return int(text)
+
+
 def _host(text: str, default_port: int) -> tuple[str, int]:
     """Return a host and its port, from `host`, `host:port`, `[v6]` or `[v6]:port`."""
     found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:]*)(?::([0-9]{0,5}))?", text)
@@ -161,6 +179,7 @@ def _host(text: str, default_port: int) -> tuple[str, int]:
 def _connection_options(timeout_seconds: float, retry: Any) -> dict[str, Any]:
     # Retries are the drivers' own, because they know what may be repeated.
     return {
+        "max_connections": MAX_CONNECTIONS,
         "socket_timeout": timeout_seconds,
         "socket_connect_timeout": timeout_seconds,
         "retry": retry,
@@ -193,7 +212,7 @@ class _RedisSource(ABC):
         return client
 
     def driver(self) -> RedisDriver:
-        return RedisDriver(self.client())
+        return RedisDriver(self.client(), waits=True)
 
     def async_driver(self) -> AsyncRedisDriver:
         return AsyncRedisDriver(self.async_client())
@@ -216,6 +235,7 @@ class _Server(_RedisSource):
             _host(parts.netloc.rpartition("@")[2], 6379)
             _database(parts.path.strip("/"))
         _database(options.get("db", ""))
+        _connections(options.get("max_connections", str(MAX_CONNECTIONS)))
         if options.get("protocol", "3") not in ("2", "3"):
             raise ConfigurationError("The protocol in a Redis URL is 2 or 3.")
         client = self.client()
@@ -251,6 +271,7 @@ class _Sentinels(_RedisSource):
         self._timeout_seconds = timeout_seconds
         self._tls = parts.scheme.startswith("rediss")
         self._credentials = {"username": unquote(user) or None, "password": unquote(password) or None}
+        self._most = _connections(options.pop("max_connections", str(MAX_CONNECTIONS)))
         self._sentinel = {key.removeprefix("sentinel_"): value for key, value in options.items()}
 
     def _make(self, library: Any, retry: Any) -> Any:
@@ -259,10 +280,45 @@ class _Sentinels(_RedisSource):
         each = max(self._timeout_seconds / len(self._hosts), min(self._timeout_seconds, 1.0))
         asking = options | {"socket_timeout": each, "socket_connect_timeout": each}
         found = library.sentinel.Sentinel(self._hosts, sentinel_kwargs=asking | self._sentinel)
+        options["max_connections"] = self._most
         client = found.master_for(self._service, db=self._db, **options, **self._credentials)
         for one in (client, *found.sentinels):
             connecting_in_time(one)
         return client
+
+
+class _Cluster(Source):
+    """Names nodes of a Redis Cluster: `redis+cluster://[user:password@]host[:port][,host[:port]…][?options]`."""
+
+    def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
+        credentials, at, hosts = parts.netloc.rpartition("@")
+        options = _options(parts.query, _SERVER_OPTIONS)
+        if parts.path.strip("/") not in ("", "0") or options.get("db", "0") not in ("", "0"):
+            raise ConfigurationError(
+                "A Redis Cluster has database 0 only. Leave the number at the end of the URL out."
+            )
+        self._seeds = [_host(host, 6379) for host in hosts.split(",")]
+        self._beginning = f"{parts.scheme.replace('+cluster', '')}://{credentials}{at}"
+        self._query = parts.query
+        self._timeout_seconds = timeout_seconds
+        self._node(*self._seeds[0])  # what is wrong with the options is raised now
+
+    def driver(self) -> Driver:
+        return ClusterDriver(self._names(), lambda host, port: self._node(host, port).client())
+
+    def async_driver(self) -> AsyncDriver:
+        return AsyncClusterDriver(self._names(), lambda host, port: self._node(host, port).async_client())
+
+    def close(self) -> None:
+        """Do nothing: there is nothing but drivers."""
+
+    def _names(self) -> list[str]:
+        return [f"{host}:{port}" for host, port in self._seeds]
+
+    def _node(self, host: str, port: int) -> _Server:
+        at = f"[{host}]" if ":" in host else host
+        url = f"{self._beginning}{at}:{port}?{self._query}"
+        return _Server(url, _split(url), self._timeout_seconds)
 
 
 class _Embedded(Source):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core.checks import Ttl, given
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 from langchain_agentmem.working.config import WorkingMemoryConfig
@@ -52,6 +53,8 @@ class WorkingMemory(SessionOperations, Connected):
             something, and the answer waits for that. With `background` it is folded when `fold` is called.
         max_waiting: How many messages wait at most to be folded; beyond that the oldest are dropped, and
             counted in the session's `dropped_count`. A list keeps them: so many are folded at once.
+        partitions: In how many partitions the records of threads are. If not given: 256 on a cluster, else
+            none. Everything that uses one key prefix needs the same number.
         token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -67,8 +70,8 @@ class WorkingMemory(SessionOperations, Connected):
         self,
         url: str | None = None,
         *,
-        client: redis.Redis | None = None,
-        async_client: redis.asyncio.Redis | None = None,
+        client: redis.Redis | redis.RedisCluster | None = None,
+        async_client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
         transport: Transport | None = None,
         ttl_seconds: Ttl = WorkingMemoryConfig.ttl_seconds,
         max_turns: int | None = WorkingMemoryConfig.max_turns,
@@ -81,6 +84,7 @@ class WorkingMemory(SessionOperations, Connected):
         summarise: Summariser | None = WorkingMemoryConfig.summarise,
         summarise_when: Literal["inline", "background"] = WorkingMemoryConfig.summarise_when,
         max_waiting: int = WorkingMemoryConfig.max_waiting,
+        partitions: int | None = WorkingMemoryConfig.partitions,
         token: str | None = None,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
@@ -96,9 +100,14 @@ class WorkingMemory(SessionOperations, Connected):
             summarise=summarise,
             summarise_when=summarise_when,
             max_waiting=max_waiting,
+            partitions=partitions,
         )
-        super().__init__(config)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
+        try:
+            super().__init__(config.on(cluster=self.transport.cluster), on_cluster=self.transport.cluster)
+        except ConfigurationError:
+            self.close()
+            raise
 
     @property
     def ttl_seconds(self) -> int | None:

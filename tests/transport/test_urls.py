@@ -54,6 +54,16 @@ def test_a_url_is_understood(url: str, expected: dict[str, Any]) -> None:
     assert options(url) == {"socket_timeout": 5.0} | expected
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://h", "rediss://h", "unix:///a.sock", "redis+sentinel://h/m", "rediss+sentinel://a,b/m/2"]
+)
+def test_connections_are_limited_also_where_redis_py_sets_no_limit(url: str) -> None:
+    for query, limit in (("", 100), ("?max_connections=7", 7)):
+        source = open_source(url + query, 5.0)
+        for client in (source.client(), source.async_client()):
+            assert client.connection_pool.max_connections == limit
+
+
 def test_rediss_speaks_tls() -> None:
     source = open_source("rediss://:pw@h:1/2?ssl_cert_reqs=none", 5.0)
     assert issubclass(source.client().connection_pool.connection_class, redis.SSLConnection)
@@ -105,6 +115,8 @@ def test_sentinels_of_rediss_speak_tls() -> None:
         *("redis://h?retry=5", "redis://h?encoding=utf-16", "redis://h?parser_class=x", "redis://h#1"),
         *("redis://h?ssl_cert_reqs=none", "rediss://h?ssl_cert_reqs=x", "redis://h\0", "redis://h%00"),
         *("unix://", "unix:///", "unix://relative.sock", "unix:///a%00b", "redis://h?max_connections=-1"),
+        *("redis://h?max_connections=0", "redis://h?max_connections=x"),
+        *("redis+sentinel://h/m?max_connections=0", "redis+sentinel://h/m?max_connections=x"),
         *("redis+sentinel://", "redis+sentinel://h", "redis+sentinel://h/", "redis+sentinel://h:x/m"),
         *("redis+sentinel://h:99999/m", "redis+sentinel://h/m/x", "redis+sentinel://h/m/0/1"),
         *("redis+sentinel://h/m?db=1", "redis+sentinel://a..b/m", "redis+sentinel://h:1:2/m"),

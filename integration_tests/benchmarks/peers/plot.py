@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from integration_tests.benchmarks.growth import Growth
+from integration_tests.benchmarks.panels import GREY, picture
 from integration_tests.benchmarks.peers.compare import BULK, BYTES, Comparison
 from integration_tests.benchmarks.peers.libraries import COMPARED, GROWING
 from integration_tests.benchmarks.peers.tables import TITLES, milliseconds
 
-_GREY = "#8b949e"
 _COLOURS = {
     "agentmem": "#2da44e",
     "agentmem-hash": "#8fce9f",
@@ -30,7 +27,7 @@ def plot_peers(found: Comparison, path: Path) -> Path:
     panels = {
         name: found.rows[name] for name in TITLES if any(cell.value for cell in found.rows[name].values())
     }
-    with _figure(path, len(panels), 2, 1.9) as all_axes:
+    with picture(path, len(panels), 2, 1.9) as all_axes:
         for axes, (name, cells) in zip(all_axes, panels.items(), strict=False):
             shown = [(key, cell.value) for key, cell in cells.items() if cell.value is not None]
             axes.barh([COMPARED[key].name for key, _ in shown], [value for _, value in shown], height=0.6)
@@ -38,7 +35,7 @@ def plot_peers(found: Comparison, path: Path) -> Path:
                 bar.set_color(_COLOURS[key])
                 text = f"{value:,.0f}" if name in (BULK, BYTES) else milliseconds(value)
                 axes.text(value, at, f"\N{NO-BREAK SPACE}{text}", va="center", fontsize=8)
-            axes.set_title(TITLES[name], fontsize=9, color=_GREY)
+            axes.set_title(TITLES[name], fontsize=9, color=GREY)
             axes.margins(x=0.18)
             axes.invert_yaxis()
             axes.set_xticks([])
@@ -52,7 +49,7 @@ def plot_growth(found: Growth, path: Path) -> Path:
         for what, measured in (("memories", found.memories), ("messages", found.messages))
         for operation, by_key in measured.items()
     ]
-    with _figure(path, len(panels), 2, 2.9) as all_axes:
+    with picture(path, len(panels), 2, 2.9) as all_axes:
         for axes, (title, by_key) in zip(all_axes, panels, strict=False):
             for key, cells in by_key.items():
                 points = [
@@ -63,34 +60,8 @@ def plot_growth(found: Growth, path: Path) -> Path:
                     name, colour = GROWING[key].name, _COLOURS[key]
                     axes.plot(sizes, values, marker="o", markersize=3, label=name, color=colour)
             axes.set(xscale="log", yscale="log")
-            axes.set_title(title, fontsize=9, color=_GREY)
+            axes.set_title(title, fontsize=9, color=GREY)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-            axes.grid(color=_GREY, alpha=0.2)
-        all_axes[0].legend(fontsize=7, frameon=False, labelcolor=_GREY)
+            axes.grid(color=GREY, alpha=0.2)
+        all_axes[0].legend(fontsize=7, frameon=False, labelcolor=GREY)
     return path
-
-
-@contextmanager
-def _figure(path: Path, panels: int, columns: int, height: float) -> Iterator[list[Any]]:
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    from matplotlib import pyplot as plt
-
-    lines = -(-panels // columns)
-    grey = dict.fromkeys(
-        ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), _GREY
-    )
-    style = {"svg.fonttype": "none", "svg.hashsalt": "agentmem", "font.size": 8, **grey}
-    with mpl.rc_context(style):
-        figure, axes = plt.subplots(lines, columns, figsize=(9, height * lines), squeeze=False)
-        every = [*axes.flat]
-        for one in every:
-            one.spines[["top", "right"]].set_visible(False)
-            one.patch.set_alpha(0)
-        for one in every[panels:]:
-            one.set_visible(False)
-        yield every
-        figure.tight_layout()
-        figure.savefig(path, transparent=True, metadata={"Date": None})
-        plt.close(figure)

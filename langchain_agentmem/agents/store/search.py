@@ -8,15 +8,15 @@ name the items, which are then read.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from langchain_agentmem.agents.store.documents import BARE, Namespace, StoredItem, decode, within
 from langchain_agentmem.agents.store.filters import ItemFilter
 from langchain_agentmem.agents.store.items import Place, StoreItems, pages
 from langchain_agentmem.core.keys import backfilling
-from langchain_agentmem.core.operations import Op, T, asks, call, gather, ok, reads, text
+from langchain_agentmem.core.operations import Op, T, call, gather, ok, reads, text
 from langchain_agentmem.errors import (
     IndexMismatchError,
     IndexMissingError,
@@ -29,6 +29,7 @@ from langchain_agentmem.longterm.redisearch.queries import MAX_ROWS, row_keys, r
 
 logger = logging.getLogger("langchain_agentmem")
 
+P = TypeVar("P")
 Scored = tuple[StoredItem, float | None]
 _MEMBERS = ("$['created','updated','ttl','user','item']", "AS", "members")
 _FIRST, _FACTOR, _PAGE = 100, 4, 2000  # how many are looked at if they are filtered here
@@ -53,6 +54,11 @@ class Wanted:
     def end(self) -> int:
         """Return how many items have to be found."""
         return self.offset + self.limit
+
+    @property
+    def from_the_first(self) -> Wanted:
+        """Return the same search without an offset, for each of several partitions."""
+        return replace(self, limit=self.end, offset=0)
 
     @property
     def condition(self) -> str:
@@ -137,7 +143,7 @@ class StoreSearch:
         condition = f"@tags:{{{within(wanted.prefix)}}}" if wanted.prefix else "*"
         tail = ("NOCONTENT", "LIMIT", 0, MAX_ROWS, "TIMEOUT", self._timeout_ms, "DIALECT", 2)
         held = set(
-            row_keys((yield from call(asks("FT.SEARCH", self._index.settings.name, condition, *tail))))
+            row_keys((yield from call(reads("FT.SEARCH", self._index.settings.name, condition, *tail))))
         )
         there = 0
         for page in pages(key for key in keys if key not in held):  # some may have expired meanwhile
@@ -217,7 +223,7 @@ class StoreSearch:
         tail = ("TIMEOUT", self._timeout_ms, "DIALECT", 3)
         incomplete, reply = yield [
             reads("EXISTS", backfilling(name)),
-            asks("FT.SEARCH", name, query, *arguments, *tail),
+            reads("FT.SEARCH", name, query, *arguments, *tail),
         ]
         if ok(incomplete):
             raise IndexBackfillingError("The search index does not hold every item yet.")
@@ -240,6 +246,22 @@ class StoreSearch:
         items.sort(key=lambda one: -one.updated_us)
         met = [one for one in items if wanted.filter.meets(one)]
         return [(one, None) for one in met[wanted.offset : wanted.end]]
+
+
+def merged(
+    found: Iterable[tuple[P, list[Scored]]], wanted: Wanted
+) -> list[tuple[P, StoredItem, float | None]]:
+    """Return what was found in several partitions as if it were one, each with where it was found.
+
+    Args:
+        found: What each partition has found of the first items wanted.
+        wanted: What was searched for.
+    """
+    rows = [(part, item, score) for part, scored in found for item, score in scored]
+    near = [row for row in rows if row[2] is not None]
+    near.sort(key=lambda row: (-(row[2] or 0.0), row[1].namespace, row[1].key))
+    rest = sorted((row for row in rows if row[2] is None), key=lambda row: -row[1].updated_us)
+    return [*near, *rest][wanted.offset : wanted.end]
 
 
 def _item(key: bytes, row: Any) -> StoredItem | None:
