@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core.checks import Ttl, given
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 from langchain_agentmem.working.config import WorkingMemoryConfig
@@ -67,8 +68,8 @@ class WorkingMemory(SessionOperations, Connected):
         self,
         url: str | None = None,
         *,
-        client: redis.Redis | None = None,
-        async_client: redis.asyncio.Redis | None = None,
+        client: redis.Redis | redis.RedisCluster | None = None,
+        async_client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
         transport: Transport | None = None,
         ttl_seconds: Ttl = WorkingMemoryConfig.ttl_seconds,
         max_turns: int | None = WorkingMemoryConfig.max_turns,
@@ -97,8 +98,12 @@ class WorkingMemory(SessionOperations, Connected):
             summarise_when=summarise_when,
             max_waiting=max_waiting,
         )
-        super().__init__(config)
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
+        try:
+            super().__init__(config, on_cluster=self.transport.cluster)
+        except ConfigurationError:
+            self.close()
+            raise
 
     @property
     def ttl_seconds(self) -> int | None:
