@@ -22,6 +22,7 @@ from langchain_agentmem.core.keys import tier_prefixes
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.core.operations import ok
+from langchain_agentmem.core.partitions import partitions_on
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
@@ -208,9 +209,9 @@ class AgentMemory(Connected):
     @cached_property
     def tasks(self) -> BackgroundTasks:
         """Return what turns have left to workers: how much waits, what failed, and how to replay it."""
-        from langchain_agentmem.tasks.background_tasks import BackgroundTasks
+        from langchain_agentmem.tasks.background_tasks import background_tasks
 
-        return BackgroundTasks(self.settings.task_keys, self.transport)
+        return background_tasks(replace(self.settings.task_keys, partitions=self._partitions), self.transport)
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
         """Return a LangChain chat history of one session; serves as a `get_session_history`.
@@ -243,6 +244,7 @@ class AgentMemory(Connected):
                 summarise=config.summarise,
                 summarise_when=config.summarise_when,
                 max_waiting=config.max_waiting,
+                partitions=config.partitions,
                 **options,
             )
         upstash, redis = histories.UpstashChatMessageHistory, histories.RedisListChatMessageHistory
@@ -1028,6 +1030,11 @@ class AgentMemory(Connected):
         )
         tiers = tier_prefixes(keys, settings.index_name, lists=settings.session_storage == "list")
         return tracing(self.transport, tiers, vector_bytes=2 if settings.vector_type == "float16" else 4)
+
+    @property
+    def _partitions(self) -> int:
+        """Return how many partitions there are, 0 for none."""
+        return partitions_on(self.settings.partitions, cluster=self.transport.cluster)
 
     @property
     def _tiers(self) -> user_data.Tiers:

@@ -280,6 +280,7 @@ class AgentMemorySettings(BaseSettings):
             threads_ttl_seconds=self.events_ttl_seconds,
             summarise_when=self.summarise_when,
             max_waiting=self.max_waiting,
+            partitions=self.partitions,
             reserved_prefixes=(
                 self.events_prefix,
                 self.memory_prefix,
@@ -327,12 +328,13 @@ class AgentMemorySettings(BaseSettings):
             ttl_seconds=self.events_ttl_seconds,
             key_prefix=self.events_prefix,
             threads_prefix=self.threads_prefix,
+            partitions=self.partitions,
         )
 
     @property
     def task_keys(self) -> Keys:
-        """Return the key names of queues of tasks."""
-        return Keys(tasks_prefix=self.tasks_prefix)
+        """Return the key names of queues of tasks, with the partitions that were asked for."""
+        return Keys(tasks_prefix=self.tasks_prefix, partitions=self.partitions or 0)
 
     @classmethod
     def load(cls, **given: Any) -> Self:

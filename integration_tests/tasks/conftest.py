@@ -34,25 +34,30 @@ def task(name: str, *messages: bytes) -> Task:
 
 
 _LOOK = """
-local queues, signals = {}, {}
-for _, key in ipairs(redis.call('KEYS', ARGV[1] .. 'queue:*')) do
+local entries, queues, signals = {}, {}, {}
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*queue:*')) do
   if string.sub(key, -7) == ':signal' then signals[#signals + 1] = {key, redis.call('GET', key)}
   else queues[#queues + 1] = key end
 end
-return {redis.call('XRANGE', ARGV[1] .. 'stream', '-', '+'), queues, signals}
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*stream')) do
+  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do entries[#entries + 1] = {key, entry[1], entry[2]} end
+end
+return {entries, queues, signals}
 """
 
 
 def check_signals(bare: redis.Redis, prefix: str = "agent:tasks:") -> None:
     """Fail unless every queue that is not empty has exactly one signal, and no other queue has any."""
     found, queues, held = bare.eval(_LOOK, 0, prefix)  # at one moment
-    entries = {entry: dict(zip(fields[::2], fields[1::2], strict=True)) for entry, fields in found}
     signals = {name.removesuffix(b":signal"): entry for name, entry in held}
+    led_to = []
+    for stream, entry, fields in found:
+        named = dict(zip(fields[::2], fields[1::2], strict=True))
+        place = [named[name].decode() for name in (b"what", b"thread", b"user", b"namespace")]
+        beside = Keys(tasks_prefix=stream.removesuffix(b"stream").decode())
+        led_to.append((beside.tasks_queue(*place).encode(), entry))
+    assert sorted(led_to) == sorted(signals.items())
     assert sorted(signals) == sorted(queues)
-    assert sorted(signals.values()) == sorted(entries)
-    for fields in entries.values():
-        place = [fields[name].decode() for name in (b"what", b"thread", b"user", b"namespace")]
-        assert Keys().tasks_queue(*place).encode() in queues
 
 
 def dumps(bare: redis.Redis) -> dict[bytes, bytes | None]:

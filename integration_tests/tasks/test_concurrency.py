@@ -81,7 +81,7 @@ def test_writers_and_takers_lose_nothing_and_do_nothing_twice(
     taken = [name for one in takers for name in one.taken]
     assert sorted(taken) == sorted(f"{w}:{n:03}" for w in range(WRITERS) for n in range(EACH))
     assert run(queue.waiting_op()) == TaskCounts(0, 0)
-    assert bare.xpending("agent:tasks:stream", GROUP)["pending"] == 0
+    assert bare.xpending(queue.keys_of(PLACE)[2], GROUP)["pending"] == 0
 
 
 def test_the_order_in_which_a_writer_puts_tasks_in_is_that_in_which_they_come_out(

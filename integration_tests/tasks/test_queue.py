@@ -56,8 +56,8 @@ def test_tasks_come_out_in_order_and_one_signal_leads_to_them(
     check_signals(bare)
     assert run(queue.take_off_op(queue.taking(PLACE, put[2:], signal_id=signal.id, group=GROUP)))
     assert run(queue.waiting_op()) == TaskCounts(0, 0)
-    assert bare.xpending("agent:tasks:stream", GROUP)["pending"] == 0
-    assert bare.keys("agent:tasks:*") == [b"agent:tasks:stream"]
+    assert bare.xpending(queue.keys_of(PLACE)[2], GROUP)["pending"] == 0
+    assert bare.keys("agent:tasks:*") == [queue.keys_of(PLACE)[2].encode()]
 
 
 def test_all_tasks_are_taken_off_or_none(queue: TaskQueue, run: Run, bare: redis.Redis) -> None:
@@ -137,7 +137,7 @@ def test_the_last_task_that_is_set_aside_ends_the_signal(
     )
     assert run(failing)
     check_signals(bare)
-    assert bare.xpending("agent:tasks:stream", GROUP)["pending"] == 0
+    assert bare.xpending(queue.keys_of(PLACE)[2], GROUP)["pending"] == 0
     assert run(queue.replay_op()) == 1
     check_signals(bare)
     assert run(queue.read_op(PLACE, 5)) == [put]
@@ -190,14 +190,14 @@ def test_what_is_no_task_is_set_aside_when_it_is_read(queue: TaskQueue, run: Run
 
 
 def test_entries_of_other_programs_are_passed_over(queue: TaskQueue, run: Run, bare: redis.Redis) -> None:
-    bare.xadd("agent:tasks:stream", {"some": "thing"})
-    bare.xadd("agent:tasks:failed", {"what": "guess", "thread": "t"})
+    bare.xadd(queue.keys_of(PLACE)[2], {"some": "thing"})
+    bare.xadd(queue.keys.of(PLACE.user).tasks_failed, {"what": "guess", "thread": "t"})
     put = run(queue.enqueue_op(PLACE, task("a")))
     run(fail(queue, put))
     assert [one.place for one in run(queue.failed_op())] == [PLACE]
     run(queue.enqueue_op(PLACE, task("a")))
     assert [one.place for one in run(queue.next_op(GROUP, "w", 5))] == [PLACE]
-    assert bare.xpending("agent:tasks:stream", GROUP)["pending"] == 1
+    assert bare.xpending(queue.keys_of(PLACE)[2], GROUP)["pending"] == 1
     assert run(queue.replay_op()) == 1
     assert run(queue.forget_op("alice")).count == 2
 
@@ -225,7 +225,7 @@ def test_a_key_that_holds_something_else_is_an_error_before_anything_is_written(
     other = run(queue.enqueue_op(PLACE, task("b")))
     run(fail(queue, other))
     one = run(queue.enqueue_op(PLACE, task("a")))
-    key = (*queue.keys_of(PLACE), "agent:tasks:failed")[wrong]
+    key = (*queue.keys_of(PLACE), queue.keys.of(PLACE.user).tasks_failed)[wrong]
     bare.delete(key)
     bare.hset(key, "some", "thing")
     before = dumps(bare)

@@ -9,7 +9,7 @@ from integration_tests.tasks.conftest import FOLD, PLACE, Run, check_signals, ta
 from langchain_agentmem.tasks.queue import TaskCounts, TaskQueue
 
 pytestmark = ON_EVERY_BACKEND
-GROUP, STREAM = "agentmem", "agent:tasks:stream"
+GROUP = "agentmem"
 
 
 def test_workers_of_a_group_share_the_signals(queue: TaskQueue, run: Run) -> None:
@@ -70,7 +70,7 @@ def test_a_worker_leaves_unless_it_has_something_in_hand(
     assert not run(queue.leave_op(GROUP, "w"))
     assert run(queue.take_off_op(queue.taking(PLACE, [put], signal_id=signal.id, group=GROUP)))
     assert run(queue.leave_op(GROUP, "w"))
-    assert bare.xinfo_consumers(STREAM, GROUP) == []
+    assert bare.xinfo_consumers(queue.keys_of(PLACE)[2], GROUP) == []
 
 
 def test_a_task_that_comes_before_the_signal_is_ended_keeps_it(
@@ -90,7 +90,7 @@ def test_a_task_that_comes_before_the_signal_is_ended_keeps_it(
     assert run(queue.take_off_op(queue.taking(PLACE, run(queue.read_op(PLACE, 5)))))
     assert run(queue.done_op(GROUP, new))
     assert run(queue.done_op(GROUP, new))
-    assert bare.xpending(STREAM, GROUP)["pending"] == 0
+    assert bare.xpending(queue.keys_of(PLACE)[2], GROUP)["pending"] == 0
 
 
 def test_a_queue_that_lost_its_signal_gets_one(queue: TaskQueue, run: Run, bare: redis.Redis) -> None:
@@ -119,4 +119,4 @@ def test_a_forgotten_users_signal_is_gone_from_a_workers_hand_when_it_is_done(
     assert run(queue.forget_op("alice")).count == 1
     assert run(queue.done_op(GROUP, signal))
     assert run(queue.waiting_op()) == TaskCounts(0, 0)
-    assert bare.xpending(STREAM, GROUP)["pending"] == 0
+    assert bare.xpending(queue.keys_of(PLACE)[2], GROUP)["pending"] == 0

@@ -45,7 +45,9 @@ def note(keys: Keys, user: str, thread_id: str, *, now: float, ttl_seconds: int 
         ttl_seconds: The TTL of what is written next, which the record must outlive; `None` if it does not
             expire.
     """
-    return _note.call([keys.threads(user)], repr(now), thread_id, "" if ttl_seconds is None else ttl_seconds)
+    return _note.call(
+        [keys.of(user).threads(user)], repr(now), thread_id, "" if ttl_seconds is None else ttl_seconds
+    )
 
 
 def noted(reply: Any, thread_id: str) -> None:
@@ -75,7 +77,9 @@ def newest(keys: Keys, user: str, count: int, after: NotedThread | None = None) 
     size = count + 1  # `after` itself comes again
     while True:
         reply = yield from call(
-            reads("ZREVRANGEBYSCORE", keys.threads(user), most, 0, "WITHSCORES", "LIMIT", offset, size)
+            reads(
+                "ZREVRANGEBYSCORE", keys.of(user).threads(user), most, 0, "WITHSCORES", "LIMIT", offset, size
+            )
         )
         page = list(_members(reply))
         # Threads of the same time come in descending order of their bytes.
@@ -106,7 +110,7 @@ def as_noted(keys: Keys, user: str, thread_ids: Sequence[str]) -> Op[list[NotedT
     """
     if not thread_ids:
         return []
-    scores = yield from call(reads("ZMSCORE", keys.threads(user), *thread_ids))
+    scores = yield from call(reads("ZMSCORE", keys.of(user).threads(user), *thread_ids))
     found = zip(thread_ids, scores, strict=True)
     return [NotedThread(one, _score(score)) for one, score in found if score is not None]
 
@@ -124,7 +128,9 @@ def drop(keys: Keys, user: str, noted: Iterable[NotedThread]) -> Op[None]:
     """
     rest = list(noted)
     commands = [
-        _drop.call([keys.threads(user)], *(part for one in rest[at : at + _PAGE] for part in one[::-1]))
+        _drop.call(
+            [keys.of(user).threads(user)], *(part for one in rest[at : at + _PAGE] for part in one[::-1])
+        )
         for at in range(0, len(rest), _PAGE)
     ]
     for reply in (yield commands) if commands else ():

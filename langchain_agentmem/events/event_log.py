@@ -41,6 +41,7 @@ class EventLog(Connected):
         max_detail_bytes: How long a detail may be, in bytes of UTF-8; longer ones are cut.
         key_prefix: What stands before the thread id in a stream's key.
         threads_prefix: What stands before the user in the key of a user's record of threads.
+        partitions: In how many partitions these records are. If not given: 256 on a cluster, else none.
         token: The token of a REST database, for an `https://` URL.
         socket_timeout_seconds: How long to wait for the server before raising.
 
@@ -61,18 +62,21 @@ class EventLog(Connected):
         max_detail_bytes: int = EventLogConfig.max_detail_bytes,
         key_prefix: str = EventLogConfig.key_prefix,
         threads_prefix: str = EventLogConfig.threads_prefix,
+        partitions: int | None = EventLogConfig.partitions,
         token: str | None = None,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
-        self.config = EventLogConfig(
+        config = EventLogConfig(
             max_len=max_len,
             ttl_seconds=ttl_seconds,
             max_detail_bytes=max_detail_bytes,
             key_prefix=key_prefix,
             threads_prefix=threads_prefix,
+            partitions=partitions,
         )
-        self._keys = self.config.keys
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
+        self.config = config.on(cluster=self.transport.cluster)
+        self._keys = self.config.keys
         self._losses = Losses()
         recording = partial(
             operations.record_each,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.tasks.entries import FailedTask
+from langchain_agentmem.tasks.partitioned import PartitionedTaskQueue
 from langchain_agentmem.tasks.queue import TaskCounts, TaskQueue
 from langchain_agentmem.transport.connections import Transport
 
@@ -77,3 +78,12 @@ class BackgroundTasks(TaskQueue):
     async def adrop_failed(self, ids: Iterable[str] | None = None) -> int:
         """Async version of `drop_failed`."""
         return await self._transport.arun(self.drop_failed_op(ids))
+
+
+class PartitionedBackgroundTasks(PartitionedTaskQueue, BackgroundTasks):
+    """The same in partitions: `FailedTask.id` begins with the partition, such as `p17:1715990400123-0`."""
+
+
+def background_tasks(keys: Keys, transport: Transport) -> BackgroundTasks:
+    """Return the tasks of these key names, which may have partitions."""
+    return (PartitionedBackgroundTasks if keys.partitions else BackgroundTasks)(keys, transport)

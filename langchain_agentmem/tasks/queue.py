@@ -60,11 +60,12 @@ class TaskCounts(NamedTuple):
 class TaskQueue(Signals):
     """Puts tasks into queues, gives them to workers, and takes them off, as operations without I/O.
 
-    All that changes a queue is one atomic script. On a server that keeps scripts to one cluster slot, the
-    prefix of tasks needs a hash tag, such as `{tasks}:`.
+    All that changes a queue is one atomic script, and whatever it touches is in the partition of the queue's
+    user. What is about the streams as a whole (signals, tasks that are set aside) is about those of `keys`
+    themselves: `PartitionedTaskQueue` does it in every partition.
 
     Args:
-        keys: The key names.
+        keys: The key names; of one partition, or with partitions.
     """
 
     def enqueue_op(self, place: Place, task: Task) -> Op[Queued]:
@@ -180,7 +181,7 @@ class TaskQueue(Signals):
         group: str,
         signal_id: str,
     ) -> Command:
-        keys = (*self.keys_of(place), self.keys.tasks_failed)
+        keys = (*self.keys_of(place), self.keys.of(place.user).tasks_failed)
         return _FAIL.call(keys, group, signal_id, stored, *header, *aside)
 
     def failed_op(self, limit: int = 100, cursor: str = "") -> Op[list[FailedTask]]:
@@ -193,7 +194,7 @@ class TaskQueue(Signals):
         Raises:
             InvalidInputError: The cursor is no id, or the limit is not above zero.
         """
-        start = f"({_checked_id(cursor)}" if cursor else "-"
+        start = f"({checked_id(cursor)}" if cursor else "-"
         page = reads("XRANGE", self.keys.tasks_failed, start, "+", "COUNT", positive("limit", limit))
         return list(entries.failed((yield from call(page))))
 
@@ -212,7 +213,7 @@ class TaskQueue(Signals):
             InvalidInputError: An id is none.
             WrongKeyTypeError: The key of a queue holds something else; that task stays aside.
         """
-        pages = self._newest_failed() if ids is None else self._named_failed(_several(ids))
+        pages = self._newest_failed() if ids is None else self._named_failed(several(ids))
         return (yield from pages)
 
     def _newest_failed(self) -> Op[int]:
@@ -227,7 +228,7 @@ class TaskQueue(Signals):
             end = f"({text(page[-1][0])}"
 
     def _named_failed(self, ids: Iterable[str]) -> Op[int]:
-        named = sorted({_checked_id(one) for one in ids}, key=_order, reverse=True)
+        named = sorted({checked_id(one) for one in ids}, key=_order, reverse=True)
         replayed = 0
         for at in range(0, len(named), _FAILED_PAGE):
             page = [
@@ -258,7 +259,7 @@ class TaskQueue(Signals):
         key = self.keys.tasks_failed
         if ids is None:
             return int((yield from call(writes("XTRIM", key, "MAXLEN", 0))))
-        named = [_checked_id(one) for one in _several(ids)]
+        named = [checked_id(one) for one in several(ids)]
         return int((yield from call(writes("XDEL", key, *named)))) if named else 0
 
     def waiting_op(self) -> Op[TaskCounts]:
@@ -327,13 +328,15 @@ def _set_aside(place: Place, *, reason: str, message: str, attempts: int) -> tup
     return tuple(part for member in fields.items() for part in member)
 
 
-def _several(ids: Iterable[str]) -> Iterable[str]:
+def several(ids: Iterable[str]) -> Iterable[str]:
+    """Return ids, if they are several and not one text."""
     if isinstance(ids, str):
         raise InvalidInputError("ids must be a list of ids, or None for all, not one text.")
     return ids
 
 
-def _checked_id(entry_id: str) -> str:
+def checked_id(entry_id: str) -> str:
+    """Return the id of a task that is set aside, if that is what it looks like."""
     if not (isinstance(entry_id, str) and _ENTRY_ID.fullmatch(entry_id)):
         raise InvalidInputError(
             f"id must be that of a task that is set aside, such as 1715990400123-0, not {entry_id!r}."

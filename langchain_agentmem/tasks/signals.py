@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from langchain_agentmem.core import scripts
 from langchain_agentmem.core.checks import not_negative, positive, validate_id
@@ -16,6 +16,18 @@ from langchain_agentmem.tasks.task import Place, Signal
 _END_SIGNAL = scripts.together((str(__package__), "queues"), (str(__package__), "end_signal"))
 _KEEP, _LEAVE = (scripts.load(__package__, name) for name in ("keep_signals", "leave_group"))
 _LONG_IDLE_MS = 1000 * 86_400_000  # longer than anybody waits; Redis takes no time before 1970
+
+
+class Given(NamedTuple):
+    """Holds what a worker was given.
+
+    Attributes:
+        signals: The signals.
+        entries: How many entries of the stream that were; some may have been no signals.
+    """
+
+    signals: list[Signal]
+    entries: int
 
 
 class Signals:
@@ -34,8 +46,9 @@ class Signals:
         Raises:
             InvalidInputError: An id of the place is not valid.
         """
-        queue = self.keys.tasks_queue(*place.checked())
-        return queue, self.keys.tasks_signal(queue), self.keys.tasks_stream
+        keys = self.keys.of(place.checked().user)
+        queue = keys.tasks_queue(*place)
+        return queue, keys.tasks_signal(queue), keys.tasks_stream
 
     def create_group_op(self, group: str) -> Op[None]:
         """Create a group of workers, which is given every signal, if there is none. One round trip."""
@@ -61,6 +74,10 @@ class Signals:
             block_ms: For how many milliseconds to wait for the first, less than the socket's timeout; `None`
                 not to wait, as a REST API cannot.
         """
+        return (yield from self.given_op(group, consumer, count, block_ms)).signals
+
+    def given_op(self, group: str, consumer: str, count: int = 1, block_ms: int | None = None) -> Op[Given]:
+        """Give a worker signals as `next_op` does, and tell how many entries that were."""
         block = () if block_ms is None else ("BLOCK", positive("block_ms", block_ms))
         command = Command(
             (
@@ -71,7 +88,8 @@ class Signals:
         )
         reply = yield from self._in_group(group, command)
         found = list(reply.values()) if isinstance(reply, dict) else [one[1] for one in reply or ()]
-        return (yield from self._signals(group, found[0] if found else (), deliveries=1))
+        taken = found[0] if found else ()
+        return Given((yield from self._signals(group, taken, deliveries=1)), len(taken))
 
     def claim_op(self, group: str, consumer: str, min_idle_ms: int, count: int = 1) -> Op[list[Signal]]:
         """Give a worker signals that another one, which may be dead, has had in hand for too long.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from langchain_agentmem.core import checks, keys
 from langchain_agentmem.core.checks import DEFAULT, fill, given
 from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.partitions import partitions_on
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.working.summaries import Summariser
 
@@ -43,6 +44,7 @@ class WorkingMemoryConfig:
         summarise_when: Whether a turn folds once it is written, or that is left to who calls `fold`.
         max_waiting: How many messages wait at most to be folded. Beyond that the oldest are dropped, except
             of a list, which keeps them: so many are then folded at once.
+        partitions: In how many partitions records of threads are; `None` for as many as fit the server.
 
     Raises:
         ConfigurationError: There is no such storage, or the two prefixes are the same; or nothing leaves the
@@ -61,6 +63,7 @@ class WorkingMemoryConfig:
     summarise: Summariser | None = None
     summarise_when: SummariseWhen = "inline"
     max_waiting: int = 200
+    partitions: int | None = None
 
     def __post_init__(self) -> None:
         checks.choice("storage", self.storage, SessionStorage)
@@ -85,6 +88,10 @@ class WorkingMemoryConfig:
         of_record = checks.ttl("threads_ttl_seconds", given(self.threads_ttl_seconds, ttl))
         fill(self, ttl_seconds=ttl, threads_ttl_seconds=of_record)
 
+    def on(self, *, cluster: bool) -> WorkingMemoryConfig:
+        """Return the same options with as many partitions as there are on a server."""
+        return replace(self, partitions=partitions_on(self.partitions, cluster=cluster))
+
     @property
     def folds_inline(self) -> bool:
         """Return whether a turn folds what has left the window, once it is written."""
@@ -98,6 +105,7 @@ class WorkingMemoryConfig:
             threads_prefix=self.threads_prefix or keys.threads_prefix(self.key_prefix),
             list_prefix=self.list_prefix,
             reserved=tuple(self.reserved_prefixes),
+            partitions=self.partitions or 0,
         )
 
     @property

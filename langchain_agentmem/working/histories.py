@@ -149,7 +149,7 @@ class RedisHashChatMessageHistory(_History):
         user: Who reads and writes; whose session it is, if this history begins it. A session of another
             user is refused with `WrongOwnerError`, except to `default`, who is nobody in particular.
         summarise: Who folds what leaves the window into the session's summary, as in `WorkingMemory`; so are
-            `summarise_when` and `max_waiting`.
+            `summarise_when`, `max_waiting` and `partitions`.
         url: A Redis URL, or `embedded://`; or pass clients.
         client: A caller-supplied sync client; it is neither changed nor closed.
         async_client: A caller-supplied async client.
@@ -175,6 +175,7 @@ class RedisHashChatMessageHistory(_History):
         summarise: Summariser | None = WorkingMemoryConfig.summarise,
         summarise_when: SummariseWhen = WorkingMemoryConfig.summarise_when,
         max_waiting: int = WorkingMemoryConfig.max_waiting,
+        partitions: int | None = WorkingMemoryConfig.partitions,
         url: str | None = None,
         client: redis.Redis | redis.RedisCluster | None = None,
         async_client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
@@ -196,6 +197,7 @@ class RedisHashChatMessageHistory(_History):
             summarise=summarise,
             summarise_when=summarise_when,
             max_waiting=max_waiting,
+            partitions=partitions,
             socket_timeout_seconds=socket_timeout_seconds,
         )
         self.transport, self._owned = self._working.transport, transport is None

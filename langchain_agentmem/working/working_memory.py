@@ -53,6 +53,8 @@ class WorkingMemory(SessionOperations, Connected):
             something, and the answer waits for that. With `background` it is folded when `fold` is called.
         max_waiting: How many messages wait at most to be folded; beyond that the oldest are dropped, and
             counted in the session's `dropped_count`. A list keeps them: so many are folded at once.
+        partitions: In how many partitions the records of threads are. If not given: 256 on a cluster, else
+            none. Everything that uses one key prefix needs the same number.
         token: The token of a REST database, for a URL of `https://`.
         socket_timeout_seconds: After this, a silent server is an error.
 
@@ -82,6 +84,7 @@ class WorkingMemory(SessionOperations, Connected):
         summarise: Summariser | None = WorkingMemoryConfig.summarise,
         summarise_when: Literal["inline", "background"] = WorkingMemoryConfig.summarise_when,
         max_waiting: int = WorkingMemoryConfig.max_waiting,
+        partitions: int | None = WorkingMemoryConfig.partitions,
         token: str | None = None,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
@@ -97,10 +100,12 @@ class WorkingMemory(SessionOperations, Connected):
             summarise=summarise,
             summarise_when=summarise_when,
             max_waiting=max_waiting,
+            partitions=partitions,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         try:
-            super().__init__(config, on_cluster=self.transport.cluster)
+            on_cluster = self.transport.cluster
+            super().__init__(config.on(cluster=on_cluster), on_cluster=on_cluster)
         except ConfigurationError:
             self.close()
             raise
