@@ -140,6 +140,7 @@ def _layout(settings: AgentMemorySettings, transport: Transport, wanted: int | N
         tasks_prefix=settings.tasks_prefix,
         list_prefix=settings.session_list_prefix,
         partitions=partitions_on(asked, cluster=transport.cluster),
+        beside_list=transport.cluster and settings.session_storage == "list",
     )
     others = (index_keys(settings.index_name), index_keys(store_index(settings.index_name)), PREFIX)
     return Layout(keys, others, settings.session_storage == "list")

@@ -13,7 +13,7 @@ from typing import Any
 
 from langchain_agentmem.agents.store import documents as items
 from langchain_agentmem.core.operations import Op, asks, call, ok, reads
-from langchain_agentmem.errors import ConfigurationError, StoreError, WrongKeyTypeError
+from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.moving import documents, source
 from langchain_agentmem.moving.record import Brought, How, MoveRecord
 from langchain_agentmem.moving.report import MoveReport
@@ -262,7 +262,11 @@ class Mover:
         found: dict[Unit, Destination] = {}
         for one in taken:
             unit = one.unit
-            to = self._destination(one, users.get(unit))
+            try:
+                to = self._destination(one, users.get(unit))
+            except InvalidInputError as error:
+                self._cannot(unit, error.plain)
+                continue
             if to is None and unit.kind == "pointer":
                 continue  # it leads nowhere
             if to is None:
@@ -280,6 +284,8 @@ class Mover:
                 return None
             at = to.of_item(item.namespace)
             return Destination(to.key(unit, at), at, (item.namespace, item.key), item.user)
+        if unit.kind == "session" and to.keys.beside_list and set(b"{}") & set(unit.rest):
+            raise InvalidInputError("on a Redis Cluster, the id of a session in a list has no braces")
         place = tuple(taken.about or ()) if unit.kind in ("queue", "failed") else ()
         if not has_partition(unit.kind) or not to.partitioned:
             return Destination(to.key(unit, None), None, place)

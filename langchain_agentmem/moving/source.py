@@ -14,9 +14,10 @@ from langchain_agentmem.moving.documents import owner_of
 from langchain_agentmem.moving.units import Layout, Unit
 
 _HERE = str(__package__)
-_look, _whose = (scripts.together((_HERE, "moved"), (_HERE, name)) for name in ("look", "whose"))
+_look, _whose, _weigh = (
+    scripts.together((_HERE, "moved"), (_HERE, name)) for name in ("look", "whose", "weigh")
+)
 _take = scripts.together(("langchain_agentmem.agents.store", "items"), (_HERE, "moved"), (_HERE, "take"))
-_weigh = scripts.load(_HERE, "weigh")
 _KEYS = 500  # that a SCAN looks at
 _ENTRIES = 50
 
@@ -28,11 +29,13 @@ class Seen(NamedTuple):
         digest: Of its content and expiry.
         size: How many bytes it holds, about.
         list: The list that holds the messages of a session; empty for none.
+        type: Its Redis type.
     """
 
     digest: str
     size: int
     list: bytes = b""
+    type: str = "stream"
 
 
 class Taken(NamedTuple):
@@ -165,7 +168,8 @@ def _seen(unit: Unit, reply: Any) -> Seen | None:
     if unit.entry:
         flat = _flat(reply[0][1])
         return Seen(entry_digest(flat), sum(map(len, flat)))
-    return Seen(reply[0].decode(), int(reply[1]), reply[2])
+    seen = Seen(reply[0].decode(), int(reply[1]), reply[2], reply[3].decode())
+    return None if unit.kind == "list" and seen.type != "list" else seen  # of another program
 
 
 def _taken(keys: Keys, unit: Unit, parts: bool) -> Command:

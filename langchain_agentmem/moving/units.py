@@ -73,7 +73,8 @@ class Layout:
         """Return the prefixes, the longest first: a key belongs to the longest that it begins with."""
         keys = self.keys
         found = [
-            _Prefix(keys.session_prefix.encode(), "session", None),
+            _Prefix(keys.session_prefix.encode(), None, None),
+            _Prefix(keys.sessions_prefix.encode(), "session", None),
             _Prefix(keys.events_prefix.encode(), "events", None),
             *(_Prefix(one.encode(), None, None) for one in self.others),
         ]
@@ -93,7 +94,7 @@ class Layout:
 
     @cached_property
     def _by_text(self) -> dict[bytes, _Prefix]:
-        return {one.text: one for one in reversed(self._prefixes)}
+        return {one.text: one for one in sorted(self._prefixes, key=lambda one: one.kind is not None)}
 
     def unit(self, key: bytes) -> Unit | None:
         """Return the unit that a key is; `None` if it is none, or belongs to another program.
@@ -109,6 +110,8 @@ class Layout:
                 return None
             if found.kind == "queue" and b":" in rest:  # its signal
                 return None
+            if found.kind == "session" and self.keys.beside_list:
+                rest = rest.removesuffix(b"}")
             return Unit(found.kind, key, rest, found.partition)
         prefix = self.keys.list_prefix.encode()
         return Unit("list", key, key[len(prefix) :]) if self.lists and key.startswith(prefix) else None
@@ -129,7 +132,8 @@ class Layout:
         rest = unit.rest
         if unit.kind == "pointer":
             return self.in_partition(partition).same(self.memory_key(rest, partition).decode()).encode()
-        return _prefix(self.in_partition(partition), unit.kind) + rest
+        end = b"}" if unit.kind == "session" and self.keys.beside_list else b""
+        return _prefix(self.in_partition(partition), unit.kind) + rest + end
 
     def memory_key(self, memory_id: bytes, partition: int | None) -> bytes:
         """Return the key of a memory, given its id or the digest of what it says."""
@@ -171,7 +175,7 @@ def refuse_tag(unit: Unit) -> None:
 
 def _prefix(keys: Keys, kind: Kind) -> bytes:
     texts: dict[Kind, str] = {
-        "session": keys.session_prefix,
+        "session": keys.sessions_prefix,
         "events": keys.events_prefix,
         "threads": keys.threads_prefix,
         "memory": keys.memory_prefix,
