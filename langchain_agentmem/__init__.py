@@ -58,6 +58,8 @@ if TYPE_CHECKING:
         RememberResult,
     )
     from langchain_agentmem.longterm.upstash.memory import UpstashLongTermMemory
+    from langchain_agentmem.moving.move import amove_memory, move_memory
+    from langchain_agentmem.moving.report import MoveReport
     from langchain_agentmem.settings import AgentMemorySettings
     from langchain_agentmem.tasks.background_tasks import BackgroundTasks
     from langchain_agentmem.tasks.entries import FailedTask
@@ -111,6 +113,7 @@ _MODULES = {
     "MemoryWorker": "worker.memory_worker",
     "MergedLine": "importing.report",
     "MiniLMEmbeddings": "embeddings.minilm",
+    "MoveReport": "moving.report",
     "NearMemory": "longterm.types",
     "RebuiltIndex": "longterm.types",
     "RecalledMemories": "chain.options",
@@ -135,12 +138,14 @@ _MODULES = {
     "Usage": "events.usage",
     "WorkerMetrics": "worker.metrics",
     "WorkingMemory": "working.working_memory",
+    "amove_memory": "moving.move",
     "canonical_text": "longterm.same_fact",
     "chat_export_lines": "importing.chat_exports",
     "contradicting_memories": "longterm.newest_first",
     "model_consolidator": "extraction.consolidator",
     "model_extractor": "extraction.model_extractor",
     "model_summariser": "working.model_summariser",
+    "move_memory": "moving.move",
     "noteworthy": "chain.noteworthy",
     "redact_secrets": "core.redaction",
     "speech_acts": "chain.noteworthy",
@@ -182,6 +187,7 @@ __all__ = [
     "MemoryWorker",
     "MergedLine",
     "MiniLMEmbeddings",
+    "MoveReport",
     "NearMemory",
     "RebuiltIndex",
     "RecalledMemories",
@@ -206,12 +212,14 @@ __all__ = [
     "Usage",
     "WorkerMetrics",
     "WorkingMemory",
+    "amove_memory",
     "canonical_text",
     "chat_export_lines",
     "contradicting_memories",
     "model_consolidator",
     "model_extractor",
     "model_summariser",
+    "move_memory",
     "noteworthy",
     "redact_secrets",
     "speech_acts",

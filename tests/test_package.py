@@ -29,7 +29,7 @@ LAYERS = [
     "settings",
     ("user_data", "extraction"),
     "chain",
-    ("agents", "importing"),
+    ("agents", "importing", "moving"),
     "agent_memory",
     ("demo", "mcp_server", "worker"),
     "cli",

@@ -104,7 +104,8 @@ class WorkingMemory(SessionOperations, Connected):
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         try:
-            super().__init__(config.on(cluster=self.transport.cluster), on_cluster=self.transport.cluster)
+            on_cluster = self.transport.cluster
+            super().__init__(config.on(cluster=on_cluster), on_cluster=on_cluster)
         except ConfigurationError:
             self.close()
             raise

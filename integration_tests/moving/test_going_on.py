@@ -1,0 +1,186 @@
+"""A move while the source is in use, one that is killed, and one into a memory that is in use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+import redis
+
+from integration_tests.moving.conftest import contents, fill, memory_at
+from integration_tests.waiting import wait_until
+from langchain_agentmem import MoveReport, amove_memory, move_memory
+from langchain_agentmem.errors import ConfigurationError
+
+
+def test_what_changes_while_it_runs_comes_too(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        fill(memory)
+        first = memory.long_term.remember("I have a boat.", user="alice", kind="semantic")
+        changes = iter([None])
+
+        def change(report: MoveReport) -> None:
+            if report.phase == "moving" and next(changes, 1) is None:
+                memory.long_term.remember("I sold the car.", user="alice", kind="semantic")
+                memory.long_term.remember("I have a boat.", user="alice", kind="semantic")  # a hit
+                memory.working.append_turn("thread 0 of alice", "user", "One more.", user="alice")
+                memory.working.append_turn("a new one", "user", "Hello.", user="alice")
+                memory.events.record("thread 1 of bob", "refunded", "", user="bob")
+                memory.long_term.delete_memory(first.id)
+                memory.forget_user("δ")
+
+        report = move_memory(url, other, on_progress=change)
+        assert (report.ok, report.pending) == (True, 0)
+        assert report.deleted > 0
+        assert contents(there, signals=False) == contents(bare, signals=False)
+
+
+def test_writers_go_on_and_a_last_run_without_them_brings_the_rest(url: str, other: str) -> None:
+    ended = threading.Event()
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        fill(memory)
+
+        def write() -> None:
+            at = 0
+            while not ended.is_set():
+                at += 1
+                memory.working.append_turn(f"busy {at % 5}", "user", f"Hello {at}.", user="alice")
+                memory.events.record(f"busy {at % 5}", "seen", f"{at}", user="alice")
+                memory.long_term.remember(f"I have seen {at} stars.", user="alice")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            report = move_memory(url, other, passes=3)
+        finally:
+            ended.set()
+            writer.join()
+        assert report.ok
+        assert report.passes <= 3
+        last = move_memory(url, other)
+        assert (last.ok, last.pending, last.resumed) == (True, 0, True)
+        assert contents(there, signals=False) == contents(bare, signals=False)
+
+
+_MOVE = """
+import sys, time
+from langchain_agentmem import move_memory
+move_memory(*sys.argv[1:3], on_progress=lambda report: (print(sum(report.brought.values()), flush=True)))
+"""
+
+
+def test_one_that_is_killed_goes_on(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        fill(memory)
+        memory.long_term.remember_many(
+            [f"Fact {at} about the moon." for at in range(2000)], user="bob", kind="semantic"
+        )
+        moving = subprocess.Popen([sys.executable, "-c", _MOVE, url, other], stdout=subprocess.PIPE)
+        assert moving.stdout is not None
+        wait_until(lambda: int(moving.stdout.readline() or 0) > 300)  # type: ignore[union-attr]
+        moving.kill()
+        moving.wait()
+        moving.stdout.close()
+        assert 300 < there.dbsize() < bare.dbsize()
+        for one in memory.long_term.list_memories(user="bob", limit=50):
+            memory.long_term.delete_memory(one.id)
+        report = move_memory(url, other)
+        assert (report.resumed, report.ok, report.pending, report.kept) == (True, True, 0, 0)
+        assert contents(there, signals=False) == contents(bare, signals=False)
+
+
+def test_life_times_go_on_and_what_has_expired_stays_so(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        long = memory.long_term.remember("I have a week.", user="alice", ttl_seconds=604_800)
+        short = memory.long_term.remember("I have a second.", user="alice", ttl_seconds=1)
+        for_ever = memory.long_term.remember("I stay.", user="alice", ttl_seconds=None, kind="semantic")
+        move_memory(url, other)
+        for one in (long, for_ever):
+            key = f"agent:mem:{one.id}"
+            assert there.pexpiretime(key) == bare.pexpiretime(key)
+        wait_until(lambda: not there.exists(f"agent:mem:{short.id}"))
+        report = move_memory(url, other)
+        assert report.ok
+        assert not there.exists(f"agent:mem:{short.id}")
+
+
+def test_a_target_that_holds_something_is_refused(url: str, other: str) -> None:
+    with memory_at(url) as memory, memory_at(other) as theirs:
+        memory.long_term.remember("I have a boat.", user="alice")
+        theirs.working.append_turn("t", "user", "Hello.", user="alice")
+        with pytest.raises(ConfigurationError, match="not empty"):
+            move_memory(url, other)
+        with pytest.raises(ConfigurationError, match="same database"):
+            move_memory(url, url, into=True)
+
+
+def test_into_a_memory_in_use_nothing_newer_is_overwritten_and_nothing_is_lost(url: str, other: str) -> None:
+    with memory_at(url) as memory, memory_at(other) as theirs:
+        memory.working.append_turn("older here", "user", "Old.", user="alice", ts=1000.0)
+        theirs.working.append_turn("older here", "user", "Old.", user="alice", ts=1000.0)
+        theirs.working.append_turn("older here", "user", "Newer.", user="alice", ts=3000.0)
+        theirs.working.append_turn("newer here", "user", "Old.", user="alice", ts=1000.0)
+        memory.working.append_turn("newer here", "user", "Newer.", user="alice", ts=2000.0)
+        theirs.working.append_turn("only there", "user", "Hello.", user="alice")
+        memory.events.record("older here", "one", "", user="alice")
+        theirs.events.record("older here", "two", "", user="alice")
+        memory.events.record("older here", "three", "", user="alice")
+        theirs.long_term.remember("I have a boat.", user="alice")
+        memory.long_term.remember("I have a car.", user="alice")
+        report = move_memory(url, other, into=True)
+        assert (report.ok, report.pending, report.kept) == (True, 0, 1)
+        assert report.joined == 2  # alice's record of threads, and the events
+        turns = {name: theirs.working.load(name).recent_turns[-1].content for name in ("older here", "newer here")}
+        assert turns == {"older here": "Newer.", "newer here": "Newer."}
+        assert len(theirs.working.list_sessions(user="alice").sessions) == 3
+        actions = [one.action for one in theirs.events.recent("older here")]
+        assert sorted(actions) == ["one", "three", "two"]
+        assert len(theirs.long_term.list_memories(user="alice")) == 2
+        again = move_memory(url, other, into=True)
+        assert (again.changed, again.kept, again.joined, again.passes) == (0, 0, 0, 1)
+
+
+def test_what_another_program_changes_there_is_left_and_told(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(other) as there:
+        fill(memory, 2)
+        assert move_memory(url, other).ok
+        changed = memory.long_term.list_memories(user="alice")[0].id
+        missing = memory.long_term.list_memories(user="bob")[0].id
+        there.execute_command("JSON.SET", f"agent:mem:{changed}", "$.hit_count", 7)
+        there.delete(f"agent:mem:{missing}")
+        report = move_memory(url, other)
+        assert (report.ok, report.differing) == (False, 2)
+        assert any(changed in name and "content" in name for name in report.names)
+        assert any(missing in name and "missing" in name for name in report.names)
+
+
+def test_a_dry_run_counts_and_writes_nothing(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(other) as there:
+        fill(memory, 2)
+        report = move_memory(url, other, dry_run=True)
+        assert report.found["session"] == 8
+        assert report.found["failed"] == 4
+        assert report.at_target.total() == 0
+        assert there.dbsize() == 0
+
+
+async def test_async(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        fill(memory, 2)
+        report = await amove_memory(url, other)
+        assert (report.ok, report.pending) == (True, 0)
+        assert contents(there, signals=False) == contents(bare, signals=False)
+
+
+def test_rest_is_refused(other: str) -> None:
+    with pytest.raises(ConfigurationError, match="Upstash"):
+        move_memory("https://example.invalid", other)
+
+
+@pytest.mark.parametrize("options", [{"from_partitions": -1}, {"partitions": 5000}, {"passes": 0}])
+def test_what_cannot_be_is_refused(url: str, other: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        move_memory(url, other, **options)

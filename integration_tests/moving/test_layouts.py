@@ -1,0 +1,83 @@
+"""A move to other key names, and to other layouts of memories, there and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+import redis
+
+from integration_tests.moving.conftest import USERS, contents, fill, memory_at
+from langchain_agentmem import EmbeddedRedis, move_memory
+from langchain_agentmem.core.keys import Keys
+
+
+def test_to_partitions_and_back(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare:
+        fill(memory)
+        report = move_memory(url, other, partitions=16)
+        assert report.ok
+        assert report.pending == 0
+        with redis.Redis.from_url(other) as there:
+            tags = {key.split(b"{")[1].partition(b"}")[0] for key in there.scan_iter(match="agent:mem:*")}
+            assert len(tags) > 1
+            partition = Keys(partitions=16).of("alice")
+            assert there.exists(partition.threads("alice"))
+        with EmbeddedRedis() as third, redis.Redis.from_url(third.url) as back:
+            report = move_memory(other, third.url, from_partitions=16, partitions=0)
+            assert report.ok
+            assert contents(back, signals=False) == contents(bare, signals=False)
+
+
+@pytest.mark.parametrize("options", [{}, {"session_storage": "list"}], ids=["hash", "list"])
+def test_to_a_cluster_and_back(
+    url: str, other: str, cluster_url: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in options.items():
+        monkeypatch.setenv(f"AGENTMEM_{name.upper()}", value)
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as back:
+        fill(memory)
+        report = move_memory(url, cluster_url)
+        assert (report.ok, report.pending) == (True, 0)
+        with memory_at(cluster_url) as moved:
+            sessions = moved.working.list_sessions(user="alice")
+            assert [one.turn_count for one in sessions.sessions] == [2] * 6
+            assert moved.events.recent("thread 0 of alice")[-1].action in ("order_placed", "paid")
+        report = move_memory(cluster_url, other)
+        assert (report.ok, report.pending) == (True, 0)
+        assert contents(back, signals=False) == contents(bare, signals=False)
+
+
+def with_values(document: bytes) -> dict[str, Any]:
+    return {name: value for name, value in orjson.loads(document).items() if value not in (None, "")}
+
+
+@pytest.mark.parametrize("vector_type", ["float32", "float16"])
+def test_from_json_to_hashes_and_back(url: str, other: str, vector_type: Any) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare:
+        fill(memory)
+        old = memory.long_term.remember("I drive a Volvo.", user="alice", kind="semantic")
+        memory.long_term.remember("I drive a Saab.", user="alice", kind="semantic", replaces=old.id)
+        report = move_memory(url, other, storage="hash", vector_type=vector_type)
+        assert (report.ok, report.pending) == (True, 0)
+        with memory_at(other, storage="hash", vector_type=vector_type) as moved:
+            (found,) = moved.long_term.recall("What do I drive?", user="alice", k=1)
+            assert found.text == "I drive a Saab."
+            for user in USERS:
+                ours = memory.long_term.list_memories(user=user)
+                theirs = moved.long_term.list_memories(user=user)
+                assert [replace(one, ttl_seconds=None) for one in theirs] == [
+                    replace(one, ttl_seconds=None) for one in ours
+                ]
+        if vector_type == "float16":
+            return
+        with EmbeddedRedis() as third, redis.Redis.from_url(third.url) as back:
+            assert move_memory(other, third.url, storage="json").ok
+            before, after = contents(bare, signals=False), contents(back, signals=False)
+            assert before.keys() == after.keys()
+            for key, (_, expiry, value) in before.items():
+                if key.startswith(b"agent:mem:"):
+                    assert with_values(after[key][2]) == with_values(value)
+                    assert after[key][1] == expiry
