@@ -9,9 +9,11 @@ import pytest
 import redis
 from tenacity import stop_after_delay
 
+from integration_tests.clusters import clients_of_primaries
 from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
 from langchain_agentmem.core.operations import Batch, Effect, Op, T
+from langchain_agentmem.embedded.cluster import EmbeddedCluster
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection, Transport
@@ -63,6 +65,33 @@ def bare(url: str) -> Iterator[redis.Redis]:
     """A plain client beside the package, to look at what it wrote."""
     with redis.Redis.from_url(url) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedCluster]:
+    """A Redis Cluster of three primaries, each with a replica; a test that kills a node starts its own.
+
+    It is slow to take a node for dead: where tests share few cores, one may only be late.
+    """
+    with EmbeddedCluster(node_timeout_ms=10_000) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def primaries(cluster: EmbeddedCluster) -> Iterator[list[redis.Redis]]:
+    """A plain client of each primary, to look at what is where."""
+    with clients_of_primaries(cluster) as clients:
+        yield clients
+
+
+@pytest.fixture
+def cluster_url(cluster: EmbeddedCluster, primaries: list[redis.Redis]) -> str:
+    """The URL of the cluster, after everything has been removed from it."""
+    for client in primaries:
+        client.flushall()
+        client.script_flush()
+    forget_what_is_known(cluster.url)
+    return cluster.url
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.chain.turn_context import TurnContext, TurnResult
     from langchain_agentmem.core.redaction import redact_secrets
+    from langchain_agentmem.embedded.cluster import EmbeddedCluster
     from langchain_agentmem.embedded.server import EmbeddedRedis
     from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
     from langchain_agentmem.embeddings.sentence_transformer import SentenceTransformerEmbeddings
@@ -90,6 +91,7 @@ _MODULES = {
     "ConsolidatedPair": "longterm.consolidation",
     "Consolidator": "longterm.consolidation",
     "Delete": "longterm.changes",
+    "EmbeddedCluster": "embedded.cluster",
     "EmbeddedRedis": "embedded.server",
     "Event": "events.event",
     "EventLog": "events.event_log",
@@ -160,6 +162,7 @@ __all__ = [
     "ConsolidatedPair",
     "Consolidator",
     "Delete",
+    "EmbeddedCluster",
     "EmbeddedRedis",
     "Event",
     "EventLog",

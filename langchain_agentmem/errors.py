@@ -20,6 +20,7 @@
     │   ├── StoreLoadingError                          the server is still reading its data from disk
     │   ├── StoreFullError                             `maxmemory` is reached, and nothing may be evicted
     │   ├── WrongKeyTypeError                          the key holds a value of another type
+    │   ├── ClusterNodeError                           the server is a node of a Redis Cluster
     │   ├── SearchUnavailableError                     the server has no Search or no JSON module
     │   ├── IndexMissingError                          the search index does not exist
     │   └── IndexMismatchError                         the search index has another schema
@@ -38,6 +39,7 @@ from typing import Any, Literal
 
 __all__ = [
     "AgentMemoryError",
+    "ClusterNodeError",
     "ConfigurationError",
     "EmbeddedRedisError",
     "EmbeddingError",
@@ -181,6 +183,10 @@ class StoreFullError(StoreError):
 
 class WrongKeyTypeError(StoreError):
     """The key holds a value of another type; it was left as it is."""
+
+
+class ClusterNodeError(StoreError):
+    """The server is a node of a Redis Cluster: it needs a redis+cluster:// URL. The command did not run."""
 
 
 class SearchUnavailableError(StoreError):

@@ -20,6 +20,7 @@ _PLAIN_TAG = re.compile(r"(?=[_.@:\-]*[A-Za-z0-9])[A-Za-z0-9_.@:\-]{1,128}")
 _HASH_TAG = re.compile(r"[^{]*\{[^}]+\}")  # what a cluster's slot is computed from, if it is there
 _SAME = re.compile(r"(.+):[0-9a-f]{32}:same", re.DOTALL)
 ITEM = "item:"  # between the prefix of a store and what stands for the place of an item
+_BRACE = re.compile("[{}]")
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 
 
@@ -38,6 +39,7 @@ class Keys:
         reserved: What other keys begin with that no list may have.
         partitions: In how many partitions memories, tasks, records of threads and items of the store are; 0
             for none, and then no key has a hash tag.
+        beside_list: Whether the session of a list has its key in the list's slot of a cluster.
     """
 
     session_prefix: str = "agent:session:"
@@ -49,6 +51,7 @@ class Keys:
     list_prefix: str = ""
     reserved: tuple[str, ...] = ()
     partitions: int = 0
+    beside_list: bool = False
 
     def of(self, user: str) -> Keys:
         """Return the key names in the partition of a user; these if there are no partitions."""
@@ -73,8 +76,28 @@ class Keys:
         return [self.in_partition(at) for at in range(self.partitions)] or [self]
 
     def session(self, thread_id: str) -> str:
-        """Return the key of a thread's working memory, a Hash."""
-        return self.session_prefix + validate_id("thread_id", thread_id)
+        """Return the key of a thread's working memory, a Hash.
+
+        Raises:
+            InvalidInputError: The id has braces, which would decide about the slot.
+        """
+        if not self.beside_list:
+            return self.session_prefix + validate_id("thread_id", thread_id)
+        if _BRACE.search(thread_id):
+            raise InvalidInputError(
+                "thread_id has braces; on a Redis Cluster, no session whose messages are in a list can."
+            )
+        return f"{self.session_prefix}{{{self.messages(thread_id)}}}"
+
+    @property
+    def sessions_prefix(self) -> str:
+        """Return what the keys of all sessions begin with; behind it is the thread id."""
+        return f"{self.session_prefix}{{{self.list_prefix}" if self.beside_list else self.session_prefix
+
+    def thread_of(self, key: str) -> str:
+        """Return what stands for the thread id in the key of a session."""
+        rest = key[len(self.sessions_prefix) :]
+        return rest.removesuffix("}") if self.beside_list else rest
 
     def messages(self, thread_id: str, name: str = "thread_id") -> str:
         """Return the key of a thread's messages, a list.

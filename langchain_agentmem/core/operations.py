@@ -39,11 +39,14 @@ class Command(NamedTuple):
         args: The command's name and arguments, as they are sent.
         keys: The keys among them; empty for a command that any server may answer.
         read_only: Whether it changes nothing, and so may be repeated.
+        node: The primary of a cluster that it is meant for, as `host:port`; `None` for the one that its first
+            key is on, or any if it has no keys.
     """
 
     args: tuple[Argument, ...]
     keys: tuple[Argument, ...] = ()
     read_only: bool = False
+    node: str | None = None
 
 
 class Effect(ABC):

@@ -25,7 +25,7 @@ from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
 # All that is read, written or listened on in a data folder; what else is there does not matter.
 _FILES = re.compile(
     "|".join(map(re.escape, (STATE, LOG, f"{LOG}.1", START_LOCK, USERS_LOCK, SUPERVISOR_LOCK, SERVER_LOCK)))
-    + r"|appendonlydir|appendonly\.aof|dump\.rdb|redis-.*\.sock"
+    + r"|appendonlydir|appendonly\.aof|dump\.rdb|nodes\.conf|cluster\.json|redis-.*\.sock"
 )
 _ANOTHER_FOLDER = "Or name another one: embedded:///path/to/folder."
 # Linux takes 107 bytes, macOS 103.

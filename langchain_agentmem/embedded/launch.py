@@ -28,7 +28,7 @@ _ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PA
 # supervisor finds this very version, and the standard library before anything beside it.
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv.pop(1)); "
-    "from langchain_agentmem.embedded.supervisor import main; main()"
+    "from langchain_agentmem.embedded.{module} import main; main()"
 )
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
@@ -92,16 +92,29 @@ def launch(
             on_progress(f"{words['failed']}: does not start")
     if started:
         return
+    raise failure(folder, options, failures)
+
+
+def failure(
+    folder: Path, options: Mapping[str, str], failures: Mapping[str, str]
+) -> EmbeddedRedisError | ConfigurationError:
+    """Return the error for a start that none of the candidates managed.
+
+    Args:
+        folder: Where the log is.
+        options: What the caller has added to the configuration.
+        failures: Why each candidate did not start, by its name.
+    """
     said = "".join(f"\n- {name}: {reason}" for name, reason in failures.items())
     if options and any(words in said for words in _BAD_DIRECTIVE):
-        raise ConfigurationError(
+        return ConfigurationError(
             f"the server refuses one of the options {sorted(options)}:{said}",
             plain=f"The private Redis refuses one of these options: {', '.join(sorted(options))}. "
             f"{_log_of(folder)}",
         )
     if not failures:
-        raise EmbeddedRedisError(f"no redis-server was found on this machine.\n{_ADVICE}")
-    raise EmbeddedRedisError(
+        return EmbeddedRedisError(f"no redis-server was found on this machine.\n{_ADVICE}")
+    return EmbeddedRedisError(
         f"no private Redis could be started in {folder}:{said}\n{_ADVICE}",
         plain=f"No private Redis could be started in {folder}: none of {', '.join(failures)} works here.\n"
         f"{_log_of(folder)}\n{_ADVICE}",
@@ -149,7 +162,7 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
     The time starts anew with each report: a server that loads much data is reported on as it does.
     """
     _begin_log(folder)
-    process, ours = _run_program(folder)
+    process, ours = run_program(folder, "supervisor")
     with ours:
         ours.settimeout(timeout_seconds)
         with process, ours.makefile("rb") as reports:
@@ -175,14 +188,20 @@ def _run_supervisor(folder: Path, order: dict[str, Any], timeout_seconds: float)
             )
 
 
-def _run_program(folder: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Run the supervisor's first process; return it, and the socket to talk to it."""
+def run_program(folder: Path, module: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Run the first process of a supervisor; return it, and the socket to talk to it.
+
+    Args:
+        folder: Its folder, where its log is.
+        module: The module of this package whose `main` it runs.
+    """
+    program = _PROGRAM.format(module=module)
     with _running_program:
         ours, theirs = socket.socketpair()
         with theirs, open_log(folder) as log:
             try:
                 process = subprocess.Popen(
-                    [_python(), "-I", "-S", "-c", _PROGRAM, str(_PACKAGE_PARENT), str(folder)],
+                    [_python(), "-I", "-S", "-c", program, str(_PACKAGE_PARENT), str(folder)],
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
                     stderr=log,
@@ -233,18 +252,42 @@ _FIXED = {
 }
 
 
-def check_options(options: Mapping[str, str]) -> None:
+# Likewise for a node of a cluster.
+_FIXED_OF_NODES = _FIXED | {
+    "cluster-announce-bus-port",
+    "cluster-announce-hostname",
+    "cluster-announce-ip",
+    "cluster-announce-port",
+    "cluster-announce-tls-port",
+    "cluster-config-file",
+    "cluster-enabled",
+    "cluster-node-timeout",
+    "cluster-port",
+    "masterauth",
+    "masteruser",
+    "replicaof",
+    "slaveof",
+    "tls-cluster",
+}
+
+
+def check_options(options: Mapping[str, str], *, cluster: bool = False) -> None:
     """Refuse what would break the configuration file apart; the server judges the rest.
 
+    Args:
+        options: The directives that are added.
+        cluster: Whether they are for the nodes of a cluster.
+
     Raises:
-        ConfigurationError: A name or value cannot stand in redis.conf, or EmbeddedRedis sets it itself.
+        ConfigurationError: A name or value cannot stand in redis.conf, or is set by this package itself.
     """
+    fixed, whose = (_FIXED_OF_NODES, "EmbeddedCluster") if cluster else (_FIXED, "EmbeddedRedis")
     for name, value in options.items():
         if not isinstance(name, str) or not _OPTION_NAME.fullmatch(name):
             raise ConfigurationError(f"options: {name!r} is no name of a redis.conf directive")
-        if name.lower() in _FIXED:
+        if name.lower() in fixed:
             raise ConfigurationError(
-                f"options: {name!r} is set by EmbeddedRedis itself",
+                f"options: {name!r} is set by {whose} itself",
                 plain=f"The option {name} cannot stand in the URL of a private Redis, which sets it itself.",
             )
         if not isinstance(value, str) or re.search(r"[\r\n\0]", value):
@@ -277,10 +320,50 @@ def render_config(
         modules: The modules it loads, in this order.
         options: More directives; one that stands above is overridden.
     """
-    lines = [
+    lines = _common_lines(folder, password, durable=durable, modules=modules)
+    lines += ["unixsocketperm 700", *_option_lines(options), f"unixsocket {_quote(socket_path)}"]
+    return "\n".join(lines) + "\n"
+
+
+def render_node_config(
+    folder: Path,
+    port: int,
+    password: str,
+    *,
+    node_timeout_ms: int,
+    durable: bool,
+    modules: Sequence[Path],
+    options: Mapping[str, str],
+) -> str:
+    """Return the configuration of a cluster's node, as `render_config`; its bus is on `port` + 10,000.
+
+    Args:
+        folder: Where the node keeps its data, and what it knows of the cluster.
+        port: The port of 127.0.0.1 that it listens on.
+        password: What it asks of its clients, and tells its primary.
+        node_timeout_ms: After how many milliseconds of silence it takes another node for dead.
+        durable: Whether it keeps an append-only file.
+        modules: The modules it loads, in this order.
+        options: More directives; one that stands above is overridden.
+    """
+    lines = _common_lines(folder, password, durable=durable, modules=modules)
+    lines += [
+        f"masterauth {_quote(password)}",
+        "cluster-enabled yes",
+        "cluster-config-file nodes.conf",
+        "cluster-announce-ip 127.0.0.1",
+        f"cluster-node-timeout {node_timeout_ms}",
+        "repl-diskless-sync-delay 0",  # or a replica waits five seconds for others that might come
+        *_option_lines(options),
+        f"port {port}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _common_lines(folder: Path, password: str, *, durable: bool, modules: Sequence[Path]) -> list[str]:
+    return [
         f"requirepass {_quote(password)}",
         "port 0",
-        "unixsocketperm 700",
         f"dir {_quote(str(folder))}",
         "daemonize no",
         'logfile ""',  # stdout: so its words and the loader's are in one place, also when it cannot start
@@ -289,12 +372,13 @@ def render_config(
         # The kernel has each write before its answer; the supervisor syncs. See `append_only_sync`.
         "appendfsync no",
         "maxmemory-policy noeviction",
+        *(f"loadmodule {_quote(str(module))}" for module in modules),
     ]
-    lines += [f"loadmodule {_quote(str(module))}" for module in modules]
+
+
+def _option_lines(options: Mapping[str, str]) -> list[str]:
     # A directive's value may be several arguments, so it is not quoted; the last line for a directive counts.
-    lines += [f"{name} {value or _quote('')}" for name, value in options.items()]
-    lines.append(f"unixsocket {_quote(socket_path)}")
-    return "\n".join(lines) + "\n"
+    return [f"{name} {value or _quote('')}" for name, value in options.items()]
 
 
 def _quote(text: str) -> str:

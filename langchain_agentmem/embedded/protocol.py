@@ -30,6 +30,9 @@ _SOCKET_PATH = re.compile(r"/(?:.*/)?redis-[0-9a-f]{6}\.sock", re.DOTALL)
 _PASSWORD = re.compile(r"[A-Za-z0-9_-]{20,200}")
 _JSON_BYTES = 1_000_000
 
+Address = str | tuple[str, int]
+"""Where a server listens: the path of a unix socket, or a host with a port."""
+
 
 class FileLock:
     """Locks a file by `flock`, on a descriptor that the programs this process runs do not inherit.
@@ -95,22 +98,22 @@ class ServerInfo(NamedTuple):
     modules: frozenset[str]
 
 
-def ask(socket_path: str, password: str, command: str, *, timeout_seconds: float = 1.0) -> str:
-    """Return the server's answer to one command that answers with a string.
+def ask(address: Address, password: str, command: str, *, timeout_seconds: float = 1.0) -> str:
+    """Return the server's answer to one command that answers with a string; an error begins with `-`.
 
     Args:
-        socket_path: The server's unix socket.
+        address: Where the server listens.
         password: The server's password.
-        command: The command, in one line.
+        command: The command, its words separated by spaces.
         timeout_seconds: How long each wait may take.
 
     Raises:
         OSError: Nobody listens, or does not answer within `timeout_seconds`.
     """
-    with socket.socket(socket.AF_UNIX) as connection:
+    with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as connection:
         connection.settimeout(timeout_seconds)
-        connection.connect(socket_path)
-        connection.sendall(f"AUTH {password}\r\n{command}\r\n".encode())
+        connection.connect(address)
+        connection.sendall(_encoded("AUTH", password) + _encoded(*command.split()))
         with connection.makefile("rb") as answers:
             authenticated, head = answers.readline(), answers.readline()
             if authenticated.startswith(b"+") and head.startswith(b"$"):
@@ -118,11 +121,16 @@ def ask(socket_path: str, password: str, command: str, *, timeout_seconds: float
             return (authenticated if authenticated.startswith(b"-") else head).decode(errors="replace")
 
 
-def server_info(socket_path: str, password: str) -> ServerInfo | None:
-    """Return what the server behind this socket says of itself, also while it loads; None if it is silent."""
+def _encoded(*words: str) -> bytes:
+    parts = (b"$%d\r\n%b\r\n" % (len(word), word) for word in map(str.encode, words))
+    return b"*%d\r\n%b" % (len(words), b"".join(parts))
+
+
+def server_info(address: Address, password: str) -> ServerInfo | None:
+    """Return what the server at this address says of itself, also while it loads; None if it is silent."""
     try:
         # Plain INFO: with section names a Redis 6 would answer an error, and so seem not to be there.
-        lines = ask(socket_path, password, "INFO").splitlines()
+        lines = ask(address, password, "INFO").splitlines()
         fields = dict(line.split(":", 1) for line in lines if ":" in line)
         return ServerInfo(
             pid=int(fields["process_id"]),
@@ -135,6 +143,14 @@ def server_info(socket_path: str, password: str) -> ServerInfo | None:
         )
     except (OSError, ValueError, KeyError):  # nobody listens, or somebody who is no Redis
         return None
+
+
+def misfit(info: ServerInfo, *, search: bool) -> str | None:
+    """Return why a running server does not fit; None when it does."""
+    if int(info.version.split(".")[0]) < 7:  # an older one does not see the files of a newer one
+        return f"Redis {info.version} is too old, 7.0 is the least"
+    missing = sorted({"search", "ReJSON"} - info.modules) if search else []
+    return f"Redis {info.version} runs, but lacks the module {', '.join(missing)}" if missing else None
 
 
 def read_state(folder: str | os.PathLike[str]) -> dict[str, Any] | None:

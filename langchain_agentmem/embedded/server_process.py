@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from langchain_agentmem.embedded.protocol import (
     SERVER_LOCK,
+    Address,
     FileLock,
     ServerInfo,
     ask,
@@ -31,21 +32,24 @@ _STOP_SECONDS = 10.0
 # `data[1]` find that of `data1`. What stands behind it counts last, so that a server which for any reason
 # has not read its configuration listens nowhere, and ends.
 ARGUMENTS = ("-", "--port", "0", "--bind", "127.0.0.1", "--protected-mode", "yes")
+# A node of a cluster takes its port from there: one that is set behind it would be set for good.
+ARGUMENTS_OF_NODE = ("-", "--bind", "127.0.0.1", "--protected-mode", "yes")
 
 
 class ServerProcess:
-    """Runs at most one server of this folder, behind one socket and password.
+    """Runs at most one server of this folder, at one address and with one password.
 
     Args:
         folder: The server's folder.
-        socket_path: The unix socket that the configuration names.
+        address: Where the configuration has it listen: a unix socket, or the port of a cluster's node.
         password: The password that the configuration sets.
     """
 
-    def __init__(self, folder: str, socket_path: str, password: str) -> None:
+    def __init__(self, folder: str, address: Address, password: str) -> None:
         self._folder = folder
-        self._socket_path = socket_path
+        self._address = address
         self._password = password
+        self._arguments = ARGUMENTS if isinstance(address, str) else ARGUMENTS_OF_NODE
         self._running: subprocess.Popen[bytes] | None = None
 
     def start(self, server: str, config: str, *, deadline: float) -> None:
@@ -63,7 +67,7 @@ class ServerProcess:
         try:
             with open_log(self._folder) as log:
                 self._running = subprocess.Popen(
-                    [server, *ARGUMENTS],
+                    [server, *self._arguments],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
@@ -79,7 +83,7 @@ class ServerProcess:
 
     def info(self) -> ServerInfo | None:
         """Return what it says of itself; None when it does not answer."""
-        return server_info(self._socket_path, self._password)
+        return server_info(self._address, self._password)
 
     def exit_status(self) -> int | None:
         """Return its exit status; None while it runs."""
@@ -106,7 +110,7 @@ class ServerProcess:
         lock = FileLock(os.path.join(self._folder, SERVER_LOCK), forked=True)
         if not lock.take():
             with contextlib.suppress(OSError):
-                ask(self._socket_path, self._password, "SHUTDOWN")
+                ask(self._address, self._password, "SHUTDOWN")
             while not lock.take():
                 if time.monotonic() > deadline:
                     lock.close()

@@ -26,9 +26,9 @@ from langchain_agentmem.embedded.protocol import (
     SUPERVISOR_LOCK,
     USERS_LOCK,
     FileLock,
-    ServerInfo,
     end_of_log,
     is_still_there,
+    misfit,
     write_private,
 )
 from langchain_agentmem.embedded.server_process import ServerProcess
@@ -124,7 +124,7 @@ class Supervisor:
             if (status := self.server.exit_status()) is not None:
                 return f"exit status {status}\n{self._said_since(log_end)}"
             if info is not None and not info.loading:
-                return self._misfit(info)
+                return misfit(info, search=self.order["search"])
             if info is not None and now - told > _TELL_EVERY_SECONDS:
                 # Much data takes its time, the vectors most of it: as long as it goes on, it may.
                 self._tell(loaded_percent=info.loaded_percent)
@@ -132,12 +132,6 @@ class Supervisor:
             time.sleep(pause)
             pause = min(pause * 1.2, 0.05)
         return f"not ready after {self.order['timeout_seconds']:g} s\n{self._said_since(log_end)}"
-
-    def _misfit(self, info: ServerInfo) -> str | None:
-        if int(info.version.split(".")[0]) < 7:  # an older one does not see the files of a newer one
-            return f"Redis {info.version} is too old, 7.0 is the least"
-        missing = sorted({"search", "ReJSON"} - info.modules) if self.order["search"] else []
-        return f"Redis {info.version} runs, but lacks the module {', '.join(missing)}" if missing else None
 
     # While it runs -----------------------------------------------------------------------------------
 
@@ -150,7 +144,7 @@ class Supervisor:
             self._in_thread(self._look_after_folder)
         while True:
             event = self.events.get()
-            _log(event)
+            log(event)
             if event != "server died" or not self._restart():
                 return
 
@@ -173,7 +167,7 @@ class Supervisor:
                 except OSError as error:
                     failed = f"no sync: {error}"
                 if failed != complaint:  # once, and not every second
-                    _log(failed or "synced again")
+                    log(failed or "synced again")
                 complaint = failed
             time.sleep(_LOOK_EVERY_SECONDS)
         # Whatever is answered from now on would be lost with it, or be looked for in vain.
@@ -197,16 +191,16 @@ class Supervisor:
         now = time.monotonic()
         self.restarts = [at for at in self.restarts if now - at < _RESTARTS_WITHIN_SECONDS]
         if len(self.restarts) == _RESTARTS:
-            _log(f"{_RESTARTS} restarts within {_RESTARTS_WITHIN_SECONDS:g} s: giving up")
+            log(f"{_RESTARTS} restarts within {_RESTARTS_WITHIN_SECONDS:g} s: giving up")
             return False
         if not self._is_still_there():  # it would find the data of another one, or none
-            _log("no restart: the folder was moved, deleted or exchanged")
+            log("no restart: the folder was moved, deleted or exchanged")
             return False
         self.restarts.append(now)
         try:
             self.server.start(*self.started, deadline=now + _CLAIM_SECONDS)
         except OSError as error:
-            _log(f"no restart: {error}")
+            log(f"no restart: {error}")
             return False
         self._in_thread(self._wait_for_server)
         return True
@@ -246,13 +240,14 @@ class Supervisor:
             self.report.sendall(json.dumps(words).encode() + b"\n")
 
 
-def _log(event: str) -> None:
+def log(event: str) -> None:
+    """Write a line to the log, which standard error leads to."""
     now = time.strftime("%d %b %Y %H:%M:%S")
     print(f"{os.getpid()}:supervisor {now} {event}", file=sys.stderr, flush=True)
 
 
-def main() -> None:
-    """Become a daemon, so that the starter has no child to wait for; the order comes over stdin, a socket."""
+def become_daemon() -> socket.socket:
+    """Become a daemon, so that the starter has no child to wait for; return the socket to it, from stdin."""
     if os.fork():
         os._exit(0)
     os.umask(0o077)
@@ -260,6 +255,12 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
+    return report
+
+
+def main() -> None:
+    """Become a daemon, and do what the starter orders."""
+    report = become_daemon()
     with report.makefile("rb") as file:
         order = json.loads(file.readline())
     Supervisor(sys.argv[1], order, report).run()

@@ -16,14 +16,15 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 
-from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.operations import Batch, Op, T
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
+from langchain_agentmem.transport import cluster_clients
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import address_of
 from langchain_agentmem.transport.trace import traced
-from langchain_agentmem.transport.urls import Source, is_rest, open_source, socket_timeout
+from langchain_agentmem.transport.urls import Source, is_cluster, is_rest, open_source, socket_timeout
 
 SOCKET_TIMEOUT_SECONDS = 5.0  # after which a silent server is an error, unless another time is given
 
@@ -34,7 +35,7 @@ class Transport(ABC):
     Attributes:
         async_only: Whether `run` is refused, because only an async client was supplied.
         rest: Whether it talks to Upstash's REST API, and not to Redis.
-        cluster: Whether it talks to a Redis Cluster.
+        cluster: Whether it talks to all nodes of a Redis Cluster.
         known: What was found out about the server over this connection, for all objects that share it.
         socket_timeout_seconds: How long a reply may take, and so less than that a command may block; `None`
             for any time.
@@ -81,6 +82,10 @@ class _InThreads(AsyncDriver):
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        self._pace = driver._pace
+
+    def _begin(self, batch: Batch) -> InFlightBatch:
+        return self._driver._begin(batch)
 
     async def _attempt(self, in_flight: InFlightBatch) -> None:
         await asyncio.to_thread(self._driver._attempt, in_flight)
@@ -93,33 +98,48 @@ class CallerSuppliedClients(Transport):
     """Runs operations on caller-supplied redis-py clients: used as they are, never closed.
 
     With only a sync client, async calls run it in a thread; with only an async one, sync calls are
-    refused.
+    refused. Of a `RedisCluster`, only the settings are used, for connections of this object's own: it is
+    these that `close` and `aclose` close.
 
     Args:
         client: For sync calls.
         async_client: For async calls, on the event loop that it belongs to.
 
     Raises:
-        ConfigurationError: One of them is not such a client of redis-py.
+        ConfigurationError: One of them is not such a client of redis-py, or only one of them is of a cluster.
     """
 
     def __init__(
-        self, client: redis.Redis | None = None, async_client: redis.asyncio.Redis | None = None
+        self,
+        client: redis.Redis | redis.RedisCluster | None = None,
+        async_client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
     ) -> None:
-        _check_client(client, redis.Redis, "client")
-        _check_client(async_client, redis.asyncio.Redis, "async_client")
-        self._driver = None if client is None else RedisDriver(client)
+        _check_client(client, (redis.Redis, redis.RedisCluster), "client")
+        _check_client(async_client, (redis.asyncio.Redis, redis.asyncio.RedisCluster), "async_client")
+        given = [one for one in (client, async_client) if one is not None]
+        of_clusters = [isinstance(one, redis.RedisCluster | redis.asyncio.RedisCluster) for one in given]
+        if len(set(of_clusters)) > 1:
+            raise ConfigurationError("client= and async_client= must both be of a cluster, or neither.")
+        self.cluster = any(of_clusters)
+        self._driver: Driver | None = None
+        if isinstance(client, redis.RedisCluster):
+            self._driver = cluster_clients.driver_like(client)
+        elif client is not None:
+            self._driver = RedisDriver(client)
         self.async_only = self._driver is None
         self._async_driver: AsyncDriver | None = None
-        if async_client is not None:
+        if isinstance(async_client, redis.asyncio.RedisCluster):
+            self._async_driver = cluster_clients.async_driver_like(async_client)
+        elif async_client is not None:
             self._async_driver = AsyncRedisDriver(async_client)
         elif self._driver is not None:
             self._async_driver = _InThreads(self._driver)
-        pools = [one.connection_pool for one in (client, async_client) if one is not None]
-        limits = [pool.connection_kwargs.get("socket_timeout") for pool in pools]
+        limits = [cluster_clients.settings_of(one).get("socket_timeout") for one in given]
         self.socket_timeout_seconds = min((one for one in limits if one is not None), default=None)
-        of = async_client if client is None else client
-        self.known = {} if of is None else _known_to_clients.setdefault(of.connection_pool, {})
+        self.known = {}
+        if given:
+            shared: Any = given[0] if self.cluster else getattr(given[0], "connection_pool", None)
+            self.known = _known_to_clients.setdefault(shared, {})
 
     def _run(self, op: Op[T]) -> T:
         if self._driver is None:
@@ -132,10 +152,15 @@ class CallerSuppliedClients(Transport):
         return await self._async_driver.run(op)
 
     def close(self) -> None:
-        """Do nothing: the clients are the caller's."""
+        """Do nothing to the clients, which are the caller's."""
+        if self.cluster and self._driver is not None:
+            self._driver.close()
 
     async def aclose(self) -> None:
-        """Do nothing: the clients are the caller's."""
+        """Async version of `close`."""
+        if self.cluster and self._async_driver is not None:
+            await self._async_driver.aclose()
+        self.close()
 
 
 class SharedConnection(Transport):
@@ -157,6 +182,7 @@ class SharedConnection(Transport):
         self, url: str, socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS, token: str | None = None
     ) -> None:
         self.rest = is_rest(url)
+        self.cluster = is_cluster(url)
         self._key: _Key = (url, socket_timeout_seconds, token)
         self._drivers: _Drivers | None = _borrow(self._key)
         self.known = self._drivers.known
@@ -272,7 +298,8 @@ class _OfOneLoop:
             await self.driver.aclose()
 
 
-# What was found out, by the clients' pools: several clients may share one. It goes with the pool.
+# What was found out, by the clients' pools: several clients may share one. It goes with the pool. Clients of
+# clusters have none in common.
 _known_to_clients: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 _Key: TypeAlias = tuple[str, float, str | None]
 _of_loops: set[_OfOneLoop] = set()  # a loop does not keep its async generators alive
@@ -314,10 +341,11 @@ def _give_back(key: _Key) -> bool:
         return users == 1
 
 
-def _check_client(client: Any, expected: type, name: str) -> None:
+def _check_client(client: Any, expected: tuple[type, ...], name: str) -> None:
     if client is not None and not isinstance(client, expected):
+        module = expected[0].__module__.split(".client")[0]
         raise ConfigurationError(
-            f"{name}= must be a {expected.__module__.split('.client')[0]}.Redis, "
+            f"{name}= must be a {module}.Redis or {module}.RedisCluster, "
             f"not {type(client).__module__}.{type(client).__qualname__}."
         )
 

@@ -8,7 +8,7 @@ never sent again: it may have run.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -44,13 +44,18 @@ class Retryable(Exception):  # noqa: N818 - a signal between a driver and its re
         self.cause = cause
 
 
-_IN_TIME = stop_after_delay(2.0)
+def given_up(seconds: float) -> Callable[[RetryCallState], bool]:
+    """Return what says whether to give up: after this time, but never because of a missing script.
 
+    The next attempt sends that.
+    """
+    is_over = stop_after_delay(seconds)
 
-def _give_up(state: RetryCallState) -> bool:
-    """Return whether to give up; never because of a missing script, which the next attempt sends."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    return _IN_TIME(state) and not (isinstance(error, Retryable) and _lacks_script(error.cause))
+    def give_up(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome is not None else None
+        return is_over(state) and not (isinstance(error, Retryable) and _lacks_script(error.cause))
+
+    return give_up
 
 
 def _lacks_script(answer: Any) -> bool:
@@ -63,7 +68,7 @@ def _lacks_script(answer: Any) -> bool:
 PACE: dict[str, Any] = {
     "retry": retry_if_exception_type(Retryable),
     "wait": wait_random_exponential(multiplier=0.02, max=0.4),
-    "stop": _give_up,
+    "stop": given_up(2.0),
     "reraise": True,
 }
 
@@ -90,17 +95,19 @@ class InFlightBatch:
         Raises:
             Retryable: Some of it must be sent again.
         """
-        refused = self._take(answers)
+        refused = self._take(list(self.left), answers)
         if refused is not None:
             raise self.retryable(refused)
 
-    def unsent(self, error: StoreError) -> Exception:
+    def unsent(self, error: AgentMemoryError) -> Exception:
         """Return what to raise when there was no connection: do not retry authentication errors or timeouts.
 
         The first will not pass by itself, and what took its whole time to fail would take it again.
         """
         passes = isinstance(error, StoreConnectionError | StoreLoadingError)
-        return self.retryable(error) if passes and not isinstance(error, StoreTimeoutError) else error
+        if isinstance(error, StoreError) and passes and not isinstance(error, StoreTimeoutError):
+            return self.retryable(error)
+        return error
 
     def lost(self, answers: Sequence[Any], error: StoreError) -> Exception:
         """Return what to raise when the connection broke after these answers."""
@@ -110,13 +117,17 @@ class InFlightBatch:
         demoted = isinstance(getattr(error.__cause__, "__context__", None), ReadOnlyError)
         if isinstance(error, StoreTimeoutError) or not (only_reads or demoted):
             return error
-        self._take(answers)
+        self._take(list(self.left), answers)
         return self.retryable(error)
 
     def retryable(self, cause: StoreError) -> Retryable:
         """Return what to raise so that what is left is sent again."""
         self.failure = cause
         return Retryable(cause)
+
+    def result(self) -> list[Any]:
+        """Return the replies, if nothing is left."""
+        return self.replies
 
     def give_up(self) -> list[Any]:
         """Return the replies, with the failure for what never ran; raise it if nothing did."""
@@ -127,27 +138,38 @@ class InFlightBatch:
             self.replies[index] = self.failure
         return self.replies
 
-    def _take(self, answers: Sequence[Any]) -> StoreError | None:
+    def _take(self, places: Iterable[int], answers: Iterable[Any]) -> StoreError | None:
         """Keep what was answered, and return why some of it has to be sent again, if any has.
 
         Reads that stand behind a command which did not run are sent again with it, so that a batch
         that writes and then reads reads what it wrote.
+
+        Args:
+            places: Places in the batch, of commands that were sent in this order.
+            answers: What was answered to them, or to the first of them.
         """
         refused: StoreError | None = None
-        for (index, command), answer in zip(list(self.left.items()), answers, strict=False):
-            self.replies[index] = answer
-            if isinstance(answer, StoreLoadingError):
+        for place, answer in zip(places, answers, strict=False):
+            self.replies[place] = answer
+            if isinstance(answer, StoreError) and self._did_not_run(place, answer):
                 refused = answer
-            elif _lacks_script(answer) and is_by_digest(command):
-                refused = answer
-                self.left[index] = with_source(command)
-            elif refused is None or not command.read_only:
-                del self.left[index]
+            elif refused is None or not self.left[place].read_only:
+                del self.left[place]
         return refused
+
+    def _did_not_run(self, place: int, answer: StoreError) -> bool:
+        """Return whether an answer tells that the command did not run, and so is sent again."""
+        command = self.left[place]
+        if _lacks_script(answer) and is_by_digest(command):
+            self.left[place] = with_source(command)
+            return True
+        return isinstance(answer, StoreLoadingError)
 
 
 class Driver(ABC):
     """Runs operations. A subclass says how a batch is sent once. Thread-safe."""
+
+    _pace = PACE
 
     def run(self, op: Op[T]) -> T:
         """Run the operation to its end, and return its result."""
@@ -171,15 +193,19 @@ class Driver(ABC):
 
     def _exchange(self, batch: Batch) -> list[Any]:
         """Send a batch, some of it again if it may be, and return the replies."""
-        in_flight = InFlightBatch(batch)
+        in_flight = self._begin(batch)
         try:
             try:
                 self._attempt(in_flight)
             except Retryable:
-                Retrying(**PACE)(self._attempt_again, in_flight)
+                Retrying(**self._pace)(self._attempt_again, in_flight)
         except Retryable:
             return in_flight.give_up()
-        return in_flight.replies
+        return in_flight.result()
+
+    def _begin(self, batch: Batch) -> InFlightBatch:
+        """Return what keeps account of a batch."""
+        return InFlightBatch(batch)
 
     @abstractmethod
     def _attempt(self, in_flight: InFlightBatch) -> None:
@@ -196,6 +222,8 @@ class Driver(ABC):
 
 class AsyncDriver(ABC):
     """Async version of `Driver`, for one event loop."""
+
+    _pace = PACE
 
     async def run(self, op: Op[T]) -> T:
         """Async version of `Driver.run`."""
@@ -219,15 +247,19 @@ class AsyncDriver(ABC):
 
     async def _exchange(self, batch: Batch) -> list[Any]:
         """Async version of `Driver._exchange`."""
-        in_flight = InFlightBatch(batch)
+        in_flight = self._begin(batch)
         try:
             try:
                 await self._attempt(in_flight)
             except Retryable:
-                await AsyncRetrying(**PACE)(self._attempt_again, in_flight)
+                await AsyncRetrying(**self._pace)(self._attempt_again, in_flight)
         except Retryable:
             return in_flight.give_up()
-        return in_flight.replies
+        return in_flight.result()
+
+    def _begin(self, batch: Batch) -> InFlightBatch:
+        """Return what keeps account of a batch."""
+        return InFlightBatch(batch)
 
     @abstractmethod
     async def _attempt(self, in_flight: InFlightBatch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import select
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,8 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.core.operations import Command
+from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, StoreError
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_errors import answered, hide, underlying, unreachable
 from langchain_agentmem.transport.resp import pack
@@ -75,22 +76,24 @@ class Target:
             self.pool.release(connection)
             raise
 
-    def not_made(self, error: Exception, in_flight: InFlightBatch) -> Exception:
-        """Return what to raise when the pool has no connection to give."""
+    def not_made(self, error: Exception) -> AgentMemoryError:
+        """Return the error for a connection that the pool could not give."""
         error = underlying(error)
+        if not isinstance(error, _NO_ADDRESS) or isinstance(error, RedisError) or _reading(error):
+            return self.broken(error)
         hide(error, self._password, "password")
-        if isinstance(error, _NO_ADDRESS) and not isinstance(error, RedisError) and not _reading(error):
-            return ConfigurationError(
-                f"No connection to {self.where} can be made: {error}.",
-                plain=f"No connection to {self.where} can be made. Check the host and options in the URL.",
-            )
-        return in_flight.unsent(unreachable(error, self.where))
+        ours = ConfigurationError(
+            f"No connection to {self.where} can be made: {error}.",
+            plain=f"No connection to {self.where} can be made. Check the host and options in the URL.",
+        )
+        ours.__cause__ = error
+        return ours
 
-    def broken(self, error: Exception, in_flight: InFlightBatch, answers: Sequence[Any]) -> Exception:
-        """Return what to raise when the connection broke, or brought what is no reply."""
-        error = underlying(error)  # sending may have connected anew
+    def broken(self, error: Exception) -> StoreError:
+        """Return the error for a connection that broke, or brought what is no reply."""
+        error = underlying(error)  # also sending may have connected anew
         hide(error, self._password, "password")
-        return in_flight.lost(answers, unreachable(error, self.where))
+        return unreachable(error, self.where)
 
 
 class AsyncTarget(Target):
@@ -135,6 +138,158 @@ class AsyncTarget(Target):
         return monotonic() - self._last_used > _STILL_SECONDS and _has_news(connection)
 
 
+class _Exchange:
+    """Holds the state of one write to a server, and of the replies to it.
+
+    Attributes:
+        answers: The replies so far; an error reply is a `StoreError`.
+        unsent: Why there was no connection, and so nothing was sent.
+        lost: Why no more answers came.
+    """
+
+    def __init__(self, target: Any, commands: Collection[Command]) -> None:
+        self.answers: list[Any] = []
+        self.unsent: AgentMemoryError | None = None
+        self.lost: StoreError | None = None
+        self._target = target
+        self._packed = pack(commands)
+        self._expected = len(commands)
+        self._connection: Any = None
+
+    def settle(self, in_flight: InFlightBatch) -> None:
+        """Hand over what came of sending all that is left of a batch.
+
+        Raises:
+            Retryable: Some of it must be sent again.
+            AgentMemoryError: It failed, and must not.
+        """
+        if self.unsent is not None:
+            raise in_flight.unsent(self.unsent)
+        if self.lost is not None:
+            raise in_flight.lost(self.answers, self.lost)
+        in_flight.settle(self.answers)
+
+
+class Exchange(_Exchange):
+    """Writes commands to a server, and reads the replies. What goes wrong is kept, not raised.
+
+    The methods are called one after the other, whatever came of the one before, and `end` in any case.
+
+    Args:
+        target: A `Target`.
+        commands: What to send.
+
+    Raises:
+        InvalidInputError: An argument cannot be sent.
+    """
+
+    def begin(self) -> None:
+        """Take a connection."""
+        target = self._target
+        try:
+            connection = target.pool.get_connection()
+            if target.unchecked:
+                target.check(connection)
+        except Exception as error:  # noqa: BLE001 - kept for whoever settles it
+            if _leaves_it_broken(error):
+                target.pool.disconnect(inuse_connections=False)  # else that connection is used next
+            self.unsent = target.not_made(error)
+        else:
+            self._connection = connection
+
+    def send(self) -> None:
+        """Send the commands, if there is a connection."""
+        if (connection := self._connection) is None:
+            return
+        try:
+            connection.send_packed_command([self._packed])  # one write, where redis-py would make several
+        except Exception as error:  # noqa: BLE001 - kept for whoever settles it
+            self.lost = self._target.broken(error)
+
+    def receive(self) -> None:
+        """Read the replies, if the commands were sent."""
+        if (connection := self._connection) is None or self.lost is not None:
+            return
+        answers = self.answers
+        try:
+            while len(answers) < self._expected:
+                try:
+                    answer = connection.read_response(disable_decoding=True, disconnect_on_error=False)
+                except _REFUSALS as error:
+                    if not isinstance(error, ResponseError):
+                        _step_over(connection)
+                    answer = answered(error, self._target.where)
+                answers.append(answer)
+        except Exception as error:  # noqa: BLE001 - on what is no reply, a parser may raise anything
+            self.lost = self._target.broken(error)
+
+    def end(self) -> None:
+        """Give the connection back."""
+        if (connection := self._connection) is None:
+            return
+        if len(self.answers) < self._expected:
+            connection.disconnect()  # it may still hold replies that nobody will read
+        self._target.pool.release(connection)
+
+
+class AsyncExchange(_Exchange):
+    """Async version of `Exchange`, with an `AsyncTarget`."""
+
+    _has_turn = False
+
+    async def begin(self) -> None:
+        """Async version of `Exchange.begin`; waits until a connection is free."""
+        target = self._target
+        await target.free.acquire()
+        self._has_turn = True
+        try:
+            connection = await target.pool.get_connection()
+            await target.acheck(connection)
+        except Exception as error:  # noqa: BLE001 - kept for whoever settles it
+            if _leaves_it_broken(error):
+                await target.pool.disconnect(inuse_connections=False)
+            self.unsent = target.not_made(error)
+        else:
+            self._connection = connection
+
+    async def send(self) -> None:
+        """Async version of `Exchange.send`."""
+        if (connection := self._connection) is None:
+            return
+        try:
+            rest = _write(connection, self._packed)
+            if rest is not None:
+                await connection.send_packed_command(rest)
+        except Exception as error:  # noqa: BLE001 - kept for whoever settles it
+            self.lost = self._target.broken(error)
+
+    async def receive(self) -> None:
+        """Async version of `Exchange.receive`."""
+        if (connection := self._connection) is None or self.lost is not None:
+            return
+        answers = self.answers
+        try:
+            while len(answers) < self._expected:
+                try:
+                    answer = await connection.read_response(disable_decoding=True, disconnect_on_error=False)
+                except _REFUSALS as error:
+                    answer = answered(error, self._target.where)
+                answers.append(answer)
+        except Exception as error:  # noqa: BLE001 - kept for whoever settles it
+            self.lost = self._target.broken(error)
+
+    async def end(self) -> None:
+        """Async version of `Exchange.end`."""
+        try:
+            if (connection := self._connection) is not None:
+                if len(self.answers) < self._expected:
+                    await connection.disconnect(nowait=True)
+                await self._target.pool.release(connection)
+        finally:
+            if self._has_turn:
+                self._target.give_back_turn()
+
+
 class RedisDriver(Driver):
     """Runs operations on a `redis.Redis` of any pool and protocol. Thread-safe, as the client is."""
 
@@ -142,34 +297,14 @@ class RedisDriver(Driver):
         self._target = Target(client)
 
     def _attempt(self, in_flight: InFlightBatch) -> None:
-        target, packed = self._target, pack(in_flight.left.values())
+        exchange = Exchange(self._target, in_flight.left.values())
         try:
-            connection = target.pool.get_connection()
-            if target.unchecked:
-                target.check(connection)
-        except Exception as error:
-            if _leaves_it_broken(error):
-                target.pool.disconnect(inuse_connections=False)  # else that connection is used next
-            raise target.not_made(error, in_flight) from error
-        expected = len(in_flight.left)
-        answers: list[Any] = []
-        try:
-            connection.send_packed_command([packed])  # one write, where redis-py would make several
-            while len(answers) < expected:
-                try:
-                    answer = connection.read_response(disable_decoding=True, disconnect_on_error=False)
-                except _REFUSALS as error:
-                    if not isinstance(error, ResponseError):
-                        _step_over(connection)
-                    answer = answered(error)
-                answers.append(answer)
-        except Exception as error:  # on what is no reply, a parser may raise anything
-            raise target.broken(error, in_flight, answers) from error
+            exchange.begin()
+            exchange.send()
+            exchange.receive()
         finally:
-            if len(answers) < expected:
-                connection.disconnect()  # it may still hold replies that nobody will read
-            target.pool.release(connection)
-        in_flight.settle(answers)
+            exchange.end()
+        exchange.settle(in_flight)
 
     def close(self) -> None:
         """Close the client, and those that ask sentinels for it."""
@@ -184,39 +319,14 @@ class AsyncRedisDriver(AsyncDriver):
         self._target = AsyncTarget(client)
 
     async def _attempt(self, in_flight: InFlightBatch) -> None:
-        target, packed = self._target, pack(in_flight.left.values())
-        await target.free.acquire()
+        exchange = AsyncExchange(self._target, in_flight.left.values())
         try:
-            try:
-                connection = await target.pool.get_connection()
-                await target.acheck(connection)
-            except Exception as error:
-                if _leaves_it_broken(error):
-                    await target.pool.disconnect(inuse_connections=False)
-                raise target.not_made(error, in_flight) from error
-            expected = len(in_flight.left)
-            answers: list[Any] = []
-            try:
-                rest = _write(connection, packed)
-                if rest is not None:
-                    await connection.send_packed_command(rest)
-                while len(answers) < expected:
-                    try:
-                        answer = await connection.read_response(
-                            disable_decoding=True, disconnect_on_error=False
-                        )
-                    except _REFUSALS as error:
-                        answer = answered(error)
-                    answers.append(answer)
-            except Exception as error:
-                raise target.broken(error, in_flight, answers) from error
-            finally:
-                if len(answers) < expected:
-                    await connection.disconnect(nowait=True)
-                await target.pool.release(connection)
+            await exchange.begin()
+            await exchange.send()
+            await exchange.receive()
         finally:
-            target.give_back_turn()
-        in_flight.settle(answers)
+            await exchange.end()
+        exchange.settle(in_flight)
 
     async def aclose(self) -> None:
         """Async version of `RedisDriver.close`."""

@@ -51,7 +51,7 @@ _AUTHENTICATION = (redis_errors.AuthenticationError, redis_errors.Authentication
 _CHECK_CREDENTIALS = "Check the user and password in the URL, or the token."
 _EVICT = "let it evict keys that expire (maxmemory-policy volatile-lfu)"
 _PREFIXES = "AGENTMEM_SESSION_PREFIX, AGENTMEM_MEMORY_PREFIX or AGENTMEM_EVENTS_PREFIX"
-_NO_CLUSTER = "The server is part of a Redis Cluster, which is not supported. Use a server of its own."
+_BY_CLUSTER = "Connect by redis+cluster://{where}, or rediss+cluster:// with TLS."
 _REFUSALS = (
     _Refusal(
         "LOADING",
@@ -149,13 +149,18 @@ _REFUSALS = (
         "The server takes no writes, because it cannot save its data. Often its disk is full: see its log.",
     ),
     _Refusal(
-        "NOREPLICAS|MASTERDOWN",
+        "NOREPLICAS|MASTERDOWN|Link with MASTER is down",
         errors.StoreError,
         "Look at the server's replication.",
         "The server and its replicas have lost each other, and it serves nobody meanwhile. Try again later.",
+        (redis_errors.MasterDownError,),
     ),
     _Refusal(
-        "^(?:MOVED|ASK|CLUSTERDOWN) ", errors.StoreError, "Redis Cluster is not supported.", _NO_CLUSTER
+        "^(?:MOVED|ASK|CLUSTERDOWN|CROSSSLOT) ",
+        errors.ClusterNodeError,
+        f"That is how a node of a Redis Cluster answers. {_BY_CLUSTER}",
+        f"The server is a node of a Redis Cluster. {_BY_CLUSTER}",
+        (redis_errors.AskError, redis_errors.ClusterDownError, redis_errors.ClusterCrossSlotError),
     ),
     _Refusal(
         "protected mode",
@@ -173,14 +178,14 @@ _COMMAND = re.compile(r"run the '([A-Za-z.|]+)' command")
 _REASON = re.compile(r"\)>\)>\)> - (.*?)(?=, <redis|$)")  # behind each client
 
 
-def answered(error: Exception) -> errors.StoreError:
-    """Return the error for an error reply of the server."""
-    ours = _of_reply(error, quoted(error))
+def answered(error: Exception, where: str = "host:port") -> errors.StoreError:
+    """Return the error for an error reply of the server; `where` holds no secret."""
+    ours = _of_reply(error, quoted(error), where)
     ours.__cause__ = error
     return ours
 
 
-def _of_reply(error: Exception, said: str) -> errors.StoreError:
+def _of_reply(error: Exception, said: str, where: str) -> errors.StoreError:
     if _NO_MODULE.search(said):
         plain = SEARCH_UNAVAILABLE.replace(
             ' (pip install "langchain-agentmem[embedded]", URL embedded://)', ""
@@ -193,8 +198,9 @@ def _of_reply(error: Exception, said: str) -> errors.StoreError:
         return errors.StoreError(f"The server answered: {said}.")
     command = _COMMAND.search(said)
     named = f" (to use the command {command[1].upper()})" if command else ""
-    plain = meant.plain.replace("{command}", named)
-    return meant.kind(f"The server answered: {said}. {meant.advice}", plain=plain)
+    plain = meant.plain.replace("{command}", named).replace("{where}", where)
+    advice = meant.advice.replace("{where}", where)
+    return meant.kind(f"The server answered: {said}. {advice}", plain=plain)
 
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
@@ -217,7 +223,7 @@ def _of_connection(error: Exception, where: str) -> errors.StoreError:
         error,
         redis_errors.AuthenticationError | redis_errors.BusyLoadingError | redis_errors.ResponseError,
     ):
-        return answered(error)  # a refusal during the handshake
+        return answered(error, where)  # a refusal during the handshake
     if isinstance(error, redis_errors.TimeoutError | TimeoutError | asyncio.TimeoutError):
         return _timeout(where)
     if isinstance(error, MasterNotFoundError | AsyncMasterNotFoundError):

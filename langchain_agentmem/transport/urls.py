@@ -18,13 +18,17 @@ from redis.retry import Retry
 from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.transport.cluster_driver import AsyncClusterDriver, ClusterDriver
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.embedded_driver import AsyncEmbeddedDriver, EmbeddedDriver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
 from langchain_agentmem.transport.rest_api import database
 from langchain_agentmem.transport.time_limits import connecting_in_time
 
-KNOWN = "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, https:// and embedded://"
+KNOWN = (
+    "redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster://, "
+    "rediss+cluster://, https:// and embedded://"
+)
 _SERVER_OPTIONS = (
     *("client_name", "db", "decode_responses", "health_check_interval", "max_connections", "password"),
     *("protocol", "retry_on_timeout", "socket_connect_timeout", "socket_keepalive", "socket_timeout"),
@@ -51,6 +55,11 @@ class Source(Protocol):
 def is_rest(url: str) -> bool:
     """Return whether a URL names a database with a REST API."""
     return isinstance(url, str) and url.strip().lower().startswith(("https://", "http://"))
+
+
+def is_cluster(url: str) -> bool:
+    """Return whether a URL names nodes of a Redis Cluster."""
+    return isinstance(url, str) and url.strip().lower().startswith(("redis+cluster://", "rediss+cluster://"))
 
 
 def socket_timeout(url: str) -> float | None:
@@ -97,6 +106,8 @@ def open_source(url: str, socket_timeout_seconds: float, token: str | None = Non
             return _Server(url, parts, socket_timeout_seconds)
         case "redis+sentinel" | "rediss+sentinel":
             return _Sentinels(parts, socket_timeout_seconds)
+        case "redis+cluster" | "rediss+cluster":
+            return _Cluster(parts, socket_timeout_seconds)
         case "embedded":
             return _Embedded(parts, socket_timeout_seconds)
     scheme = f"begins with {parts.scheme}://" if parts.scheme and "://" in url else "has no scheme"
@@ -263,6 +274,40 @@ class _Sentinels(_RedisSource):
         for one in (client, *found.sentinels):
             connecting_in_time(one)
         return client
+
+
+class _Cluster(Source):
+    """Names nodes of a Redis Cluster: `redis+cluster://[user:password@]host[:port][,host[:port]…][?options]`."""
+
+    def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
+        credentials, at, hosts = parts.netloc.rpartition("@")
+        options = _options(parts.query, _SERVER_OPTIONS)
+        if parts.path.strip("/") not in ("", "0") or options.get("db", "0") not in ("", "0"):
+            raise ConfigurationError(
+                "A Redis Cluster has database 0 only. Leave the number at the end of the URL out."
+            )
+        self._seeds = [_host(host, 6379) for host in hosts.split(",")]
+        self._beginning = f"{parts.scheme.replace('+cluster', '')}://{credentials}{at}"
+        self._query = parts.query
+        self._timeout_seconds = timeout_seconds
+        self._node(*self._seeds[0])  # what is wrong with the options is raised now
+
+    def driver(self) -> Driver:
+        return ClusterDriver(self._names(), lambda host, port: self._node(host, port).client())
+
+    def async_driver(self) -> AsyncDriver:
+        return AsyncClusterDriver(self._names(), lambda host, port: self._node(host, port).async_client())
+
+    def close(self) -> None:
+        """Do nothing: there is nothing but drivers."""
+
+    def _names(self) -> list[str]:
+        return [f"{host}:{port}" for host, port in self._seeds]
+
+    def _node(self, host: str, port: int) -> _Server:
+        at = f"[{host}]" if ":" in host else host
+        url = f"{self._beginning}{at}:{port}?{self._query}"
+        return _Server(url, _split(url), self._timeout_seconds)
 
 
 class _Embedded(Source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -106,3 +107,18 @@ class WorkingMemoryConfig:
             reserved=tuple(self.reserved_prefixes),
             partitions=self.partitions or 0,
         )
+
+    @property
+    def keys_on_cluster(self) -> Keys:
+        """Return the key names on a Redis Cluster, where the two keys of a session have to share a slot.
+
+        Raises:
+            ConfigurationError: The prefixes keep them from that.
+        """
+        if self.storage == "hash":
+            return self.keys
+        if set("{}") & {*self.key_prefix, *self.list_prefix}:
+            raise ConfigurationError(
+                "On a Redis Cluster, key_prefix and list_prefix of sessions in lists have no braces."
+            )
+        return dataclasses.replace(self.keys, beside_list=True)

@@ -177,8 +177,8 @@ class RedisHashChatMessageHistory(_History):
         max_waiting: int = WorkingMemoryConfig.max_waiting,
         partitions: int | None = WorkingMemoryConfig.partitions,
         url: str | None = None,
-        client: redis.Redis | None = None,
-        async_client: redis.asyncio.Redis | None = None,
+        client: redis.Redis | redis.RedisCluster | None = None,
+        async_client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
         transport: Transport | None = None,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
@@ -330,8 +330,8 @@ class RedisListChatMessageHistory(_ListHistory):
         *,
         trim: bool = True,
         url: str | None = None,
-        client: redis.Redis | None = None,
-        async_client: redis.asyncio.Redis | None = None,
+        client: redis.Redis | redis.RedisCluster | None = None,
+        async_client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
         transport: Transport | None = None,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:

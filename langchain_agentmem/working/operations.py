@@ -16,6 +16,7 @@ from langchain_core.messages import BaseMessage
 from langchain_agentmem.core import json, scripts, threads
 from langchain_agentmem.core.checks import NOBODY, Ttl, epoch_seconds, given, positive, utf8, validate_id
 from langchain_agentmem.core.checks import ttl as checked_ttl
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.messages import (
     checked_messages,
     decode_entry,
@@ -78,9 +79,9 @@ class SessionOperations:
         config: The options.
     """
 
-    def __init__(self, config: WorkingMemoryConfig) -> None:
+    def __init__(self, config: WorkingMemoryConfig, *, on_cluster: bool = False) -> None:
         self.config = config
-        self._keys = config.keys
+        self._keys = config.keys_on_cluster if on_cluster else config.keys
 
     @property
     def noted_ttl_seconds(self) -> int | None:
@@ -397,7 +398,7 @@ class SessionOperations:
 
     def list_threads_op(self, limit: int | None) -> Op[list[str]]:
         """Return the operation of `list_threads`."""
-        return _list_threads(self.config.key_prefix, None if limit is None else positive("limit", limit))
+        return _list_threads(self._keys, None if limit is None else positive("limit", limit))
 
     def threads_op(self, user: str) -> Op[list[NotedThread]]:
         """Return the threads in a user's record, those written to last first. One round trip per thousand."""
@@ -486,8 +487,8 @@ class SessionOperations:
 
         A session of the user whose key holds no id is deleted, or counted, at once.
         """
-        raw = yield from keys_under(self.config.key_prefix, "hash")
-        ids = {key: _id_in(key, self.config.key_prefix) for key in raw}
+        raw = yield from keys_under(self._keys.sessions_prefix, "hash")
+        ids = {key: _id_in(key, self._keys) for key in raw}
         odd = {key: Owner(None) for key, thread_id in ids.items() if thread_id is None}
         yield from _forget_sessions(odd, validate_id("user", user), removed)
         return [thread_id for thread_id in ids.values() if thread_id is not None]
@@ -696,15 +697,15 @@ def _newest(list_key: str, most: int | None) -> Command:
     return reads("LRANGE", list_key, 0, -1 if most is None else most - 1)
 
 
-def _list_threads(prefix: str, limit: int | None) -> Op[list[str]]:
+def _list_threads(of: Keys, limit: int | None) -> Op[list[str]]:
     found: list[str] = []
 
     def visit(keys: list[bytes]) -> Op[bool]:
         yield from ()
-        found.extend(key.decode("utf-8", "replace")[len(prefix) :] for key in keys)
+        found.extend(of.thread_of(key.decode("utf-8", "replace")) for key in keys)
         return limit is not None and len(found) >= limit
 
-    yield from scan(prefix, "hash", visit)
+    yield from scan(of.sessions_prefix, "hash", visit)
     return found[:limit]
 
 
@@ -737,10 +738,10 @@ def _forget_sessions(sessions: Mapping[K, Owner], user: str, removed: Removed) -
     return [key in gone for key in sessions]
 
 
-def _id_in(key: bytes, prefix: str) -> str | None:
+def _id_in(key: bytes, of: Keys) -> str | None:
     """Return the thread id in a session's key; `None` if no id can be what stands there."""
     try:
-        return validate_id("thread_id", key[len(prefix.encode()) :].decode())
+        return validate_id("thread_id", of.thread_of(key.decode()))
     except ValueError:
         return None
 

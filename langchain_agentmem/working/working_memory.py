@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core.checks import Ttl, given
+from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
 from langchain_agentmem.working.config import WorkingMemoryConfig
@@ -69,8 +70,8 @@ class WorkingMemory(SessionOperations, Connected):
         self,
         url: str | None = None,
         *,
-        client: redis.Redis | None = None,
-        async_client: redis.asyncio.Redis | None = None,
+        client: redis.Redis | redis.RedisCluster | None = None,
+        async_client: redis.asyncio.Redis | redis.asyncio.RedisCluster | None = None,
         transport: Transport | None = None,
         ttl_seconds: Ttl = WorkingMemoryConfig.ttl_seconds,
         max_turns: int | None = WorkingMemoryConfig.max_turns,
@@ -102,7 +103,12 @@ class WorkingMemory(SessionOperations, Connected):
             partitions=partitions,
         )
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
-        super().__init__(config.on(cluster=self.transport.cluster))
+        try:
+            on_cluster = self.transport.cluster
+            super().__init__(config.on(cluster=on_cluster), on_cluster=on_cluster)
+        except ConfigurationError:
+            self.close()
+            raise
 
     @property
     def ttl_seconds(self) -> int | None:

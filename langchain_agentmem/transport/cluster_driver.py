@@ -1,0 +1,219 @@
+"""Runs operations on a Redis Cluster: one class for sync, one for async, the same few lines in each.
+
+A batch costs one write to each node that it is for, and all are written before a reply is read. Of redis-py,
+only the connections to single servers are used: its cluster clients repeat writes whose answer was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from langchain_agentmem.core.operations import Batch
+from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, StoreConnectionError
+from langchain_agentmem.fork_safe_lock import ForkSafeLock
+from langchain_agentmem.transport.cluster_batch import CLUSTER_PACE, ClusterBatch
+from langchain_agentmem.transport.cluster_scan import Scans
+from langchain_agentmem.transport.cluster_slots import READ_TABLE, SlotTable, split_address
+from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
+from langchain_agentmem.transport.redis_driver import AsyncExchange, AsyncTarget, Exchange, Target
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
+
+Remap: TypeAlias = Callable[[tuple[str, int]], tuple[str, int]]
+
+
+class ClusterDriver(Driver):
+    """Runs operations on a Redis Cluster. Thread-safe.
+
+    Args:
+        seeds: Nodes of the cluster, as `host:port`; one of them has to answer.
+        connect: Makes a client for the node at a host and port.
+        remap: Makes another address of each that the cluster names; `None` to use them as they are.
+    """
+
+    _pace = CLUSTER_PACE
+
+    def __init__(
+        self, seeds: Sequence[str], connect: Callable[[str, int], Redis], remap: Remap | None = None
+    ) -> None:
+        self._connect = connect
+        self._table = SlotTable(seeds, remap)
+        self._scans = Scans()
+        self._targets: dict[str, Target] = {}
+        self._lock = ForkSafeLock()
+
+    def _begin(self, batch: Batch) -> ClusterBatch:
+        return ClusterBatch(batch, self._table, self._scans)
+
+    def _attempt(self, in_flight: InFlightBatch) -> None:
+        batch = cast(ClusterBatch, in_flight)
+        if self._table.is_due():
+            self._read_table(batch)
+        exchanges = [
+            (part, Exchange(self._target(part.node), batch.commands(part))) for part in batch.parts()
+        ]
+        try:
+            for _, exchange in exchanges:
+                exchange.begin()
+            for _, exchange in exchanges:
+                exchange.send()
+            for _, exchange in exchanges:
+                exchange.receive()
+        finally:
+            for _, exchange in exchanges:
+                exchange.end()
+        batch.take(exchanges)
+
+    def _read_table(self, batch: ClusterBatch) -> None:
+        """Read where the slots are, from the first node that tells.
+
+        Raises:
+            Unreachable: No node answers, and nothing is known.
+            AgentMemoryError: The nodes refuse to tell.
+        """
+        with self._lock.held():
+            reading = _Reading(self._table, batch)
+            while (node := reading.next_node()) is not None:
+                exchange = Exchange(self._target(node), [READ_TABLE])
+                try:
+                    exchange.begin()
+                    exchange.send()
+                    exchange.receive()
+                finally:
+                    exchange.end()
+                reading.take(node, exchange)
+            for node, target in self._targets.items():
+                if not self._table.names(node):
+                    target.pool.disconnect(inuse_connections=False)
+
+    def _target(self, node: str) -> Target:
+        found = self._targets.get(node)
+        if found is None:
+            with self._lock.held():
+                found = self._targets.get(node)
+                if found is None:
+                    found = self._targets[node] = Target(self._connect(*split_address(node)))
+        return found
+
+    def close(self) -> None:
+        """Close the connections to all nodes."""
+        for target in list(self._targets.values()):
+            target.pool.disconnect()
+
+
+class AsyncClusterDriver(AsyncDriver):
+    """Async version of `ClusterDriver`, for one event loop."""
+
+    _pace = CLUSTER_PACE
+
+    def __init__(
+        self, seeds: Sequence[str], connect: Callable[[str, int], AsyncRedis], remap: Remap | None = None
+    ) -> None:
+        self._connect = connect
+        self._table = SlotTable(seeds, remap)
+        self._scans = Scans()
+        self._targets: dict[str, AsyncTarget] = {}
+        self._lock = asyncio.Lock()
+
+    def _begin(self, batch: Batch) -> ClusterBatch:
+        return ClusterBatch(batch, self._table, self._scans)
+
+    async def _attempt(self, in_flight: InFlightBatch) -> None:
+        batch = cast(ClusterBatch, in_flight)
+        if self._table.is_due():
+            await self._read_table(batch)
+        exchanges = [
+            (part, AsyncExchange(self._target(part.node), batch.commands(part))) for part in batch.parts()
+        ]
+        try:
+            for _, exchange in exchanges:
+                await exchange.begin()
+            for _, exchange in exchanges:
+                await exchange.send()
+            for _, exchange in exchanges:
+                await exchange.receive()
+        finally:
+            for _, exchange in exchanges:
+                await exchange.end()
+        batch.take(exchanges)
+
+    async def _read_table(self, batch: ClusterBatch) -> None:
+        """Async version of `ClusterDriver._read_table`."""
+        async with self._lock:
+            reading = _Reading(self._table, batch)
+            while (node := reading.next_node()) is not None:
+                exchange = AsyncExchange(self._target(node), [READ_TABLE])
+                try:
+                    await exchange.begin()
+                    await exchange.send()
+                    await exchange.receive()
+                finally:
+                    await exchange.end()
+                reading.take(node, exchange)
+            for node, target in list(self._targets.items()):
+                if not self._table.names(node):
+                    await target.pool.disconnect(inuse_connections=False)
+
+    def _target(self, node: str) -> AsyncTarget:
+        found = self._targets.get(node)
+        if found is None:
+            found = self._targets[node] = AsyncTarget(self._connect(*split_address(node)))
+        return found
+
+    async def aclose(self) -> None:
+        """Async version of `ClusterDriver.close`."""
+        for target in list(self._targets.values()):
+            await target.pool.disconnect()
+
+
+class _Reading:
+    """Keeps account of reading the table: whom to ask next, until one has told."""
+
+    def __init__(self, table: SlotTable, batch: ClusterBatch) -> None:
+        self._table = table
+        self._batch = batch
+        self._is_done = not table.is_due()  # another was quicker
+        self._to_ask = iter(table.to_ask())
+        self._failure: AgentMemoryError | None = None
+
+    def next_node(self) -> str | None:
+        """Return the node to ask; `None` if one has told, or none will and the table of before is there.
+
+        Raises:
+            Unreachable: No node answers, and nothing is known.
+            AgentMemoryError: The nodes refuse to tell.
+        """
+        node = None if self._is_done else next(self._to_ask, None)
+        if node is None and not self._is_done:
+            self._table.missed()
+            if not self._table.primaries and isinstance(self._failure, StoreConnectionError):
+                raise self._batch.unreachable(self._failure)
+            if not self._table.primaries and self._failure is not None:
+                raise self._failure
+        return node
+
+    def take(self, node: str, exchange: Exchange | AsyncExchange) -> None:
+        """Take what came of asking a node.
+
+        Raises:
+            ConfigurationError: It is in no cluster.
+        """
+        answer: Any = exchange.unsent or exchange.lost or exchange.answers[0]
+        if not isinstance(answer, AgentMemoryError):
+            self._table.take(answer, node)
+            self._is_done = True
+        elif "cluster support disabled" in str(answer):
+            raise ConfigurationError(
+                f"{node} is no node of a Redis Cluster. Use redis://{node}, or rediss:// with TLS.",
+                plain=f"{node} is no node of a Redis Cluster. Begin the URL with redis://, or with rediss:// "
+                "for TLS.",
+            ) from answer
+        else:
+            if isinstance(answer, StoreConnectionError):
+                self._table.doubt(node)
+            if self._failure is None or isinstance(self._failure, StoreConnectionError):
+                self._failure = answer  # what a server has said tells more than that another was silent
