@@ -133,7 +133,9 @@ def test_into_a_memory_in_use_nothing_newer_is_overwritten_and_nothing_is_lost(u
         report = move_memory(url, other, into=True)
         assert (report.ok, report.pending, report.kept) == (True, 0, 1)
         assert report.joined == 2  # alice's record of threads, and the events
-        turns = {name: theirs.working.load(name).recent_turns[-1].content for name in ("older here", "newer here")}
+        turns = {
+            name: theirs.working.load(name).recent_turns[-1].content for name in ("older here", "newer here")
+        }
         assert turns == {"older here": "Newer.", "newer here": "Newer."}
         assert len(theirs.working.list_sessions(user="alice").sessions) == 3
         actions = [one.action for one in theirs.events.recent("older here")]

@@ -83,8 +83,8 @@ class Mover:
                 "newer there is kept.",
                 plain="The target is not empty. Use --into to move into it: what is newer there is kept.",
             )
-        size = yield from at_source(call(asks("DBSIZE")))
-        self.report.resumed = yield from at_target(self._record.begin_op(int(size)))
+        self.report.keys = int((yield from at_source(call(asks("DBSIZE")))))
+        self.report.resumed = yield from at_target(self._record.begin_op(self.report.keys))
         if (yield from at_source(call(reads("EXISTS", self._record.key)))):
             if not self.report.resumed:
                 yield from at_target(self._record.drop_op())
