@@ -22,7 +22,7 @@ from langchain_agentmem.core.keys import tier_prefixes
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.core.operations import ok
-from langchain_agentmem.core.partitions import partitions_on
+from langchain_agentmem.core.partitions import check_names, partitions_on
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from langchain_agentmem.working.listing import SessionPage
     from langchain_agentmem.working.summaries import Summariser
     from langchain_agentmem.working.working_memory import WorkingMemory
+
+
+_IN_PARTITIONS = ("memory_prefix", "index_name", "threads_prefix", "store_prefix", "tasks_prefix")
 
 
 class AgentMemory(Connected):
@@ -129,6 +132,12 @@ class AgentMemory(Connected):
         else:
             token = None if settings.token is None else settings.token.get_secret_value()
             self._connect(None, settings.url.get_secret_value(), None, None, seconds, token)
+        if partitions_on(settings.partitions, cluster=self.transport.cluster):
+            try:
+                check_names(**{name: getattr(settings, name) for name in _IN_PARTITIONS})
+            except ConfigurationError:
+                self.transport.close()
+                raise
         if embeddings is not None and self.transport.rest:
             self.transport.close()
             raise ConfigurationError("embeddings= is of no use here: Upstash finds memories by their words.")
@@ -211,7 +220,8 @@ class AgentMemory(Connected):
         """Return what turns have left to workers: how much waits, what failed, and how to replay it."""
         from langchain_agentmem.tasks.background_tasks import background_tasks
 
-        return background_tasks(replace(self.settings.task_keys, partitions=self._partitions), self.transport)
+        partitions = partitions_on(self.settings.partitions, cluster=self.transport.cluster)
+        return background_tasks(replace(self.settings.task_keys, partitions=partitions), self.transport)
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
         """Return a LangChain chat history of one session; serves as a `get_session_history`.
@@ -1032,15 +1042,10 @@ class AgentMemory(Connected):
         return tracing(self.transport, tiers, vector_bytes=2 if settings.vector_type == "float16" else 4)
 
     @property
-    def _partitions(self) -> int:
-        """Return how many partitions there are, 0 for none."""
-        return partitions_on(self.settings.partitions, cluster=self.transport.cluster)
-
-    @property
     def _tiers(self) -> user_data.Tiers:
-        from langchain_agentmem.agents.store.items import StoreItems
+        from langchain_agentmem.agents.store.partitions import ItemPartitions
 
-        items = StoreItems.of(self.settings)
+        items = ItemPartitions.of(self.settings, cluster=self.transport.cluster)
         return user_data.Tiers(self.working, self.long_term, self.events, items, self.tasks)
 
     def close(self) -> None:

@@ -258,6 +258,12 @@ class AgentMemorySettings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _partitions_fit(self) -> Self:
+        if self.partitions is not None and is_rest(self.url.get_secret_value()):
+            raise ValueError("Upstash has no partitions: leave them out")
+        return self
+
+    @model_validator(mode="after")
     def _prefixes_differ(self) -> Self:
         prefixes = [self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix]
         prefixes += [same_prefix(self.memory_prefix), self.store_prefix, self.tasks_prefix]
@@ -318,6 +324,7 @@ class AgentMemorySettings(BaseSettings):
             vector_type=self.vector_type,
             dedup_threshold=self.dedup_threshold,
             recall_threshold=self.recall_threshold,
+            partitions=self.partitions,
         )
 
     @property

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.events.event import Event
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
+    from langchain_agentmem.longterm.types import MemoryRecord
     from langchain_agentmem.tasks.queue import TaskQueue
     from langchain_agentmem.transport.connections import Transport
     from langchain_agentmem.working.session import SessionState
@@ -259,9 +260,9 @@ def _export_sessions(tiers: Tiers, user: str | None, thread_id: str | None, thor
 
 
 def _export_memories(tiers: Tiers, user: str | None, thread_id: str | None, thorough: bool) -> Steps:
-    ids = yield _memory_ids(tiers, user)
-    for page in _pages(ids):
-        records = yield gather([tiers.long_term.get_op(one, user) for one in page])
+    readers = yield _memory_readers(tiers, user)
+    for page in _pages(readers):
+        records = yield gather([read() for read in page])
         yield [
             _unreadable(record) if isinstance(record, Exception) else record.to_line()
             for record in records
@@ -270,9 +271,9 @@ def _export_memories(tiers: Tiers, user: str | None, thread_id: str | None, thor
         ]
 
 
-def _memory_ids(tiers: Tiers, user: str | None) -> Op[list[str]]:
+def _memory_readers(tiers: Tiers, user: str | None) -> Op[list[Callable[[], Op[MemoryRecord | None]]]]:
     try:
-        return (yield from tiers.long_term.ids_op(user))
+        return (yield from tiers.long_term.readers_op(user))
     except SearchUnavailableError:  # a server that cannot hold memories holds none
         return []
 
@@ -368,7 +369,7 @@ def event_line(thread_id: str, event: Event) -> dict[str, Any]:
     return {"thread": thread_id, **event.to_dict()}
 
 
-def _pages(ids: Iterable[str]) -> Iterator[list[str]]:
+def _pages(ids: Iterable[T]) -> Iterator[list[T]]:
     rest = iter(ids)
     while page := list(islice(rest, _PAGE)):
         yield page

@@ -22,7 +22,7 @@ Make = Callable[..., Memory]
 WEEK = 604_800
 
 
-@pytest.fixture(params=["redis", "upstash"])
+@pytest.fixture(params=["redis", "partitions", "upstash"])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -31,7 +31,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 async def transport(
     backend: str, request: pytest.FixtureRequest, url: str
 ) -> AsyncIterator[SharedConnection]:
-    connection = connection_to(backend, request, url)
+    connection = connection_to("redis" if backend == "partitions" else backend, request, url)
     yield connection
     await connection.aclose()
 
@@ -40,9 +40,12 @@ async def transport(
 def make(backend: str, transport: SharedConnection) -> Make:
     def made(**options: Any) -> Memory:
         options = {"transport": transport, **options}
-        if backend == "redis":
-            return LongTermMemory(embeddings=WordEmbeddings(), recall_threshold=0.9, **options)
-        return UpstashLongTermMemory(**options)
+        if backend == "upstash":
+            return UpstashLongTermMemory(**options)
+        partitions = 16 if backend == "partitions" else None
+        return LongTermMemory(
+            embeddings=WordEmbeddings(), recall_threshold=0.9, partitions=partitions, **options
+        )
 
     return made
 
@@ -145,7 +148,7 @@ async def test_a_life_by_kind(memory: Memory, kind: str, ttl: Any, lives: int | 
 
 async def test_many_are_stored_in_batches_with_progress(make: Make, counting: Counting, both: Both) -> None:
     memory = make()
-    await both(memory).aremember("warming up", user="nobody")  # makes the index
+    await both(memory).aremember("warming up", user="alice")  # makes the index
     texts = [f"{word} and {number}" for number, word in enumerate("tea milk bread salt rice".split())]
     steps: list[tuple[int, int]] = []
     before = counting.round_trips

@@ -40,7 +40,7 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture(params=[*LAYOUTS, "upstash"])
+@pytest.fixture(params=[*LAYOUTS, "partitions", "upstash"])
 def whole(request: pytest.FixtureRequest, url: str) -> Iterator[AgentMemory]:
     """A memory of each backend, which can import."""
     if request.param == "upstash":
@@ -48,7 +48,8 @@ def whole(request: pytest.FixtureRequest, url: str) -> Iterator[AgentMemory]:
         with AgentMemory(emulator.url, token=emulator.token) as memory:
             yield memory
     else:
-        with AgentMemory(url, embeddings=WordEmbeddings(32), **LAYOUTS[request.param]) as memory:
+        layout = {"partitions": 16} if request.param == "partitions" else LAYOUTS[request.param]
+        with AgentMemory(url, embeddings=WordEmbeddings(32), **layout) as memory:
             yield memory
 
 

@@ -202,7 +202,7 @@ async def test_a_memory_that_changes_meanwhile_is_left_for_the_next_time(make: M
             seen.append(batch)
             guide.remember("m1", "green tea", "bob")
 
-    op = rebuild(memory.store, memory.index, 256, memory.drafting.digest)
+    op = rebuild([(memory.store, memory.index)], 256, memory.drafting.digest)
     assert memory.transport.run(before_each_batch(op, act)).rewritten == 0
     assert seen
     assert [one.id for one in memory.recall("tea", user="bob")] == ["m1"]

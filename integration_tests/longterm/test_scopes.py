@@ -21,13 +21,14 @@ NAMES = st.one_of(scopes, st.sampled_from([LONG, LONG[:-1] + "y", LONG[:-1], "al
 VECTOR = [1.0, 0.0]
 
 
-@pytest.mark.parametrize("storage", ["json", "hash"])
+@pytest.mark.parametrize(("storage", "partitions"), [("json", None), ("hash", None), ("hash", 3)])
 @PATIENT
 @given(st.lists(st.tuples(NAMES, NAMES, NAMES, st.one_of(st.just(""), NAMES)), min_size=2, max_size=4))
 def test_no_scope_sees_anothers_memories(
-    make: Make, storage: str, owners: list[tuple[str, str, str, str]]
+    make: Make, storage: str, partitions: int | None, owners: list[tuple[str, str, str, str]]
 ) -> None:
-    memory = make(storage=storage, index_name=f"i:{storage}", key_prefix=f"m:{storage}:")
+    names = {"index_name": f"i:{storage}", "key_prefix": f"m:{storage}:"}
+    memory = make(storage=storage, partitions=partitions, **names)
     memory.clear()
     for user, namespace, kind, thread in owners:
         memory.remember(

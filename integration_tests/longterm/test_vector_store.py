@@ -29,6 +29,12 @@ class TestHash(TestJson):
     layout = "hash16"
 
 
+class TestPartitions(TestJson):
+    @pytest.fixture
+    def vectorstore(self, make: Make) -> MemoryVectorStore:
+        return MemoryVectorStore(make(embeddings=self.get_embeddings(), partitions=16), user="alice")
+
+
 @pytest.fixture
 def store(memory: LongTermMemory) -> MemoryVectorStore:
     return MemoryVectorStore(memory, user="alice")

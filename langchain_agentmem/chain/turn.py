@@ -34,6 +34,7 @@ from langchain_agentmem.errors import (
     AgentMemoryError,
     ExchangeNotStoredError,
     InvalidInputError,
+    StoreConnectionError,
     StoreTimeoutError,
 )
 from langchain_agentmem.longterm.same_fact import canonical_text
@@ -162,7 +163,11 @@ class Turn:
 
     def _store_question(self) -> Op[None]:
         marked = self.unanswered(self.question or ())
-        yield from self._append(marked, replaces=[])
+        try:
+            yield from self._append(marked, replaces=[])
+        except StoreConnectionError:
+            self.replaces += marked  # it may be there
+            raise
         self.replaces += marked
 
     def _prepare(self, *, kept: bool) -> Op[None]:
@@ -205,7 +210,10 @@ class Turn:
         With a summariser that is asked inline, what has left the window is then folded into the summary: the
         summariser, and one round trip more (of a list, two). With an extractor that is, it is then asked, and
         its changes are made: one round trip more. If that fails, it is noted, whatever `on_error` is, for
-        nothing is lost. What is left to a worker is queued in the same round trip.
+        nothing is lost. What is left to a worker is queued in the same round trip: first what is to be
+        extracted from, which is in the task, so that whatever ends in between, it is not missed; and last
+        that there is something to fold, which has to be stored by then. On a cluster a worker may be faster:
+        then it waits for the thread's next turn.
 
         Args:
             messages: All messages of the turn, as they are stored.
@@ -221,14 +229,20 @@ class Turn:
         self._answered = answered
         if answered:
             yield from self._prepare(kept=True)
-        operations = self._writes(messages, only_replacing=only_replacing)
+        operations: dict[str, Op[Any]] = {}
+        if messages and answered and self.extraction.wanted:
+            history = self.context.history
+            operations["task"] = late(lambda: self.extraction.enqueue(messages, history))
+        operations |= self._writes(messages, only_replacing=only_replacing)
         if answered and self.memories.remembers:
             operations["remember"] = self.memories.remember(self.context.history)
         operations |= self._follow_ups(messages, answered)
         results = dict(zip(operations, (yield from gather(operations.values())), strict=True))
         self.lost_events(results["events"])
         appended = results.get("append")
-        if isinstance(appended, Exception) or appended is None:
+        if isinstance(appended, StoreConnectionError):
+            pass  # it may have been stored: the answer was lost, while other nodes of a cluster gave theirs
+        elif isinstance(appended, Exception) or appended is None:
             self._sent = []  # nothing was stored
         elif messages:
             self.turn_count = appended
@@ -261,11 +275,8 @@ class Turn:
             operations["waiting"] = late(lambda: working.waiting_op(thread_id))
         elif messages and working.config.summarise is not None:
             operations["fold"] = late(self._queue_fold)
-        if messages and answered and self.extraction.wanted:
-            history = self.context.history
-            operations["task"] = late(lambda: self.extraction.enqueue(messages, history))
-            if self.extraction.inline:
-                operations["known"] = late(self.extraction.known)
+        if messages and answered and self.extraction.wanted and self.extraction.inline:
+            operations["known"] = late(self.extraction.known)
         return operations
 
     def _queue_fold(self) -> Op[Any]:

@@ -267,6 +267,11 @@ def backfilling(index_name: str) -> str:
     return f"{index_keys(index_name)}filling"
 
 
+def partition_count(index_name: str) -> str:
+    """Return the key that says how many partitions there are, given the index name without a hash tag."""
+    return f"{index_keys(index_name)}partitions"
+
+
 def tier_prefixes(keys: Keys, index_name: str, *, lists: bool) -> dict[str, Tier]:
     """Return what the keys of each tier begin with. A key belongs to the longest prefix it begins with.
 
@@ -281,6 +286,7 @@ def tier_prefixes(keys: Keys, index_name: str, *, lists: bool) -> dict[str, Tier
         keys.threads_prefix: "working",
         keys.memory_prefix: "long_term",
         same_prefix(keys.memory_prefix): "long_term",
+        same_prefix(tagged(keys.memory_prefix, "p")).removesuffix("p}:"): "long_term",  # in partitions
         index_keys(index_name): "long_term",
         keys.events_prefix: "events",
         keys.store_prefix: "store",

@@ -183,6 +183,41 @@ def _merged(effects: dict[int, Effect]) -> Iterator[tuple[list[int], Effect, Cal
             yield indices, first, lambda result: [result]
 
 
+def once_checked(op: Op[T], commands: Batch, check: Callable[[list[Any]], None]) -> Op[T]:
+    """Run an operation only if the replies to some commands pass a check.
+
+    They are sent along with its first batch if that only reads, and cost a round trip only before a write.
+
+    Args:
+        op: The operation. It is not begun again, and nothing of it runs if the check fails.
+        commands: What is asked first.
+        check: Given the replies; what it raises is raised.
+    """
+    unchecked = True
+    try:
+        step = next(op)
+        while True:
+            if unchecked and not isinstance(step, Effect):
+                along = step if all(command.read_only for command in step) else []
+                replies = yield [*commands, *along]
+                check(replies[: len(commands)])
+                unchecked = False
+                if along:
+                    step = op.send(replies[len(commands) :])
+                    continue
+            try:
+                answer = yield step
+            except Exception as error:  # noqa: BLE001 - raised in the operation
+                step = op.throw(error)
+            else:
+                step = op.send(answer)
+    except StopIteration as stop:
+        result_of_op: T = stop.value
+        return result_of_op
+    finally:
+        op.close()
+
+
 def late(make: Callable[[], Op[T]]) -> Op[T]:
     """Build an operation lazily, so that `gather` reports build errors as its own."""
     return (yield from make())

@@ -11,6 +11,8 @@ import binascii
 from functools import lru_cache
 from itertools import count
 
+from langchain_agentmem.errors import ConfigurationError
+
 SLOTS = 16_384
 DEFAULT_PARTITIONS = 256  # on a cluster; an index each, so nodes of up to 100 are filled evenly
 MAX_PARTITIONS = 4_096
@@ -34,6 +36,23 @@ def partitions_on(wanted: int | None, *, cluster: bool) -> int:
         cluster: Whether the keys are on a cluster, where there must be some.
     """
     return (DEFAULT_PARTITIONS if cluster else 0) if wanted is None else wanted
+
+
+def check_names(**names: str) -> None:
+    """Refuse names of keys that have a brace, where the hash tag of a partition is to stand behind them.
+
+    Args:
+        **names: What keys begin with, or the name of an index, by the setting it comes from.
+
+    Raises:
+        ConfigurationError: Names the setting.
+    """
+    for setting, name in names.items():
+        if "{" in name or "}" in name:
+            raise ConfigurationError(
+                f"{setting} must have no braces, not {name!r}: with partitions, which a Redis Cluster always "
+                "has, the part of the key between braces says in which partition it is."
+            )
 
 
 @lru_cache(maxsize=8)

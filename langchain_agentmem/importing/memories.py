@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_agentmem.core import json
 from langchain_agentmem.core.operations import Op, gather, ok
@@ -19,6 +19,9 @@ from langchain_agentmem.importing.report import ImportReport, MergedLine
 from langchain_agentmem.longterm.drafts import CONTEXT_MESSAGES, context_of
 from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
 from langchain_agentmem.longterm.types import Draft, MemoryRecord
+
+_Key: TypeAlias = tuple[int, str]
+"""A partition, and an id in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class _Taken:
     """
 
     line: int
-    key: str
+    key: _Key
     draft: Draft
     ids: list[str]
     otherwise: Draft | None = None
@@ -54,8 +57,8 @@ class ImportedMemories:
         self._long_term, self._options, self._report = long_term, options, report
         self._waiting: list[_Taken] = []
         self._repeats: list[_Taken] = []
-        self._lines: dict[str, int] = {}  # by key, the first line
-        self._holders: dict[str, str] = {}  # by key, the id of the memory that holds it, if that is another
+        self._lines: dict[_Key, int] = {}  # by key, the first line
+        self._holders: dict[_Key, _Key] = {}  # by key, that of the memory that holds it, if that is another
         self._said = Counter[str]()
         self._thread: tuple[str, str] | None = None
         self._before = deque[str](maxlen=CONTEXT_MESSAGES)
@@ -103,7 +106,7 @@ class ImportedMemories:
             kept = replace(drafting.draft(line.text, **about, id=line.id), restored=line.restored)
             if line.restored.superseded_by is not None:  # what is said again is no duplicate of it
                 kept = replace(kept, digest=None)
-            return _Taken(number, line.id, kept, [line.id], otherwise=draft)
+            return _Taken(number, self._key(kept, line.id), kept, [line.id], otherwise=draft)
         return self._named(number, draft)
 
     def _context(self, line: MemoryLine, user: str, thread: str) -> str:
@@ -131,7 +134,10 @@ class ImportedMemories:
     def _under(self, number: int, draft: Draft, also: str | None = None) -> _Taken:
         drafts = [draft] if also is None else [draft, replace(draft, id=also)]
         ids = [self._long_term.id_of(one) for one in drafts]
-        return _Taken(number, ids[0], draft, ids)
+        return _Taken(number, self._key(draft, ids[0]), draft, ids)
+
+    def _key(self, draft: Draft, memory_id: str) -> _Key:
+        return self._long_term.partition_of(draft.scope.user), memory_id
 
     def store_op(self) -> Op[None]:
         """Store what was taken.
@@ -141,7 +147,7 @@ class ImportedMemories:
         """
         waiting, self._waiting = self._waiting, []
         repeats, self._repeats = self._repeats, []
-        texts: dict[str, str] = {}  # of memories that hold something of these
+        texts: dict[_Key, str] = {}  # of memories that hold something of these
         new = yield from self._missing(waiting, texts)
         kept = sorted((one for one in new if not self._is_left_out(one)), key=lambda one: one.line)
         results = (yield from self._long_term.add_op([one.draft for one in kept])) if kept else []
@@ -150,22 +156,23 @@ class ImportedMemories:
         for one, result in zip(kept, results, strict=True):
             self._hold(one, result.id)
             if not result.deduped:
-                texts[result.id] = one.draft.text
+                texts[self._key(one.draft, result.id)] = one.draft.text
                 stored.add(one.line)
                 self._report.new_memories += 1
         duplicates = [one for one in waiting if one.line not in stored] + repeats
         self._report.duplicate_memories += len(duplicates)
         yield from self._tell_merged(sorted(duplicates, key=lambda one: one.line), texts)
 
-    def _missing(self, taken: list[_Taken], texts: dict[str, str]) -> Op[list[_Taken]]:
+    def _missing(self, taken: list[_Taken], texts: dict[_Key, str]) -> Op[list[_Taken]]:
         """Return those that are not there yet. No embedding.
 
         Args:
             taken: What may be there.
             texts: Gets the texts of the memories that are.
         """
-        look = self._long_term.get_op
-        found = iter((yield from gather(look(each, None) for one in taken for each in one.ids)))
+        look = self._long_term.get_beside_op
+        looks = [look(each, one.draft.scope.user) for one in taken for each in one.ids]
+        found = iter((yield from gather(looks)))
         new, others = [], []
         for one in taken:
             records = [ok(next(found)) for _ in one.ids]
@@ -178,7 +185,7 @@ class ImportedMemories:
                 new.append(one)
             else:
                 self._hold(one, known.id)
-                texts[known.id] = known.text
+                texts[self._key(one.draft, known.id)] = known.text
         return new + ((yield from self._missing(others, texts)) if others else [])
 
     def _is_known(self, taken: _Taken, record: MemoryRecord) -> bool:
@@ -202,22 +209,26 @@ class ImportedMemories:
         return taken.draft.restored.superseded_by is not None and taken.otherwise is None
 
     def _hold(self, taken: _Taken, memory_id: str) -> None:
-        if memory_id != taken.key:
-            self._holders[taken.key] = memory_id
+        key = self._key(taken.draft, memory_id)
+        if key != taken.key:
+            self._holders[taken.key] = key
 
-    def _tell_merged(self, duplicates: Iterable[_Taken], texts: dict[str, str]) -> Op[None]:
+    def _tell_merged(self, duplicates: Iterable[_Taken], texts: dict[_Key, str]) -> Op[None]:
         """Report into what lines were merged, except those that are there word for word."""
         held = [(one, self._holders.get(one.key, one.key)) for one in duplicates]
-        unread = list(dict.fromkeys(holder for _, holder in held if holder not in texts))
-        records = (yield from gather(self._long_term.get_op(one, None) for one in unread)) if unread else []
-        texts |= {one.id: one.text for one in records if isinstance(one, MemoryRecord)}
+        users = {holder: one.draft.scope.user for one, holder in held if holder not in texts}
+        look = self._long_term.get_beside_op
+        looks = [look(memory_id, user) for (_, memory_id), user in users.items()]
+        records = (yield from gather(looks)) if looks else []
+        read = zip(users, records, strict=True)
+        texts |= {holder: one.text for holder, one in read if isinstance(one, MemoryRecord)}
         for one, holder in held:
             first = self._lines[one.key]
             into = self._lines.get(holder) if first == one.line else first
             into = None if into == one.line else into
             text = texts.get(holder, "")
             if into is not None or (text != one.draft.text and not self._is_another_version(one, text)):
-                self._report.merged.append(MergedLine(one.line, one.draft.text, into, holder, text))
+                self._report.merged.append(MergedLine(one.line, one.draft.text, into, holder[1], text))
 
     def _is_another_version(self, taken: _Taken, text: str) -> bool:
         """Return whether the memory with the exported id says something else by now, or did so before."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.checks import fill
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.core.partitions import MAX_PARTITIONS
+from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.longterm.types import Algorithm, Dedup, Storage, VectorType
 
 DEDUP_RULES = ("same", "near", "exact")
@@ -80,6 +81,7 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
         vector_type: The number type of vectors in the index.
         dedup_threshold: By `dedup="near"`, up to this cosine distance (0 to 2) a memory is a duplicate.
         recall_threshold: By `mode="vector"`, up to this cosine distance a memory is recalled.
+        partitions: In how many partitions memories are; `None` for 256 on a cluster, and for none elsewhere.
 
     Raises:
         ConfigurationError: There is no such storage, algorithm or number type.
@@ -93,12 +95,15 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
     vector_type: VectorType = "float32"
     dedup_threshold: float = 0.20
     recall_threshold: float = 0.55
+    partitions: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.choice("storage", self.storage, Storage)
         checks.choice("algorithm", self.algorithm, Algorithm)
         checks.choice("vector_type", self.vector_type, VectorType)
+        if self.partitions is not None and checks.positive("partitions", self.partitions) > MAX_PARTITIONS:
+            raise InvalidInputError(f"partitions must be at most {MAX_PARTITIONS}, not {self.partitions}.")
         fill(
             self,
             dedup_threshold=checks.distance("dedup_threshold", self.dedup_threshold),

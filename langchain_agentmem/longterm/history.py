@@ -9,7 +9,7 @@ from langchain_agentmem.core.operations import Op, gather, ok
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.types import MemoryRecord, Scope
 
-Get = Callable[[str], Op[MemoryRecord | None]]
+Get = Callable[[str, str], Op[MemoryRecord | None]]
 
 
 def history(
@@ -20,7 +20,7 @@ def history(
     Args:
         first: Reads the memory.
         links: Returns which memory superseded each superseded one of a user and namespace.
-        get: Reads another memory.
+        get: Reads another memory of a user, given its id and the user.
     """
     record = yield from first
     if record is None:
@@ -31,7 +31,7 @@ def history(
     ages = versions(record.id, known)
     others = [one for one in ages if one != record.id]
     found = [record]
-    for reply in (yield from gather(get(one) for one in others)) if others else ():
+    for reply in (yield from gather(get(one, record.user) for one in others)) if others else ():
         if type(reply) is not StoreError:  # what is stored there is no memory, and so no version
             found.append(ok(reply))
     there = [one for one in found if one is not None]

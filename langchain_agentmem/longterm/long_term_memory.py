@@ -10,6 +10,7 @@ import logging
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, get_args
 
@@ -28,7 +29,6 @@ from langchain_agentmem.longterm.contained import ContainedWords
 from langchain_agentmem.longterm.digest import digest
 from langchain_agentmem.longterm.drafts import About, Drafting
 from langchain_agentmem.longterm.history import history
-from langchain_agentmem.longterm.search_index import SearchIndex
 from langchain_agentmem.longterm.types import (
     Draft,
     Filter,
@@ -74,7 +74,6 @@ class BaseLongTermMemory(Connected):
         modes: How `recall` can rank; the first is its own way.
         config: The options it was made with.
         drafting: The rules for what is stored.
-        index: The search index.
     """
 
     supports_vectors: ClassVar[bool]
@@ -82,7 +81,6 @@ class BaseLongTermMemory(Connected):
     supports_chosen_ids: ClassVar[bool]
     modes: ClassVar[tuple[Mode, ...]]
     config: BaseLongTermMemoryConfig
-    index: SearchIndex
 
     def __init__(self, config: BaseLongTermMemoryConfig) -> None:
         self.drafting = Drafting(config)
@@ -1136,7 +1134,7 @@ class BaseLongTermMemory(Connected):
             )
         rule = "same" if self.config.dedup == "near" else self.config.dedup
         consolidation = Consolidation(
-            self._merging(),
+            self._merging(user),
             self._scope(user, namespace, None),
             digest=lambda scope, text: digest(rule, scope, text),
             digests=self._finds_by_digest,
@@ -1149,8 +1147,8 @@ class BaseLongTermMemory(Connected):
         return consolidation.run()
 
     @abstractmethod
-    def _merging(self) -> MergeStore:
-        """Return the operations that a consolidation is made of."""
+    def _merging(self, user: str) -> MergeStore:
+        """Return the operations that a consolidation of a user's memories is made of."""
 
     @property
     def _finds_by_digest(self) -> bool:
@@ -1164,7 +1162,7 @@ class BaseLongTermMemory(Connected):
 
     def history_op(self, memory_id: str, user: str | None) -> Op[list[MemoryRecord]]:
         """Return the operation of `history`."""
-        return history(self.get_op(memory_id, user), self.links_op, lambda one: self.get_op(one, user))
+        return history(self.get_op(memory_id, user), self.links_op, self.get_op)
 
     @abstractmethod
     def links_op(self, scope: Scope) -> Op[dict[str, str]]:
@@ -1187,6 +1185,14 @@ class BaseLongTermMemory(Connected):
     @abstractmethod
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
+
+    def partition_of(self, user: str | None) -> int:
+        """Return the number of the partition that a user's memories are in; 0 without partitions."""
+        return 0
+
+    def get_beside_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
+        """Return the memory that has an id where the memories of a user are, whoever's it is."""
+        return self.get_op(memory_id, None)
 
     def _listing(
         self,
@@ -1242,23 +1248,26 @@ class BaseLongTermMemory(Connected):
     def ids_op(self, user: str | None) -> Op[list[str]]:
         """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
 
+    def readers_op(self, user: str | None) -> Op[list[Callable[[], Op[MemoryRecord | None]]]]:
+        """Return an operation that reads it for each memory of a user, or of everybody."""
+        ids = yield from self.ids_op(user)
+        return [partial(self.get_op, one, user) for one in ids]
+
     @abstractmethod
     def create_index_op(self) -> Op[None]:
         """Return the operation of `create_index`."""
 
+    @abstractmethod
     def info_op(self) -> Op[dict[str, Any]]:
         """Return the operation of `index_info`."""
-        return self.index.describe()
 
     @abstractmethod
     def rebuild_op(self) -> Op[RebuiltIndex]:
         """Return the operation of `rebuild_index`."""
 
+    @abstractmethod
     def drop_op(self, delete_documents: bool) -> Op[None]:
         """Return the operation of `drop_index`."""
-        yield from self.index.drop()
-        if delete_documents:
-            yield from self.clear_op(None, None, None)
 
 
 def _is_none(op: Op[Any]) -> Op[bool]:

@@ -254,7 +254,7 @@ def test_an_index_is_said_to_be_filled_before_it_is_dropped_and_made(there: bool
     memory = operations()
     scanned: list[Any] = [[b"0", []]]
     sent, rebuilt = played(
-        rebuild(memory.store, memory.index, 3, memory.drafting.digest),
+        rebuild([(memory.store, memory.index)], 3, memory.drafting.digest),
         [resp2(stopwords_list=None) if there else MISSING, 0],
         scanned,
         [b"OK", b"OK" if there else MISSING, b"OK"],
@@ -270,4 +270,4 @@ def test_an_index_is_said_to_be_filled_before_it_is_dropped_and_made(there: bool
 def test_an_index_over_another_prefix_is_neither_dropped_nor_its_memories_touched() -> None:
     memory = operations(key_prefix="other:")
     with pytest.raises(IndexMismatchError, match="prefix"):
-        played(rebuild(memory.store, memory.index, 3, memory.drafting.digest), LOOK, [])
+        played(rebuild([(memory.store, memory.index)], 3, memory.drafting.digest), LOOK, [])

@@ -61,8 +61,9 @@ async def test_a_process_with_the_old_embeddings_learns_of_the_new_index(
     await store.aput(("a",), "old", {"text": "tea"})
     await store.asearch(("a",), query="tea")
     server_client.execute_command(*DROP)
-    assert known._index is not None
-    server_client.execute_command(*known._index.settings.create(32).args)
+    index = known._part(known._items.every[0]).index
+    assert index is not None
+    server_client.execute_command(*index.settings.create(32).args)
     with pytest.raises(IndexMismatchError, match="is stored"):
         await store.aput(("a",), "late", {"text": "rain"})
     assert await store.aget(("a",), "late") is not None

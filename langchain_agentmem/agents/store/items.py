@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from langchain_agentmem.agents.store.documents import (
     Namespace,
@@ -32,27 +32,19 @@ _put, _read, _delete = (
 _list = scripts.load(_HERE, "list_live")
 _PAGE = 500  # items or namespaces per round trip
 
-if TYPE_CHECKING:
-    from langchain_agentmem.settings import AgentMemorySettings
-
 T = TypeVar("T")
 Place = tuple[Namespace, str]
 
 
 class StoreItems:
-    """Reads and writes the items of a store.
+    """Reads and writes the items of a store; if that is in partitions, those of one.
 
     Args:
-        keys: The key names.
+        keys: The key names, of one partition if there are any.
     """
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
-
-    @classmethod
-    def of(cls, settings: AgentMemorySettings) -> StoreItems:
-        """Return the items that a memory with these settings has."""
-        return cls(Keys(store_prefix=settings.store_prefix))
 
     def put_op(self, place: Place, item: bytes, indexed: bytes, *, ttl_ms: int, user: str | None) -> Op[None]:
         """Store an item atomically; it keeps when it was created. One round trip.
@@ -123,9 +115,10 @@ class StoreItems:
 
         One round trip per 500 items.
         """
-        return (yield from self._items_at([self.keys.item(*place) for place in places]))
+        return (yield from self.items_at([self.keys.item(*place) for place in places]))
 
-    def _items_at(self, keys: Iterable[str | bytes]) -> Op[list[StoredItem | AgentMemoryError]]:
+    def items_at(self, keys: Iterable[str | bytes]) -> Op[list[StoredItem | AgentMemoryError]]:
+        """Return the items at some keys, or why one cannot be read, as `items_op`."""
         found: list[StoredItem | AgentMemoryError] = []
         for page in pages(keys):
             for reply in (yield [self._peek(key) for key in page]):
@@ -156,7 +149,7 @@ class StoreItems:
             self.keys.item(one.namespace, one.key).encode() for one in items if isinstance(one, StoredItem)
         }
         others = [key for key in (yield from keys_under(self.keys.items_prefix, None)) if key not in known]
-        rest = yield from self._items_at(others)
+        rest = yield from self.items_at(others)
         return [
             *items,
             *(one for one in rest if isinstance(one, StoredItem) and user in (None, one.user)),
@@ -165,7 +158,7 @@ class StoreItems:
     def export_op(self, user: str | None, *, thorough: bool) -> Op[list[dict[str, Any] | AgentMemoryError]]:
         """Return the items of a user, or everybody's (`None`), as lines of an export; see `of_user_op`."""
         items = yield from self.of_user_op(user, thorough=thorough)
-        return [_line(one) if isinstance(one, StoredItem) else one for one in items]
+        return [line_of(one) if isinstance(one, StoredItem) else one for one in items]
 
     def forget_op(self, user: str, *, thorough: bool, dry_run: bool) -> Op[Removed]:
         """Delete the items of a user's namespaces, or count them, except those known to be of others.
@@ -220,7 +213,7 @@ class StoreItems:
         return keys if user is None else [*keys, self.keys.user_namespaces(user)]
 
 
-def _line(item: StoredItem) -> dict[str, Any]:
+def line_of(item: StoredItem) -> dict[str, Any]:
     """Return an item as an export has it."""
     ttl = {"ttl_minutes": item.ttl_ms / 60_000} if item.ttl_ms else {}
     user = {"user": item.user} if item.user else {}

@@ -31,6 +31,17 @@ def listed(op: ListNamespacesOp, namespaces: Iterable[Namespace]) -> list[Namesp
     return sorted(found)[offset : offset + limit]
 
 
+def literal_prefix(op: ListNamespacesOp) -> Namespace:
+    """Return the labels with which all namespaces begin that an operation lists, as far as it names them."""
+    longest: Namespace = ()
+    for condition in op.match_conditions or ():
+        if condition.match_type == "prefix":
+            path = tuple(condition.path)
+            named = path[: path.index("*")] if "*" in path else path
+            longest = max(longest, named, key=len)
+    return longest
+
+
 def _matches(namespace: Namespace, condition: MatchCondition) -> bool:
     path = condition.path
     if condition.match_type not in ("prefix", "suffix"):

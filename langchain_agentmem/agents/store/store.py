@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from langgraph.store.base import (
@@ -21,13 +22,15 @@ from langchain_agentmem.agents.store.config import Indexing, StoreIndex, checked
 from langchain_agentmem.agents.store.documents import Namespace, StoredItem, check_place, encode, indexed
 from langchain_agentmem.agents.store.filters import ItemFilter
 from langchain_agentmem.agents.store.items import StoreItems
-from langchain_agentmem.agents.store.namespaces import listed
+from langchain_agentmem.agents.store.namespaces import listed, literal_prefix
+from langchain_agentmem.agents.store.partitions import ItemPartitions
 from langchain_agentmem.agents.store.schema import StoreIndexSettings
-from langchain_agentmem.agents.store.search import StoreSearch, Wanted
+from langchain_agentmem.agents.store.search import StoreSearch, Wanted, merged
 from langchain_agentmem.core.checks import not_negative, validate_id
 from langchain_agentmem.core.embed import Embed
-from langchain_agentmem.core.keys import ITEM, lies_in_another_store, store_index
+from langchain_agentmem.core.keys import ITEM, index_in, lies_in_another_store, store_index
 from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.core.partitions import tags
 from langchain_agentmem.errors import (
     ConfigurationError,
     IndexMismatchError,
@@ -50,6 +53,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger("langchain_agentmem")
 
 _NO_SEARCH = "the server has no Search"
+_BENEATH = "agentmem: any label"  # that nobody has
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A partition of the store, or all of it."""
+
+    items: StoreItems
+    index: MemoryIndex | None
+    search: StoreSearch
 
 
 class StoreMemory(Protocol):
@@ -124,11 +137,11 @@ class MemoryStore(BaseStore):
         self.ttl_config = checked_ttl(ttl)
         self.index_config = index if isinstance(index, Mapping) else None
         self._user_of = user_of
-        self._items = StoreItems.of(settings)
+        self._items = ItemPartitions.of(settings, cluster=self._transport.cluster)
+        self._parts: dict[StoreItems, _Part] = {}
+        self._settings = settings
         self._vector_type = settings.vector_type
         self._refusal: str | None = None
-        timeout_ms = max(1, int(settings.socket_timeout_seconds * 1000))
-        self._index: MemoryIndex | None = None
         self._indexing: Indexing | None = None
         if self._transport.rest:
             if index:
@@ -140,17 +153,27 @@ class MemoryStore(BaseStore):
                 )
         else:
             self._indexing = Indexing.read(index, lambda: _embeddings(memory))
-            self._index = MemoryIndex(
-                StoreIndexSettings(
-                    store_index(settings.index_name),
-                    self._items.keys.items_prefix,
-                    "json",
-                    settings.algorithm,
-                    settings.vector_type,
+
+    def _part(self, items: StoreItems) -> _Part:
+        """Return the partition of some items, with its index."""
+        found = self._parts.get(items)
+        if found is None:
+            settings, index = self._settings, None
+            if not self._transport.rest:
+                name = store_index(settings.index_name)
+                if self._items.keys.partitions:
+                    name = index_in(name, tags(self._items.keys.partitions)[self._items.every.index(items)])
+                index = MemoryIndex(
+                    StoreIndexSettings(
+                        name, items.keys.items_prefix, "json", settings.algorithm, settings.vector_type
+                    )
                 )
-            )
-            self._index.share(self._transport.known)
-        self._search = StoreSearch(self._items, self._index, timeout_ms)
+                index.share(self._transport.known)
+            timeout_ms = max(1, int(settings.socket_timeout_seconds * 1000))
+            partitioned = bool(self._items.keys.partitions)
+            search = StoreSearch(items, index, timeout_ms, partitioned=partitioned)
+            found = self._parts.setdefault(items, _Part(items, index, search))
+        return found
 
     @property
     def embeddings(self) -> Embeddings | None:
@@ -190,14 +213,17 @@ class MemoryStore(BaseStore):
         results: list[Any] = [None] * len(ops)
         for at, found in zip(reads, (yield from gather(reads.values())), strict=True):
             results[at] = ok(found)
-        checks = [self._verified(len(one)) for one in list(vectors.values())[:1]]
+        sizes = {len(one) for one in list(vectors.values())[:1]}
+        indices = dict.fromkeys(self._part(write.items).index for write in writes if write.texts)
+        checks = [self._verified(index, size) for size in sizes for index in indices if index is not None]
         for done in (yield from gather([*(write.op(vectors) for write in writes), *checks])):
             ok(done)
         return results
 
     def _get(self, op: GetOp) -> Op[Item | None]:
-        user = self._user(op.namespace) if op.refresh_ttl else None
-        found = yield from self._items.read_op((op.namespace, op.key), user, refresh=op.refresh_ttl)
+        user = self._user(op.namespace) if op.refresh_ttl or self._items.keys.partitions else None
+        items = self._items.at(op.namespace, user)
+        found = yield from items.read_op((op.namespace, op.key), user, refresh=op.refresh_ttl)
         return None if found is None else Item(**_members(found))
 
     def _wanted(self, op: SearchOp) -> Wanted:
@@ -214,13 +240,45 @@ class MemoryStore(BaseStore):
 
     def _find(self, op: SearchOp, wanted: Wanted, near: Any) -> Op[list[SearchItem]]:
         wanted = Wanted(wanted.prefix, wanted.filter, wanted.limit, wanted.offset, near)
-        found = yield from self._search.found_op(wanted)
+        found = (yield from self._found(wanted)) if wanted.limit else []
         if op.refresh_ttl:
             # A search inside a script is not possible everywhere, so this is a round trip of its own.
-            yield from self._items.refresh_op(self._expiring(one for one, _ in found))
-        return [SearchItem(**_members(one), score=score) for one, score in found]
+            of_parts: dict[StoreItems, list[StoredItem]] = {}
+            for items, one, _ in found:
+                of_parts.setdefault(items, []).append(one)
+            refreshing = [items.refresh_op(self._expiring(items, ones)) for items, ones in of_parts.items()]
+            for done in (yield from gather(refreshing)):
+                ok(done)
+        return [SearchItem(**_members(one), score=score) for _, one, score in found]
 
-    def _expiring(self, items: Iterable[StoredItem]) -> Iterator[tuple[StoredItem, str | None]]:
+    def _found(self, wanted: Wanted) -> Op[list[tuple[StoreItems, StoredItem, float | None]]]:
+        """Return what a search finds, in one partition if it can only be there, else in all that may."""
+        if not self._items.keys.partitions:
+            parts = list(self._items.every)
+        elif (user := self._user_beneath(wanted.prefix)) is not None:
+            parts = [self._items.at(wanted.prefix, user)]
+        else:
+            parts = yield from self._items.beneath(wanted.prefix)
+        if len(parts) == 1:
+            found = yield from self._part(parts[0]).search.found_op(wanted)
+            return [(parts[0], item, score) for item, score in found]
+        first = wanted.from_the_first
+        results = yield from gather([self._part(one).search.found_op(first) for one in parts])
+        return merged(zip(parts, map(ok, results), strict=True), wanted)
+
+    def _user_beneath(self, prefix: Namespace) -> str | None:
+        """Return whose all namespaces are that begin so, by `user_of`; `None` if that is not known."""
+        if self._user_of is None or not prefix:
+            return None
+        try:
+            users = {self._user((*prefix, *more)) for more in ((), (_BENEATH,), (_BENEATH, _BENEATH))}
+        except InvalidInputError:
+            return None
+        return users.pop() if len(users) == 1 else None
+
+    def _expiring(
+        self, part: StoreItems, items: Iterable[StoredItem]
+    ) -> Iterator[tuple[StoredItem, str | None]]:
         """Yield the items that have a TTL, each with its user, except where `user_of` refuses the namespace.
 
         A search may find namespaces that the caller did not name, and these do not make it fail.
@@ -228,12 +286,17 @@ class MemoryStore(BaseStore):
         for item in items:
             if item.ttl_ms:
                 try:
-                    yield item, item.user or self._user(item.namespace)
+                    user = item.user or self._user(item.namespace)
+                    # One that was put without a user is not where that user's record is.
+                    yield item, user if self._items.at(item.namespace, user) is part else None
                 except InvalidInputError as error:
                     logger.warning("A search leaves the TTL of %r as it is: %s", item.key, error)
 
     def _list(self, op: ListNamespacesOp) -> Op[list[Namespace]]:
-        return listed(op, (yield from self._items.namespaces_op()))
+        prefix, items = literal_prefix(op), self._items
+        user = self._user_beneath(prefix) if items.keys.partitions else None
+        one = items if user is None else items.at(prefix, user)
+        return listed(op, (yield from one.namespaces_op()))
 
     def _queries(self, queries: Iterable[str]) -> Op[dict[str, Any]]:
         """Return the vectors of queries, embedded once each; none if the store has no vectors."""
@@ -243,34 +306,36 @@ class MemoryStore(BaseStore):
         made = yield Embed(self._indexing.embeddings(), texts, "query")
         return dict(zip(texts, map(self._vector, made), strict=True))
 
-    def _embedded(self, writes: Iterable[_Write]) -> Op[dict[str, Any]]:
+    def _embedded(self, writes: Sequence[_Write]) -> Op[dict[str, Any]]:
         """Return the vectors of all texts that are written, after making sure that the index takes them."""
         texts = list(dict.fromkeys(text for write in writes for text in write.texts))
         known = self._transport.known
-        if self._indexing is None or self._index is None or not texts or _NO_SEARCH in known:
+        if self._indexing is None or self._transport.rest or not texts or _NO_SEARCH in known:
             return {}
         made = yield Embed(self._indexing.embeddings(), texts)
         vectors = dict(zip(texts, map(self._vector, made), strict=True))
         sizes = {len(one) for one in vectors.values()}
+        indices = dict.fromkeys(self._part(write.items).index for write in writes if write.texts)
         try:
             for size in sizes:
-                yield from self._index.using(size, _nothing, backfilled=False)
+                using = [one.using(size, _nothing, backfilled=False) for one in indices if one is not None]
+                for done in (yield from gather(using)):
+                    ok(done)
         except SearchUnavailableError:
             known[_NO_SEARCH] = True
             return {}
         return vectors
 
-    def _verified(self, dimensions: int) -> Op[None]:
-        """Verify, beside the puts, that nobody has recreated the index for other vectors since it was known.
+    def _verified(self, index: MemoryIndex, dimensions: int) -> Op[None]:
+        """Verify, beside the puts, that nobody has recreated an index for other vectors since it was known.
 
         Raises:
             IndexMismatchError: Somebody has.
         """
-        assert self._index is not None, "vectors need an index"
         try:
-            state = yield from self._index.info()
-            if state.mismatch(self._index.settings, dimensions):
-                yield from self._index.ensure(dimensions)  # looks again, and raises
+            state = yield from index.info()
+            if state.mismatch(index.settings, dimensions):
+                yield from index.ensure(dimensions)  # looks again, and raises
         except IndexMissingError:
             pass  # the next search makes one
         except IndexMismatchError as error:
@@ -300,10 +365,10 @@ class _Write:
     """A put or a deletion, checked, before its vectors are known."""
 
     def __init__(self, store: MemoryStore, put: PutOp) -> None:
-        self._items = store._items
         self._place = (tuple(put.namespace), put.key)
         self._value = put.value
         self._user = store._user(self._place[0])
+        self.items = store._items.at(self._place[0], self._user)
         self.texts: list[str] = []
         if put.value is not None:
             self._item = encode(*self._place, put.value)
@@ -314,10 +379,10 @@ class _Write:
     def op(self, vectors: Mapping[str, Any]) -> Op[None]:
         """Return the operation, given the vectors of all texts, if there are any."""
         if self._value is None:
-            return self._items.delete_op(self._place, self._user)
+            return self.items.delete_op(self._place, self._user)
         own = [vectors[text] for text in self.texts if text in vectors]
         members = indexed(self._place[0], self._value, own)
-        return self._items.put_op(self._place, self._item, members, ttl_ms=self._ttl_ms, user=self._user)
+        return self.items.put_op(self._place, self._item, members, ttl_ms=self._ttl_ms, user=self._user)
 
 
 class _NoNamespaceError(InvalidInputError, InvalidNamespaceError):

@@ -57,7 +57,7 @@ def export(
     What cannot be read is reported, the rest goes on, and the exit code is 1.
     """
     from langchain_agentmem import user_data
-    from langchain_agentmem.agents.store.items import StoreItems
+    from langchain_agentmem.agents.store.partitions import ItemPartitions
     from langchain_agentmem.core import json
 
     screen, unreadable = Screen(), list[AgentMemoryError]()
@@ -68,7 +68,7 @@ def export(
 
     wanted: list[user_data.Tier] = [each.value for each in what or (_What.memories, _What.sessions)]
     with open_store(redis, screen) as memory:
-        items = StoreItems.of(memory.settings)
+        items = ItemPartitions.of(memory.settings, cluster=memory.transport.cluster)
         tiers = user_data.Tiers(memory.working, memory.long_term, memory.events, items, memory.tasks)
         steps = user_data.export(tiers, user, wanted=wanted, thread_id=thread, thorough=thorough)
         written = Counter[str]()

@@ -93,7 +93,7 @@ class Applying:
         """
         for _ in range(_MAX_REPEATS):
             (reply,) = yield [self._command()]
-            what, *rest = _done(reply)
+            what, *rest = _done(self.store, reply)
             if what == b"stale":
                 return None
             if what == b"done":
@@ -185,11 +185,11 @@ class Applying:
         return condition(entry.draft.scope), entry.embedding.tobytes()
 
 
-def _done(reply: Any) -> Any:
+def _done(store: Store, reply: Any) -> Any:
     if isinstance(reply, StoreError):
         if "BACKFILLING" in str(reply):
             raise IndexBackfillingError(str(reply)) from reply
-        if near.is_refused(reply):
+        if near.is_refused(store, reply):
             raise RefusedInOneStepError(str(reply)) from reply
     return ok(reply)
 

@@ -110,7 +110,7 @@ def _nearest(store: Store, entry: Entry) -> Op[list[MemoryRecord]]:
     """Return the nearest memories of a draft's user and namespace, as far as the index holds them."""
     scope = replace(entry.draft.scope, kind=None)
     search = store.nearest(condition(scope), entry.embedding.tobytes(), _NEAREST)
-    (reply,) = yield [search]
+    _, (reply,), _ = yield from store.ask([search])
     if isinstance(reply, IndexMissingError):
         return []
     rows = {key: fields for key, fields in rows_of(ok(reply)).items() if fields is not None}

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from langchain_agentmem.core.keys import backfilling, never_written
-from langchain_agentmem.core.operations import Command, Op, T, asks, call, ok, reads, writes
+from langchain_agentmem.core.operations import Command, Op, T, call, ok, reads, writes
+from langchain_agentmem.core.partition_count import PartitionCount
 from langchain_agentmem.errors import (
     EmbeddingError,
     IndexMismatchError,
@@ -53,14 +54,16 @@ class MemoryIndex(SearchIndex):
     Attributes:
         settings: What the index has to look like.
         dimensions: The length of the vectors it had when this object used it; `None` before.
+        count: The number of partitions, if it is the index of one: stored with the index, should it be lost.
     """
 
-    __slots__ = ("dimensions", "settings")
+    __slots__ = ("count", "dimensions", "settings")
 
-    def __init__(self, settings: IndexSettings) -> None:
+    def __init__(self, settings: IndexSettings, count: PartitionCount | None = None) -> None:
         super().__init__(settings)
         self.settings = settings
         self.dimensions: int | None = None
+        self.count = count
 
     def fits(self, dimensions: int) -> None:
         """Refuse a vector of another length than the index had when this object used it.
@@ -132,7 +135,7 @@ class MemoryIndex(SearchIndex):
         """
         state, flagged = yield from self._look()
         if not waits:
-            max_pauses = _MAX_SHORT_PAUSES if state is None else 0
+            max_pauses = min(max_pauses, _MAX_SHORT_PAUSES) if state is None else 0
         if state is None:
             if dimensions is None:
                 raise IndexMissingError(f"There is no search index {self.settings.name!r}.")
@@ -168,21 +171,24 @@ class MemoryIndex(SearchIndex):
         if state is not None:
             state.check_place(self.settings)
 
-    def rebuild(self, dimensions: int) -> Op[IndexState]:
-        """Recreate the index over the documents that are there; others wait until it holds them.
-
-        Raises:
-            StoreTimeoutError: The server takes more than ten minutes; it goes on.
-        """
+    def recreate(self, dimensions: int) -> Op[None]:
+        """Have the index recreated over the documents that are there. One round trip."""
         self._forget()
         _, dropped, created = yield [
             self._flag(),
-            Command(("FT.DROPINDEX", self.settings.name)),
+            writes("FT.DROPINDEX", self.settings.name),
             self.settings.create(dimensions),
         ]
         if not isinstance(dropped, IndexMissingError):
             ok(dropped)
         self._check_created(created)
+
+    def rebuilt(self, dimensions: int) -> Op[IndexState]:
+        """Return the state of the recreated index once it holds every document; others wait for that, too.
+
+        Raises:
+            StoreTimeoutError: The server takes more than ten minutes; it goes on.
+        """
         yield from self.ensure(dimensions, _MAX_REBUILD_PAUSES)
         return (yield from self.info())
 
@@ -192,7 +198,7 @@ class MemoryIndex(SearchIndex):
         Raises:
             IndexMissingError: There is none.
         """
-        return IndexState.read((yield from call(asks("FT.INFO", self.settings.name))))
+        return IndexState.read((yield from call(reads("FT.INFO", self.settings.name))))
 
     def describe(self) -> Op[dict[str, Any]]:
         """Return what the server says about the index. One round trip.
@@ -207,7 +213,7 @@ class MemoryIndex(SearchIndex):
 
     def drop(self) -> Op[None]:
         """Remove the index, if it is there; documents stay. One round trip."""
-        (reply,) = yield [Command(("FT.DROPINDEX", self.settings.name))]
+        (reply,) = yield [writes("FT.DROPINDEX", self.settings.name)]
         if not isinstance(reply, IndexMissingError):
             ok(reply)
         self._forget()
@@ -222,7 +228,7 @@ class MemoryIndex(SearchIndex):
     def _look(self) -> Op[tuple[IndexState | None, bool]]:
         """Return the index, or `None`, and whether somebody says that it is being backfilled."""
         reply, flagged = yield [
-            asks("FT.INFO", self.settings.name),
+            reads("FT.INFO", self.settings.name),
             reads("EXISTS", backfilling(self.settings.name)),
         ]
         if isinstance(reply, IndexMissingError):
@@ -232,11 +238,15 @@ class MemoryIndex(SearchIndex):
 
     def _create(self, dimensions: int) -> Op[tuple[IndexState, bool]]:
         """Create the index; until it holds what is there already, others wait for it."""
-        _, created, reply = yield [
+        asking = [] if self.count is None else self.count.asking(writes=True)
+        _, created, reply, *counted = yield [
             self._flag(),
             self.settings.create(dimensions),
-            asks("FT.INFO", self.settings.name),
+            reads("FT.INFO", self.settings.name),
+            *asking,
         ]
+        if self.count is not None:
+            self.count.check(counted, wrote=True)
         self._check_created(created)
         return IndexState.read(ok(reply)), True
 
@@ -249,7 +259,7 @@ class MemoryIndex(SearchIndex):
         # Without a pause at first: an index over nothing is ready at once, and the server's next tick may be
         # 100 ms away.
         pauses = [pause(self.settings.name)] if after_pause else []
-        *_, reply = yield [self._flag(), *pauses, asks("FT.INFO", self.settings.name)]
+        *_, reply = yield [self._flag(), *pauses, reads("FT.INFO", self.settings.name)]
         return IndexState.read(ok(reply)), True
 
     def _flag(self) -> Command:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_agentmem.core.operations import Argument, Command, asks, pairs
+from langchain_agentmem.core.operations import Argument, Command, pairs, reads
 from langchain_agentmem.errors import IndexMismatchError
 from langchain_agentmem.longterm.types import Scope
 
@@ -100,7 +100,7 @@ def count_own(index_name: str, condition: str, scope: Scope, timeout_ms: int) ->
         timeout_ms: How long it may take, in milliseconds.
     """
     tail = ("TIMEOUT", timeout_ms, "DIALECT", 2)
-    return asks("FT.AGGREGATE", index_name, condition, *only_own(scope), *COUNTED, *tail)
+    return reads("FT.AGGREGATE", index_name, condition, *only_own(scope), *COUNTED, *tail)
 
 
 def only_own(scope: Scope) -> tuple[Argument, ...]:
@@ -131,7 +131,7 @@ def list_owners(index_name: str, condition: str, k: int, timeout_ms: int) -> Com
         k: How many at most.
         timeout_ms: How long it may take, in milliseconds.
     """
-    return asks(
+    return reads(
         *("FT.SEARCH", index_name, condition, "LIMIT", 0, k, "RETURN", len(_SCOPED), *_SCOPED),
         *("TIMEOUT", timeout_ms, "DIALECT", 2),
     )
@@ -146,7 +146,7 @@ def is_own(fields: Mapping[bytes, bytes] | None, scope: Scope) -> bool:
 def among(search: Command, keys: Sequence[bytes]) -> Command:
     """Return a search that finds only documents at some keys."""
     verb, index_name, condition, *rest = search.args
-    return asks(verb, index_name, condition, "INKEYS", len(keys), *keys, *rest)
+    return search._replace(args=(verb, index_name, condition, "INKEYS", len(keys), *keys, *rest))
 
 
 def _wanted(scope: Scope) -> dict[str, str]:

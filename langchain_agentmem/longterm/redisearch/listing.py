@@ -103,8 +103,8 @@ def _aggregated(store: Store, listing: Listing, *steps: Argument) -> Op[object]:
         inexact.check_scope(store.index_name, listing.scope)
         own = inexact.only_own(listing.scope)
     command: Command = store.aggregate(condition(listing.scope), *own, *steps)
-    incomplete, reply = yield [store.is_backfilling, command]
-    if ok(incomplete):
+    incomplete, (reply,), _ = yield from store.ask([command])
+    if incomplete:
         raise IndexBackfillingError("The search index does not hold every memory yet.")
     return ok(reply)
 

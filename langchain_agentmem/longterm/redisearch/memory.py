@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_agentmem.core import checks
-from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.keys import Keys
-from langchain_agentmem.core.operations import Op, T, gather, ok
+from langchain_agentmem.core.operations import Op, T
+from langchain_agentmem.core.partition_count import PartitionCount
+from langchain_agentmem.core.partitions import check_names, partitions_on
 from langchain_agentmem.core.removal import Removed
-from langchain_agentmem.errors import ConfigurationError, IndexMissingError, InvalidInputError
-from langchain_agentmem.longterm.apply_in_steps import apply_in_steps
-from langchain_agentmem.longterm.changes import ChangeResult, CheckedChanges, Delete
+from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.longterm.changes import ChangeResult, CheckedChanges
 from langchain_agentmem.longterm.config import TTL_BY_KIND, LongTermMemoryConfig
 from langchain_agentmem.longterm.consolidate import MergeStore
-from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory, only
-from langchain_agentmem.longterm.question import as_asked
-from langchain_agentmem.longterm.redisearch import clearing, dedup, inexact, queries
-from langchain_agentmem.longterm.redisearch import update as updating
-from langchain_agentmem.longterm.redisearch.apply import Applying, RefusedInOneStepError
-from langchain_agentmem.longterm.redisearch.document import TOLERANCE, UnitVector, cosine_distance, vector
+from langchain_agentmem.longterm.long_term_memory import BaseLongTermMemory
+from langchain_agentmem.longterm.redisearch.coordinator import without_coordinator
+from langchain_agentmem.longterm.redisearch.document import TOLERANCE, UnitVector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
-from langchain_agentmem.longterm.redisearch.listing import count, links, listed
-from langchain_agentmem.longterm.redisearch.merge import RedisMerging
-from langchain_agentmem.longterm.redisearch.rebuild import rebuild
+from langchain_agentmem.longterm.redisearch.part import Part
+from langchain_agentmem.longterm.redisearch.partitions import Parts, index_of
+from langchain_agentmem.longterm.redisearch.queries import Store
 from langchain_agentmem.longterm.redisearch.schema import IndexSettings
 from langchain_agentmem.longterm.redisearch.search import checked_search
-from langchain_agentmem.longterm.redisearch.write_calls import Entry
 from langchain_agentmem.longterm.types import (
     Dedup,
     Draft,
@@ -83,6 +77,9 @@ class LongTermMemory(BaseLongTermMemory):
             know, words are found as they are written.
         ttl_by_kind: The TTL in seconds of memories of a kind; `None`, or no entry, for no expiry.
         max_text_bytes: Longer texts are refused.
+        partitions: In how many partitions memories are, each with an index of its own: those of a user are in
+            one. Fixed for the life of the data; memories that were stored without partitions are not seen.
+            `None` for 256 on a cluster, and for none elsewhere.
         socket_timeout_seconds: After this, a silent server is an error.
 
     Raises:
@@ -95,7 +92,6 @@ class LongTermMemory(BaseLongTermMemory):
     supports_chosen_ids = True
     modes = ("hybrid", "vector", "text")
     config: LongTermMemoryConfig
-    index: MemoryIndex
 
     def __init__(
         self,
@@ -116,6 +112,7 @@ class LongTermMemory(BaseLongTermMemory):
         language: str = LongTermMemoryConfig.language,
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
         max_text_bytes: int = LongTermMemoryConfig.max_text_bytes,
+        partitions: int | None = LongTermMemoryConfig.partitions,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
         checks.embeddings(embeddings)
@@ -132,29 +129,60 @@ class LongTermMemory(BaseLongTermMemory):
             language=language,
             ttl_by_kind=ttl_by_kind,
             max_text_bytes=max_text_bytes,
+            partitions=partitions,
         )
         super().__init__(self.config)
-        self.index = MemoryIndex(
-            IndexSettings(index_name, key_prefix, storage, algorithm, vector_type, self.config.language)
-        )
         self._connect(transport, url, client, async_client, socket_timeout_seconds)
-        self.index.share(self.transport.known)
-        self.store = queries.Store(
-            keys=Keys(memory_prefix=key_prefix),
-            index_name=index_name,
-            storage=storage,
-            search_timeout_ms=max(1, int(socket_timeout_seconds * 1000)),
-            tolerance=TOLERANCE[vector_type],
-            language=self.config.language,
-            vector_type=vector_type,
-            knowledge=self.index.knowledge,
-        )
-        if self.transport.rest:
+        self._search_timeout_ms = max(1, int(socket_timeout_seconds * 1000))
+        try:
+            if self.transport.rest:
+                raise ConfigurationError(
+                    "LongTermMemory needs Redis with vector search, which Upstash's REST API has not: "
+                    "use UpstashLongTermMemory, which finds memories by their words."
+                )
+            wanted = partitions_on(partitions, cluster=self.transport.cluster)
+            if wanted:
+                check_names(key_prefix=key_prefix, index_name=index_name)
+            elif self.transport.cluster:
+                raise ConfigurationError("partitions must be at least 1 on a Redis Cluster.")
+        except ConfigurationError:
             self.close()
-            raise ConfigurationError(
-                "LongTermMemory needs Redis with vector search, which Upstash's REST API has not: "
-                "use UpstashLongTermMemory, which finds memories by their words."
-            )
+            raise
+        self._count = PartitionCount(index_name, wanted, self.transport.known)
+        self.parts = Parts(self._count, self._part)
+
+    def _part(self, number: int | None) -> Part:
+        config = self.config
+        keys = Keys(memory_prefix=config.key_prefix, partitions=self._count.partitions)
+        keys = keys if number is None else keys.in_partition(number)
+        name = index_of(config.index_name, self._count.partitions, number)
+        settings = IndexSettings(
+            name, keys.memory_prefix, config.storage, config.algorithm, config.vector_type, config.language
+        )
+        index = MemoryIndex(settings, None if number is None else self._count)
+        index.share(self.transport.known)
+        store = Store(
+            keys=keys,
+            index_name=name,
+            storage=config.storage,
+            search_timeout_ms=self._search_timeout_ms,
+            tolerance=TOLERANCE[config.vector_type],
+            language=config.language,
+            vector_type=config.vector_type,
+            knowledge=index.knowledge,
+            partitioned=number is not None,
+        )
+        return Part(config, self.drafting, lambda: self.embeddings, store, index)
+
+    @property
+    def store(self) -> Store:
+        """Return where the memories are, if they are not in partitions."""
+        return self.parts.any.store
+
+    @property
+    def index(self) -> MemoryIndex:
+        """Return their index, if they are not in partitions; else that of one."""
+        return self.parts.any.index
 
     @property
     def dedup_threshold(self) -> float:
@@ -176,80 +204,7 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             EmbeddingError: It is no list of finite numbers, all zeros, or of another length than the index's.
         """
-        return UnitVector(self._vector(embedding))
-
-    def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
-        """Store a batch in one round trip, each memory unless it is a duplicate by the rule of `dedup`.
-
-        Raises:
-            EmbeddingError: An embedding is not usable; nothing is stored.
-        """
-        if batch.embeddings is None:
-            return self._embed_and_store(batch)
-        return self._store(self._entries(batch.drafts, batch.embeddings), batch)
-
-    def _embed_and_store(self, batch: WriteBatch) -> Op[list[RememberResult]]:
-        vectors = yield Embed(self.embeddings, batch.texts)
-        return (yield from self._store(self._entries(batch.drafts, vectors), batch))
-
-    def _entries(self, drafts: Sequence[Draft], vectors: Sequence[Sequence[float]]) -> list[Entry]:
-        entries = [
-            Entry(draft, self._vector(embedding)) for draft, embedding in zip(drafts, vectors, strict=True)
-        ]
-        sizes = {len(entry.embedding) for entry in entries}
-        if len(sizes) > 1:
-            raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
-        return entries
-
-    def _store(
-        self, entries: list[Entry], batch: WriteBatch, *, counts: bool = True
-    ) -> Op[list[RememberResult]]:
-        threshold = self._dedup_distance
-        looking = dedup.Looking(self.drafting.digest, threshold, batch.known, batch.near, counts)
-        return dedup.remember(self.store, self.index, entries, looking)
-
-    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
-        """Store memories, except duplicates of what is there, or of one before; what is there stays as it is.
-
-        One embedding, and one round trip; by nearness two, because duplicates are looked for rather than left
-        to the storing, which would count them as learnt again.
-        """
-        batch = WriteBatch(drafts)
-        entries = self._entries(drafts, (yield Embed(self.embeddings, batch.texts)))
-        if self.config.dedup != "near":
-            return (yield from self._store(entries, batch, counts=False))
-        return (yield from self._add_unless_near(entries, batch))
-
-    def _add_unless_near(self, entries: list[Entry], batch: WriteBatch) -> Op[list[RememberResult]]:
-        others = [at for at, entry in enumerate(entries) if not entry.draft.overwrites]
-        replies = yield from gather(
-            self._found(self._duplicate(entries[at].draft), "", entries[at].embedding) for at in others
-        )
-        new = {at: entry for at, entry in enumerate(entries) if entry.draft.overwrites}
-        known: dict[int, str] = {}
-        for at, reply in zip(others, replies, strict=True):
-            there = (record.id for record in ok(reply))
-            before = (one.draft.id for one in new.values() if self._near(one, entries[at]))
-            same = next(chain(there, before), None)
-            if same is None:
-                new[at] = entries[at]
-            else:
-                known[at] = same
-        order = sorted(new)
-        stored = (yield from self._store([new[at] for at in order], batch)) if new else []
-        results = dict(zip(order, stored, strict=True))
-        return [RememberResult(known[at], True) if at in known else results[at] for at in range(len(entries))]
-
-    def _near(self, one: Entry, other: Entry) -> bool:
-        """Return whether two new memories are duplicates by nearness."""
-        most = self.config.dedup_threshold + self.store.tolerance
-        return (
-            one.draft.scope == other.draft.scope and cosine_distance(one.embedding, other.embedding) <= most
-        )
-
-    def _duplicate(self, draft: Draft) -> Search:
-        """Return the search for a duplicate of a memory."""
-        return Search(draft.scope, 1, "vector", distance_threshold=self.config.dedup_threshold)
+        return UnitVector(self.parts.any.as_vector(embedding))
 
     def search(self, user: str, namespace: str | None, options: RecallOptions) -> Search:
         """Return a recall, checked.
@@ -269,34 +224,24 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             EmbeddingError: The embedding is not usable.
         """
-        if search.mode == "hybrid" and not query.strip():  # nothing is asked: only the vector is known
-            known = self.config.recall_threshold if search.gated else None
-            threshold = known if search.distance_threshold is None else search.distance_threshold
-            search = replace(search, mode="vector", distance_threshold=threshold)
-        if search.mode == "text":
-            return self._indexed(lambda: self._ranked(search, query, None))
-        if embedding is None:
-            return self._embed_and_search(search, query)
-        return self._found(search, query, self._vector(embedding))
+        return self._checked(self.parts.of(search.scope.user).search_op(search, query, embedding))
 
-    def _embed_and_search(self, search: Search, query: str) -> Op[list[MemoryRecord]]:
-        (embedding,) = yield Embed(self.embeddings, [as_asked(query)], "query")
-        return (yield from self._found(search, query, self._vector(embedding)))
+    def store_op(self, batch: WriteBatch) -> Op[list[RememberResult]]:
+        """Store a batch in one round trip, each memory unless it is a duplicate by the rule of `dedup`.
 
-    def _found(self, search: Search, query: str, numbers: Any) -> Op[list[MemoryRecord]]:
-        return self.index.using(len(numbers), lambda: self._ranked(search, query, numbers.tobytes()))
+        Raises:
+            EmbeddingError: An embedding is not usable; nothing is stored.
+        """
+        return self._checked(self.parts.split(batch, Part.store_op), writes=True)
 
-    def _ranked(self, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
-        from langchain_agentmem.longterm.redisearch import recall  # loads numpy
+    def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
+        """Store memories, except duplicates of what is there, or of one before; what is there stays as it is.
 
-        self._check_filter(search)
-        if search.mode == "vector" and vector is not None:
-            return recall.nearest(self.store, search, query, vector)
-        return recall.recall(self.store, search, query, vector)
-
-    def _check_filter(self, search: Search) -> None:
-        if not self.index.knowledge.exact:
-            inexact.check_filter(self.config.index_name, search.condition)
+        One embedding, and one round trip; by nearness two, because duplicates are looked for rather than left
+        to the storing, which would count them as learnt again.
+        """
+        add = self.parts.split(WriteBatch(drafts), lambda part, batch: part.add_op(batch.drafts))
+        return self._checked(add, writes=True)
 
     def revise_op(self, update: UpdateDraft, embedding: Sequence[float] | None) -> Op[Refusal | None]:
         """Change a memory in place; return why that cannot be, `None` if it is done.
@@ -304,61 +249,19 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             EmbeddingError: The embedding is not usable, or nothing is embedded; nothing is changed.
         """
-        if embedding is not None and update.text is None:
-            raise InvalidInputError("An embedding goes with a text; give both, or leave it out.")
-        numbers = None if embedding is None else self._vector(embedding)
-        return self._update(update, numbers)
-
-    def _update(self, update: UpdateDraft, numbers: Any) -> Op[Refusal | None]:
-        def change() -> Op[Refusal | None]:
-            return updating.update(self.store, update, numbers, self.drafting.digest)
-
-        if update.text is None:
-            return (yield from change())
-        if numbers is None:
-            (embedding,) = yield Embed(self.embeddings, [update.text])
-            numbers = self._vector(embedding)
-        return (yield from self.index.using(len(numbers), change, backfilled=False))
+        missing: Refusal | None = "missing"
+        revise = self.parts.at(update.id, update.user, lambda one: one.revise_op(update, embedding), missing)
+        return self._checked(revise, writes=True)
 
     def changes_op(
         self, checked: CheckedChanges, known: Sequence[MemoryRecord], taking: Taking | None
     ) -> Op[list[ChangeResult] | None]:
-        """Make changes in one atomic step; on a cluster, or by nearness under a lock, each in its own."""
-        texts = checked.texts
-        made = (yield Embed(self.embeddings, texts)) if texts else []
-        vectors = [self._vector(one) for one in made]
-        sizes = {len(one) for one in vectors}
-        if len(sizes) > 1:
-            raise InvalidInputError(f"Embeddings of different lengths: {sorted(sizes)}.")
-        results = yield from self._apply(
-            checked, vectors, {record.id: record.kind for record in known}, taking
-        )
-        self.index.knowledge.sizes.forget()
-        return results
+        """Make changes in one atomic step; where no script can, or under a lock, each in its own."""
+        part = self.parts.of(checked.scope.user)
+        return self._checked(part.changes_op(checked, known, taking), writes=True)
 
-    def _apply(
-        self, checked: CheckedChanges, vectors: list[Any], kinds: dict[str, str], taking: Taking | None
-    ) -> Op[list[ChangeResult] | None]:
-        threshold = self._dedup_distance
-        rest = iter(vectors)
-        each = [None if isinstance(change, Delete) else next(rest) for change in checked.changes]
-        applying = Applying(self.store, self.drafting, checked, each, threshold, kinds, taking=taking)
-        knowledge = self.index.knowledge
-        if knowledge.spans_slots and (threshold is None or knowledge.searches_in_scripts):
-            try:
-                if not vectors:
-                    return (yield from applying.run())
-                backfilled = threshold is not None
-                return (yield from self.index.using(len(vectors[0]), applying.run, backfilled=backfilled))
-            except RefusedInOneStepError:
-                if threshold is None:
-                    knowledge.spans_slots = False
-                else:
-                    knowledge.searches_in_scripts = False
-        return (yield from apply_in_steps(self, checked, [UnitVector(one) for one in vectors], taking))
-
-    def _merging(self) -> MergeStore:
-        return RedisMerging(self.store, self.index)
+    def _merging(self, user: str) -> MergeStore:
+        return self.parts.of(user).merging()
 
     @property
     def _dedup_distance(self) -> float | None:
@@ -370,88 +273,76 @@ class LongTermMemory(BaseLongTermMemory):
 
     def links_op(self, scope: Scope) -> Op[dict[str, str]]:
         """Return which memory superseded each superseded one of a user and namespace. One round trip."""
-        return self._indexed(lambda: links(self.store, scope))
+        return self._checked(self.parts.of(scope.user).links_op(scope))
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
-        return only(queries.get(self.store, [memory_id], Scope.of_any(user, None, None)))
+        return self._checked(self.parts.get(memory_id, user))
+
+    def partition_of(self, user: str | None) -> int:
+        """Return the number of the partition that a user's memories are in; 0 without partitions."""
+        return self.parts.number_of(user)
+
+    def get_beside_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
+        """Return the memory that has an id where the memories of a user are, whoever's it is."""
+        return self._checked(self.parts.of(user).get_op(memory_id, None))
 
     def get_many_op(self, ids: list[str], scope: Scope) -> Op[list[MemoryRecord | None]]:
         """Return memories by id, `None` for each that is missing or in another scope. One round trip."""
-        return queries.get(self.store, ids, scope)
+        return self._checked(self.parts.of(scope.user).get_many_op(ids, scope))
 
     def list_op(self, listing: Listing) -> Op[list[MemoryRecord]]:
         """Return the operation of `list_memories`."""
-        return self._indexed(lambda: listed(self.store, listing))
+        return self._checked(self.parts.of(listing.scope.user).list_op(listing))
 
     def count_op(self, listing: Listing) -> Op[int]:
         """Return the operation of `count_memories`."""
-        return self._indexed(lambda: count(self.store, listing))
+        return self._checked(self.parts.of(listing.scope.user).count_op(listing))
 
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
-        return _deleted(clearing.delete(self.store, [memory_id], Scope.of_any(user, None, None)))
+        delete = self.parts.at(memory_id, user, lambda part: part.delete_op(memory_id, user), False)
+        return self._checked(delete, writes=True)
 
     def delete_many_op(self, ids: list[str], scope: Scope) -> Op[int]:
         """Delete memories by their ids, those in the scope only; return how many. One round trip."""
-        return clearing.delete(self.store, ids, scope)
+        return self._checked(self.parts.of(scope.user).delete_many_op(ids, scope), writes=True)
 
     def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
         """Return the operation of `clear`."""
-        if user is namespace is kind is None:
-            return clearing.clear_prefix(self.store)
-        return clearing.clear_scope(self.store, self.index.settings, Scope.of_any(user, namespace, kind))
+        return self._checked(self.parts.clear(Scope.of_any(user, namespace, kind)), writes=True)
 
     def forget_op(self, user: str, thorough: bool, dry_run: bool = False) -> Op[Removed]:
         """Return the operation of `forget_user`; in a dry run, memories are only counted."""
         scope = Scope.of_user(user, None, None)
-        clear = clearing.count_scope if dry_run else clearing.clear_scope
-        return clear(self.store, self.index.settings, scope, thorough=thorough)
+        forget = self.parts.of(user).clear_op(scope, thorough=thorough, dry_run=dry_run)
+        return self._checked(forget, writes=not dry_run)
 
     def ids_op(self, user: str | None) -> Op[list[str]]:
         """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
-        return clearing.scope_ids(self.store, self.index.settings, Scope.of_any(user, None, None))
+        return self._checked(self.parts.ids(user))
+
+    def readers_op(self, user: str | None) -> Op[list[Callable[[], Op[MemoryRecord | None]]]]:
+        """Return an operation that reads it for each memory of a user, or of everybody."""
+        return self._checked(self.parts.readers(user))
 
     def create_index_op(self) -> Op[None]:
         """Return the operation of `create_index`."""
-        yield from self.index.ensure((yield from self._dimensions(self.index.dimensions)))
+        return self._checked(self.parts.create_index(), writes=True)
+
+    def info_op(self) -> Op[dict[str, Any]]:
+        """Return the operation of `index_info`."""
+        return self._checked(self.parts.info())
 
     def rebuild_op(self) -> Op[RebuiltIndex]:
         """Return the operation of `rebuild_index`."""
-        return (
-            yield from rebuild(
-                self.store, self.index, (yield from self._dimensions(None)), self.drafting.digest
-            )
-        )
+        return self._checked(self.parts.rebuild(), writes=True)
 
-    def _dimensions(self, found: int | None) -> Op[int]:
-        """Return the vectors' length: as found, as the embeddings declare it, or of a vector they make."""
-        if found is not None:
-            return found
-        declared = getattr(self.embeddings, "dimensions", None)
-        if isinstance(declared, int) and declared > 0:
-            return declared
-        (made,) = yield Embed(self.embeddings, ["dimensions"], "query")
-        return len(made)
+    def drop_op(self, delete_documents: bool) -> Op[None]:
+        """Return the operation of `drop_index`."""
+        return self._checked(self.parts.drop(delete_documents), writes=True)
 
-    def _indexed(self, operation: Callable[[], Op[T]]) -> Op[T]:
-        """Run an operation that has no vector at hand, if need be after creating the index."""
-        try:
-            return (yield from self.index.using(None, operation))
-        except IndexMissingError:
-            yield from self.create_index_op()
-        return (yield from operation())
-
-    def _vector(self, embedding: Sequence[float]) -> Any:
-        """Return the embedding as the index takes it, an array of length one."""
-        wanted = self.index.settings.vector_type
-        if isinstance(embedding, UnitVector) and embedding.numbers.dtype == wanted:
-            numbers = embedding.numbers
-        else:
-            numbers = vector(embedding, wanted)  # also one that was made for another index
-        self.index.fits(len(numbers))
-        return numbers
-
-
-def _deleted(op: Op[int]) -> Op[bool]:
-    return (yield from op) == 1
+    def _checked(self, op: Op[T], *, writes: bool = False) -> Op[T]:
+        """Return an operation that runs only if the data has as many partitions as this memory."""
+        op = self._count.checked(op, writes=writes)
+        return without_coordinator(op, self.transport.known) if self.transport.cluster else op

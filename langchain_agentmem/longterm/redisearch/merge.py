@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_agentmem.core.operations import Argument, Command, Op, asks, ok, reads
+from langchain_agentmem.core.operations import Argument, Command, Op, ok, reads
 from langchain_agentmem.core.scripts import together
 from langchain_agentmem.errors import EmbeddingError, StoreError, WrongKeyTypeError
 from langchain_agentmem.longterm.consolidate import Merge, ReadMemories, Stored, member_text
@@ -112,6 +112,8 @@ class RedisMerging:
             try:
                 is_made, *lost = write_calls.done(reply)
             except SlotsRefusedError as error:
+                if self.store.partitioned:
+                    raise
                 self.index.knowledge.spans_slots = False
                 raise StoreError(_ONE_SLOT) from error
             made.append(bool(is_made))
@@ -179,7 +181,7 @@ class RedisMerging:
 
     def _nearest(self, stored: Stored, numbers: bytes, k: int) -> Command:
         store = self.store
-        return asks(
+        return reads(
             *(
                 "FT.SEARCH",
                 store.index_name,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from langchain_agentmem.core.keys import scope_lock
-from langchain_agentmem.core.operations import Command, Op, asks, call, ok, writes
+from langchain_agentmem.core.operations import Command, Op, call, ok, reads, writes
 from langchain_agentmem.errors import AgentMemoryError, StoreError, StoreTimeoutError
 from langchain_agentmem.longterm.redisearch import inexact, write_calls
 from langchain_agentmem.longterm.redisearch.document import id_of
@@ -88,7 +88,7 @@ def _in_one_batch(
     failed: AgentMemoryError | None = None
     later: list[Command] = []
     for at, reply in zip(rest, replies, strict=False):
-        if is_refused(reply):
+        if is_refused(store, reply):
             index.knowledge.searches_in_scripts = False
             continue
         try:
@@ -104,9 +104,12 @@ def _in_one_batch(
         ok(replies[-1])  # once the index is recreated, it holds what was stored now too
 
 
-def is_refused(reply: Any) -> bool:
-    """Return whether a server refuses a search in a script, or keys of several cluster slots."""
-    return isinstance(reply, StoreError) and _REFUSED.search(str(reply)) is not None
+def is_refused(store: Store, reply: Any) -> bool:
+    """Return whether a server refuses a search in a script, or keys of several cluster slots.
+
+    Never in a partition, whose keys are in one slot: there it is an error like any other.
+    """
+    return not store.partitioned and isinstance(reply, StoreError) and _REFUSED.search(str(reply)) is not None
 
 
 def probe(store: Store, entry: Entry) -> Command:
@@ -114,7 +117,7 @@ def probe(store: Store, entry: Entry) -> Command:
 
     The index is gone, or somebody has recreated it for vectors of another length.
     """
-    return asks(
+    return reads(
         *("FT.SEARCH", store.index_name, "(@user:{nobody})=>[KNN 1 @embedding $vector]"),
         *("PARAMS", 2, "vector", entry.embedding.tobytes(), "LIMIT", 0, 0, "DIALECT", 2),
     )

@@ -6,9 +6,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from langchain_agentmem.core.keys import Keys, backfilling
+from langchain_agentmem.core.keys import Keys, backfilling, never_written
 from langchain_agentmem.core.lazy import cached_property
-from langchain_agentmem.core.operations import Argument, Command, Op, asks, call, gather, ok, reads
+from langchain_agentmem.core.operations import Argument, Command, Op, gather, ok, reads
+from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.hits import Candidate
 from langchain_agentmem.longterm.redisearch import inexact
@@ -37,6 +38,7 @@ from langchain_agentmem.longterm.types import (
 
 Rows: TypeAlias = dict[bytes, dict[bytes, bytes] | None]
 
+_SEARCHES = load(__package__, "searches", read_only=True)
 MAX_ROWS = 1_000_000  # what a server returns at most (MAXSEARCHRESULTS); asking for more is an error
 _MAX_REPEATS = 10
 
@@ -52,6 +54,8 @@ class Store:
         tolerance: How much beyond a threshold is still within it, because distances are rounded.
         vector_type: The number format of vectors.
         knowledge: What is known about the index.
+        partitioned: Whether it is a partition: all its keys are in one slot of a cluster, and a script makes
+            its searches, which waits while the slot moves to another node.
     """
 
     keys: Keys
@@ -62,10 +66,11 @@ class Store:
     language: str = "english"
     vector_type: VectorType = "float32"
     knowledge: IndexKnowledge = field(default_factory=IndexKnowledge, compare=False)
+    partitioned: bool = False
 
     def search(self, query: str, *arguments: Argument) -> Command:
         """Return a search for whole documents, except their embeddings."""
-        return asks("FT.SEARCH", self.index_name, query, *arguments, *self._returning())
+        return reads("FT.SEARCH", self.index_name, query, *arguments, *self._returning())
 
     def nearest(self, condition: str, vector: bytes, k: int) -> Command:
         """Return a search for the k candidates nearest to a vector, nearest first, with their `distance`.
@@ -75,8 +80,9 @@ class Store:
             vector: The vector, in the index's number format.
             k: How many at most.
         """
-        return asks(
-            *("FT.SEARCH", self.index_name, f"{condition}=>[KNN $k @embedding $vector AS distance]"),
+        return reads(
+            "FT.SEARCH",
+            *(self.index_name, f"{condition}=>[KNN $k @embedding $vector AS distance]"),
             *("PARAMS", 4, "k", k, "vector", vector, "SORTBY", "distance", "LIMIT", 0, min(k, MAX_ROWS)),
             *self._returning_members("distance"),
         )
@@ -89,8 +95,9 @@ class Store:
             parameters: Its parameters: a name, a value; a name, a value; …
             k: How many at most.
         """
-        return asks(
-            *("FT.SEARCH", self.index_name, query, *language_arguments(self.language)),
+        return reads(
+            *("FT.SEARCH", self.index_name, query),
+            *language_arguments(self.language),
             *("SCORER", "BM25STD", "LIMIT", 0, min(k, MAX_ROWS), "PARAMS", len(parameters), *parameters),
             *self._returning_members(),
         )
@@ -98,12 +105,12 @@ class Store:
     def count(self, condition: str) -> Command:
         """Return the search that only counts."""
         tail = ("LIMIT", 0, 0, "TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
-        return asks("FT.SEARCH", self.index_name, condition, *tail)
+        return reads("FT.SEARCH", self.index_name, condition, *tail)
 
     def aggregate(self, condition: str, *steps: Argument) -> Command:
         """Return a search whose rows the server works on, step by step."""
         tail = ("TIMEOUT", self.search_timeout_ms, "DIALECT", 2)
-        return asks("FT.AGGREGATE", self.index_name, condition, *steps, *tail)
+        return reads("FT.AGGREGATE", self.index_name, condition, *steps, *tail)
 
     def _returning_members(self, *more: str) -> tuple[Argument, ...]:
         fields = (*RECALL_FIELDS[self.storage], *more)
@@ -114,6 +121,29 @@ class Store:
     def is_backfilling(self) -> Command:
         """Return the command that asks whether the index does not hold every document yet."""
         return reads("EXISTS", backfilling(self.index_name))
+
+    def ask(
+        self, searches: Sequence[Command], first: Sequence[Command] = ()
+    ) -> Op[tuple[bool, list[Any], list[Any]]]:
+        """Send searches behind some other commands, in one round trip.
+
+        While a slot of a cluster moves, its documents are on two nodes, and a search finds those of one. A
+        script with two keys is not run then: it is sent again until all documents are on one node.
+
+        Args:
+            searches: What asks the index.
+            first: What is sent in front.
+
+        Returns:
+            Whether the index does not hold every document yet; the replies to the searches, an error for each
+            that failed; and those to the other commands.
+        """
+        if not self.partitioned:
+            replies = yield [*first, self.is_backfilling, *searches]
+            at = len(first)
+            return bool(ok(replies[at])), replies[at + 1 :], replies[:at]
+        *others, reply = yield [*first, in_script(self.index_name, searches)]
+        return *found_in_script(reply), others
 
     def _returning(self) -> tuple[Argument, ...]:
         fields = SEARCH_FIELDS[self.storage]
@@ -226,11 +256,11 @@ def searched(store: Store, searches: Sequence[Command], scope: Scope) -> Op[list
         return (yield from _searched(store, searches))
     inexact.check_scope(store.index_name, scope)
     where = condition(scope)
-    own = call(inexact.count_own(store.index_name, where, scope, store.search_timeout_ms))
+    own = store.ask([inexact.count_own(store.index_name, where, scope, store.search_timeout_ms)])
     found, reply = yield from gather([_searched(store, [store.count(where), *searches]), own])
     results: list[tuple[int, Rows]]
     (matched, _), *results = ok(found)
-    if matched == inexact.counted(ok(reply)):
+    if matched == inexact.counted(ok(ok(reply)[1][0])):
         return results
     listing = inexact.list_owners(store.index_name, where, MAX_ROWS, store.search_timeout_ms)
     ((_, rows),) = yield from _searched(store, [listing])
@@ -241,17 +271,38 @@ def searched(store: Store, searches: Sequence[Command], scope: Scope) -> Op[list
 
 
 def _searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, Rows]]]:
-    incomplete, *replies = yield [store.is_backfilling, *searches]
-    if ok(incomplete):
+    incomplete, replies, _ = yield from store.ask(searches)
+    if incomplete:
         raise IndexBackfillingError("The search index does not hold every memory yet.")
     found = [_counted(ok(reply)) for reply in replies]
     for _ in range(_MAX_REPEATS):
         expired = {key for _, rows in found for key, fields in rows.items() if fields is None}
         if not expired:
             break
-        replies = (yield [*(reads("EXISTS", key) for key in expired), *searches])[len(expired) :]
+        _, replies, _ = yield from store.ask(searches, [reads("EXISTS", key) for key in expired])
         found = [_counted(ok(reply)) for reply in replies]
     return found
+
+
+def in_script(index_name: str, searches: Sequence[Command]) -> Command:
+    """Return the command that makes searches of one index in a script, which waits while its slot moves."""
+    parts = [part for one in searches for part in (len(one.args), *one.args)]
+    return _SEARCHES.call([backfilling(index_name), never_written(index_name)], *parts)
+
+
+def found_in_script(reply: Any) -> tuple[bool, list[Any]]:
+    """Return whether the index does not hold every document yet, and the reply to each of these searches."""
+    incomplete, *found = ok(reply)
+    return bool(incomplete), [_answered(one) for one in found]
+
+
+def _answered(reply: Any) -> Any:
+    """Return a reply from inside a script: an error there is as redis-py reads it."""
+    if not isinstance(reply, Exception):
+        return reply
+    from langchain_agentmem.transport.redis_errors import answered
+
+    return answered(reply)
 
 
 def _counted(reply: Any) -> tuple[int, Rows]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
-from langchain_agentmem.core.operations import Command, Op, ok
-from langchain_agentmem.core.scan import scan
+from langchain_agentmem.core.operations import Command, Op, gather, ok
 from langchain_agentmem.core.scripts import load
 from langchain_agentmem.errors import StoreError
 from langchain_agentmem.longterm.redisearch import write_calls
+from langchain_agentmem.longterm.redisearch.clearing import visit_memories
 from langchain_agentmem.longterm.redisearch.document import (
     REDIS_TYPES,
     decode,
@@ -33,16 +33,14 @@ _RETAG = load(__package__, "retag")
 
 
 def rebuild(
-    store: Store,
-    index: MemoryIndex,
+    places: Sequence[tuple[Store, MemoryIndex]],
     dimensions: int,
     digest: Callable[[Scope, str], str | None],
 ) -> Op[RebuiltIndex]:
     """Recreate the index. Two to five round trips per 1,000 keys of the database, and a few more.
 
     Args:
-        store: Where the memories are.
-        index: Their index.
+        places: Where the memories are, with their index: one place, or each partition.
         dimensions: The length of its vectors.
         digest: What all texts of a scope have in common that say the same; `None` without such a rule.
 
@@ -50,17 +48,24 @@ def rebuild(
         IndexMismatchError: The index is over other documents; nothing was changed.
         StoreTimeoutError: The server takes more than ten minutes; it goes on.
     """
-    yield from index.check_place()
+    for reply in (yield from gather(index.check_place() for _, index in places)):
+        ok(reply)
     counts = _Counts()
 
-    def visit(keys: list[bytes]) -> Op[bool]:
+    def visit(store: Store, keys: list[bytes]) -> Op[None]:
         memories = yield from _rewrite(store, keys, counts)
-        counts.digested += yield from _digest(store, memories, digest)
-        return False
+        digested = yield from _digest(store, memories, digest)
+        counts.digested += digested
 
-    yield from scan(store.keys.memory_prefix, REDIS_TYPES[store.storage], visit)
-    state = yield from index.rebuild(dimensions)
-    return RebuiltIndex(state.documents, state.failures, counts.unreadable, counts.rewritten, counts.digested)
+    stores = [store for store, _ in places]
+    yield from visit_memories(stores, REDIS_TYPES[stores[0].storage], visit)
+    for reply in (yield from gather(index.recreate(dimensions) for _, index in places)):
+        ok(reply)
+    documents = failures = 0
+    for _, index in places:  # in turn, because the server waits for one at a time
+        state = yield from index.rebuilt(dimensions)
+        documents, failures = documents + state.documents, failures + state.failures
+    return RebuiltIndex(documents, failures, counts.unreadable, counts.rewritten, counts.digested)
 
 
 @dataclass(slots=True)
@@ -92,7 +97,8 @@ def _rewrite(store: Store, keys: list[bytes], counts: _Counts) -> Op[list[tuple[
             counts.unreadable += 1
             report_unreadable(key, error)
     if calls:
-        counts.rewritten += sum([int(ok(reply)) for reply in (yield calls)])
+        replies = yield calls
+        counts.rewritten += sum(int(ok(reply)) for reply in replies)
     return memories
 
 

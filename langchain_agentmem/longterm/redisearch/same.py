@@ -68,6 +68,8 @@ class SameWriter:
             try:
                 return (yield from self._store(entry))
             except SlotsRefusedError:
+                if self.store.partitioned:
+                    raise
                 self.knowledge.spans_slots = False
         return (yield from self._in_steps(entry))
 
@@ -151,7 +153,7 @@ class SameWriter:
             try:
                 what, found, *rest = yield from write_calls.run(command)
             except SlotsRefusedError:
-                if draft.replaces is not None or not fresh:
+                if self.store.partitioned or draft.replaces is not None or not fresh:
                     raise
                 self.knowledge.spans_slots = False
                 continue

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core.keys import tag
-from langchain_agentmem.core.operations import Argument, Command, pairs, text
+from langchain_agentmem.core.operations import Argument, Command, pairs, text, writes
 from langchain_agentmem.errors import IndexMismatchError
 from langchain_agentmem.longterm.redisearch.inexact import OTHERWISE, REBUILD, plainly
 from langchain_agentmem.longterm.redisearch.languages import STEMMED, language_arguments
@@ -101,12 +101,10 @@ class IndexSettings:
             for part in field.redis_args()
         ]
         stopwords = schema.index.stopwords or []
-        return Command(
-            (
-                *("FT.CREATE", self.name, "ON", self.storage.upper(), "PREFIX", 1, self.prefix),
-                *language_arguments(self.language),
-                *("STOPWORDS", len(stopwords), *stopwords, "SCHEMA", *fields),
-            )
+        return writes(
+            *("FT.CREATE", self.name, "ON", self.storage.upper(), "PREFIX", 1, self.prefix),
+            *language_arguments(self.language),
+            *("STOPWORDS", len(stopwords), *stopwords, "SCHEMA", *fields),
         )
 
     def advice(self, *, fits: bool) -> str:

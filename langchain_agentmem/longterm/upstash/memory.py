@@ -250,7 +250,7 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         ok(ready)
         return made
 
-    def _merging(self) -> MergeStore:
+    def _merging(self, user: str) -> MergeStore:
         return UpstashMerging(self.store)
 
     def links_op(self, scope: Scope) -> Op[dict[str, str]]:
@@ -305,6 +305,16 @@ class UpstashLongTermMemory(BaseLongTermMemory):
         Memories that are there already are found as soon as the server has indexed them: see `wait_indexing`.
         """
         return self.index.ensure()
+
+    def info_op(self) -> Op[dict[str, Any]]:
+        """Return the operation of `index_info`."""
+        return self.index.describe()
+
+    def drop_op(self, delete_documents: bool) -> Op[None]:
+        """Return the operation of `drop_index`."""
+        yield from self.index.drop()
+        if delete_documents:
+            yield from self.clear_op(None, None, None)
 
     def rebuild_op(self) -> Op[RebuiltIndex]:
         """Refuse it.
