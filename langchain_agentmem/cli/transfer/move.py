@@ -89,8 +89,8 @@ def move(
 
     Between standalone servers, clusters and layouts: conversations, memories, events, items of the LangGraph
     store and tasks, with their ids, dates, vectors and what is left of each TTL. FROM is only read. What
-    changes meanwhile comes with the next pass; the last pass changes nothing. Then both sides are compared. Run the
-    same command again to go on, whatever ended it, or to bring what has changed since.
+    changes meanwhile comes with the next pass; the last pass changes nothing. Then both sides are compared.
+    Run the same command again to go on, whatever ended it, or to bring what has changed since.
 
     \b
       agentmem move redis://old:6379 redis://new:6379
