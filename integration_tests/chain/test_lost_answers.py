@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
 
 from integration_tests.words import WordEmbeddings
-from langchain_agentmem import Add, AgentMemory
+from langchain_agentmem import Add, AgentMemory, MemoryWorker
 from langchain_agentmem.core.operations import Command, Effect, Op
 from langchain_agentmem.core.scripts import name_of
 from langchain_agentmem.errors import StoreConnectionError
@@ -89,10 +88,10 @@ def test_what_is_said_again_after_a_lost_answer_stands_once_and_is_queued_once(
 def test_a_question_stored_ahead_whose_answer_was_lost_stands_once(url: str, done: bool) -> None:
     with AgentMemory(url, embeddings=WordEmbeddings(), partitions=16, on_error="continue") as memory:
         restore = losing(memory, "write_session", done=done)
-        context = memory.read_turn("t1", "alice", "I live in Porto.", store_input=True)
+        context = memory.read_turn("t1", user="alice", text="I live in Porto.", store_input=True)
         restore()
         assert context.failures
-        memory.write_turn(context, [AIMessage("ok")])
+        memory.write_turn(context, [HumanMessage("I live in Porto."), AIMessage("ok")])
         assert said(memory) == ["I live in Porto.", "ok"]
 
 
@@ -112,8 +111,8 @@ def test_what_is_to_be_extracted_from_is_queued_before_it_is_stored(memory: Agen
             return stop.value
 
     vars(memory.transport)["_run"] = lambda op: run(noting(op))
-    context = memory.read_turn("t1", "alice", "I live in Porto.", remember_when="background")
-    memory.write_turn(context, [AIMessage("ok")])
+    context = memory.read_turn("t1", user="alice", text="I live in Porto.", remember_when="background")
+    memory.write_turn(context, [HumanMessage("I live in Porto."), AIMessage("ok")])
     vars(memory.transport).pop("_run")
     assert sent.index("enqueue") < sent.index("note_thread") < sent.index("write_session")
 
@@ -132,17 +131,14 @@ def test_a_worker_that_ends_between_a_fold_and_its_task_leaves_nothing_to_be_fol
     ) as memory:
         for number in range(3):
             memory.write_turn(
-                memory.read_turn("t1", "alice", f"fact {number}", remember=lambda text: None),
-                [AIMessage(f"So {number}")],
+                memory.read_turn("t1", user="alice", text=f"fact {number}", remember=lambda text: None),
+                [HumanMessage(f"fact {number}"), AIMessage(f"So {number}")],
             )
         place = Place("fold", "t1", "alice", "default")
         assert memory.transport.run(memory.working.fold_op("t1")) == 4  # and the worker dies here
         assert len(memory.transport.run(memory.tasks.read_op(place, 5))) == 1
-        from langchain_agentmem import MemoryWorker
-
         metrics = MemoryWorker(memory, extractor=lambda exchange: [Add("never")]).run(once=True)
         assert (metrics.folded_messages, metrics.waiting) == (0, 0)
         state = memory.working.load("t1")
         assert state is not None
         assert state.summary.splitlines() == ["fact 0", "So 0", "fact 1", "So 1"]
-        assert time.time() - state.last_active_ts < 60

@@ -33,7 +33,8 @@ def environment(url: str, *, stubs: bool, **more: str) -> dict[str, str]:
     ours = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AGENTMEM_", "REDIS_")) and name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")
+        if name == "AGENTMEM_PARTITIONS"  # for runs of these tests on partitions
+        or not (name.startswith(("AGENTMEM_", "REDIS_")) or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"))
     }
     paths = {"PYTHONPATH": str(STUBS)} if stubs else {}
     return {**ours, "AGENTMEM_URL": url, "TERM": "xterm-256color", **paths, **more}

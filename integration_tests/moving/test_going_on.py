@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ import redis
 from integration_tests.moving.conftest import contents, fill, memory_at
 from integration_tests.waiting import wait_until
 from langchain_agentmem import MoveReport, amove_memory, move_memory
+from langchain_agentmem.core.operations import Op
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.moving.record import Brought, MoveRecord
 
 
 def test_what_changes_while_it_runs_comes_too(url: str, other: str) -> None:
@@ -92,6 +95,30 @@ def test_one_that_is_killed_goes_on(url: str, other: str) -> None:
         assert contents(there, signals=False) == contents(bare, signals=False)
 
 
+@pytest.mark.parametrize("into", [False, True])
+def test_what_was_written_when_it_ended_is_known_as_its_own(
+    url: str, other: str, into: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_op = MoveRecord.write_op
+
+    def end(record: MoveRecord, brought: Mapping[bytes, Brought]) -> Op[None]:
+        if any(one.source for one in brought.values()):
+            raise KeyboardInterrupt  # what was written is not noted any more
+        return write_op(record, brought)
+
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        fill(memory, 2)
+        with monkeypatch.context() as ended:
+            ended.setattr(MoveRecord, "write_op", end)
+            with pytest.raises(KeyboardInterrupt):
+                move_memory(url, other, into=into)
+        assert there.dbsize() > 10
+        memory.forget_user("alice")
+        report = move_memory(url, other, into=into)
+        assert (report.resumed, report.ok, report.pending, report.kept) == (True, True, 0, 0)
+        assert contents(there, signals=False) == contents(bare, signals=False)
+
+
 def test_life_times_go_on_and_what_has_expired_stays_so(url: str, other: str) -> None:
     with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
         long = memory.long_term.remember("I have a week.", user="alice", ttl_seconds=604_800)
@@ -133,7 +160,9 @@ def test_into_a_memory_in_use_nothing_newer_is_overwritten_and_nothing_is_lost(u
         report = move_memory(url, other, into=True)
         assert (report.ok, report.pending, report.kept) == (True, 0, 1)
         assert report.joined == 2  # alice's record of threads, and the events
-        turns = {name: theirs.working.load(name).recent_turns[-1].content for name in ("older here", "newer here")}
+        turns = {
+            name: theirs.working.load(name).recent_turns[-1].content for name in ("older here", "newer here")
+        }
         assert turns == {"older here": "Newer.", "newer here": "Newer."}
         assert len(theirs.working.list_sessions(user="alice").sessions) == 3
         actions = [one.action for one in theirs.events.recent("older here")]

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from integration_tests.moving.conftest import USERS, contents, fill, memory_at
-from langchain_agentmem import EmbeddedRedis, move_memory
-from langchain_agentmem.core.keys import Keys
+from langchain_agentmem import AgentMemory, EmbeddedRedis, move_memory
+from langchain_agentmem.errors import ConfigurationError
 
 
 def test_to_partitions_and_back(url: str, other: str) -> None:
@@ -23,8 +23,10 @@ def test_to_partitions_and_back(url: str, other: str) -> None:
         with redis.Redis.from_url(other) as there:
             tags = {key.split(b"{")[1].partition(b"}")[0] for key in there.scan_iter(match="agent:mem:*")}
             assert len(tags) > 1
-            partition = Keys(partitions=16).of("alice")
-            assert there.exists(partition.threads("alice"))
+        with memory_at(other, partitions=16) as moved:
+            uses_it(moved)
+        with pytest.raises(ConfigurationError, match="16 partitions: use from_partitions=16"):
+            move_memory(other, url)
         with EmbeddedRedis() as third, redis.Redis.from_url(third.url) as back:
             report = move_memory(other, third.url, from_partitions=16, partitions=0)
             assert report.ok
@@ -42,12 +44,28 @@ def test_to_a_cluster_and_back(
         report = move_memory(url, cluster_url)
         assert (report.ok, report.pending) == (True, 0)
         with memory_at(cluster_url) as moved:
+            uses_it(moved)
             sessions = moved.working.list_sessions(user="alice")
             assert [one.turn_count for one in sessions.sessions] == [2] * 6
             assert moved.events.recent("thread 0 of alice")[-1].action in ("order_placed", "paid")
         report = move_memory(cluster_url, other)
         assert (report.ok, report.pending) == (True, 0)
         assert contents(back, signals=False) == contents(bare, signals=False)
+
+
+def uses_it(moved: AgentMemory) -> None:
+    """Use what was moved, in a way that changes nothing of it."""
+    store = moved.store(user_of=lambda namespace: namespace[0])
+    for user in USERS:
+        (found, *_) = moved.long_term.recall("Where do I live?", user=user, k=1)
+        assert found.text == "I live in Porto."
+        assert moved.long_term.count_memories(user=user) == 14
+        item = store.get((user, "notes"), "note 1", refresh_ttl=False)
+        assert item is not None
+        assert item.value == {"text": "It has 1 pages."}
+        assert sorted(store.list_namespaces(prefix=(user,))) == [(user, "kept"), (user, "notes")]
+    assert moved.tasks.waiting() == (len(USERS), len(USERS))
+    assert {one.place.user for one in moved.tasks.failed()} == {*USERS}
 
 
 def with_values(document: bytes) -> dict[str, Any]:

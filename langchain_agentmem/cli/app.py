@@ -34,7 +34,7 @@ from langchain_agentmem.cli.chat import app as chat
 from langchain_agentmem.cli.console import INTERRUPTED, message
 from langchain_agentmem.cli.help import FIRST_STEPS, help_
 from langchain_agentmem.cli.text import printable
-from langchain_agentmem.cli.transfer import export, import_
+from langchain_agentmem.cli.transfer import export, import_, move
 from langchain_agentmem.errors import AgentMemoryError
 
 OUTPUT_CLOSED = 141  # 128 + SIGPIPE: what a shell reports of a program that it ends
@@ -146,7 +146,7 @@ for _run in (
     *(demo.demo, chat.chat),
     *(recall.recall, remember.remember, remember.update, memories.memories, consolidate.consolidate),
     *(sessions.sessions, sessions.session, events.events),
-    *(import_.import_, export.export, forget.forget, doctor.doctor),
+    *(import_.import_, export.export, move.move, forget.forget, doctor.doctor),
     *(worker.worker, mcp.mcp, redis_server.redis, help_),
 ):
     app.command(_run.__name__.rstrip("_"))(_run)

@@ -46,7 +46,7 @@ def warned_of(variable: str) -> Callable[[typer.Context, typer.CallbackParam, st
 
     def warn(ctx: typer.Context, param: typer.CallbackParam, value: str | None) -> str | None:
         source = ctx.get_parameter_source(param.name or "")
-        if value and source is not None and source.name == "COMMANDLINE" and _is_secret(param.name, value):
+        if value and source is not None and source.name == "COMMANDLINE" and is_secret(param.name, value):
             Screen().aside(
                 f"warning: Other users of this machine can read what stands in --{param.name}, as in every "
                 f"command line. Set {variable} instead.",
@@ -57,7 +57,7 @@ def warned_of(variable: str) -> Callable[[typer.Context, typer.CallbackParam, st
     return warn
 
 
-def _is_secret(name: str | None, value: str) -> bool:
+def is_secret(name: str | None, value: str) -> bool:
     """Return whether an option holds a secret: a token, or a URL with a password."""
     from langchain_agentmem.core.redaction import is_secret_name
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from langchain_agentmem.core.checks import positive
-from langchain_agentmem.core.keys import Keys, index_keys, store_index
+from langchain_agentmem.core.keys import Keys, index_keys, partition_count, store_index
 from langchain_agentmem.core.partitions import MAX_PARTITIONS, partitions_on
 from langchain_agentmem.core.redaction import redact_secrets
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
@@ -143,7 +143,7 @@ def _layout(settings: AgentMemorySettings, transport: Transport, wanted: int | N
         beside_list=transport.cluster and settings.session_storage == "list",
     )
     others = (index_keys(settings.index_name), index_keys(store_index(settings.index_name)), PREFIX)
-    return Layout(keys, others, settings.session_storage == "list")
+    return Layout(keys, others, settings.session_storage == "list", partition_count(settings.index_name))
 
 
 @contextmanager

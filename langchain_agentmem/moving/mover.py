@@ -83,14 +83,25 @@ class Mover:
                 "newer there is kept.",
                 plain="The target is not empty. Use --into to move into it: what is newer there is kept.",
             )
-        size = yield from at_source(call(asks("DBSIZE")))
-        self.report.resumed = yield from at_target(self._record.begin_op(int(size)))
+        self.report.keys = int((yield from at_source(call(asks("DBSIZE")))))
+        self.report.resumed = yield from at_target(self._record.begin_op(self.report.keys))
         if (yield from at_source(call(reads("EXISTS", self._record.key)))):
             if not self.report.resumed:
                 yield from at_target(self._record.drop_op())
             raise ConfigurationError("Source and target are the same database.")
 
     def _check_servers(self) -> Steps[None]:
+        for at, layout, name in (
+            (at_source, self._from, "from_partitions"),
+            (at_target, self._to, "partitions"),
+        ):
+            stored = yield from at(call(reads("GET", layout.count_key)))
+            if stored is not None and int(stored) != layout.keys.partitions:
+                side, option = (name.startswith("from") and "source") or "target", name.replace("_", "-")
+                raise ConfigurationError(
+                    f"The {side} has {int(stored)} partitions: use {name}={int(stored)}.",
+                    plain=f"The {side} has {int(stored)} partitions: use --{option} {int(stored)}.",
+                )
         now: list[float] = []
         for at in (at_source, at_target):
             found, server_time = yield from at(_probe_op(self._record.key))
@@ -183,14 +194,13 @@ class Mover:
         taken = yield from at_source(source.take_op(self._from, page, parts=parts))
         places = yield from self._destinations(taken)
         taken = [one for one in taken if one.unit in places]
+        # What is noted as begun was not there: should this end in the middle, it is known whose it is.
+        unknown = [one.unit for one in taken if before[one.unit] is None]
         there: set[Unit] = set()
         if self._into:
-            unknown = [one.unit for one in taken if before[one.unit] is None]
             there = yield from at_target(_there_op(unknown, [places[unit].key for unit in unknown]))
-            begun = {
-                unit.name: Brought("", "", places[unit].partition) for unit in unknown if unit not in there
-            }
-            yield from at_target(self._record.write_op(begun))
+        begun = {unit.name: Brought("", "", places[unit].partition) for unit in unknown if unit not in there}
+        yield from at_target(self._record.write_op(begun))
         expected = [_expected(before[one.unit]) for one in taken]
         commands, writable = [], []
         for one, digest in zip(taken, expected, strict=True):
@@ -282,7 +292,7 @@ class Mover:
                 item = items.decode(taken.about or b"")
             except StoreError:
                 return None
-            at = to.of_item(item.namespace)
+            at = to.of_item(item.namespace, item.user)
             return Destination(to.key(unit, at), at, (item.namespace, item.key), item.user)
         if unit.kind == "session" and to.keys.beside_list and set(b"{}") & set(unit.rest):
             raise InvalidInputError("on a Redis Cluster, the id of a session in a list has no braces")
@@ -343,14 +353,16 @@ class Mover:
 
     def _drop(self, unit: Unit, before: Brought) -> Steps[None]:
         """Delete at the target what is gone at the source, unless somebody else has changed it there."""
-        if before.how in (How.JOINED, How.KEPT) or not before.target:
+        if before.how in (How.JOINED, How.KEPT):
             return
         key = self._to.key(unit, before.partition)
         dropped: bool | None
         if unit.kind == "item":
             dropped = yield from self._drop_item(unit._replace(key=key), before)
         else:
-            dropped = yield from at_target(self._target.drop_op(unit, key, before.partition, before.target))
+            dropped = yield from at_target(
+                self._target.drop_op(unit, key, before.partition, before.target or "*")
+            )
         if dropped:
             self.report.deleted += 1
             self.report.changed += 1
@@ -362,7 +374,7 @@ class Mover:
         if not found:
             return False
         (taken,) = found
-        if taken.digest != before.target or not taken.about:
+        if taken.digest != (before.target or taken.digest) or not taken.about:
             return None
         item = items.decode(taken.about)
         yield from at_target(self._target.drop_item_op(before.partition, item.namespace, item.key, item.user))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 _NAMED = 20
@@ -21,6 +21,7 @@ class MoveReport:
         phase: What is going on: `moving`, `verifying` or `done`.
         passes: How often the source was gone through, this run.
         resumed: Whether an earlier run of this move had begun it.
+        keys: About how many keys the source has, of whatever program.
         found: How many there are at the source, by kind, as the last pass found them.
         brought: How many were written to the target, by kind; one that changed at the source counts again.
         deleted: How many were deleted at the target, because they no longer are at the source.
@@ -39,6 +40,7 @@ class MoveReport:
     phase: str = "moving"
     passes: int = 0
     resumed: bool = False
+    keys: int = 0
     found: Counter[str] = field(default_factory=Counter)
     brought: Counter[str] = field(default_factory=Counter)
     deleted: int = 0
@@ -66,4 +68,7 @@ class MoveReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
-        return {**asdict(self), "ok": self.ok}
+        counts = {"found": self.found, "brought": self.brought, "at_target": self.at_target}
+        plain = {name: dict(one) for name, one in counts.items()}
+        others = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in counts}
+        return {"ok": self.ok, **others, **plain}

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, TypeAlias
 
-from langchain_agentmem.agents.store.documents import Namespace, namespace_text
-from langchain_agentmem.core.keys import ITEM, Keys, same_prefix
+from langchain_agentmem.agents.store.documents import Namespace
+from langchain_agentmem.core.keys import ITEM, Keys, path_digest, same_prefix
 from langchain_agentmem.core.partitions import partition_of
 from langchain_agentmem.errors import ConfigurationError
 
@@ -62,11 +62,13 @@ class Layout:
         keys: The key names, with how many partitions there are.
         others: What other keys begin with that are no units.
         lists: Whether a list under the prefix of lists is a session.
+        count_key: The key that says how many partitions there are, if it is there.
     """
 
     keys: Keys
     others: tuple[str, ...] = ()
     lists: bool = False
+    count_key: str = ""
 
     @cached_property
     def _prefixes(self) -> list[_Prefix]:
@@ -149,9 +151,14 @@ class Layout:
         """Return the partition of a user; `None` if there are none."""
         return partition_of(user, self.keys.partitions) if self.partitioned else None
 
-    def of_item(self, namespace: Namespace) -> int | None:
-        """Return the partition of an item of the LangGraph store; `None` if there are none."""
-        return self.of_user(namespace_text(namespace))
+    def of_item(self, namespace: Namespace, user: str) -> int | None:
+        """Return the partition of an item of the LangGraph store; `None` if there are none.
+
+        Args:
+            namespace: Its namespace.
+            user: Whose it is; empty if nobody's.
+        """
+        return self.of_user(user or path_digest(namespace))
 
 
 def has_partition(kind: Kind) -> bool:

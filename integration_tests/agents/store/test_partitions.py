@@ -9,9 +9,7 @@ import pytest
 import redis
 
 from integration_tests.agents.store.test_like_in_memory import (  # noqa: F401 - they run here on partitions
-    emptied,
     test_any_batches_where_there_is_an_index,
-    test_any_batches_without_vectors,
     test_any_searches_by_meaning,
 )
 from integration_tests.conftest import Counting
@@ -31,6 +29,11 @@ def user_of(namespace: tuple[str, ...]) -> str | None:
 async def memory(url: str) -> AsyncIterator[AgentMemory]:
     async with AgentMemory(url, embeddings=WordEmbeddings(), partitions=16) as memory:
         yield memory
+
+
+@pytest.fixture
+def emptied(memory: AgentMemory, bare: redis.Redis) -> Any:
+    return bare.flushdb
 
 
 async def test_what_is_of_a_user_is_in_the_users_partition_and_searched_there(

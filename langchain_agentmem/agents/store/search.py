@@ -16,7 +16,7 @@ from langchain_agentmem.agents.store.documents import BARE, Namespace, StoredIte
 from langchain_agentmem.agents.store.filters import ItemFilter
 from langchain_agentmem.agents.store.items import Place, StoreItems, pages
 from langchain_agentmem.core.keys import backfilling
-from langchain_agentmem.core.operations import Op, T, call, gather, ok, reads, text
+from langchain_agentmem.core.operations import Command, Op, T, gather, ok, reads, text
 from langchain_agentmem.errors import (
     IndexMismatchError,
     IndexMissingError,
@@ -25,7 +25,13 @@ from langchain_agentmem.errors import (
     StoreError,
 )
 from langchain_agentmem.longterm.redisearch.index import IndexBackfillingError, MemoryIndex
-from langchain_agentmem.longterm.redisearch.queries import MAX_ROWS, row_keys, rows_of
+from langchain_agentmem.longterm.redisearch.queries import (
+    MAX_ROWS,
+    found_in_script,
+    in_script,
+    row_keys,
+    rows_of,
+)
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -74,12 +80,16 @@ class StoreSearch:
         items: The items and their records.
         index: The search index; `None` where there can be none.
         timeout_ms: How long a search may take.
+        partitioned: Whether it is a partition, which a cluster may move to another node.
     """
 
-    def __init__(self, items: StoreItems, index: MemoryIndex | None, timeout_ms: int) -> None:
+    def __init__(
+        self, items: StoreItems, index: MemoryIndex | None, timeout_ms: int, *, partitioned: bool = False
+    ) -> None:
         self._items = items
         self._index = index
         self._timeout_ms = timeout_ms
+        self._partitioned = partitioned
 
     def found_op(self, wanted: Wanted) -> Op[list[Scored]]:
         """Return the items of a search, the nearest first, or the last put.
@@ -142,9 +152,8 @@ class StoreSearch:
         keys = [self._items.keys.item(*place).encode() for place in (yield from self._places(wanted))]
         condition = f"@tags:{{{within(wanted.prefix)}}}" if wanted.prefix else "*"
         tail = ("NOCONTENT", "LIMIT", 0, MAX_ROWS, "TIMEOUT", self._timeout_ms, "DIALECT", 2)
-        held = set(
-            row_keys((yield from call(reads("FT.SEARCH", self._index.settings.name, condition, *tail))))
-        )
+        _, reply = yield from self._asked(reads("FT.SEARCH", self._index.settings.name, condition, *tail))
+        held = set(row_keys(reply))
         there = 0
         for page in pages(key for key in keys if key not in held):  # some may have expired meanwhile
             there += sum(map(ok, (yield [reads("EXISTS", key) for key in page])))
@@ -221,13 +230,20 @@ class StoreSearch:
         assert self._index is not None, "searches need an index"
         name = self._index.settings.name
         tail = ("TIMEOUT", self._timeout_ms, "DIALECT", 3)
-        incomplete, reply = yield [
-            reads("EXISTS", backfilling(name)),
-            reads("FT.SEARCH", name, query, *arguments, *tail),
-        ]
-        if ok(incomplete):
+        incomplete, reply = yield from self._asked(reads("FT.SEARCH", name, query, *arguments, *tail))
+        if incomplete:
             raise IndexBackfillingError("The search index does not hold every item yet.")
-        return [(_item(key, row), row) for key, row in rows_of(ok(reply)).items()]
+        return [(_item(key, row), row) for key, row in rows_of(reply).items()]
+
+    def _asked(self, search: Command) -> Op[tuple[bool, Any]]:
+        """Return whether the index does not hold every item yet, and the reply to a search."""
+        name = str(search.args[1])
+        if self._partitioned:
+            (reply,) = yield [in_script(name, [search])]
+            incomplete, (found,) = found_in_script(reply)
+            return incomplete, ok(found)
+        incomplete, reply = yield [reads("EXISTS", backfilling(name)), search]
+        return bool(ok(incomplete)), ok(reply)
 
     def _places(self, wanted: Wanted) -> Op[list[Place]]:
         """Return where the items of the namespaces are, by the records."""

@@ -170,7 +170,9 @@ class MemoryStore(BaseStore):
                 )
                 index.share(self._transport.known)
             timeout_ms = max(1, int(settings.socket_timeout_seconds * 1000))
-            found = self._parts.setdefault(items, _Part(items, index, StoreSearch(items, index, timeout_ms)))
+            partitioned = bool(self._items.keys.partitions)
+            search = StoreSearch(items, index, timeout_ms, partitioned=partitioned)
+            found = self._parts.setdefault(items, _Part(items, index, search))
         return found
 
     @property

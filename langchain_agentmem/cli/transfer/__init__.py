@@ -1,1 +1,1 @@
-"""`agentmem import` and `agentmem export`."""
+"""`agentmem import`, `agentmem export` and `agentmem move`."""
