@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from integration_tests.waiting import wait_until
 from langchain_agentmem import EmbeddedCluster
 from langchain_agentmem.embedded import cluster as cluster_module
 from langchain_agentmem.embedded.cluster_setup import ask_node
+from langchain_agentmem.embedded.server_process import ARGUMENTS_OF_NODE
 from langchain_agentmem.errors import ConfigurationError, EmbeddedRedisError
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere servers outlive their supervisor")
@@ -158,6 +160,26 @@ class TestPrivacy:
     def test_its_servers_listen_on_this_machine_only(self, primaries: list[redis.Redis]) -> None:
         for primary in primaries:
             assert primary.config_get("bind") == {"bind": "127.0.0.1"}
+
+    def test_a_server_that_has_read_only_a_part_of_its_configuration_listens_nowhere(
+        self, cluster: EmbeddedCluster, parent: Path
+    ) -> None:
+        files = cluster._servers.files if cluster._servers else None
+        assert files is not None
+        (node,) = cluster._configs(replace(files, modules=()), [parent / "node-1"], clusters.free_ports(1))
+        lines = node["config"].splitlines(keepends=True)
+        assert lines[-1] == f"port {node['port']}\n"
+        for count in range(1, len(lines)):
+            done = subprocess.run(
+                [files.server, *ARGUMENTS_OF_NODE],
+                input="".join(lines[:count]).encode(),
+                cwd=parent,
+                stdout=subprocess.PIPE,
+                timeout=10,
+                check=False,
+            )
+            assert done.returncode == 1, lines[:count]
+            assert b"not listen anywhere" in done.stdout
 
     def test_its_folder_is_for_the_user_only(self, cluster: EmbeddedCluster) -> None:
         assert cluster.data_dir is not None
@@ -333,7 +355,7 @@ class TestData:
     def test_a_start_that_was_broken_off_begins_anew(self, parent: Path) -> None:
         (parent / "node-1").mkdir(mode=0o700)
         (parent / "node-1" / "nodes.conf").write_text("nonsense")
-        with pytest.raises(ConfigurationError, match="a cluster without cluster.json"):
+        with pytest.raises(ConfigurationError, match=r"a cluster without cluster\.json"):
             EmbeddedCluster(parent, primaries=1, replicas=0).start()
         assert (parent / "node-1" / "nodes.conf").read_text() == "nonsense"
         (parent / "cluster.json").write_text('{"whole": false}')
@@ -359,6 +381,16 @@ class TestPorts:
                 assert [node.role for node in cluster.nodes] == ["primary"]
                 assert [node.port for node in cluster.nodes] != [taken]
         assert asked == [1, 1]
+
+    def test_one_is_free_only_with_the_one_for_other_nodes(self) -> None:
+        port, second = clusters.free_ports(2)
+        assert second == port + 1
+        assert cluster_module._is_free(port)
+        for taken in (port, port + 10_000):
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", taken))
+                other.listen()
+                assert not cluster_module._is_free(port)
 
     def test_the_first_one_can_be_chosen(self) -> None:
         first, *_ = clusters.free_ports(2)
