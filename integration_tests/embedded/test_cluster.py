@@ -25,6 +25,7 @@ from integration_tests.clusters import SLOTS, client_of, clients_of_primaries, n
 from integration_tests.embedded.conftest import is_running
 from integration_tests.waiting import wait_until
 from langchain_agentmem import EmbeddedCluster
+from langchain_agentmem.embedded import binaries
 from langchain_agentmem.embedded import cluster as cluster_module
 from langchain_agentmem.embedded.cluster_setup import ask_node
 from langchain_agentmem.embedded.server_process import ARGUMENTS_OF_NODE
@@ -365,7 +366,11 @@ class TestData:
 
 
 class TestPorts:
-    def test_where_one_is_taken_meanwhile_others_are_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_where_one_is_taken_meanwhile_others_are_used(
+        self, cluster: EmbeddedCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        works = cluster._servers.files if cluster._servers else None
+        monkeypatch.setattr(binaries, "find_candidates", lambda *, search: [works])
         free_ports, asked = cluster_module.free_ports, []
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
@@ -377,9 +382,9 @@ class TestPorts:
                 return [taken] if len(asked) == 1 else free_ports(count)
 
             monkeypatch.setattr(cluster_module, "free_ports", first_taken)
-            with EmbeddedCluster(primaries=1, replicas=0) as cluster:
-                assert [node.role for node in cluster.nodes] == ["primary"]
-                assert [node.port for node in cluster.nodes] != [taken]
+            with EmbeddedCluster(primaries=1, replicas=0) as other_cluster:
+                assert [node.role for node in other_cluster.nodes] == ["primary"]
+                assert [node.port for node in other_cluster.nodes] != [taken]
         assert asked == [1, 1]
 
     def test_one_is_free_only_with_the_one_for_other_nodes(self) -> None:
