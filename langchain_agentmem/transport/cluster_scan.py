@@ -159,7 +159,7 @@ class ScanPage:
         receivers = {node for one, after in ended if after for node in _receivers(one, after, table)}
         for node in dict.fromkeys((*receivers, *(table.primaries if gone else ()))):
             scan.begin(node, table)
-        return [self._keep(scan), keys]
+        return [self._keep(scan), list(dict.fromkeys(keys))]  # a key may have moved between two answers
 
 
 def _receivers(scan: _NodeScan, view: _View, table: SlotTable) -> Iterator[str]:
