@@ -113,7 +113,7 @@ class ScanPage:
     Args:
         scan: Where the scan is.
         command: The SCAN that asks for the page.
-        keep: Keeps where the scan is then, and returns a cursor.
+        keep: Keeps where the scan is then, and returns a cursor; 0 at its end.
     """
 
     def __init__(self, scan: _Scan, command: Command, keep: Callable[[_Scan], int]) -> None:
@@ -159,7 +159,7 @@ class ScanPage:
         receivers = {node for one, after in ended if after for node in _receivers(one, after, table)}
         for node in dict.fromkeys((*receivers, *(table.primaries if gone else ()))):
             scan.begin(node, table)
-        return [self._keep(scan) if scan.left else 0, keys]
+        return [self._keep(scan), list(dict.fromkeys(keys))]  # a key may have moved between two answers
 
 
 def _receivers(scan: _NodeScan, view: _View, table: SlotTable) -> Iterator[str]:
@@ -202,6 +202,8 @@ class Scans:
         def keep(then: _Scan) -> int:
             with self._lock.held():
                 self._open.pop(cursor, None)
+                if not then.left:
+                    return 0
                 while len(self._open) >= _MOST_SCANS:
                     self._open.pop(next(iter(self._open)))
                 following = next(self._cursors)

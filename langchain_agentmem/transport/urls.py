@@ -59,7 +59,8 @@ def is_rest(url: str) -> bool:
 
 def is_cluster(url: str) -> bool:
     """Return whether a URL names nodes of a Redis Cluster."""
-    return isinstance(url, str) and url.strip().lower().startswith(("redis+cluster://", "rediss+cluster://"))
+    scheme = url.strip().partition(":")[0].lower() if isinstance(url, str) else ""
+    return scheme in ("redis+cluster", "rediss+cluster")
 
 
 def socket_timeout(url: str) -> float | None:

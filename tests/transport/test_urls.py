@@ -14,9 +14,11 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from langchain_agentmem.errors import ConfigurationError
-from langchain_agentmem.transport.urls import open_source
+from langchain_agentmem.transport.urls import is_cluster, open_source
 
-SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+SCHEMES = (
+    *("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
 
 
 def options(url: str) -> dict[str, Any]:
@@ -80,6 +82,42 @@ def test_a_sentinel_url_is_understood(url: str, hosts: list[tuple[str, int]], db
         assert {(each["username"], each["password"]) for each in known} == {("su", "s@")}
 
 
+@pytest.mark.parametrize(
+    ("url", "nodes", "password"),
+    [
+        ("redis+cluster://h", ["h:6379"], None),
+        ("redis+cluster://:p%40@a:1,b,[::1]:3/0?protocol=2", ["a:1", "b:6379", "::1:3"], "p@"),
+        ("REDIS+CLUSTER://u:pw@a:1,b:2?db=0", ["a:1", "b:2"], "pw"),
+        (" rediss+cluster://a:1/\n", ["a:1"], None),
+    ],
+)
+def test_a_cluster_url_names_nodes(url: str, nodes: list[str], password: str | None) -> None:
+    assert is_cluster(url)
+    source: Any = open_source(url, 2.5)
+    for driver in (source.driver(), source.async_driver()):
+        assert driver._table.to_ask() == nodes
+        known = driver._connect("::1", 7).connection_pool.connection_kwargs
+        assert (known["host"], known["port"], known.get("password")) == ("::1", 7, password)
+        assert (known["socket_timeout"], known.get("db", 0)) == (2.5, 0)
+
+
+def test_nodes_of_rediss_speak_tls() -> None:
+    source: Any = open_source("rediss+cluster://:pw@h:1?ssl_cert_reqs=none", 5.0)
+    pool = source.driver()._connect("h", 1).connection_pool
+    assert issubclass(pool.connection_class, redis.SSLConnection)
+
+
+@pytest.mark.parametrize("end", ["/1", "/x", "?db=2", "/0?db=1"])
+def test_a_cluster_has_one_database(end: str) -> None:
+    with pytest.raises(ConfigurationError, match="database 0 only"):
+        open_source(f"redis+cluster://h:1{end}", 5.0)
+
+
+@pytest.mark.parametrize("url", ["redis://h", "redis+sentinel://h/m", "embedded://", "https://h"])
+def test_other_urls_name_no_cluster(url: str) -> None:
+    assert not is_cluster(url)
+
+
 def test_sentinels_of_rediss_speak_tls() -> None:
     pool: Any = open_source("rediss+sentinel://h/mymaster", 5.0).client().connection_pool
     assert issubclass(pool.connection_class, redis.SSLConnection)
@@ -107,6 +145,8 @@ def test_sentinels_of_rediss_speak_tls() -> None:
         *("unix://", "unix:///", "unix://relative.sock", "unix:///a%00b", "redis://h?max_connections=-1"),
         *("redis+sentinel://", "redis+sentinel://h", "redis+sentinel://h/", "redis+sentinel://h:x/m"),
         *("redis+sentinel://h:99999/m", "redis+sentinel://h/m/x", "redis+sentinel://h/m/0/1"),
+        *("redis+cluster://h:x", "redis+cluster://h:1,a..b", "redis+cluster://h?protocol=4"),
+        *("redis+cluster://h?service=x", "redis+cluster://h?socket_timeout=x"),
         *("redis+sentinel://h/m?db=1", "redis+sentinel://a..b/m", "redis+sentinel://h:1:2/m"),
     ],
 )
@@ -143,8 +183,8 @@ def test_any_text_is_accepted_or_refused_as_a_configuration(url: str) -> None:
         source = open_source(url, 5.0)
     except ConfigurationError:
         return
-    source.client().close()
-    source.async_client()
+    source.driver().close()
+    source.async_driver()
 
 
 @given(
@@ -161,6 +201,7 @@ def test_any_text_is_accepted_or_refused_as_a_configuration(url: str) -> None:
 def test_no_refusal_repeats_the_password(scheme: str, secret: str, end: str) -> None:
     known = (
         refusal("redis://h:port")
+        + refusal("redis+cluster://h/1")
         + refusal("redis://h?_=1")
         + refusal("redis+sentinel://")
         + refusal("unix://")
