@@ -22,7 +22,7 @@ Make = Callable[..., Memory]
 WEEK = 604_800
 
 
-@pytest.fixture(params=["redis", "partitions", "upstash"])
+@pytest.fixture(params=["redis", "partitions", "cluster", "upstash"])
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -31,7 +31,10 @@ def backend(request: pytest.FixtureRequest) -> str:
 async def transport(
     backend: str, request: pytest.FixtureRequest, url: str
 ) -> AsyncIterator[SharedConnection]:
-    connection = connection_to("redis" if backend == "partitions" else backend, request, url)
+    if backend == "cluster":
+        connection = SharedConnection(request.getfixturevalue("cluster_url"))
+    else:
+        connection = connection_to("redis" if backend == "partitions" else backend, request, url)
     yield connection
     await connection.aclose()
 
@@ -42,7 +45,7 @@ def make(backend: str, transport: SharedConnection) -> Make:
         options = {"transport": transport, **options}
         if backend == "upstash":
             return UpstashLongTermMemory(**options)
-        partitions = 16 if backend == "partitions" else None
+        partitions = None if backend == "redis" else 16
         return LongTermMemory(
             embeddings=WordEmbeddings(), recall_threshold=0.9, partitions=partitions, **options
         )

@@ -277,7 +277,7 @@ class LongTermMemory(BaseLongTermMemory):
 
     def get_op(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
         """Return the operation of `get`."""
-        return self._checked(self.parts.get(memory_id, user))
+        return self._checked(self.parts.at(memory_id, user, lambda one: one.get_op(memory_id, user), None))
 
     def partition_of(self, user: str | None) -> int:
         """Return the number of the partition that a user's memories are in; 0 without partitions."""

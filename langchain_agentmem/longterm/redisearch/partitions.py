@@ -104,12 +104,14 @@ class Parts:
         return [results[at] for at in range(len(batch.drafts))]
 
     def at(self, memory_id: str, user: str | None, act: Callable[[Part], Op[T]], missing: T) -> Op[T]:
-        """Do something to a memory in the partition it is in. One round trip more if no user is named.
+        """Do something with a memory in the partition it is in. One round trip more if no user is named.
+
+        To read it in every partition at once takes six times as long.
 
         Args:
             memory_id: The memory.
             user: Whose it is; `None` if that is not known.
-            act: What to do.
+            act: What to do there.
             missing: The result if no partition has the memory.
 
         Raises:
@@ -126,21 +128,6 @@ class Parts:
         if not found:
             return missing
         return (yield from act(_single(memory_id, found)))
-
-    def get(self, memory_id: str, user: str | None) -> Op[MemoryRecord | None]:
-        """Return a memory. One round trip, also if no user is named.
-
-        Raises:
-            InvalidInputError: No user is named, and several partitions have a memory with this id.
-        """
-        if self._only is not None or user is not None:
-            return self.of(user).get_op(memory_id, user)
-        return self._get(memory_id)
-
-    def _get(self, memory_id: str) -> Op[MemoryRecord | None]:
-        found = yield from self._together(part.get_op(memory_id, None) for part in self.every())
-        there = [record for record in found if record is not None]
-        return _single(memory_id, there) if there else None
 
     def clear(self, scope: Scope) -> Op[Removed]:
         """Delete the memories of a scope, which may span users."""
