@@ -66,17 +66,25 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     Raises:
         StoreConnectionError: The server does not answer.
     """
+    from langchain_agentmem.cli.cluster_findings import cluster, of_each
     from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
 
     looks: dict[str, Op[Iterable[Finding]]] = {}
     if memory.long_term.supports_vectors:
         settings = memory.settings
-        looks = {
-            "server": _by_info(lambda info: [server(info)]),
-            "replication": _by_info(replication),
-            "modules": modules(settings.storage),
-            "eviction": _by_info(lambda info: [eviction(info)]),
-            "persistence": _persistence(),
+        looks = {} if not memory.transport.cluster else {"cluster": cluster()}
+        on_server: dict[str, Callable[[str | None], Op[Iterable[Finding]]]] = {
+            "server": lambda node: _by_info(lambda info: [server(info)], node),
+            "replication": lambda node: _by_info(replication, node),
+            "modules": lambda node: modules(settings.storage, node),
+            "eviction": lambda node: _by_info(lambda info: [eviction(info)], node),
+            "persistence": _persistence,
+        }
+        looks |= {
+            name: of_each(look) if memory.transport.cluster else look(None)
+            for name, look in on_server.items()
+        }
+        looks |= {
             "index": index(memory),
             "long-term": size("long-term", settings.memory_prefix, REDIS_TYPES[settings.storage], "memory"),
             "working": size("working", settings.session_prefix, "hash", "conversation"),
@@ -107,9 +115,10 @@ def embeddings() -> Finding:
     return Finding("embeddings", "ok", "all-MiniLM-L6-v2, its weights as published")
 
 
-def _by_info(look: Callable[[Info], Iterable[Finding]]) -> Op[Iterable[Finding]]:
-    """Look at what the server tells about itself."""
-    lines = (line.partition(":") for line in string((yield from call(asks("INFO")))).splitlines())
+def _by_info(look: Callable[[Info], Iterable[Finding]], node: str | None) -> Op[Iterable[Finding]]:
+    """Look at what the server, or a node of a cluster, tells about itself."""
+    told = yield from call(asks("INFO")._replace(node=node))
+    lines = (line.partition(":") for line in string(told).splitlines())
     return list(look({name: value for name, colon, value in lines if colon}))
 
 
@@ -135,10 +144,14 @@ def replication(info: Info) -> Iterator[Finding]:
         yield Finding("replication", "broken", f"{says}redis+sentinel://, which follows it")
 
 
-def modules(storage: str) -> Op[Iterable[Finding]]:
+def modules(storage: str, node: str | None = None) -> Op[Iterable[Finding]]:
     """Tell whether Search and JSON are there, which servers have as modules or built in."""
-    asked = (asks("FT._LIST"), reads("JSON.GET", "agentmem:no such key"), asks("MODULE", "LIST"))
-    search, as_json, listed = yield from gather(call(each) for each in asked)
+    # A node of a cluster answers for keys of its own only, so there it is asked for the command.
+    document = (
+        reads("JSON.GET", "agentmem:no such key") if node is None else asks("COMMAND", "INFO", "JSON.GET")
+    )
+    asked = [one._replace(node=node) for one in (asks("FT._LIST"), document, asks("MODULE", "LIST"))]
+    search, as_json, listed = yield from gather(map(call, asked))
     there = [name for name, reply in (("Search", search), ("JSON", as_json)) if not _lacks(reply)]
     needed = ["Search", "JSON"] if storage == "json" else ["Search"]
     missing = [name for name in needed if name not in there]
@@ -150,7 +163,11 @@ def modules(storage: str) -> Op[Iterable[Finding]]:
 
 
 def _lacks(reply: Any) -> bool:
-    return isinstance(reply, SearchUnavailableError) or "unknown command" in str(reply).lower()
+    return (
+        reply in ([None], {})
+        or isinstance(reply, SearchUnavailableError)
+        or "unknown command" in str(reply).lower()
+    )
 
 
 def _versions(listed: Any) -> str:
@@ -160,7 +177,7 @@ def _versions(listed: Any) -> str:
         version = int(about.get("ver", 0))
         number = f"{version // 10_000}.{version // 100 % 100}.{version % 100}"
         found.append(f"{string(about.get('name', '?'))} {number}")
-    return ", ".join(found)
+    return ", ".join(sorted(found, key=str.lower))
 
 
 def eviction(info: Info) -> Finding:
@@ -200,10 +217,10 @@ def persistence(info: Info, saves: str | None) -> Iterator[Finding]:
         yield Finding("persistence", "warning", f"none: a restart forgets everything. {_KEEP}")
 
 
-def _persistence() -> Op[Iterable[Finding]]:
-    (found,) = yield [Command(("CONFIG", "GET", "save"))]  # not every server tells it
+def _persistence(node: str | None) -> Op[Iterable[Finding]]:
+    (found,) = yield [Command(("CONFIG", "GET", "save"), node=node)]  # not every server tells it
     saves = None if isinstance(found, StoreError) else string(dict(pairs(found)).get(b"save", b""))
-    return (yield from _by_info(lambda info: persistence(info, saves)))
+    return (yield from _by_info(lambda info: persistence(info, saves), node))
 
 
 def index(memory: AgentMemory) -> Op[Iterable[Finding]]:

@@ -30,7 +30,8 @@ class StoreIndexSettings(IndexSettings):
                 *("$.updated", "AS", "updated", "NUMERIC", "SORTABLE"),
                 *("$.embedding[*]", "AS", "embedding", "VECTOR", self.algorithm.upper()),
                 *(len(options), *options),
-            )
+            ),
+            (self.name,),
         )
 
     def schema(self, dimensions: int | None) -> dict[str, str]:
