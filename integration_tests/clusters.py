@@ -9,9 +9,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import redis
+from redis.crc import key_slot
 
 from integration_tests.waiting import wait_until
-from langchain_agentmem.embedded.cluster import EmbeddedCluster, free_ports
+from langchain_agentmem.embedded.cluster import EmbeddedCluster
+from langchain_agentmem.embedded.cluster import free_ports as free_ports
 from langchain_agentmem.embedded.cluster_setup import ClusterNode, ask_node
 
 SLOTS = 16384
@@ -54,6 +56,12 @@ def slots_of(cluster: EmbeddedCluster, port: int) -> set[int]:
             first, _, last = each.partition("-")
             slots |= set(range(int(first), int(last or first) + 1))
     return slots
+
+
+def slot_of_key(key: str) -> int:
+    """The slot of a key, by its hash tag if it has one."""
+    slot: int = key_slot(key.encode())
+    return slot
 
 
 def port_of_slot(cluster: EmbeddedCluster, slot: int) -> int:

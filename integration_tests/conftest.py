@@ -14,6 +14,7 @@ from integration_tests.upstash.emulator import Emulator
 from integration_tests.upstash.node import RestFront, require_javascript
 from langchain_agentmem.core.operations import Batch, Effect, Op, T
 from langchain_agentmem.embedded.cluster import EmbeddedCluster
+from langchain_agentmem.embedded.cluster_setup import ask_node
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.connections import SharedConnection, Transport
@@ -73,7 +74,9 @@ def cluster() -> Iterator[EmbeddedCluster]:
 
     It is slow to take a node for dead: where tests share few cores, one may only be late.
     """
-    with EmbeddedCluster(node_timeout_ms=10_000) as cluster:
+    with EmbeddedCluster() as cluster:
+        for node in cluster.nodes:  # not from the beginning, as the nodes would take longer to meet
+            ask_node(node.port, cluster.password, "CONFIG SET cluster-node-timeout 10000")
         yield cluster
 
 

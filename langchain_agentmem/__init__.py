@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain.turn_context import TurnContext, TurnResult
     from langchain_agentmem.core.redaction import redact_secrets
     from langchain_agentmem.embedded.cluster import EmbeddedCluster
+    from langchain_agentmem.embedded.cluster_setup import ClusterNode
     from langchain_agentmem.embedded.server import EmbeddedRedis
     from langchain_agentmem.embeddings.minilm import MiniLMEmbeddings
     from langchain_agentmem.embeddings.sentence_transformer import SentenceTransformerEmbeddings
@@ -87,6 +88,7 @@ _MODULES = {
     "BaseLongTermMemory": "longterm.long_term_memory",
     "ChangeResult": "longterm.changes",
     "ChatExportLines": "importing.chat_exports",
+    "ClusterNode": "embedded.cluster_setup",
     "Consolidated": "longterm.consolidation",
     "ConsolidatedPair": "longterm.consolidation",
     "Consolidator": "longterm.consolidation",
@@ -158,6 +160,7 @@ __all__ = [
     "BaseLongTermMemory",
     "ChangeResult",
     "ChatExportLines",
+    "ClusterNode",
     "Consolidated",
     "ConsolidatedPair",
     "Consolidator",

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from langchain_agentmem import __version__
 from langchain_agentmem.cli import (
+    cluster,
     consolidate,
     demo,
     doctor,
@@ -147,6 +148,6 @@ for _run in (
     *(recall.recall, remember.remember, remember.update, memories.memories, consolidate.consolidate),
     *(sessions.sessions, sessions.session, events.events),
     *(import_.import_, export.export, forget.forget, doctor.doctor),
-    *(worker.worker, mcp.mcp, redis_server.redis, help_),
+    *(worker.worker, mcp.mcp, redis_server.redis, cluster.cluster, help_),
 ):
     app.command(_run.__name__.rstrip("_"))(_run)

@@ -310,7 +310,7 @@ def render_config(
     modules: Sequence[Path],
     options: Mapping[str, str],
 ) -> str:
-    """Return a whole configuration, in ASCII; any first part asks for the password, or does not listen.
+    """Return a whole configuration, in ASCII; with only a first part of it, a server does not listen.
 
     Args:
         folder: Where the server keeps its data.
@@ -335,7 +335,7 @@ def render_node_config(
     modules: Sequence[Path],
     options: Mapping[str, str],
 ) -> str:
-    """Return the configuration of a cluster's node, as `render_config`; its bus is on `port` + 10,000.
+    """Return the whole configuration of a cluster's node, likewise.
 
     Args:
         folder: Where the node keeps its data, and what it knows of the cluster.
@@ -362,8 +362,8 @@ def render_node_config(
 
 def _common_lines(folder: Path, password: str, *, durable: bool, modules: Sequence[Path]) -> list[str]:
     return [
-        f"requirepass {_quote(password)}",
         "port 0",
+        f"requirepass {_quote(password)}",
         f"dir {_quote(str(folder))}",
         "daemonize no",
         'logfile ""',  # stdout: so its words and the loader's are in one place, also when it cannot start

@@ -85,7 +85,7 @@ def test_every_command_helps_with_an_example(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert f"  agentmem {command}" in result.output
-    assert command in ("redis", "help") or "--redis URL" in result.output
+    assert command in ("redis", "cluster", "help") or "--redis URL" in result.output
 
 
 @pytest.mark.parametrize(
