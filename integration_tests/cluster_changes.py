@@ -10,6 +10,7 @@ from random import Random
 from integration_tests.clusters import (
     SLOTS,
     add_node,
+    clients_of_primaries,
     ids_of,
     kill,
     move_slots,
@@ -22,6 +23,7 @@ from langchain_agentmem.embedded.cluster import EmbeddedCluster
 from langchain_agentmem.embedded.cluster_setup import ask_node
 
 _SECONDS = 60.0  # that a change of the cluster may take, on a busy machine
+_CUTS = 60
 _OTHERS = 12  # slots that move besides
 
 
@@ -41,7 +43,8 @@ class ClusterChanges:
         self._cluster = cluster
         self._slots = set(slots)
         self._random = random
-        self.counts: Counter[str] = Counter({"kills": 0, "slots moved": 0, "nodes added and removed": 0})
+        names = ("kills", "connections cut", "slots moved", "nodes added and removed")
+        self.counts: Counter[str] = Counter(dict.fromkeys(names, 0))
 
     def kill_a_primary(self) -> None:
         """Kill a primary, wait until its replica has taken over, and bring it back as that one's replica.
@@ -73,6 +76,15 @@ class ClusterChanges:
         self._move(sorted(slots_of(cluster, port)), port, heir)
         self._remove(port)
         self.counts["nodes added and removed"] += 1
+
+    def cut_connections(self) -> None:
+        """Have the primaries close the connections of all clients, many times in a row.
+
+        A write that a primary does in the same moment is done, and its answer is lost.
+        """
+        with clients_of_primaries(self._cluster) as clients:
+            for client in self._random.choices(clients, k=_CUTS):
+                self.counts["connections cut"] += int(client.client_kill_filter(_type="normal", skipme=True))
 
     def wait_until_copied(self) -> None:
         """Return when every primary that has a replica has told it all that it has just done."""

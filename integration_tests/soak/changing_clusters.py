@@ -1,4 +1,4 @@
-"""A cluster that changes under load: primaries are killed and come back, slots move, nodes come and go."""
+"""A cluster that changes under load: primaries are killed, connections cut, slots move, nodes come and go."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ def changing_clusters(clock: Clock, random: Random) -> Figures:
         changes = ClusterChanges(cluster, slots, random)
 
         def change() -> None:
-            steps = [changes.move_some_slots, changes.kill_a_primary, changes.add_and_remove_a_node]
+            steps = [
+                changes.cut_connections,
+                changes.move_some_slots,
+                changes.kill_a_primary,
+                changes.add_and_remove_a_node,
+            ]
             try:
                 for at in itertools.count():
                     if at >= len(steps) and clock.is_over():
