@@ -18,10 +18,12 @@ from integration_tests.soak.broken_servers import (
     killed_servers,
     killed_servers_as_they_are,
 )
+from integration_tests.soak.changing_clusters import changing_clusters
 from integration_tests.soak.names import hostile_names
 from integration_tests.soak.streams import many_streams
 from integration_tests.soak.trial import Clock, Figures, Trial
 
+CLUSTER = "changing clusters"
 TRIALS: dict[str, tuple[Trial, int]] = {
     "cut connections": (cut_connections, 4),
     "killed servers": (killed_servers, 4),
@@ -31,6 +33,7 @@ TRIALS: dict[str, tuple[Trial, int]] = {
     "full servers": (full_servers, 2),
     "full disks": (full_disks, 3),
     "many streams": (many_streams, 3),
+    CLUSTER: (changing_clusters, 4),
 }
 """Each with its share of the time."""
 
@@ -39,8 +42,11 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m integration_tests.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600, help="how long in all, about")
     parser.add_argument("--seed", type=int, help="that of an earlier run, which it has printed")
+    parser.add_argument("--cluster", action="store_true", help=f"only {CLUSTER}")
     parser.add_argument("--only", help=f"only these, with semicolons: {'; '.join(TRIALS)}")
     chosen = parser.parse_args(words)
+    if chosen.cluster:
+        chosen.only = CLUSTER
     chosen.names = [name.strip() for name in chosen.only.split(";")] if chosen.only else list(TRIALS)
     unknown = [name for name in chosen.names if name not in TRIALS]
     if unknown:

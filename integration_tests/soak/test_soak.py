@@ -9,12 +9,14 @@ import pytest
 from rich.console import Console
 
 from integration_tests.soak.__main__ import TRIALS, main, table
+from integration_tests.soak.changing_clusters import LAG
 from integration_tests.soak.trial import Clock, Figures, Ledger
 from langchain_agentmem.errors import StoreError
 
 SECONDS = {"cut connections": 3.0, "killed servers": 3.0, "cancelled tasks": 1.0, "full servers": 1.0}
 SECONDS["killed servers, synced every second"] = 3.0
 """The others make one round."""
+MAY_BE_NONE = {"unknown", "refused", LAG}
 
 
 @pytest.mark.parametrize("name", TRIALS)
@@ -28,7 +30,7 @@ def test_it_holds(name: str) -> None:
     assert figures.held, (
         f"{figures.broken}; again: python -m integration_tests.soak --seed {seed} --only '{name}'"
     )
-    done = {name: count for name, count in figures.counts.items() if name != "unknown"}
+    done = {name: count for name, count in figures.counts.items() if name not in MAY_BE_NONE}
     assert all(done.values()), done
 
 

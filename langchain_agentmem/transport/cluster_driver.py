@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_agentmem.core.operations import Batch
@@ -33,16 +34,23 @@ class ClusterDriver(Driver):
         seeds: Nodes of the cluster, as `host:port`; one of them has to answer.
         connect: Makes a client for the node at a host and port.
         remap: Makes another address of each that the cluster names; `None` to use them as they are.
+        turns: Entered for each batch, which takes at most one connection to each node: lets in as many
+            threads at once as a node's pool has connections.
     """
 
     _pace = CLUSTER_PACE
 
     def __init__(
-        self, seeds: Sequence[str], connect: Callable[[str, int], Redis], remap: Remap | None = None
+        self,
+        seeds: Sequence[str],
+        connect: Callable[[str, int], Redis],
+        remap: Remap | None = None,
+        turns: AbstractContextManager[None] | None = None,
     ) -> None:
         self._connect = connect
         self._table = SlotTable(seeds, remap)
         self._scans = Scans()
+        self._turns = turns or nullcontext()
         self._targets: dict[str, Target] = {}
         self._lock = ForkSafeLock()
 
@@ -50,6 +58,10 @@ class ClusterDriver(Driver):
         return ClusterBatch(batch, self._table, self._scans)
 
     def _attempt(self, in_flight: InFlightBatch) -> None:
+        with self._turns:
+            self._send(in_flight)
+
+    def _send(self, in_flight: InFlightBatch) -> None:
         batch = cast(ClusterBatch, in_flight)
         if self._table.is_due():
             self._read_table(batch)

@@ -19,7 +19,7 @@ from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.cluster_driver import AsyncClusterDriver, ClusterDriver
-from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS
+from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS, Turns
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.embedded_driver import AsyncEmbeddedDriver, EmbeddedDriver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
@@ -305,7 +305,10 @@ class _Cluster(Source):
         self._node(*self._seeds[0])  # what is wrong with the options is raised now
 
     def driver(self) -> Driver:
-        return ClusterDriver(self._names(), lambda host, port: self._node(host, port).client())
+        pool: Any = self._node(*self._seeds[0]).client().connection_pool
+        seconds = pool.connection_kwargs["socket_timeout"]
+        turns = Turns(pool.max_connections, seconds, f"each node of the cluster at {self._names()[0]}")
+        return ClusterDriver(self._names(), lambda host, port: self._node(host, port).client(), turns=turns)
 
     def async_driver(self) -> AsyncDriver:
         return AsyncClusterDriver(self._names(), lambda host, port: self._node(host, port).async_client())
