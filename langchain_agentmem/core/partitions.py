@@ -18,9 +18,15 @@ DEFAULT_PARTITIONS = 256  # on a cluster; an index each, so nodes of up to 100 a
 MAX_PARTITIONS = 4_096
 
 
-def slot_of_tag(tag: str) -> int:
-    """Return the cluster slot of keys with this hash tag (CRC16, as the cluster specification has it)."""
-    return binascii.crc_hqx(tag.encode(), 0) % SLOTS
+def key_slot(key: object) -> int:
+    """Return the slot of a key, which only what stands between its first braces decides, if there are any."""
+    name = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogatepass")
+    start = name.find(b"{")
+    if start >= 0:
+        end = name.find(b"}", start + 1)
+        if end > start + 1:
+            name = name[start + 1 : end]
+    return binascii.crc_hqx(name, 0) % SLOTS
 
 
 def partition_of(user: str, partitions: int) -> int:
@@ -65,7 +71,7 @@ def tags(partitions: int) -> tuple[str, ...]:
     found: dict[int, str] = {}
     for number in count():
         tag = f"p{number}"
-        found.setdefault(slot_of_tag(tag) * partitions // SLOTS, tag)
+        found.setdefault(key_slot(tag) * partitions // SLOTS, tag)
         if len(found) == partitions:
             return tuple(found[at] for at in range(partitions))
     raise AssertionError

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from langchain_agentmem.core.partitions import SLOTS
 from langchain_agentmem.embedded.protocol import ask
 from langchain_agentmem.errors import EmbeddedRedisError
 
-SLOTS = 16384
 _PAUSE_SECONDS = 0.03
 
 

@@ -6,15 +6,14 @@ any time: then a node answers MOVED, and is believed.
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import Any, NamedTuple
 
 from langchain_agentmem.core.operations import Command, asks, text
+from langchain_agentmem.core.partitions import SLOTS, key_slot
 from langchain_agentmem.errors import StoreConnectionError
 
-SLOTS = 16_384
 READ_TABLE = asks("CLUSTER", "SLOTS")
 _REFRESH_SECONDS = 0.1  # the table is read at most this often
 _NO_HOST = (None, b"", b"?")  # the node does not know its own address: it is where it was asked
@@ -22,17 +21,6 @@ _NO_HOST = (None, b"", b"?")  # the node does not know its own address: it is wh
 
 class NodeGoneError(StoreConnectionError):
     """The node that a command was meant for is no primary of the cluster (any more)."""
-
-
-def key_slot(key: object) -> int:
-    """Return the slot of a key, which only what stands between its first braces decides, if there are any."""
-    name = key if isinstance(key, bytes) else str(key).encode("utf-8", "surrogatepass")
-    start = name.find(b"{")
-    if start >= 0:
-        end = name.find(b"}", start + 1)
-        if end > start + 1:
-            name = name[start + 1 : end]
-    return crc_hqx(name, 0) % SLOTS
 
 
 def slot_of(command: Command) -> int | None:

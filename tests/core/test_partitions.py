@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.crc import key_slot
+from redis.crc import key_slot as slot_by_redis_py
 
 from langchain_agentmem.core.keys import Keys, index_in, same_prefix
-from langchain_agentmem.core.partitions import SLOTS, partition_of, slot_of_tag, tags
+from langchain_agentmem.core.partitions import SLOTS, key_slot, partition_of, tags
 
 COUNTS = [1, 2, 16, 255, 256, 1000, 4096]
 
@@ -16,8 +16,8 @@ def test_each_partition_lies_in_its_own_range_of_slots(partitions: int) -> None:
     found = tags(partitions)
     assert len(set(found)) == partitions
     for at, tag in enumerate(found):
-        slot = slot_of_tag(tag)
-        assert slot == key_slot(tag.encode())
+        slot = key_slot(tag)
+        assert slot == slot_by_redis_py(tag.encode())
         assert at <= slot * partitions / SLOTS < at + 1
 
 
@@ -25,7 +25,7 @@ def test_each_partition_lies_in_its_own_range_of_slots(partitions: int) -> None:
 def test_nodes_have_about_equally_many_partitions(nodes: int) -> None:
     on_node = [0] * nodes
     for tag in tags(256):
-        on_node[slot_of_tag(tag) * nodes // SLOTS] += 1
+        on_node[key_slot(tag) * nodes // SLOTS] += 1
     assert max(on_node) - min(on_node) <= 2
 
 
@@ -44,7 +44,7 @@ def test_what_is_a_users_lies_in_one_slot(user: str, partitions: int) -> None:
         *(keys.item(("a", "b"), "k"), keys.namespaces, keys.user_namespaces("somebody")),
         index_in("agentmem:idx", tag),
     ]
-    assert {key_slot(key.encode()) for key in together} == {slot_of_tag(tag)}
+    assert {slot_by_redis_py(key.encode()) for key in together} == {key_slot(tag)}
     assert (keys.session("t"), keys.events("t")) == (Keys().session("t"), Keys().events("t"))
 
 

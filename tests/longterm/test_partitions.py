@@ -9,7 +9,7 @@ from redis.crc import key_slot
 
 from langchain_agentmem import AgentMemorySettings
 from langchain_agentmem.core.partition_count import PartitionCount
-from langchain_agentmem.core.partitions import partition_of, slot_of_tag, tags
+from langchain_agentmem.core.partitions import partition_of, tags
 from langchain_agentmem.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -48,7 +48,7 @@ def slots(made: LongTermMemory, transport: FakeTransport) -> set[int]:
 
 
 def alices_slot(partitions: int) -> int:
-    return slot_of_tag(tags(partitions)[partition_of("alice", partitions)])
+    return key_slot(tags(partitions)[partition_of("alice", partitions)].encode())
 
 
 def test_a_cluster_has_256_partitions_and_a_server_of_its_own_none() -> None:

@@ -8,6 +8,7 @@ import pytest
 import redis.exceptions as redis_errors
 
 from langchain_agentmem.core.operations import Command, asks, reads, writes
+from langchain_agentmem.core.partitions import key_slot
 from langchain_agentmem.core.scripts import Script
 from langchain_agentmem.errors import (
     AgentMemoryError,
@@ -18,7 +19,7 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.transport.cluster_batch import ClusterBatch, Part
 from langchain_agentmem.transport.cluster_scan import Scans
-from langchain_agentmem.transport.cluster_slots import SlotTable, key_slot
+from langchain_agentmem.transport.cluster_slots import SlotTable
 from langchain_agentmem.transport.drivers import Retryable
 from langchain_agentmem.transport.redis_errors import answered
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from langchain_agentmem.core.operations import Command, asks
+from langchain_agentmem.core.partitions import key_slot
 from langchain_agentmem.core.scan import keys_under
 from langchain_agentmem.errors import StoreConnectionError, StoreError
 from langchain_agentmem.transport.cluster_batch import ClusterBatch
 from langchain_agentmem.transport.cluster_scan import Scans
-from langchain_agentmem.transport.cluster_slots import SlotTable, key_slot
+from langchain_agentmem.transport.cluster_slots import SlotTable
 from langchain_agentmem.transport.drivers import Retryable
 
 

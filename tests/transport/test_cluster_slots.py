@@ -11,8 +11,9 @@ from redis.crc import key_slot as slot_by_redis_py
 
 from langchain_agentmem.core.keys import Keys, backfilling, index_keys, scope_lock
 from langchain_agentmem.core.operations import Command, asks, reads
+from langchain_agentmem.core.partitions import key_slot
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
-from langchain_agentmem.transport.cluster_slots import SlotTable, key_slot, slot_of
+from langchain_agentmem.transport.cluster_slots import SlotTable, slot_of
 from langchain_agentmem.working.config import WorkingMemoryConfig
 
 KEYS = Keys()
