@@ -557,6 +557,24 @@ async def test_a_node_by_a_plain_url(
         await run(transport, call(Command(("MGET", "a", "b"), ("a", "b"), True)))
 
 
+async def test_a_scan_of_a_node_by_a_plain_url_is_refused(
+    cluster: EmbeddedCluster, cluster_url: str, connected: Open, run: Run
+) -> None:
+    transport = connected(redis_url(cluster))  # it would return the keys of this node alone
+    for _ in range(2):
+        with pytest.raises(ClusterNodeError, match=f"redis\\+cluster://127.0.0.1:{cluster.nodes[0].port}"):
+            await run(transport, call(asks("SCAN", 0)))
+
+
+async def test_a_server_is_asked_once_whether_it_is_a_node(url: str, connected: Open, run: Run) -> None:
+    with redis.Redis.from_url(url) as bare:
+        bare.config_resetstat()
+        transport = connected(url)
+        assert (await run(transport, commands(asks("PING"), asks("SCAN", 0), asks("PING"))))[::2] == [b"PONG"] * 2
+        assert await run(transport, call(asks("SCAN", 0))) == [b"0", []]
+        assert bare.info("commandstats")["cmdstat_info"]["calls"] == 1
+
+
 async def test_a_cluster_url_of_a_plain_server(plain: Server, connected: Open, run: Run) -> None:
     transport = connected(f"redis+cluster://127.0.0.1:{plain.port}")
     with pytest.raises(ConfigurationError, match=f"Use redis://127.0.0.1:{plain.port}"):

@@ -23,11 +23,11 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from langchain_agentmem.core.operations import Command
+from langchain_agentmem.core.operations import Command, asks
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, StoreError
 from langchain_agentmem.transport.connection_limit import Turns
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
-from langchain_agentmem.transport.redis_errors import answered, hide, underlying, unreachable
+from langchain_agentmem.transport.redis_errors import answered, cluster_node, hide, underlying, unreachable
 from langchain_agentmem.transport.resp import pack
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
 # Raised for a host or setting that no socket takes.
 _NO_ADDRESS = (ValueError, TypeError, OverflowError)
+_ABOUT_CLUSTER = asks("INFO", "cluster")
 # After so long without an operation, an async connection's socket is asked whether it is still open.
 _STILL_SECONDS = 0.001
 
@@ -61,7 +62,31 @@ class Target:
         # Such a pool gives connections on which something waits to be read: it may be a notification.
         notified = getattr(self.pool, "maint_notifications_enabled", bool)()
         caches = getattr(self.pool, "cache", None) is not None
+        self._is_alone = False
         self.unchecked = notified and not caches and hasattr(self.pool.connection_class, "can_read")
+
+    def to_send(self, in_flight: InFlightBatch) -> Collection[Command]:
+        """Return what to send for what is left of a batch.
+
+        Behind a SCAN, the server is asked whether it is a node of a cluster, until it is known not to be one:
+        a node answers with its own keys only, and not with MOVED.
+        """
+        left = in_flight.left.values()
+        if self._is_alone or not any(command.args[0] == "SCAN" for command in left):
+            return left
+        return [*left, _ABOUT_CLUSTER]
+
+    def check_alone(self, answers: list[Any], in_flight: InFlightBatch) -> None:
+        """Take out the answer to the question whether the server is a node of a cluster, if it was asked.
+
+        Raises:
+            ClusterNodeError: It is one.
+        """
+        if len(answers) > len(in_flight.left):
+            about = answers.pop()
+            if isinstance(about, bytes) and b"cluster_enabled:1" in about:
+                raise cluster_node(self.where)
+            self._is_alone = True
 
     def clients(self) -> list[Any]:
         """Return the client, and those that ask sentinels for it."""
@@ -313,13 +338,15 @@ class RedisDriver(Driver):
             self._send(in_flight)
 
     def _send(self, in_flight: InFlightBatch) -> None:
-        exchange = Exchange(self._target, in_flight.left.values())
+        target = self._target
+        exchange = Exchange(target, target.to_send(in_flight))
         try:
             exchange.begin()
             exchange.send()
             exchange.receive()
         finally:
             exchange.end()
+        target.check_alone(exchange.answers, in_flight)
         exchange.settle(in_flight)
 
     def close(self) -> None:
@@ -335,13 +362,15 @@ class AsyncRedisDriver(AsyncDriver):
         self._target = AsyncTarget(client)
 
     async def _attempt(self, in_flight: InFlightBatch) -> None:
-        exchange = AsyncExchange(self._target, in_flight.left.values())
+        target = self._target
+        exchange = AsyncExchange(target, target.to_send(in_flight))
         try:
             await exchange.begin()
             await exchange.send()
             await exchange.receive()
         finally:
             await exchange.end()
+        target.check_alone(exchange.answers, in_flight)
         exchange.settle(in_flight)
 
     async def aclose(self) -> None:

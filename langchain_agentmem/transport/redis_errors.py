@@ -204,6 +204,12 @@ def _of_reply(error: Exception, said: str, where: str) -> errors.StoreError:
     return meant.kind(f"The server answered: {said}. {advice}", plain=plain)
 
 
+def cluster_node(where: str) -> errors.ClusterNodeError:
+    """Return the error for a server that says it is a node of a Redis Cluster; `where` holds no secret."""
+    said = f"The server is a node of a Redis Cluster. {_BY_CLUSTER.replace('{where}', where)}"
+    return errors.ClusterNodeError(said)
+
+
 def unreachable(error: Exception, where: str) -> errors.StoreError:
     """Return the error for a connection that could not be made, or broke; `where` holds no secret."""
     ours = _of_connection(error, where)
