@@ -17,6 +17,7 @@ from langchain_agentmem.embedded.cluster import EmbeddedCluster
 from langchain_agentmem.embedded.cluster_setup import ask_node
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.transport import connections
+from langchain_agentmem.transport.cluster_batch import CLUSTER_PACE
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.drivers import PACE
 from tests.twins import BOTH as BOTH
@@ -146,7 +147,8 @@ async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[S
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up after 0.1 s, in tests that are not about how long."""
-    monkeypatch.setitem(PACE, "stop", stop_after_delay(0.1))
+    for pace in (PACE, CLUSTER_PACE):
+        monkeypatch.setitem(pace, "stop", stop_after_delay(0.1))
 
 
 def before_each_batch(op: Op[T], act: Callable[[Batch], None]) -> Op[T]:

@@ -23,7 +23,13 @@ from urllib.parse import quote
 from langchain_agentmem.embedded import binaries
 from langchain_agentmem.embedded.cluster_setup import ClusterNode, form, look_at, wait_until_ready
 from langchain_agentmem.embedded.folders import absolute, durable_folder, ephemeral_folder
-from langchain_agentmem.embedded.launch import check_options, failure, render_node_config, run_program
+from langchain_agentmem.embedded.launch import (
+    check_options,
+    check_platform,
+    failure,
+    render_node_config,
+    run_program,
+)
 from langchain_agentmem.embedded.protocol import (
     end_of_log,
     read_private,
@@ -195,6 +201,7 @@ class EmbeddedCluster:
     # Starting ----------------------------------------------------------------------------------------
 
     def _open(self) -> None:
+        check_platform()
         folder = ephemeral_folder() if self._named_dir is None else durable_folder(self._named_dir)
         servers = _Servers(folder, durable=self._named_dir is not None, timeout_seconds=self._timeout_seconds)
         try:

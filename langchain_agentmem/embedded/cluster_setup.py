@@ -106,7 +106,7 @@ def _is_ready(port: int, password: str, nodes: int, primaries: int) -> bool:
         cluster = _fields(ask_node(port, password, "CLUSTER INFO"))
         known = [line.split() for line in ask_node(port, password, "CLUSTER NODES").splitlines()]
         replication = _fields(ask_node(port, password, "INFO replication"))
-    except OSError:  # while it loads, or is busy
+    except (OSError, EmbeddedRedisError):  # it is busy, or a replica that loads its primary's data
         return False
     flags = [set(node[2].split(",")) for node in known]
     agreed = len(known) == nodes and sum("slave" in each for each in flags) == nodes - primaries

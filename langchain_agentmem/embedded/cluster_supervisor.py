@@ -91,7 +91,8 @@ class ClusterSupervisor:
         try:
             for node in order["nodes"]:
                 folder, address = node["folder"], ("127.0.0.1", node["port"])
-                started[folder] = ServerProcess(folder, address, order["password"])
+                # Known from before it runs: whatever interrupts this ends it.
+                self.servers[folder] = started[folder] = ServerProcess(folder, address, order["password"])
                 node["begin"] = _size_of_log(folder)
                 started[folder].start(order["server"], node["config"], deadline=deadline)
             for node in order["nodes"]:
@@ -102,7 +103,6 @@ class ClusterSupervisor:
         if reason is not None:
             _stop(started, at_once=True)
             return reason
-        self.servers |= started
         for folder, server in started.items():
             self._in_thread(lambda folder=folder, server=server: log(f"{folder}: ended, {server.wait()}"))
         return None

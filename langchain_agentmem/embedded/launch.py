@@ -51,6 +51,20 @@ _ADVICE = (
 )
 
 
+def check_platform() -> None:
+    """Refuse a system that cannot run a private Redis.
+
+    Raises:
+        EmbeddedRedisError: It is Windows.
+    """
+    try:
+        import fcntl  # noqa: F401
+    except ImportError as error:
+        raise EmbeddedRedisError(
+            "a private Redis needs Linux or macOS (on Windows: WSL); use the URL of a server instead"
+        ) from error
+
+
 def launch(
     folder: Path,
     *,

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import platformdirs
 
 from langchain_agentmem.embedded.folders import absolute, durable_folder, ephemeral_folder, is_same_folder
-from langchain_agentmem.embedded.launch import check_options, launch
+from langchain_agentmem.embedded.launch import check_options, check_platform, launch
 from langchain_agentmem.embedded.protocol import (
     START_LOCK,
     STATE,
@@ -181,12 +181,7 @@ class EmbeddedRedis:
         return f"EmbeddedRedis({where}, search={self._search}, started={self._users_lock is not None})"
 
     def _open(self) -> None:
-        try:
-            import fcntl  # noqa: F401
-        except ImportError as error:
-            raise EmbeddedRedisError(
-                "a private Redis needs Linux or macOS (on Windows: WSL); use the URL of a server instead"
-            ) from error
+        check_platform()
         folder = durable_folder(self._named_dir) if self._named_dir else ephemeral_folder()
         try:
             users_lock = self._join(folder)
