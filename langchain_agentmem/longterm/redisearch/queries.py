@@ -56,6 +56,7 @@ class Store:
         knowledge: What is known about the index.
         partitioned: Whether it is a partition: all its keys are in one slot of a cluster, and a script makes
             its searches, which waits while the slot moves to another node.
+        by_replicas: Whether replicas may answer searches.
     """
 
     keys: Keys
@@ -67,6 +68,7 @@ class Store:
     vector_type: VectorType = "float32"
     knowledge: IndexKnowledge = field(default_factory=IndexKnowledge, compare=False)
     partitioned: bool = False
+    by_replicas: bool = False
 
     def search(self, query: str, *arguments: Argument) -> Command:
         """Return a search for whole documents, except their embeddings."""
@@ -142,13 +144,9 @@ class Store:
             replies = yield [*first, self.is_backfilling, *searches]
             at = len(first)
             return bool(ok(replies[at])), replies[at + 1 :], replies[:at]
-        *others, reply = yield [*first, self._in_script(searches)]
-        incomplete, *found = ok(reply)
-        return bool(incomplete), [_answered(one) for one in found], others
-
-    def _in_script(self, searches: Sequence[Command]) -> Command:
-        parts = [part for one in searches for part in (len(one.args), *one.args)]
-        return _SEARCHES.call([backfilling(self.index_name), never_written(self.index_name)], *parts)
+        in_one = in_script(self.index_name, searches)._replace(by_replica=self.by_replicas)
+        *others, reply = yield [*first, in_one]
+        return *found_in_script(reply), others
 
     def _returning(self) -> tuple[Argument, ...]:
         fields = SEARCH_FIELDS[self.storage]
@@ -287,6 +285,18 @@ def _searched(store: Store, searches: Sequence[Command]) -> Op[list[tuple[int, R
         _, replies, _ = yield from store.ask(searches, [reads("EXISTS", key) for key in expired])
         found = [_counted(ok(reply)) for reply in replies]
     return found
+
+
+def in_script(index_name: str, searches: Sequence[Command]) -> Command:
+    """Return the command that makes searches of one index in a script, which waits while its slot moves."""
+    parts = [part for one in searches for part in (len(one.args), *one.args)]
+    return _SEARCHES.call([backfilling(index_name), never_written(index_name)], *parts)
+
+
+def found_in_script(reply: Any) -> tuple[bool, list[Any]]:
+    """Return whether the index does not hold every document yet, and the reply to each of these searches."""
+    incomplete, *found = ok(reply)
+    return bool(incomplete), [_answered(one) for one in found]
 
 
 def _answered(reply: Any) -> Any:
