@@ -170,6 +170,11 @@ class AgentMemorySettings(BaseSettings):
         "spread over the nodes of a Redis Cluster. Fixed for the life of the data. Default: 256 on a "
         "cluster, else none.",
     )
+    recall_from_replicas: bool = Field(
+        LongTermMemoryConfig.recall_from_replicas,
+        description="Whether replicas of a Redis Cluster may answer `recall`. They may be behind: what was "
+        "just stored may be missing.",
+    )
     index_name: str = Field(
         default_factory=lambda data: _long_term(data).index_name,
         min_length=1,
@@ -325,6 +330,7 @@ class AgentMemorySettings(BaseSettings):
             dedup_threshold=self.dedup_threshold,
             recall_threshold=self.recall_threshold,
             partitions=self.partitions,
+            recall_from_replicas=self.recall_from_replicas,
         )
 
     @property

@@ -180,3 +180,37 @@ def test_learning_and_recalling_go_on_while_slots_move(
     for user in USERS:
         texts = [one.text for one in memory.list_memories(user=user, limit=10_000)]
         assert sorted(texts) == sorted(learnt[user])
+
+
+def scripts_run(cluster: EmbeddedCluster, role: str) -> int:
+    """How many scripts that read nodes of a role have run."""
+    runs = 0
+    for node in cluster.nodes:
+        if node.role == role:
+            with client_of(cluster, node.port) as client:
+                stats = client.info("commandstats")
+            runs += sum(
+                stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha_ro", "eval_ro")
+            )
+    return runs
+
+
+async def test_replicas_answer_recalls_and_nothing_else_if_they_are_to(
+    make: Callable[..., LongTermMemory], cluster: EmbeddedCluster, both: Both
+) -> None:
+    memory = make(recall_from_replicas=True)
+    for user in USERS:
+        await both(memory).aremember(f"{user} likes green tea", user=user, kind="semantic")
+    for user in USERS:
+        wait_until(lambda user=user: memory.recall("green tea", user=user))  # type: ignore[misc]
+    before = scripts_run(cluster, "primary"), scripts_run(cluster, "replica")
+    for user in USERS:
+        for mode in ("hybrid", "vector", "text"):
+            found = await both(memory).arecall("green tea", user=user, mode=mode)
+            assert [one.user for one in found] == [user]
+    between = scripts_run(cluster, "primary"), scripts_run(cluster, "replica")
+    assert between[0] == before[0]
+    assert between[1] >= before[1] + 3 * len(USERS)
+    for user in USERS:
+        assert await both(memory).acount_memories(user=user) == 1
+    assert scripts_run(cluster, "replica") == between[1]

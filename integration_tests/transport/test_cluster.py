@@ -604,7 +604,9 @@ async def test_a_server_is_asked_once_whether_it_is_a_node(url: str, connected: 
     with redis.Redis.from_url(url) as bare:
         bare.config_resetstat()
         transport = connected(url)
-        assert (await run(transport, commands(asks("PING"), asks("SCAN", 0), asks("PING"))))[::2] == [b"PONG"] * 2
+        assert (await run(transport, commands(asks("PING"), asks("SCAN", 0), asks("PING"))))[::2] == [
+            b"PONG"
+        ] * 2
         assert await run(transport, call(asks("SCAN", 0))) == [b"0", []]
         assert bare.info("commandstats")["cmdstat_info"]["calls"] == 1
 

@@ -41,12 +41,14 @@ class Command(NamedTuple):
         read_only: Whether it changes nothing, and so may be repeated.
         node: The primary of a cluster that it is meant for, as `host:port`; `None` for the one that its first
             key is on, or any if it has no keys.
+        by_replica: Whether a replica of that primary may answer it, which may be behind.
     """
 
     args: tuple[Argument, ...]
     keys: tuple[Argument, ...] = ()
     read_only: bool = False
     node: str | None = None
+    by_replica: bool = False
 
 
 class Effect(ABC):

@@ -82,6 +82,7 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
         dedup_threshold: By `dedup="near"`, up to this cosine distance (0 to 2) a memory is a duplicate.
         recall_threshold: By `mode="vector"`, up to this cosine distance a memory is recalled.
         partitions: In how many partitions memories are; `None` for 256 on a cluster, and for none elsewhere.
+        recall_from_replicas: Whether replicas of a cluster may answer a recall.
 
     Raises:
         ConfigurationError: There is no such storage, algorithm or number type.
@@ -96,6 +97,7 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
     dedup_threshold: float = 0.20
     recall_threshold: float = 0.55
     partitions: int | None = None
+    recall_from_replicas: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

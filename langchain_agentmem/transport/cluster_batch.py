@@ -16,6 +16,7 @@ from redis.exceptions import (
     ClusterCrossSlotError,
     ClusterDownError,
     MovedError,
+    NoScriptError,
     ReadOnlyError,
     TryAgainError,
 )
@@ -36,6 +37,7 @@ from langchain_agentmem.transport.drivers import PACE, InFlightBatch, Retryable,
 from langchain_agentmem.transport.redis_errors import quoted
 
 _ASKING = asks("ASKING")
+_READONLY = asks("READONLY")  # without it, a replica sends every command to its primary
 
 
 class Unreachable(Retryable):
@@ -62,11 +64,17 @@ class Part(NamedTuple):
         node: The node.
         places: The places in the batch, in order.
         asked: Those of them that another node has sent here for this one time.
+        read: Those of them that a replica is to answer.
     """
 
     node: str
     places: list[int]
     asked: set[int]
+    read: set[int]
+
+    def command_before(self, place: int) -> Command | None:
+        """Return what is sent in front of a command, and answered by itself."""
+        return _ASKING if place in self.asked else _READONLY if place in self.read else None
 
 
 class Outcome(Protocol):
@@ -94,6 +102,7 @@ class ClusterBatch(InFlightBatch):
         "_length",
         "_moved",
         "_pages",
+        "_read",
         "_scans",
         "_slots",
         "_table",
@@ -109,6 +118,7 @@ class ClusterBatch(InFlightBatch):
         self._pages: dict[int, tuple[ScanPage, slice]] = {}
         self._asking = ""  # the node whose answers are being taken
         self._asked: dict[int, str] = {}
+        self._read: set[int] = set()
         self._moved: dict[int, str] = {}
         self._unanswered: set[int] = set()
         if any(is_scan(command) and begins(command) for command in batch):
@@ -125,14 +135,17 @@ class ClusterBatch(InFlightBatch):
             self._spread_scans()
         parts: dict[str, Part] = {}
         for place, command in list(self.left.items()):
-            node = self._asked.get(place) or command.node or table.owner(self._slots[place])
+            replica = self._replica(place, command) if command.by_replica else None
+            node = self._asked.get(place) or command.node or replica or table.owner(self._slots[place])
             if command.node is not None and not table.has(node):
                 self._end(place, NodeGoneError(f"{node} is no primary of the cluster."))
                 continue
             part = parts.get(node)
             if part is None:
-                part = parts[node] = Part(node, [], set())
+                part = parts[node] = Part(node, [], set(), set())
             part.places.append(place)
+            if node == replica:
+                part.read.add(place)
             if place in self._asked:
                 part.asked.add(place)
         self._asked = {}
@@ -140,11 +153,12 @@ class ClusterBatch(InFlightBatch):
 
     def commands(self, part: Part) -> list[Command]:
         """Return the commands to send for a part."""
-        if not part.asked:
+        if not part.asked and not part.read:
             return [self.left[place] for place in part.places]
         commands: list[Command] = []
         for place in part.places:
-            commands += [_ASKING, self.left[place]] if place in part.asked else [self.left[place]]
+            before = part.command_before(place)
+            commands += [self.left[place]] if before is None else [before, self.left[place]]
         return commands
 
     def take(self, outcomes: Iterable[tuple[Part, Outcome]]) -> None:
@@ -190,6 +204,14 @@ class ClusterBatch(InFlightBatch):
         self.failure = error
         return Unreachable(error)
 
+    def _replica(self, place: int, command: Command) -> str | None:
+        """Return a replica to send a command to, once: what it does not answer is for its primary."""
+        slot = self._slots[place]
+        if slot is None or place in self._read or place in self._asked:
+            return None
+        self._read.add(place)
+        return self._table.replica(slot)
+
     def _spread_scans(self) -> None:
         """Leave a command for each node in place of each SCAN of all of them."""
         for place, command in [one for one in self.left.items() if is_scan(one[1])]:
@@ -226,6 +248,8 @@ class ClusterBatch(InFlightBatch):
         if isinstance(cause, ClusterDownError | ReadOnlyError) or isinstance(answer, StoreLoadingError):
             self._table.suspect()  # a MasterDownError is a ClusterDownError
             return True
+        if isinstance(cause, NoScriptError):
+            self._read.discard(place)  # what a primary knows, its replicas need not
         return isinstance(cause, TryAgainError) or super()._did_not_run(place, answer)
 
     def _without_connection(self, places: Iterable[int], error: AgentMemoryError) -> StoreError | None:
@@ -269,13 +293,13 @@ def _as_cluster(answer: Any) -> Any:
 
 
 def _own_answers(part: Part, answers: list[Any]) -> list[Any]:
-    """Return the answers to the commands of a part, without those to ASKING."""
-    if not part.asked:
+    """Return the answers to the commands of a part, without those to what was sent in front."""
+    if not part.asked and not part.read:
         return answers
     own: list[Any] = []
     at = 0
     for place in part.places:
-        at += place in part.asked
+        at += part.command_before(place) is not None
         if at >= len(answers):
             break
         own.append(answers[at])

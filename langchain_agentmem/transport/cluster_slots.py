@@ -7,6 +7,7 @@ any time: then a node answers MOVED, and is believed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from random import choice
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -80,6 +81,7 @@ class SlotTable:
         self._met: set[str] = set()
         self._to_ask = list(dict.fromkeys(seeds))
         self._doubted: set[str] = set()
+        self._replicas: dict[str, list[str]] = {}
         self._suspect = True
         self._read_at = -_REFRESH_SECONDS
 
@@ -109,6 +111,12 @@ class SlotTable:
         """Return the node of a slot, or any node, if nobody is known to have the slot, or it is `None`."""
         found = None if slot is None else self._owners[slot]
         return found or next((node for node in self.primaries if node not in self._doubted), self.to_ask()[0])
+
+    def replica(self, slot: int) -> str | None:
+        """Return a replica of the node of a slot, any of several; `None` if none is known to answer."""
+        replicas = self._replicas.get(self._owners[slot] or "", ())
+        there = [node for node in replicas if node not in self._doubted]
+        return choice(there) if there else None
 
     def named(self, node_id: str) -> str | None:
         """Return the primary with an id of the cluster's."""
@@ -154,6 +162,7 @@ class SlotTable:
         replicas = [node for one in ranges for node in one.replicas]
         self._by_id = {one.primary_id: one.primary for one in ranges}
         self._owners, self._masks, self.primaries = owners, masks, primaries
+        self._replicas = {one.primary: one.replicas for one in ranges}
         self._to_ask = list(dict.fromkeys((asked, *primaries, *replicas, *self._seeds)))
         self._doubted = set()
         self._suspect, self._read_at = False, monotonic()

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.embeddings import Embeddings
 
 from langchain_agentmem.core.embed import Embed
-from langchain_agentmem.core.operations import Op, gather, ok, reads, writes
+from langchain_agentmem.core.operations import Op, gather, ok, once_checked, reads, writes
 from langchain_agentmem.errors import EmbeddingError, StoreError
 from tests.embedding_model import RecordingEmbeddings
 from tests.fake_transport import FakeTransport
@@ -193,3 +193,27 @@ async def test_an_effect_behind_a_batch_is_done_with_what_the_batch_brought(way:
     assert await run(FakeTransport([b"tea"]), read_and_embed()) == [[3.0]]
     with pytest.raises(StoreError, match="gone"):
         await run(FakeTransport([StoreError("gone")]), read_and_embed())
+
+
+async def test_an_effect_in_front_of_what_is_checked_first_is_done_or_fails_there(
+    way: tuple[str, Run],
+) -> None:
+    _, run = way
+    model = RecordingEmbeddings()
+    checked = once_checked(embed_and_write(model, "k", "abc"), [reads("GET", "n")], lambda _: None)
+    transport = FakeTransport([b"1"], [b"OK"])
+    assert await run(transport, checked) == b"OK"
+    assert transport.sent_args == [[("GET", "n")], [("SET", "k", "[[3.0]]")]]
+
+    def recovering() -> Op[str]:
+        try:
+            yield Embed(model, ["x"])
+        except EmbeddingError:
+            return "recovered"
+        return "embedded"
+
+    checked_op = once_checked(recovering(), [reads("GET", "n")], lambda _: None)
+    next(checked_op)
+    with pytest.raises(StopIteration) as stopped:
+        checked_op.throw(EmbeddingError("no"))
+    assert stopped.value.value == "recovered"

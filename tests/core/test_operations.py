@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from langchain_agentmem.core.operations import Batch, Op, call, gather, late, ok, pairs, reads, writes
+from langchain_agentmem.core.operations import (
+    Batch,
+    Op,
+    call,
+    gather,
+    late,
+    ok,
+    once_checked,
+    pairs,
+    reads,
+    writes,
+)
 from langchain_agentmem.errors import InvalidInputError, StoreError
 
 
@@ -86,3 +97,43 @@ def test_a_reply_that_is_an_error_is_raised() -> None:
 
 def test_maps_read_the_same_from_either_protocol() -> None:
     assert list(pairs({b"a": 1, b"b": 2})) == list(pairs([b"a", 1, b"b", 2])) == [(b"a", 1), (b"b", 2)]
+
+
+def only_read(name: str) -> Op[Any]:
+    first = yield [reads("GET", name)]
+    second = yield [writes("SET", name, "b")]
+    return first + second
+
+
+def checking(*expected: Any) -> Any:
+    def check(replies: list[Any]) -> None:
+        if replies != list(expected):
+            raise StoreError("no")
+
+    return check
+
+
+def test_what_is_checked_first_goes_along_with_a_read_and_ahead_of_a_write() -> None:
+    asked = [reads("GET", "number")]
+    batches, result = drive(once_checked(only_read("a"), asked, checking("number")))
+    assert [[one.args[0] for one in batch] for batch in batches] == [["GET", "GET"], ["SET"]]
+    assert result == ["a", "b"]
+    batches, result = drive(once_checked(steps("a", 2), asked, checking("number")))
+    assert [len(batch) for batch in batches] == [1, 2, 2]
+    assert result == "a0a a0b a1a a1b"
+
+
+@pytest.mark.parametrize("op", [steps("a", 1), only_read("a")])
+def test_nothing_is_written_if_what_is_checked_first_is_wrong(op: Op[Any]) -> None:
+    checked = once_checked(op, [reads("GET", "number")], checking("another"))
+    sent = next(checked)
+    with pytest.raises(StoreError, match="no"):
+        checked.send(["number", *("x" for _ in sent[1:])])  # type: ignore[index]
+    assert all(command.read_only for command in sent)  # type: ignore[union-attr]
+    with pytest.raises(StopIteration):
+        next(op)
+
+
+def test_a_checked_operation_raises_what_it_raises() -> None:
+    with pytest.raises(StoreError, match="mine"):
+        drive(once_checked(failing(StoreError("mine")), [reads("GET", "n")], checking("n")))

@@ -225,6 +225,60 @@ def test_a_command_for_one_node_goes_there_or_says_that_it_is_gone(table: SlotTa
     in_flight = begun(table, asks("DBSIZE")._replace(node=B), asks("DBSIZE")._replace(node="h:9"))
     assert [(part.node, part.places) for part in in_flight.parts()] == [(B, [0])]
     assert sent(in_flight) == {B: [("DBSIZE",)]}
-    in_flight.take([(Part(B, [0], set()), Outcome(3))])
+    in_flight.take([(Part(B, [0], set(), set()), Outcome(3))])
     assert in_flight.result()[0] == 3
     assert "h:9 is no primary" in str(in_flight.result()[1])
+
+
+R = "h:3"  # the replica of A
+BY_REPLICA = reads("GET", ON_A)._replace(by_replica=True)
+
+
+@pytest.fixture
+def with_replica(table: SlotTable) -> SlotTable:
+    table.take([[0, 8191, [b"h", 1, b"a"], [b"h", 3, b"r"]], [8192, 16383, [b"h", 2, b"b"]]], A)
+    return table
+
+
+def test_a_replica_answers_what_it_may_and_nothing_else(with_replica: SlotTable) -> None:
+    in_flight = begun(
+        with_replica, reads("GET", ON_A), BY_REPLICA, reads("GET", ON_B)._replace(by_replica=True)
+    )
+    parts = in_flight.parts()
+    assert {part.node: [one.args for one in in_flight.commands(part)] for part in parts} == {
+        A: [("GET", ON_A)],
+        R: [("READONLY",), ("GET", ON_A)],
+        B: [("GET", ON_B)],
+    }
+    answers = {A: Outcome(1), R: Outcome(b"OK", 2), B: Outcome(3)}
+    in_flight.take([(part, answers[part.node]) for part in parts])
+    assert in_flight.result() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(b"OK", redis_errors.MovedError(f"{key_slot(ON_A)} h:1")),
+        Outcome(b"OK", redis_errors.MasterDownError("MASTERDOWN")),
+        Outcome(b"OK", redis_errors.BusyLoadingError("LOADING")),
+        Outcome(lost=CUT),
+        Outcome(unsent=CUT),
+    ],
+)
+def test_what_a_replica_does_not_answer_its_primary_does(with_replica: SlotTable, outcome: Outcome) -> None:
+    in_flight = begun(with_replica, BY_REPLICA)
+    parts = in_flight.parts()
+    assert [part.node for part in parts] == [R]
+    with pytest.raises(Retryable):
+        in_flight.take([(parts[0], outcome)])
+    assert sent(in_flight) == {A: [("GET", ON_A)]}
+
+
+def test_a_replica_gets_the_script_that_it_lacks(with_replica: SlotTable) -> None:
+    call = Script("return 1", read_only=True).call([ON_A])._replace(by_replica=True)
+    in_flight = begun(with_replica, call)
+    parts = in_flight.parts()
+    lacks = redis_errors.NoScriptError("NOSCRIPT No matching script.")
+    with pytest.raises(Retryable):
+        in_flight.take([(parts[0], Outcome(b"OK", lacks))])
+    assert sent(in_flight) == {R: [("READONLY",), ("EVAL_RO", "return 1", 1, ON_A)]}

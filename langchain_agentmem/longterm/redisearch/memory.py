@@ -80,6 +80,8 @@ class LongTermMemory(BaseLongTermMemory):
         partitions: In how many partitions memories are, each with an index of its own: those of a user are in
             one. Fixed for the life of the data; memories that were stored without partitions are not seen.
             `None` for 256 on a cluster, and for none elsewhere.
+        recall_from_replicas: Whether replicas of a cluster may answer `recall`. They may be behind: what was
+            just stored may be missing, and while a slot moves, so may others of its memories.
         socket_timeout_seconds: After this, a silent server is an error.
 
     Raises:
@@ -113,6 +115,7 @@ class LongTermMemory(BaseLongTermMemory):
         ttl_by_kind: Mapping[str, int | None] = TTL_BY_KIND,
         max_text_bytes: int = LongTermMemoryConfig.max_text_bytes,
         partitions: int | None = LongTermMemoryConfig.partitions,
+        recall_from_replicas: bool = LongTermMemoryConfig.recall_from_replicas,
         socket_timeout_seconds: float = SOCKET_TIMEOUT_SECONDS,
     ) -> None:
         checks.embeddings(embeddings)
@@ -130,6 +133,7 @@ class LongTermMemory(BaseLongTermMemory):
             ttl_by_kind=ttl_by_kind,
             max_text_bytes=max_text_bytes,
             partitions=partitions,
+            recall_from_replicas=recall_from_replicas,
         )
         super().__init__(self.config)
         self._connect(transport, url, client, async_client, socket_timeout_seconds)

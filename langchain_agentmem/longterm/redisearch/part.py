@@ -109,9 +109,7 @@ class Part:
 
     def _add_unless_near(self, entries: list[Entry], batch: WriteBatch) -> Op[list[RememberResult]]:
         others = [at for at, entry in enumerate(entries) if not entry.draft.overwrites]
-        replies = yield from gather(
-            self._found(self._duplicate(entries[at].draft), "", entries[at].embedding) for at in others
-        )
+        replies = yield from gather(self._duplicates(entries[at]) for at in others)
         new = {at: entry for at, entry in enumerate(entries) if entry.draft.overwrites}
         known: dict[int, str] = {}
         for at, reply in zip(others, replies, strict=True):
@@ -134,9 +132,11 @@ class Part:
             one.draft.scope == other.draft.scope and cosine_distance(one.embedding, other.embedding) <= most
         )
 
-    def _duplicate(self, draft: Draft) -> Search:
-        """Return the search for a duplicate of a memory."""
-        return Search(draft.scope, 1, "vector", distance_threshold=self.config.dedup_threshold)
+    def _duplicates(self, entry: Entry) -> Op[list[MemoryRecord]]:
+        """Return the memory that a new one is a duplicate of by nearness, if there is one."""
+        search = Search(entry.draft.scope, 1, "vector", distance_threshold=self.config.dedup_threshold)
+        vector = entry.embedding.tobytes()
+        return self.index.using(len(entry.embedding), lambda: self._ranked(self.store, search, "", vector))
 
     def search_op(
         self, search: Search, query: str, embedding: Sequence[float] | None
@@ -153,7 +153,7 @@ class Part:
             threshold = known if search.distance_threshold is None else search.distance_threshold
             search = replace(search, mode="vector", distance_threshold=threshold)
         if search.mode == "text":
-            return self._indexed(lambda: self._ranked(search, query, None))
+            return self._indexed(self._recall(search, query, None))
         if embedding is None:
             return self._embed_and_search(search, query)
         return self._found(search, query, self.as_vector(embedding))
@@ -163,15 +163,24 @@ class Part:
         return (yield from self._found(search, query, self.as_vector(embedding)))
 
     def _found(self, search: Search, query: str, numbers: Any) -> Op[list[MemoryRecord]]:
-        return self.index.using(len(numbers), lambda: self._ranked(search, query, numbers.tobytes()))
+        return self.index.using(len(numbers), self._recall(search, query, numbers.tobytes()))
 
-    def _ranked(self, search: Search, query: str, vector: bytes | None) -> Op[list[MemoryRecord]]:
+    def _recall(
+        self, search: Search, query: str, vector: bytes | None
+    ) -> Callable[[], Op[list[MemoryRecord]]]:
+        """Return what makes the operation of a recall: by replicas the first time, if they may answer."""
+        stores = iter([replace(self.store, by_replicas=True)] if self.config.recall_from_replicas else [])
+        return lambda: self._ranked(next(stores, self.store), search, query, vector)
+
+    def _ranked(
+        self, store: queries.Store, search: Search, query: str, vector: bytes | None
+    ) -> Op[list[MemoryRecord]]:
         from langchain_agentmem.longterm.redisearch import recall  # loads numpy
 
         self._check_filter(search)
         if search.mode == "vector" and vector is not None:
-            return recall.nearest(self.store, search, query, vector)
-        return recall.recall(self.store, search, query, vector)
+            return recall.nearest(store, search, query, vector)
+        return recall.recall(store, search, query, vector)
 
     def _check_filter(self, search: Search) -> None:
         if not self.index.knowledge.exact:

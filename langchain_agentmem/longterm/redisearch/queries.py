@@ -56,6 +56,7 @@ class Store:
         knowledge: What is known about the index.
         partitioned: Whether it is a partition: all its keys are in one slot of a cluster, and a script makes
             its searches, which waits while the slot moves to another node.
+        by_replicas: Whether replicas may answer searches.
     """
 
     keys: Keys
@@ -67,6 +68,7 @@ class Store:
     vector_type: VectorType = "float32"
     knowledge: IndexKnowledge = field(default_factory=IndexKnowledge, compare=False)
     partitioned: bool = False
+    by_replicas: bool = False
 
     def search(self, query: str, *arguments: Argument) -> Command:
         """Return a search for whole documents, except their embeddings."""
@@ -142,7 +144,8 @@ class Store:
             replies = yield [*first, self.is_backfilling, *searches]
             at = len(first)
             return bool(ok(replies[at])), replies[at + 1 :], replies[:at]
-        *others, reply = yield [*first, in_script(self.index_name, searches)]
+        in_one = in_script(self.index_name, searches)._replace(by_replica=self.by_replicas)
+        *others, reply = yield [*first, in_one]
         return *found_in_script(reply), others
 
     def _returning(self) -> tuple[Argument, ...]:
