@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 import redis
 
+from integration_tests.cli.conftest import agentmem
 from integration_tests.conftest import Counting
+from integration_tests.demo.conftest import Demo
 from integration_tests.processes import FORKING
 from integration_tests.worker.conftest import Facts, converse, enqueue, memory_of, texts, waiting
 from integration_tests.worker.test_killed import check, facts_of, work_until_killed
@@ -148,3 +152,24 @@ async def test_the_same_by_async_calls(cluster_url: str) -> None:
         assert await memory.tasks.awaiting() == (0, 0)
         gone = await memory.aforget_user(USERS[0], thorough=True)
         assert (gone.threads, gone.items) == ([f"thread of {USERS[0]}"], 1)
+
+
+def test_the_command_line_and_the_page_of_the_demo_work_there(cluster_url: str) -> None:
+    done = agentmem("doctor", "--json", url=cluster_url)
+    checks = json.loads(done.stdout)["checks"]
+    assert [one["says"] for one in checks if one["name"] == "cluster"] == ["3 primaries, 3 replicas"]
+    assert sum(one["name"] == "server" for one in checks) == 3
+    demo = Demo(cluster_url, "--allow-reset", stubs=True)
+    try:
+        with httpx.Client(base_url=demo.url, timeout=30) as client:
+            said = {"user": "bob", "thread": "t1", "text": "I moved to Porto last week."}
+            client.post("/exchange", json=said).raise_for_status()
+            found = client.get("/memories", params={"user": "bob"}).raise_for_status().json()["memories"]
+            assert [one["text"] for one in found] == ["I moved to Porto last week."]
+            (thread,) = client.get("/threads", params={"user": "bob"}).json()["threads"]
+            assert thread["thread"] == "t1"
+            gone = client.post("/reset", json={"user": "bob"}).raise_for_status().json()
+            assert (gone["threads"], gone["memories"]) == (1, 1)
+    finally:
+        demo.end()
+    assert "Traceback" not in demo.said

@@ -87,6 +87,9 @@ def redis_cli(memory: AgentMemory) -> str:
         return f"agentmem redis --port 6390 --data-dir {shlex.quote(folder)}"
     if url.startswith("unix:"):
         return f"redis-cli -s {shlex.quote(unquote(urlsplit(url).path))}"
+    if memory.transport.cluster:  # any of its nodes leads to the others
+        first = place(url).partition(",")[0].replace("+cluster", "")
+        return f"redis-cli -c -u {first}"
     return f"redis-cli -u {place(url)}"
 
 

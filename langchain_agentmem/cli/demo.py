@@ -79,6 +79,13 @@ def demo(
             "users of the machine can read a command line.",
         ),
     ] = None,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            help="A private Redis Cluster of three servers with replicas, which goes with the demo.",
+        ),
+    ] = False,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Watch the memory work in a browser, its three tiers live.
@@ -90,6 +97,7 @@ def demo(
       agentmem demo --open                          nothing to set up
       agentmem demo --redis redis://localhost:6379  look at a store of yours
       agentmem demo --model openai:gpt-5-mini       a real model answers
+      agentmem demo --cluster                       on a Redis Cluster
       AGENTMEM_DEMO_TOKEN=… agentmem demo --host 0.0.0.0
                                                     for others too; with a token
     """
@@ -100,18 +108,23 @@ def demo(
         raise typer.BadParameter("--token must not be empty.")
     if redis is not None and is_rest(redis):
         raise CommandError("The demo needs Redis with Search and JSON; a REST API will not do.")
+    options.at_most_one(redis=redis, cluster=cluster)
     screen = Screen()
-    with _listening(host, port, token) as listener, _told_of(screen) as page:
+    with (
+        _listening(host, port, token) as listener,
+        _told_of(screen) as page,
+        _own_server(screen, cluster=cluster) as own_url,
+    ):
         page.url, page.open_browser = address(listener), open_browser
         answering = _answering(model, screen)
         with open_memory(
-            redis or _own_folder(),
+            redis or own_url,
             screen,
             session_ttl_seconds=session_ttl_seconds,
             dedup_threshold=dedup_threshold,
             recall_threshold=recall_threshold,
         ) as memory:
-            page.place = whereabouts(memory)
+            page.place, page.is_kept = whereabouts(memory), not cluster
             served = serve(
                 memory,
                 listener,
@@ -157,11 +170,20 @@ def _told_of(screen: Screen) -> Iterator[_Page]:
         raise
 
 
-def _own_folder() -> str:
-    """Return a private Redis beside that of `agentmem chat`, whose memories the demo must not see."""
+@contextmanager
+def _own_server(screen: Screen, *, cluster: bool) -> Iterator[str]:
+    """Yield the URL of the demo's own server, which is not that of `agentmem chat`."""
+    from langchain_agentmem.embedded.cluster import EmbeddedCluster
     from langchain_agentmem.embedded.server import EmbeddedRedis
 
-    return f"embedded://{quote(str(EmbeddedRedis.default_data_dir().with_name('redis-demo')))}"
+    if not cluster:
+        yield f"embedded://{quote(str(EmbeddedRedis.default_data_dir().with_name('redis-demo')))}"
+        return
+    private = EmbeddedCluster(on_progress=screen.aside)
+    with screen.busy("starting a private Redis Cluster …", step="cluster"):
+        private.start()
+    with private:
+        yield private.url
 
 
 def _answering(model: str | None, screen: Screen) -> Answering:
@@ -180,6 +202,7 @@ class _Page:
     open_browser: bool = False
     place: str = ""
     is_open: bool = False
+    is_kept: bool = True
 
     def ready(self, done: str) -> None:
         """Say where the page is and what was `done` to the store; open a browser if that is wanted."""
@@ -193,7 +216,7 @@ class _Page:
 
     def ended(self) -> None:
         """Say what became of it, and see to it that the process ends."""
-        self.screen.aside(f"Ended. What it holds stays in {self.place}.")
+        self.screen.aside(f"Ended. What it holds stays in {self.place}." if self.is_kept else "Ended.")
         _end_soon()
 
 
