@@ -24,10 +24,10 @@ from integration_tests.transport.test_clients import commands
 from integration_tests.transport.test_forks import run as run_forking
 from integration_tests.waiting import wait_until
 from langchain_agentmem.core.operations import Op, call, reads, writes
+from langchain_agentmem.core.partitions import key_slot
 from langchain_agentmem.core.scan import keys_under
 from langchain_agentmem.embedded.cluster import EmbeddedCluster
 from langchain_agentmem.errors import StoreAuthenticationError, StoreConnectionError
-from langchain_agentmem.core.partitions import key_slot
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.working_memory import WorkingMemory
 
