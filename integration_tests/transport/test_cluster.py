@@ -30,6 +30,7 @@ from integration_tests.transport.conftest import Open, Run, Server, loop_until
 from integration_tests.transport.test_clients import HIREDIS, PYTHON, commands
 from langchain_agentmem import AgentMemory
 from langchain_agentmem.core.operations import Command, Op, T, asks, call, gather, reads, writes
+from langchain_agentmem.core.partitions import key_slot
 from langchain_agentmem.core.scan import keys_under, scan
 from langchain_agentmem.embedded.cluster import EmbeddedCluster
 from langchain_agentmem.errors import (
@@ -41,7 +42,6 @@ from langchain_agentmem.errors import (
     StoreError,
 )
 from langchain_agentmem.transport.cluster_driver import AsyncClusterDriver, ClusterDriver
-from langchain_agentmem.transport.cluster_slots import key_slot
 from langchain_agentmem.transport.connections import CallerSuppliedClients, Transport
 from langchain_agentmem.working.working_memory import WorkingMemory
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from langchain_agentmem.cli.findings import Finding
+from langchain_agentmem.cli.finding import Finding
 from langchain_agentmem.cli.text import counted
 from langchain_agentmem.core.operations import Op, asks, call, gather, ok
 from langchain_agentmem.core.operations import text as string

@@ -12,7 +12,8 @@ import typer
 from langchain_agentmem.cli import options
 from langchain_agentmem.cli.connect import open_store, whereabouts
 from langchain_agentmem.cli.console import Screen, show_json
-from langchain_agentmem.cli.findings import Finding, findings
+from langchain_agentmem.cli.finding import Finding
+from langchain_agentmem.cli.findings import findings
 from langchain_agentmem.cli.text import counted, one_line
 
 if TYPE_CHECKING:

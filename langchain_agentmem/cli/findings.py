@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich import filesize
 
+from langchain_agentmem.cli.cluster_findings import cluster, of_each
+from langchain_agentmem.cli.finding import Finding
 from langchain_agentmem.cli.text import counted, milliseconds, one_line, span
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
@@ -25,8 +26,6 @@ from langchain_agentmem.errors import (
 if TYPE_CHECKING:
     from langchain_agentmem.agent_memory import AgentMemory
 
-Verdict: TypeAlias = Literal["ok", "warning", "broken"]
-
 LFU = (
     "volatile-lfu is recommended: what is used least goes first, and what has no expiry (semantic memories) "
     "stays; allkeys-lfu where even those may go"
@@ -40,23 +39,6 @@ _SAMPLED = 100
 _MOST_KEYS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A line of the report.
-
-    Attributes:
-        name: What was looked at.
-        verdict: How it is.
-        says: What was found, and what to do if something is wrong.
-        brief: What the short report says of it, if anything.
-    """
-
-    name: str
-    verdict: Verdict
-    says: str
-    brief: str = ""
-
-
 Info: TypeAlias = dict[str, str]
 
 
@@ -66,7 +48,6 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     Raises:
         StoreConnectionError: The server does not answer.
     """
-    from langchain_agentmem.cli.cluster_findings import cluster, of_each
     from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
 
     looks: dict[str, Op[Iterable[Finding]]] = {}

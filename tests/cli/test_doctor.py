@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_agentmem.cli.findings import Finding, embeddings, eviction, persistence, replication, server
+from langchain_agentmem.cli.finding import Finding
+from langchain_agentmem.cli.findings import embeddings, eviction, persistence, replication, server
 from langchain_agentmem.embeddings import weights
 
 
