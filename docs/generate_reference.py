@@ -191,7 +191,7 @@ def _type(annotation: Any) -> str:
     if get_origin(annotation) is dict:
         return "a time to live for each kind"
     bare = arguments[0] if arguments else annotation
-    return {str: "text", SecretStr: "text", int: "whole number", float: "number", bool: "`true` or `false`"}[
+    return {str: "text", SecretStr: "text", int: "whole number", float: "number", bool: "`True` or `False`"}[
         bare
     ]
 
