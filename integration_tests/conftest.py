@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -81,9 +82,22 @@ def url(server: EmbeddedRedis) -> Iterator[str]:
         yield server.url
 
 
+class _BareCluster(redis.RedisCluster):
+    """A client of a whole cluster that answers as one of a server does."""
+
+    def keys(self, pattern: str = "*", **how: Any) -> Any:
+        return super().keys(pattern, target_nodes=self.PRIMARIES)
+
+
 @pytest.fixture
-def bare(url: str) -> Iterator[redis.Redis]:
+def bare(request: pytest.FixtureRequest, url: str) -> Iterator[redis.Redis | redis.RedisCluster]:
     """A plain client beside the package, to look at what it wrote."""
+    if getattr(request.node, "callspec", None) and request.node.callspec.params.get("transport") == "cluster":
+        cluster: EmbeddedCluster = request.getfixturevalue("cluster")
+        how: Any = {"host": "127.0.0.1", "port": cluster.nodes[0].port, "password": cluster.password}
+        with _BareCluster(**how) as looking:
+            yield looking
+        return
     with redis.Redis.from_url(url) as client:
         yield client
 
@@ -143,10 +157,15 @@ def front(server: EmbeddedRedis) -> Iterator[RestFront]:
 BACKENDS = ("redis", "upstash", "front")
 ON_EVERY_BACKEND = pytest.mark.parametrize("transport", BACKENDS, indirect=True)
 """Runs tests that use the fixture `transport` on Redis, and over REST with either server."""
+BACKENDS_AND_CLUSTER = (*BACKENDS, "cluster")
+ON_CLUSTERS_TOO = pytest.mark.parametrize("transport", BACKENDS_AND_CLUSTER, indirect=True)
+"""Runs them on a Redis Cluster besides, on which the fixture `bare` then looks."""
 
 
 def connection_to(backend: str, request: pytest.FixtureRequest, url: str) -> SharedConnection:
-    """A connection to the Redis of the fixture `url`, straight or over REST."""
+    """A connection to the Redis of the fixture `url`, straight or over REST; or to the cluster."""
+    if backend == "cluster":
+        return SharedConnection(request.getfixturevalue("cluster_url"))
     if backend == "redis":
         return SharedConnection(url)
     if backend == "front":

@@ -14,7 +14,7 @@ import redis.asyncio
 from hypothesis import HealthCheck, given, settings
 from tenacity import stop_after_delay
 
-from integration_tests.conftest import ON_EVERY_BACKEND, Both, Call, Counting
+from integration_tests.conftest import ON_CLUSTERS_TOO, Both, Call, Counting
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.events.event_log import EventLog
 from langchain_agentmem.transport.connections import SharedConnection
@@ -29,7 +29,7 @@ async def log(transport: SharedConnection) -> AsyncIterator[EventLog]:
     await log.aclose()
 
 
-@ON_EVERY_BACKEND
+@ON_CLUSTERS_TOO
 class TestContract:
     async def test_events_come_back_newest_first(self, log: EventLog, both: Both) -> None:
         before = time.time()

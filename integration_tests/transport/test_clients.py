@@ -242,7 +242,7 @@ async def test_a_caller_supplied_client_is_neither_changed_nor_closed(url: str) 
         {"async_client": redis.Redis()},
         {"client": "redis://localhost"},
         {"client": redis.RedisCluster},
-        {"client": object.__new__(redis.RedisCluster)},
+        {"client": object.__new__(redis.RedisCluster), "async_client": redis.asyncio.Redis()},
         {"client": redis.Redis(), "async_client": redis.Redis()},
         {"client": redis.Redis(), "url": "redis://localhost"},
     ],

@@ -43,6 +43,7 @@ from langchain_agentmem.errors import (
 )
 from langchain_agentmem.transport.cluster_driver import AsyncClusterDriver, ClusterDriver
 from langchain_agentmem.transport.connections import CallerSuppliedClients, Transport
+from langchain_agentmem.transport.trace import tracing
 from langchain_agentmem.working.working_memory import WorkingMemory
 
 SPREAD = [f"k{number}" for number in range(30)]  # on every node
@@ -659,4 +660,30 @@ async def test_the_password_is_in_no_error_repr_or_log(
         assert cluster.password not in said or said == repr(vars(transport))
 
 
-# TLS and users ----------------------------------------------------------------------------------------
+# Traces -----------------------------------------------------------------------------------------------
+
+
+async def test_a_trace_shows_each_command_of_a_batch_over_several_nodes(
+    cluster_url: str, connected: Open, run: Run
+) -> None:
+    transport = connected(cluster_url)
+    await run(transport, commands(*(writes("SET", key, "v") for key in SPREAD)))
+    with tracing(transport) as trace:
+        await run(transport, commands(*(reads("GET", key) for key in SPREAD)))
+        await run(transport, keys_under("k", None))
+    together, *pages = trace.round_trips
+    assert [(one.text, one.reply) for one in together.commands] == [(f"GET {key}", "v") for key in SPREAD]
+    assert [one.name for page in pages for one in page.commands] == ["SCAN"] * len(pages)
+    assert not any(trip.failed for trip in trace.round_trips)
+
+
+async def test_a_trace_shows_which_command_was_not_answered(
+    cluster: EmbeddedCluster, proxies: dict[int, Proxy], proxied: Proxied, run: Run
+) -> None:
+    await run(proxied, commands(reads("GET", ON_ONE), reads("GET", ON_OTHER)))
+    cut(cluster, proxies, ON_ONE, b"INCR")
+    with tracing(proxied) as trace:
+        await run(proxied, commands(writes("INCR", ON_ONE), writes("INCR", ON_OTHER)))
+    (trip,) = trace.round_trips
+    assert [one.failed for one in trip.commands] == [True, False]
+    assert trip.commands[0].reply.startswith("StoreConnectionError: ")

@@ -17,6 +17,7 @@ from integration_tests.clusters import (
     client_of,
     kill,
     move_slots,
+    node_on,
     port_of_slot,
 )
 from integration_tests.transport.conftest import Open, Run, StartServer, free_port

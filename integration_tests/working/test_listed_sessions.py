@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import redis
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import Both, Call, Counting
+from integration_tests.conftest import BACKENDS_AND_CLUSTER, Both, Call, Counting, connection_to
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.histories import RedisListChatMessageHistory
@@ -21,6 +22,13 @@ CONVERSATION: list[BaseMessage] = [
     ToolMessage("42,\nor so", tool_call_id="c1", name="look"),
     ChatMessage("hm", role="critic"),
 ]
+
+
+@pytest.fixture(params=BACKENDS_AND_CLUSTER)
+async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
+    connection = connection_to(request.param, request, url)
+    yield connection
+    await connection.aclose()
 
 
 @pytest.fixture
@@ -35,8 +43,8 @@ async def test_turns_are_a_list_under_the_bare_id(
     assert await both(working).amessages("t1") == CONVERSATION
     assert bare.type("t1") == b"list"
     assert json.loads(bare.lindex("t1", -1) or b"")["data"]["content"] == "what is it?"
-    assert bare.hget("agent:session:t1", "recent_turns") == b"[]"
-    assert bare.ttl("t1") == bare.ttl("agent:session:t1") == -1
+    assert bare.hget(working.key("t1"), "recent_turns") == b"[]"
+    assert bare.ttl("t1") == bare.ttl(working.key("t1")) == -1
 
 
 async def test_the_state_is_one_whole(working: WorkingMemory, both: Both) -> None:
@@ -89,11 +97,11 @@ async def test_every_write_refreshes_both_lives(
         lambda: both(working).astart("t1"),
     ]
     for write in writes:
-        for key in ("t1", "agent:session:t1"):
+        for key in ("t1", working.key("t1")):
             bare.expire(key, 5)
         await write()
         assert 45 < bare.ttl("t1") <= 50
-        assert 45 < bare.ttl("agent:session:t1") <= 50
+        assert 45 < bare.ttl(working.key("t1")) <= 50
 
 
 async def test_a_session_s_own_life_is_its_list_s_too(
@@ -103,7 +111,7 @@ async def test_a_session_s_own_life_is_its_list_s_too(
     await both(working).aappend("t1", CONVERSATION)
     assert (await both(working).astart("t1", ttl_seconds=None)).ttl_seconds is None
     await both(working).aappend("t1", CONVERSATION)
-    assert bare.ttl("t1") == bare.ttl("agent:session:t1") == -1
+    assert bare.ttl("t1") == bare.ttl(working.key("t1")) == -1
     assert (await both(working).astart("t1", ttl_seconds=7)).ttl_seconds in (6, 7)
     assert bare.ttl("t1") in (6, 7)
 
@@ -115,7 +123,7 @@ async def test_a_session_lives_no_longer_than_its_list(
     bare.expire("t1", 50)
     assert 45 < (await both(working).aload("t1")).ttl_seconds <= 50
     await both(working).aappend("t1", [HumanMessage("more")])
-    assert 45 < bare.ttl("agent:session:t1") <= bare.ttl("t1") <= 50
+    assert 45 < bare.ttl(working.key("t1")) <= bare.ttl("t1") <= 50
 
 
 async def test_a_thread_that_is_named_like_another_s_key_is_refused(
@@ -165,7 +173,7 @@ async def test_deleting_and_forgetting_remove_both_keys(
     assert await both(working).adelete("t1") is False
     assert sorted(await both(working).aforget_user("alice")) == ["t3", "t4"]
     records = [b"agent:threads:alice", b"agent:threads:bob"]
-    assert sorted(bare.keys()) == [b"agent:session:t2", *records, b"t2"]
+    assert sorted(bare.keys()) == sorted([working.key("t2").encode(), *records, b"t2"])
 
 
 async def test_each_operation_is_one_round_trip(counting: Counting, both: Both) -> None:

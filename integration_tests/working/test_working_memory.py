@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from integration_tests.conftest import Both, Call, Counting
+from integration_tests.conftest import BACKENDS_AND_CLUSTER, Both, Call, Counting, connection_to
 from langchain_agentmem.errors import (
     WrongKeyTypeError,
 )
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.working_memory import WorkingMemory
 from tests.strategies import chunks, scopes, whole_messages
+
+
+@pytest.fixture(params=BACKENDS_AND_CLUSTER)
+async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[SharedConnection]:
+    connection = connection_to(request.param, request, url)
+    yield connection
+    await connection.aclose()
 
 
 @pytest.fixture
