@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import os
 import signal
 import subprocess
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -63,6 +65,27 @@ async def test_what_is_stated_is_remembered_and_recalled_in_the_next_turn(call: 
     assert (nobody.history, nobody.memories) == ([], [])
     with pytest.raises(WrongOwnerError):
         await call("read_turn", "t1", user="bob", text="Oslo?")
+
+
+async def test_a_turn_that_is_written_is_freed_at_once(call: Twin) -> None:
+    """Else each of thousands would keep its messages until the garbage collector comes, which takes long."""
+    said, answer = HumanMessage("I live in Oslo."), AIMessage("Noted.")
+    context = await call("read_turn", "t1", user="alice", text=said.text)
+    await call("write_turn", context, [said, answer])
+    turns, read = [], await call("read_turn", "t1", user="alice", text="Oslo?")
+    gc.disable()
+    try:
+        turns.append(weakref.ref(read._turn))
+        await call("write_turn", read, [HumanMessage("Oslo?"), answer])
+        made = TurnContext("t1", "alice", text="Oslo?")
+        await call("write_turn", made, [HumanMessage("Oslo?"), answer])
+        assert [turn() for turn in turns] == [None]
+        assert made._turn is None
+    finally:
+        gc.enable()
+    for context in (read, made):
+        with pytest.raises(InvalidInputError, match="written already"):
+            await call("write_turn", context, [HumanMessage("Oslo?"), answer])
 
 
 async def test_tool_calls_come_back_with_their_results(memory: AgentMemory, call: Twin) -> None:

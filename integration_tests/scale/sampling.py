@@ -77,4 +77,6 @@ def _folder(file: str) -> str:
             return "the benchmark itself" if not name else f"{name}/{folder}".removesuffix("/.")
     if "site-packages" in file:
         return file.partition("site-packages/")[2].partition("/")[0]
-    return os.path.relpath(file, _STANDARD).partition("/")[0] if file.startswith(_STANDARD) else file
+    if file.startswith(_STANDARD):
+        return os.path.relpath(file, _STANDARD).partition("/")[0].removesuffix(".py")
+    return "dataclasses" if file == "<string>" else file.strip("<>").removeprefix("frozen ")

@@ -11,9 +11,11 @@ from urllib.parse import unquote, urlsplit
 import redis
 
 from integration_tests.transport.conftest import Server
+from langchain_agentmem import EmbeddedCluster
 from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
 
 STANDALONE = "standalone"
+_NODE_TIMEOUT_MS = 15_000  # Redis's own default: where servers share few cores, one may only be late
 
 
 class Servers:
@@ -78,7 +80,6 @@ def started(on: str) -> Iterator[Servers]:
             modules = [word for module in found.modules for word in ("--loadmodule", str(module))]
             url = stack.enter_context(closing(Server(found.server, *modules))).url
         else:
-            from langchain_agentmem import EmbeddedCluster
-
-            url = stack.enter_context(EmbeddedCluster(primaries=int(on), replicas=0)).url
+            cluster = EmbeddedCluster(primaries=int(on), replicas=0, node_timeout_ms=_NODE_TIMEOUT_MS)
+            url = stack.enter_context(cluster).url
         yield stack.enter_context(closing(Servers(url)))

@@ -12,7 +12,7 @@ import pytest
 import redis
 from tenacity import stop_after_delay
 
-from langchain_agentmem.core.operations import Op, writes
+from langchain_agentmem.core.operations import Op, reads, writes
 from langchain_agentmem.errors import StoreTimeoutError
 from langchain_agentmem.transport.cluster_batch import CLUSTER_PACE
 from langchain_agentmem.transport.connections import SharedConnection
@@ -54,6 +54,26 @@ async def test_tasks_wait_for_their_turn_and_never_for_each_other(
     waiting = asyncio.gather(*(transport.arun(blocking(keys)) for keys in orders))
     assert await asyncio.wait_for(waiting, 60) == [[None] * len(KEYS)] * AT_ONCE
     assert connections(primaries) == [LIMIT] * len(primaries)
+    await transport.aclose()
+
+
+async def test_tasks_that_need_one_node_do_not_overtake_those_that_need_several(cluster_url: str) -> None:
+    transport = SharedConnection(f"{cluster_url}?max_connections={LIMIT}")
+    reading: list[Any] = [reads("GET", key) for key in KEYS]
+    await transport.arun(_send(reading))
+    overtaking, going_on = 0, True
+
+    async def need_one(at: int) -> None:
+        nonlocal overtaking
+        while going_on:
+            await transport.arun(_send([reading[at % len(KEYS)]]))
+            overtaking += 1
+
+    ones = asyncio.gather(*(need_one(at) for at in range(AT_ONCE)))
+    await asyncio.gather(*(transport.arun(_send(reading)) for _ in range(AT_ONCE)))
+    going_on = False
+    await ones
+    assert overtaking <= 3 * AT_ONCE  # each of them once or twice, as the others
     await transport.aclose()
 
 

@@ -92,7 +92,7 @@ class Turn:
             self.question = self.encoded(asked, self._asked_at(replaces))
         self.memories = ExchangeMemories(memory, options, ids, text, self.failures)
         self.extraction = TurnExtraction(memory, options, ids, self.memories, self.failures)
-        self.context = TurnContext(*ids, text, failures=self.failures.noted, _turn=self)
+        self.context = TurnContext(*ids, text, failures=self.failures.noted)
         self.events: EventBuffer = memory.events.buffer()
         self.note("turn_start", text)
         self.was_read = False
@@ -323,9 +323,7 @@ class Turn:
             InvalidInputError: It is written already, or is being written.
         """
         if self._written:
-            raise InvalidInputError(
-                "This turn is written already, and would be stored twice. Begin the next one with read_turn."
-            )
+            raise _written_already()
         self._written, self.turn_count = True, None
         try:
             yield
@@ -333,6 +331,8 @@ class Turn:
             self._written = False
             raise
         self._written = self.turn_count is not None
+        if self._written:
+            self.context.let_go()
 
     def keep(self, messages: list[bytes]) -> Op[None]:
         """Append what is kept of a turn that gave no answer, and record the events.
@@ -527,6 +527,8 @@ def begun(
 ) -> Turn:
     """Return a turn that begins with a text, and with messages that say it: if none are given, its own.
 
+    Its context holds it, too, until it is written: that is what a caller has of it.
+
     Raises:
         InvalidInputError: An id, the text or a message is not one.
     """
@@ -534,7 +536,15 @@ def begun(
         validate_id(name, value)
     utf8("text", text)
     asked = [HumanMessage(text)] if messages is None and text else checked_messages(messages or [])
-    return Turn(memory, options, ids, text, asked)
+    turn = Turn(memory, options, ids, text, asked)
+    turn.context._turn = turn
+    return turn
+
+
+def _written_already() -> InvalidInputError:
+    return InvalidInputError(
+        "This turn is written already, and would be stored twice. Begin the next one with read_turn."
+    )
 
 
 def has_answer(messages: Sequence[BaseMessage]) -> bool:
@@ -550,12 +560,14 @@ def ending(memory: ChainMemory, context: TurnContext) -> Turn:
     """
     if not isinstance(context, TurnContext):
         raise InvalidInputError(f"context must be what read_turn returned, not {type(context).__name__}.")
-    if context._turn is None:
+    if context._is_written:
+        raise _written_already()
+    turn: Turn | None = context._turn
+    if turn is None:
         ids = Ids(context.thread_id, context.user, context.namespace)
         options = TurnOptions(None, remember=context.remember, remember_when=context.remember_when)
-        context._turn = begun(memory, options, ids, context.text, [])
-        context._turn.context = context
-    if not same_store(context._turn.memory, memory):
+        turn = begun(memory, options, ids, context.text, [])
+        turn.context, context._turn = context, turn
+    if not same_store(turn.memory, memory):
         raise InvalidInputError("This context was read by another memory, which has to write the turn.")
-    turn: Turn = context._turn
     return turn

@@ -52,6 +52,11 @@ class TurnContext:
     remember: Remember = noteworthy
     remember_when: RememberWhen = "inline"
     _turn: Any = field(default=None, repr=False, compare=False)  # in progress
+    _is_written: bool = field(default=False, repr=False, compare=False)
+
+    def let_go(self) -> None:
+        """Forget the turn, which has been written: each holds the other, and its messages, until then."""
+        self._turn, self._is_written = None, True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -176,8 +177,9 @@ def _places(joined: str, wanted: str, asked: str, language: str) -> list[int]:
     return places
 
 
-def _beginnings(wanted: str, asked: str, language: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def _beginnings(wanted: str, asked: str, language: str) -> tuple[str, ...]:
     """Return what the forms of a word begin with, none with another: `happ` of happy and happiness."""
     begins = _accented(wanted[:-1] if len(wanted) > 2 else wanted, language)
     begins |= {form[:-1] if len(form) > 2 else form for form in forms(asked, language)}
-    return [one for one in begins if not any(one != other and one.startswith(other) for other in begins)]
+    return tuple(one for one in begins if not any(one != other and one.startswith(other) for other in begins))

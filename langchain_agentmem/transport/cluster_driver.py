@@ -17,6 +17,7 @@ from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport.cluster_batch import CLUSTER_PACE, ClusterBatch
 from langchain_agentmem.transport.cluster_scan import Scans
 from langchain_agentmem.transport.cluster_slots import READ_TABLE, SlotTable, split_address
+from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_driver import AsyncExchange, AsyncTarget, Exchange, Target
 
@@ -118,13 +119,28 @@ class ClusterDriver(Driver):
 
 
 class AsyncClusterDriver(AsyncDriver):
-    """Async version of `ClusterDriver`, for one event loop."""
+    """Async version of `ClusterDriver`, for one event loop.
+
+    Tasks wait for their turn before they take any connection, so that none holds one node's connections while
+    it waits for another's: those that need a single node would overtake it again and again.
+
+    Args:
+        seeds: As for `ClusterDriver`.
+        connect: As for `ClusterDriver`.
+        remap: As for `ClusterDriver`.
+        limit: How many batches are sent at once: as many as a node's pool has connections.
+    """
 
     _pace = CLUSTER_PACE
 
     def __init__(
-        self, seeds: Sequence[str], connect: Callable[[str, int], AsyncRedis], remap: Remap | None = None
+        self,
+        seeds: Sequence[str],
+        connect: Callable[[str, int], AsyncRedis],
+        remap: Remap | None = None,
+        limit: int = MAX_CONNECTIONS,
     ) -> None:
+        self._turns = asyncio.Semaphore(limit)
         self._connect = connect
         self._table = SlotTable(seeds, remap)
         self._scans = Scans()
@@ -135,6 +151,10 @@ class AsyncClusterDriver(AsyncDriver):
         return ClusterBatch(batch, self._table, self._scans)
 
     async def _attempt(self, in_flight: InFlightBatch) -> None:
+        async with self._turns:
+            await self._send(in_flight)
+
+    async def _send(self, in_flight: InFlightBatch) -> None:
         batch = cast(ClusterBatch, in_flight)
         if self._table.is_due():
             await self._read_table(batch)

@@ -311,7 +311,12 @@ class _Cluster(Source):
         return ClusterDriver(self._names(), lambda host, port: self._node(host, port).client(), turns=turns)
 
     def async_driver(self) -> AsyncDriver:
-        return AsyncClusterDriver(self._names(), lambda host, port: self._node(host, port).async_client())
+        pool: Any = self._node(*self._seeds[0]).async_client().connection_pool
+        return AsyncClusterDriver(
+            self._names(),
+            lambda host, port: self._node(host, port).async_client(),
+            limit=pool.max_connections,
+        )
 
     def close(self) -> None:
         """Do nothing: there is nothing but drivers."""
