@@ -141,6 +141,13 @@ def test_a_partition_that_cannot_be_read_does_not_keep_a_worker_from_the_others(
     assert run(queue.claim_op(GROUP, "v", 600_000, 5)) == []
     with pytest.raises(WrongKeyTypeError):  # whoever does not wait is told that this is not all
         run(queue.next_op(GROUP, "w", 600))
+    bare.delete(streams[0])
+    place = next(one for one in PLACES if queue.keys_of(one)[2].encode() == streams[0])
+    bare.delete(*queue.keys_of(place)[:2])
+    run(queue.enqueue_op(place, task("a")))
+    assert run(queue.next_op(GROUP, "w", 600, 1)) == []  # it is not asked each time: that takes its while
+    assert run(queue.claim_op(GROUP, "w", 600_000, 5)) == []
+    assert [one.place for one in run(queue.next_op(GROUP, "w", 600, 1))] == [place]
     for stream in streams:
         bare.set(stream, "something else")
     with pytest.raises(StoreError):
