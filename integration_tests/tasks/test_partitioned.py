@@ -141,6 +141,13 @@ def test_a_partition_that_cannot_be_read_does_not_keep_a_worker_from_the_others(
     assert run(queue.claim_op(GROUP, "v", 600_000, 5)) == []
     with pytest.raises(WrongKeyTypeError):  # whoever does not wait is told that this is not all
         run(queue.next_op(GROUP, "w", 600))
+    bare.delete(streams[0])
+    place = next(one for one in PLACES if queue.keys_of(one)[2].encode() == streams[0])
+    bare.delete(*queue.keys_of(place)[:2])
+    run(queue.enqueue_op(place, task("a")))
+    assert run(queue.next_op(GROUP, "w", 600, 1)) == []  # it is not asked each time: that takes its while
+    assert run(queue.claim_op(GROUP, "w", 600_000, 5)) == []
+    assert [one.place for one in run(queue.next_op(GROUP, "w", 600, 1))] == [place]
     for stream in streams:
         bare.set(stream, "something else")
     with pytest.raises(StoreError):
@@ -202,3 +209,20 @@ def test_a_users_tasks_are_forgotten_in_one_partition(
     assert run(queue.forget_op(USERS[7])).count == 1
     assert counting.round_trips - trips <= 2
     assert run(queue.waiting_op()) == TaskCounts(59, 0)
+
+
+@pytest.mark.parametrize("how", ["take off", "set aside"])
+def test_the_signal_that_led_there_ends_though_the_queue_has_lost_it(
+    queue: PartitionedTaskQueue, run: Run, bare: redis.Redis, how: str
+) -> None:
+    put = run(queue.enqueue_op(PLACE, task("a")))
+    (signal,) = run(queue.next_op(GROUP, "w", 5))
+    bare.delete(queue.keys_of(PLACE)[1])
+    told = {"signal_id": signal.id, "group": GROUP}
+    if how == "take off":
+        assert run(queue.take_off_op(queue.taking(PLACE, [put], **told)))
+    else:
+        failed = {"reason": "a", "message": "", "not_before": 0.0, "set_aside": True}
+        assert run(queue.fail_op(PLACE, put, **failed, **told))
+    stream = queue.keys_of(PLACE)[2]
+    assert (bare.xlen(stream), bare.xpending(stream, GROUP)["pending"]) == (0, 0)

@@ -6,6 +6,7 @@ from math import isfinite
 from types import EllipsisType
 from typing import Any, TypeAlias, TypeVar, get_args
 
+from langchain_agentmem.core.partitions import MAX_PARTITIONS
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 
 MAX_SCOPE_BYTES = 4096
@@ -54,6 +55,17 @@ def validate_id(name: str, value: Any) -> str:
     if size > MAX_SCOPE_BYTES:
         raise InvalidInputError(f"{name} has {size} bytes; the limit is {MAX_SCOPE_BYTES}.")
     return str(value)
+
+
+def partitions(value: Any) -> int | None:
+    """Return a number of partitions; 0 is none, and `None` as many as fit the server.
+
+    Raises:
+        InvalidInputError: It is no such number.
+    """
+    if value is not None and not_negative("partitions", value) > MAX_PARTITIONS:
+        raise InvalidInputError(f"partitions must be at most {MAX_PARTITIONS}, not {value}.")
+    return None if value is None else int(value)
 
 
 def bounded_text(name: str, value: Any, max_bytes: int) -> str:

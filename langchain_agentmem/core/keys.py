@@ -7,10 +7,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from langchain_agentmem.core.checks import validate_id
-from langchain_agentmem.core.partitions import partition_of, tags
+from langchain_agentmem.core.partitions import MAX_PARTITIONS, partition_of, tags
 from langchain_agentmem.errors import InvalidInputError
 
 Tier: TypeAlias = Literal["working", "long_term", "events", "store", "tasks"]
@@ -61,15 +62,7 @@ class Keys:
 
     def in_partition(self, at: int) -> Keys:
         """Return the key names in a partition, whose hash tag stands behind each prefix."""
-        tag = tags(self.partitions)[at]
-        return replace(
-            self,
-            memory_prefix=tagged(self.memory_prefix, tag),
-            threads_prefix=tagged(self.threads_prefix, tag),
-            store_prefix=tagged(self.store_prefix, tag),
-            tasks_prefix=tagged(self.tasks_prefix, tag),
-            partitions=0,
-        )
+        return _in_partition(self, at)
 
     def every(self) -> list[Keys]:
         """Return the key names in each partition, in order; these alone if there are no partitions."""
@@ -198,6 +191,19 @@ class Keys:
     def tasks_failed(self) -> str:
         """Return the key of the stream of tasks that are set aside."""
         return f"{self.tasks_prefix}failed"
+
+
+@lru_cache(maxsize=MAX_PARTITIONS)  # in the way of every turn
+def _in_partition(keys: Keys, at: int) -> Keys:
+    tag = tags(keys.partitions)[at]
+    return replace(
+        keys,
+        memory_prefix=tagged(keys.memory_prefix, tag),
+        threads_prefix=tagged(keys.threads_prefix, tag),
+        store_prefix=tagged(keys.store_prefix, tag),
+        tasks_prefix=tagged(keys.tasks_prefix, tag),
+        partitions=0,
+    )
 
 
 def tagged(prefix: str, tag: str) -> str:

@@ -38,6 +38,7 @@ class EventLogConfig:
         checks.ttl("ttl_seconds", self.ttl_seconds)
         checks.positive("max_detail_bytes", self.max_detail_bytes)
         checks.utf8("key_prefix", self.key_prefix)
+        checks.partitions(self.partitions)
         checks.utf8("threads_prefix", self.threads_prefix)
 
     def on(self, *, cluster: bool) -> EventLogConfig:

@@ -12,7 +12,7 @@ partitions may have the same: `p17:1715990400123-0`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,20 +43,21 @@ class _Reader:
         seen: The newest signal of each partition, by its tag, when the worker had taken all that was there.
         joined: Where it has taken signals.
         turn: With which partition to begin.
-        fails: Whether some partitions could not be read the last time.
+        out_of_reach: The partitions that could not be read the last time.
     """
 
     seen: dict[str, str] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)
     turn: int = 0
-    fails: bool = False
+    out_of_reach: set[str] = field(default_factory=set)
 
 
 class PartitionedTaskQueue(TaskQueue):
     """The queues of all partitions as one. What is about one queue is done as in `TaskQueue`.
 
     What is about all partitions is one round trip per step for all of them. Partitions that cannot be
-    reached, as when a node of a cluster is down, do not keep a worker from the others.
+    reached, as when a node of a cluster is down, do not keep a worker from the others: it asks for their
+    signals again only when it looks for what dead workers had in hand.
     """
 
     @cached_property
@@ -67,11 +68,12 @@ class PartitionedTaskQueue(TaskQueue):
         }
 
     @cached_property
-    def _newest(self) -> list[Command]:
+    def _newest(self) -> dict[str, Command]:
         """Return what asks for the newest signal of each partition."""
-        return [
-            reads("XREVRANGE", part.keys.tasks_stream, "+", "-", "COUNT", 1) for part in self._parts.values()
-        ]
+        return {
+            tag: reads("XREVRANGE", part.keys.tasks_stream, "+", "-", "COUNT", 1)
+            for tag, part in self._parts.items()
+        }
 
     @cached_property
     def _readers(self) -> dict[tuple[str, str], _Reader]:
@@ -132,7 +134,8 @@ class PartitionedTaskQueue(TaskQueue):
         for (of_group, _), reader in list(self._readers.items()):
             if of_group == group:
                 reader.seen.clear()
-        _all_but_all_failed((yield self._newest))
+                reader.out_of_reach.clear()
+        _all_but_all_failed((yield [*self._newest.values()]))
 
     def next_op(
         self, group: str, consumer: str, count: int = 1, block_ms: int | None = None
@@ -148,12 +151,10 @@ class PartitionedTaskQueue(TaskQueue):
         left = 0.0 if block_ms is None else positive("block_ms", block_ms) / 1000
         while True:
             errors: list[StoreError] = []
-            found = yield from self._poll(group, consumer, reader, positive("count", count), errors)
+            skipped = () if block_ms is None else reader.out_of_reach
+            found = yield from self._poll(group, consumer, reader, positive("count", count), skipped, errors)
             if errors and not found and block_ms is None:
                 raise errors[0]
-            if errors and not reader.fails:
-                logger.warning("Tasks of some partitions cannot be read, those of others can: %s", errors[0])
-            reader.fails = bool(errors)
             if found or left <= 0:
                 return found
             yield Pause(min(left, POLL_SECONDS))
@@ -162,10 +163,16 @@ class PartitionedTaskQueue(TaskQueue):
                 return []
 
     def _poll(
-        self, group: str, consumer: str, reader: _Reader, count: int, errors: list[StoreError]
+        self,
+        group: str,
+        consumer: str,
+        reader: _Reader,
+        count: int,
+        skipped: Collection[str],
+        errors: list[StoreError],
     ) -> Op[list[Signal]]:
         new: dict[str, str] = {}
-        for tag, entry in (yield from self._filled(errors)).items():
+        for tag, entry in (yield from self._filled(reader, skipped, errors)).items():
             if entry is None:
                 reader.seen.pop(tag, None)
             elif reader.seen.get(tag) != entry:
@@ -180,18 +187,30 @@ class PartitionedTaskQueue(TaskQueue):
             found += _named(tag, given.signals)
         return found
 
-    def _filled(self, errors: list[StoreError]) -> Op[dict[str, str | None]]:
+    def _filled(
+        self, reader: _Reader, skipped: Collection[str], errors: list[StoreError]
+    ) -> Op[dict[str, str | None]]:
         """Return the newest signal of each partition that can be read; `None` if it has none.
+
+        Args:
+            reader: Where it is noted which cannot.
+            skipped: Which are not asked, unless these are all.
+            errors: Where it is put why some cannot be read.
 
         Raises:
             StoreError: None can be read.
         """
-        newest = _all_but_all_failed((yield self._newest))
-        errors += [one for one in newest if isinstance(one, StoreError)]
+        asked = [tag for tag in self._newest if tag not in skipped] or [*self._newest]
+        newest = dict(zip(asked, (yield [self._newest[tag] for tag in asked]), strict=True))
+        failed = {tag: reply for tag, reply in newest.items() if isinstance(reply, StoreError)}
+        if failed and len(failed) < len(newest) and not reader.out_of_reach:
+            error = next(iter(failed.values()))
+            logger.warning("Tasks of some partitions cannot be read, those of others can: %s", error)
+        reader.out_of_reach = (reader.out_of_reach - newest.keys()) | failed.keys()
+        errors += failed.values()
+        _all_but_all_failed([*newest.values()])
         return {
-            tag: text(reply[0][0]) if reply else None
-            for tag, reply in zip(self._parts, newest, strict=True)
-            if not isinstance(reply, StoreError)
+            tag: text(reply[0][0]) if reply else None for tag, reply in newest.items() if tag not in failed
         }
 
     def claim_op(self, group: str, consumer: str, min_idle_ms: int, count: int = 1) -> Op[list[Signal]]:
@@ -202,7 +221,8 @@ class PartitionedTaskQueue(TaskQueue):
         reader = self._reader(group, consumer)
         not_negative("min_idle_ms", min_idle_ms)
         errors: list[StoreError] = []
-        filled = [tag for tag, entry in (yield from self._filled(errors)).items() if entry is not None]
+        newest = yield from self._filled(reader, (), errors)
+        filled = [tag for tag, entry in newest.items() if entry is not None]
         asked = [
             reads("XPENDING", self._parts[tag].keys.tasks_stream, group, "IDLE", min_idle_ms, "-", "+", 1)
             for tag in filled

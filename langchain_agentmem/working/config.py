@@ -73,6 +73,7 @@ class WorkingMemoryConfig:
             checks.positive("max_turns", self.max_turns)
         checks.choice("summarise_when", self.summarise_when, SummariseWhen)
         checks.positive("max_waiting", self.max_waiting)
+        checks.partitions(self.partitions)
         if self.summarise is not None:
             if not callable(self.summarise):
                 raise ConfigurationError(
