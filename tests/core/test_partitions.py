@@ -8,14 +8,10 @@ from hypothesis import strategies as st
 from redis.crc import key_slot as slot_by_redis_py
 
 from langchain_agentmem.core.keys import Keys, index_in, same_prefix
-<<<<<<< HEAD
 from langchain_agentmem.core.partitions import SLOTS, key_slot, partition_of, tags
-=======
-from langchain_agentmem.core.partitions import SLOTS, partition_of, slot_of_tag, tags
 from langchain_agentmem.errors import InvalidInputError
 from langchain_agentmem.events.config import EventLogConfig
 from langchain_agentmem.working.config import WorkingMemoryConfig
->>>>>>> tasks_p
 
 COUNTS = [1, 2, 16, 255, 256, 1000, 4096]
 
