@@ -22,7 +22,7 @@ from integration_tests.conftest import Both
 from integration_tests.waiting import wait_until
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import Add, LongTermMemory
-from langchain_agentmem.core.partitions import partition_of, slot_of_tag, tags
+from langchain_agentmem.core.partitions import key_slot, partition_of, tags
 from langchain_agentmem.embedded.cluster import EmbeddedCluster
 
 USERS = [f"user {n}" for n in range(24)]
@@ -45,7 +45,7 @@ def make(cluster_url: str) -> Iterator[Callable[..., LongTermMemory]]:
 
 
 def slot_of(user: str) -> int:
-    return slot_of_tag(tags(P)[partition_of(user, P)])
+    return key_slot(tags(P)[partition_of(user, P)])
 
 
 def other_primary(cluster: EmbeddedCluster, port: int) -> int:

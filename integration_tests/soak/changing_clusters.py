@@ -20,7 +20,7 @@ from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, EmbeddedCluster
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Command, Effect, Op, T
-from langchain_agentmem.core.partitions import slot_of_tag, tags
+from langchain_agentmem.core.partitions import key_slot, tags
 from langchain_agentmem.errors import StoreError
 
 LAG = "lost before a replica had it"
@@ -41,7 +41,7 @@ def changing_clusters(clock: Clock, random: Random) -> Figures:
     """
     with EmbeddedCluster(node_timeout_ms=_NODE_TIMEOUT_MS) as cluster:
         load = _Load(cluster.url)
-        slots = [slot_of_tag(tag) for tag in tags(_PARTITIONS)]
+        slots = [key_slot(tag) for tag in tags(_PARTITIONS)]
         changes = ClusterChanges(cluster, slots, random)
 
         def change() -> None:
