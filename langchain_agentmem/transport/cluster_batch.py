@@ -37,7 +37,9 @@ from langchain_agentmem.transport.drivers import PACE, InFlightBatch, Retryable,
 from langchain_agentmem.transport.redis_errors import quoted
 
 _ASKING = asks("ASKING")
-_READONLY = asks("READONLY")  # without it, a replica sends every command to its primary
+# Without the first, a replica sends every command to its primary. With it, it answers all later reads on that
+# connection, also those that are meant for a primary, which it may have been when the table was read.
+_READONLY, _READWRITE = asks("READONLY"), asks("READWRITE")
 
 
 class Unreachable(Retryable):
@@ -75,6 +77,10 @@ class Part(NamedTuple):
     def command_before(self, place: int) -> Command | None:
         """Return what is sent in front of a command, and answered by itself."""
         return _ASKING if place in self.asked else _READONLY if place in self.read else None
+
+    def command_behind(self, place: int) -> Command | None:
+        """Return what is sent behind a command, and answered by itself."""
+        return _READWRITE if place in self.read and place not in self.asked else None
 
 
 class Outcome(Protocol):
@@ -157,8 +163,8 @@ class ClusterBatch(InFlightBatch):
             return [self.left[place] for place in part.places]
         commands: list[Command] = []
         for place in part.places:
-            before = part.command_before(place)
-            commands += [self.left[place]] if before is None else [before, self.left[place]]
+            around = part.command_before(place), self.left[place], part.command_behind(place)
+            commands += [one for one in around if one is not None]
         return commands
 
     def take(self, outcomes: Iterable[tuple[Part, Outcome]]) -> None:
@@ -293,7 +299,7 @@ def _as_cluster(answer: Any) -> Any:
 
 
 def _own_answers(part: Part, answers: list[Any]) -> list[Any]:
-    """Return the answers to the commands of a part, without those to what was sent in front."""
+    """Return the answers to the commands of a part, without those to what was sent around them."""
     if not part.asked and not part.read:
         return answers
     own: list[Any] = []
@@ -303,5 +309,5 @@ def _own_answers(part: Part, answers: list[Any]) -> list[Any]:
         if at >= len(answers):
             break
         own.append(answers[at])
-        at += 1
+        at += 1 + (part.command_behind(place) is not None)
     return own

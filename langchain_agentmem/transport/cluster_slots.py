@@ -140,7 +140,8 @@ class SlotTable:
 
     def address(self, host: str, port: int, asked: str) -> str:
         """Return the name of a node at an address that another node has told."""
-        host = host or split_address(asked)[0]
+        if host in ("", "?"):  # as `_NO_HOST`, in a redirection
+            host = split_address(asked)[0]
         if self._remap is not None:
             host, port = self._remap((host, port))
         return f"{host}:{port}"

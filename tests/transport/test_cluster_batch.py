@@ -88,10 +88,11 @@ def test_what_has_moved_is_sent_to_where_it_is(table: SlotTable) -> None:
     assert table.owner(key_slot(ON_A)) == B
 
 
-def test_a_redirection_without_a_host_is_to_the_one_that_answered(table: SlotTable) -> None:
+@pytest.mark.parametrize("host", ["", "?"])
+def test_a_redirection_without_a_host_is_to_the_one_that_answered(table: SlotTable, host: str) -> None:
     in_flight = begun(table, writes("INCR", ON_A))
     with pytest.raises(Retryable):
-        take(in_flight, a=Outcome(redis_errors.MovedError(f"{key_slot(ON_A)} :9")))
+        take(in_flight, a=Outcome(redis_errors.MovedError(f"{key_slot(ON_A)} {host}:9")))
     assert list(sent(in_flight)) == ["h:9"]
 
 
@@ -247,10 +248,10 @@ def test_a_replica_answers_what_it_may_and_nothing_else(with_replica: SlotTable)
     parts = in_flight.parts()
     assert {part.node: [one.args for one in in_flight.commands(part)] for part in parts} == {
         A: [("GET", ON_A)],
-        R: [("READONLY",), ("GET", ON_A)],
+        R: [("READONLY",), ("GET", ON_A), ("READWRITE",)],
         B: [("GET", ON_B)],
     }
-    answers = {A: Outcome(1), R: Outcome(b"OK", 2), B: Outcome(3)}
+    answers = {A: Outcome(1), R: Outcome(b"OK", 2, b"OK"), B: Outcome(3)}
     in_flight.take([(part, answers[part.node]) for part in parts])
     assert in_flight.result() == [1, 2, 3]
 
@@ -281,4 +282,4 @@ def test_a_replica_gets_the_script_that_it_lacks(with_replica: SlotTable) -> Non
     lacks = redis_errors.NoScriptError("NOSCRIPT No matching script.")
     with pytest.raises(Retryable):
         in_flight.take([(parts[0], Outcome(b"OK", lacks))])
-    assert sent(in_flight) == {R: [("READONLY",), ("EVAL_RO", "return 1", 1, ON_A)]}
+    assert sent(in_flight) == {R: [("READONLY",), ("EVAL_RO", "return 1", 1, ON_A), ("READWRITE",)]}
