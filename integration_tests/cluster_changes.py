@@ -21,6 +21,7 @@ from integration_tests.clusters import (
 from integration_tests.waiting import wait_until
 from langchain_agentmem.embedded.cluster import EmbeddedCluster
 from langchain_agentmem.embedded.cluster_setup import ask_node
+from langchain_agentmem.errors import EmbeddedRedisError
 
 _SECONDS = 60.0  # that a change of the cluster may take, on a busy machine
 _CUTS = 60
@@ -72,9 +73,10 @@ class ClusterChanges:
         cluster = self._cluster
         source, heir = self._random.sample(self._primaries(), 2)
         port = add_node(cluster)
+        node_id = ids_of(cluster)[port]
         self._move(self._some_slots(source), source, port)
         self._move(sorted(slots_of(cluster, port)), port, heir)
-        self._remove(port)
+        self._remove(port, node_id)
         self.counts["nodes added and removed"] += 1
 
     def cut_connections(self) -> None:
@@ -120,10 +122,18 @@ class ClusterChanges:
 
     def _has_all_slots(self) -> bool:
         cluster = self._cluster
-        alive = [node.port for node in cluster.nodes if node.role != "down"]
-        if any("cluster_state:ok" not in ask_node(port, cluster.password, "CLUSTER INFO") for port in alive):
+        if any(
+            "cluster_state:ok" not in self._state(node.port) for node in cluster.nodes if node.role != "down"
+        ):
             return False
         return sum(len(slots_of(cluster, port)) for port in self._primaries()) == SLOTS
+
+    def _state(self, port: int) -> str:
+        """What a node says of the cluster; nothing while it loads its data."""
+        try:
+            return ask_node(port, self._cluster.password, "CLUSTER INFO")
+        except (EmbeddedRedisError, OSError):
+            return ""
 
     def _some_slots(self, source: int) -> list[int]:
         owned = slots_of(self._cluster, source)
@@ -135,12 +145,14 @@ class ClusterChanges:
         move_slots(self._cluster, slots, source, target)
         self.counts["slots moved"] += len(slots)
 
-    def _remove(self, port: int) -> None:
+    def _remove(self, port: int, node_id: str) -> None:
+        """Remove a node without slots; by now it is a replica, and may be loading its primary's data."""
         cluster = self._cluster
-        ids, number = ids_of(cluster), cluster._ports.index(port)
+        number = cluster._ports.index(port)
         assert number == len(cluster._ports) - 1, "only the node that was added last can be removed"
-        for other in ids.keys() - {port}:
-            ask_node(other, cluster.password, f"CLUSTER FORGET {ids[port]}")
+        for node in cluster.nodes:
+            if node.port != port and node.role != "down":
+                ask_node(node.port, cluster.password, f"CLUSTER FORGET {node_id}")
         kill(cluster, port)
         cluster._ports.remove(port)
         servers = cluster._servers

@@ -153,8 +153,8 @@ def end_move_of_slot(cluster: EmbeddedCluster, slot: int, target: int) -> None:
         try:
             ask_node(port, cluster.password, f"CLUSTER SETSLOT {slot} NODE {own_id}")
         except EmbeddedRedisError as error:
-            # A primary that has lost its last slot becomes a replica of the one that has got it.
-            if "only with masters" not in str(error):
+            # A primary that has lost its last slot becomes a replica of the one that has got it, and loads its data.
+            if not any(words in str(error) for words in ("only with masters", "LOADING")):
                 raise
 
 

@@ -266,3 +266,20 @@ def test_rest_is_refused(other: str) -> None:
 def test_what_cannot_be_is_refused(url: str, other: str, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         move_memory(url, other, **options)
+
+
+def test_numbers_that_the_json_module_rounds_are_no_change(url: str, other: str) -> None:
+    """all-MiniLM-L6-v2 has numbers as small as these, which are not what they were after a DUMP and a RESTORE."""
+    with memory_at(url) as memory, memory_at(other) as moved, redis.Redis.from_url(url) as bare:
+        boat = memory.long_term.remember("I have a boat.", user="alice", kind="semantic")
+        car = memory.long_term.remember("The car is red.", user="alice", kind="semantic")
+        for one in (boat, car):
+            bare.execute_command("JSON.SET", f"agent:mem:{one.id}", "$.embedding[0]", "-2.7065423e-33")
+            bare.execute_command("JSON.SET", f"agent:mem:{one.id}", "$.embedding[1]", "0.12345678901234567")
+        report = move_memory(url, other)
+        assert (report.ok, report.names) == (True, [])
+        memory.long_term.delete_memory(boat.id, user="alice")
+        memory.long_term.update(car.id, "The car is blue.", user="alice")
+        report = move_memory(url, other)
+        assert (report.ok, report.deleted, report.kept) == (True, 1, 0)
+        assert [one.text for one in moved.long_term.list_memories(user="alice")] == ["The car is blue."]

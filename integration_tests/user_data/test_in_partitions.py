@@ -43,12 +43,6 @@ async def memory(url: str) -> AsyncIterator[AgentMemory]:
         yield memory
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have commands use partitions."""
-    monkeypatch.setenv("AGENTMEM_PARTITIONS", "16")
-
-
 async def test_threads_are_noted_in_their_users_partition_by_whatever_writes(
     url: str, both: Both, bare: redis.Redis
 ) -> None:
@@ -72,44 +66,49 @@ async def test_threads_are_noted_in_their_users_partition_by_whatever_writes(
         assert not [key for key in bare.keys("agent:threads:*") if b"{" not in key]
 
 
-def test_the_commands_see_all_partitions(command: None, url: str) -> None:
+def test_the_commands_see_all_partitions(url: str) -> None:
     people = {"ada", "bob", "eve"}
     with AgentMemory(url, partitions=16) as memory:
         for user in sorted(people):
             memory.working.append_turn(f"thread of {user}", "user", "Hello.", user=user)
             memory.store(index=False, user_of=lambda namespace: namespace[0]).put((user,), "k", {})
-    agentmem("remember", "Ada likes tea", "--user", "ada", url=url)
-    assert "Ada likes tea" in agentmem("recall", "tea", "--user", "ada", url=url).stdout
-    everybody = agentmem("sessions", "--all-users", url=url).stdout
+    agentmem("remember", "Ada likes tea", "--user", "ada", url=url, AGENTMEM_PARTITIONS="16")
+    assert (
+        "Ada likes tea"
+        in agentmem("recall", "tea", "--user", "ada", url=url, AGENTMEM_PARTITIONS="16").stdout
+    )
+    everybody = agentmem("sessions", "--all-users", url=url, AGENTMEM_PARTITIONS="16").stdout
     assert all(f"thread of {user}" in everybody for user in people)
-    assert agentmem("forget", "ada", "--yes", url=url).returncode == 0
+    assert agentmem("forget", "ada", "--yes", url=url, AGENTMEM_PARTITIONS="16").returncode == 0
     options = [option for what in ("memories", "sessions", "store") for option in ("--what", what)]
-    exported = [json.loads(line) for line in agentmem("export", *options, url=url).stdout.splitlines()]
+    exported = [
+        json.loads(line)
+        for line in agentmem("export", *options, url=url, AGENTMEM_PARTITIONS="16").stdout.splitlines()
+    ]
     assert sorted(line["user"] for line in exported) == ["bob"] * 3 + ["eve"] * 3
 
 
-def test_failed_tasks_are_listed_and_replayed_by_commands(
-    command: None, memory: AgentMemory, url: str
-) -> None:
+def test_failed_tasks_are_listed_and_replayed_by_commands(memory: AgentMemory, url: str) -> None:
     for user in ("ada", "bob"):
         enqueue(memory, "poison", thread=f"thread of {user}", user=user)
     MemoryWorker(memory, extractor=Facts(failing="poison"), max_attempts=1).run(once=True)
     failed = [
-        json.loads(line) for line in agentmem("worker", "--failed", "--json", url=url).stdout.splitlines()
+        json.loads(line)
+        for line in agentmem(
+            "worker", "--failed", "--json", url=url, AGENTMEM_PARTITIONS="16"
+        ).stdout.splitlines()
     ]
     assert {one["user"] for one in failed} == {"ada", "bob"}
     assert {f"{{{one['id'].partition(':')[0]}}}" in KEYS.of(one["user"]).tasks_prefix for one in failed} == {
         True
     }
-    done = agentmem("worker", "--replay", failed[0]["id"], url=url)
+    done = agentmem("worker", "--replay", failed[0]["id"], url=url, AGENTMEM_PARTITIONS="16")
     assert (done.returncode, "1 task" in done.stdout) == (0, True)
     assert memory.tasks.waiting() == (1, 1)
 
 
-async def test_the_mcp_server_remembers_in_the_users_partition(
-    command: None, url: str, bare: redis.Redis
-) -> None:
-    async with over_stdio(url, "--user", "ada") as client:
+async def test_the_mcp_server_remembers_in_the_users_partition(url: str, bare: redis.Redis) -> None:
+    async with over_stdio(url, "--user", "ada", AGENTMEM_PARTITIONS="16") as client:
         await client.remember("Ana lives in Lisbon")
         assert await client.recall("who lives in Lisbon") == ["Ana lives in Lisbon"]
     assert len(bare.keys(f"{KEYS.of('ada').memory_prefix}*")) == 1

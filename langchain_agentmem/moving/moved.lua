@@ -12,6 +12,16 @@ local function framed(parts)
   return table.concat(out)
 end
 
+-- A vector of a JSON document with as many digits as a float32 has. The JSON module rounds a number with more, or a
+-- very small one, whenever it parses it: a copy, or the document itself after a restart, may differ in the last digit.
+local function steady(vector)
+  return (string.gsub(vector, '[^,:%[%]]+', function(number)
+    if #number > 16 or string.find(number, 'e-', 1, true) then
+      return string.format('%.9g', tonumber(number) or 0)
+    end
+  end))
+end
+
 -- What a key holds, as a text that is the same for the same content on any server: DUMP is not, as a server
 -- orders the fields of a Hash by numbers of its own.
 local function content(key, kind)
@@ -41,7 +51,7 @@ local function content(key, kind)
     end
     return table.concat(lines)
   end
-  return redis.call('JSON.GET', key)
+  return (string.gsub(redis.call('JSON.GET', key), '"embedding":%b[]', steady))
 end
 
 -- The digest of what a key holds and of when it expires, how many bytes it holds, and when it expires, in epoch

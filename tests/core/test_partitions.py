@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +7,6 @@ from redis.crc import key_slot as slot_by_redis_py
 
 from langchain_agentmem.core.keys import Keys, index_in, same_prefix
 from langchain_agentmem.core.partitions import SLOTS, key_slot, partition_of, tags
-from langchain_agentmem.errors import InvalidInputError
-from langchain_agentmem.events.config import EventLogConfig
-from langchain_agentmem.working.config import WorkingMemoryConfig
 
 COUNTS = [1, 2, 16, 255, 256, 1000, 4096]
 
@@ -71,11 +66,3 @@ def test_every_partition_is_visited_once() -> None:
 def test_a_user_that_is_no_id_is_refused(user: str) -> None:
     with pytest.raises(ValueError, match="user"):
         Keys(partitions=4).of(user)
-
-
-@pytest.mark.parametrize("wrong", [-1, 4097, 1.5, True, "16"])
-def test_what_is_no_number_of_partitions_is_refused(wrong: Any) -> None:
-    for config in (WorkingMemoryConfig, EventLogConfig):
-        with pytest.raises(InvalidInputError, match="partitions must be"):
-            config(partitions=wrong)
-        assert config(partitions=4096).keys.partitions == 4096
