@@ -119,6 +119,59 @@ def test_what_was_written_when_it_ended_is_known_as_its_own(
         assert contents(there, signals=False) == contents(bare, signals=False)
 
 
+def test_what_the_target_had_before_one_that_ended_is_not_taken_for_its_own(
+    url: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_op = MoveRecord.write_op
+
+    def end(record: MoveRecord, brought: Mapping[bytes, Brought]) -> Op[None]:
+        if any(one.source for one in brought.values()):
+            raise KeyboardInterrupt
+        return write_op(record, brought)
+
+    with memory_at(url) as memory, memory_at(other) as theirs:
+        for one, text in ((memory, "Ours."), (theirs, "Theirs.")):
+            one.working.append_turn("of both", "user", text, user="alice")
+        with monkeypatch.context() as ended:
+            ended.setattr(MoveRecord, "write_op", end)
+            with pytest.raises(KeyboardInterrupt):
+                move_memory(url, other, into=True)
+        memory.forget_user("alice")
+        assert move_memory(url, other, into=True).ok
+        assert [turn.content for turn in theirs.working.load("of both").recent_turns] == ["Theirs."]
+
+
+def test_what_is_deleted_at_the_source_stays_where_somebody_else_has_written(url: str, other: str) -> None:
+    with memory_at(url) as memory, memory_at(other) as theirs:
+        theirs.events.record("joined", "theirs", "", user="alice")
+        memory.events.record("joined", "ours", "", user="alice")
+        boat, car = (memory.long_term.remember(text, user="bob") for text in ("I row a boat.", "I drive."))
+        assert move_memory(url, other, into=True).ok
+        theirs.long_term.update(boat.id, "I sold the boat.", user="bob")
+        memory.forget_user("alice")
+        memory.forget_user("bob")
+        report = move_memory(url, other, into=True)
+        assert (report.ok, report.kept) == (True, 1)
+        assert {one.action for one in theirs.events.recent("joined")} == {"theirs", "ours"}
+        assert [one.text for one in theirs.long_term.list_memories(user="bob")] == ["I sold the boat."]
+        assert theirs.long_term.get(car.id) is None
+
+
+def test_another_expiry_comes_too_and_is_noticed(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        ours, changed = (
+            f"agent:mem:{memory.long_term.remember(text, user='alice', ttl_seconds=1000).id}"
+            for text in ("I have a boat.", "I work in Rome.")
+        )
+        assert move_memory(url, other).ok
+        bare.expire(ours, 5000)
+        there.expire(changed, 5000)
+        report = move_memory(url, other)
+        assert there.pexpiretime(ours) == bare.pexpiretime(ours)
+        assert (report.differing, report.brought["memory"]) == (1, 1)
+        assert "expiry" in report.names[0]
+
+
 def test_life_times_go_on_and_what_has_expired_stays_so(url: str, other: str) -> None:
     with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
         long = memory.long_term.remember("I have a week.", user="alice", ttl_seconds=604_800)

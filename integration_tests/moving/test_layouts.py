@@ -99,3 +99,16 @@ def test_from_json_to_hashes_and_back(url: str, other: str, vector_type: Any) ->
                 if key.startswith(b"agent:mem:"):
                     assert with_values(after[key][2]) == with_values(value)
                     assert after[key][1] == expiry
+
+
+def test_what_differs_behind_a_conversion_is_noticed(url: str, other: str) -> None:
+    with memory_at(url) as memory, redis.Redis.from_url(other) as there:
+        text, expiry, _ = (
+            f"agent:mem:{memory.long_term.remember(one, user='alice', ttl_seconds=1000).id}"
+            for one in ("I have a boat.", "I work in Rome.", "I like tea.")
+        )
+        assert move_memory(url, other, storage="hash").ok
+        there.hset(text, "text", "I have a car.")
+        there.expire(expiry, 5000)
+        report = move_memory(url, other, storage="hash")
+        assert (report.ok, report.differing) == (False, 2)

@@ -180,6 +180,32 @@ def test_a_slot_that_moved_before_the_table_knew_is_reached() -> None:
     assert cluster.scan() == set(KEYS)
 
 
+def test_a_key_that_moves_with_a_slot_whose_move_is_then_given_up_is_not_missed() -> None:
+    cluster = filled()
+    source, target = cluster.nodes
+    key = LOW[-1]
+    source.migrating[key_slot(key)] = target
+
+    def between(page: int) -> None:
+        if page == 1:
+            cluster.move_keys(source, target, key)
+        if page == 2:
+            source.migrating.clear()
+
+    assert cluster.scan(between) == set(KEYS)
+
+
+def test_a_key_that_two_nodes_return_is_there_once() -> None:
+    cluster = filled()
+    cluster.nodes[1].keys.insert(0, LOW[0])  # as if it had moved between the two answers
+    op = keys_under("", None)
+    step: Any = next(op)
+    in_flight = ClusterBatch(step, cluster.table, cluster.scans)
+    in_flight.take([(part, cluster.outcome(in_flight, part)) for part in in_flight.parts()])
+    ((_, keys),) = in_flight.result()
+    assert len(keys) == len(set(keys)) == 3
+
+
 def test_a_replica_that_took_over_is_scanned_from_its_beginning() -> None:
     cluster = filled()
     old = cluster.nodes[0]
