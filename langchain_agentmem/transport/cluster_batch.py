@@ -242,7 +242,7 @@ class ClusterBatch(InFlightBatch):
 
     def _did_not_run(self, place: int, answer: StoreError) -> bool:
         cause = answer.__cause__
-        if isinstance(cause, AskError):  # a MovedError is one, too
+        if isinstance(cause, AskError) and self.left[place].node is None:  # a MovedError is one, too
             node = self._table.address(cause.host, int(cause.port), self._asking)
             if isinstance(cause, MovedError):
                 self._table.suspect()

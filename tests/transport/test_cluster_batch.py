@@ -88,6 +88,13 @@ def test_what_has_moved_is_sent_to_where_it_is(table: SlotTable) -> None:
     assert table.owner(key_slot(ON_A)) == B
 
 
+def test_what_was_meant_for_one_node_is_not_sent_to_another(table: SlotTable) -> None:
+    in_flight = begun(table, reads("GET", ON_A)._replace(node=B), reads("GET", ON_B))
+    take(in_flight, b=Outcome(redis_errors.MovedError(f"{key_slot(ON_A)} h:1"), b"x"))
+    refused, answered = in_flight.result()
+    assert (type(refused), answered) == (StoreConnectionError, b"x")
+
+
 @pytest.mark.parametrize("host", ["", "?"])
 def test_a_redirection_without_a_host_is_to_the_one_that_answered(table: SlotTable, host: str) -> None:
     in_flight = begun(table, writes("INCR", ON_A))
