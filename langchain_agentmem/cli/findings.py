@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rich import filesize
 
 from langchain_agentmem.cli.cluster_findings import cluster, of_each
-from langchain_agentmem.cli.finding import Finding
+from langchain_agentmem.cli.finding import Finding, Verdict
 from langchain_agentmem.cli.text import counted, milliseconds, one_line, span
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import (
+    ClusterNodeError,
     ConfigurationError,
     IndexMissingError,
     SearchUnavailableError,
@@ -80,7 +81,8 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
         except ConnectionError:
             raise
         except StoreError as error:
-            yield Finding(name, "warning", f"unknown: {one_line(error.plain, 600)}")
+            verdict: Verdict = "broken" if isinstance(error, ClusterNodeError) else "warning"
+            yield Finding(name, verdict, f"unknown: {one_line(error.plain, 600)}")
     if memory.long_term.supports_vectors:
         yield embeddings()
 

@@ -18,6 +18,7 @@ agentmem --help lists all commands."""
 OPTIONS = """\
 --redis URL       Where the memory is:
                     redis://host:6379, rediss://…, unix://…, redis+sentinel://…
+                    redis+cluster://host1:7000,host2:7000, rediss+cluster://…
                     https://…         Upstash; token: UPSTASH_REDIS_REST_TOKEN
                     embedded://       your private Redis, in your own folder
                     embedded:///path  a private Redis in that folder
