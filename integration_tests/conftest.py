@@ -22,6 +22,7 @@ from langchain_agentmem.transport import connections
 from langchain_agentmem.transport.cluster_batch import CLUSTER_PACE
 from langchain_agentmem.transport.connections import SharedConnection, Transport
 from langchain_agentmem.transport.drivers import PACE
+from tests import steady as steady
 from tests.twins import BOTH as BOTH
 from tests.twins import Both as Both
 from tests.twins import Call as Call

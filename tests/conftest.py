@@ -1,3 +1,4 @@
 """What the tests of every folder may use."""
 
+from tests import steady as steady
 from tests.twins import both as both

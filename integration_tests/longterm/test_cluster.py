@@ -201,8 +201,13 @@ async def test_replicas_answer_recalls_and_nothing_else_if_they_are_to(
     memory = make(recall_from_replicas=True)
     for user in USERS:
         await both(memory).aremember(f"{user} likes green tea", user=user, kind="semantic")
-    for user in USERS:
-        wait_until(lambda user=user: memory.recall("green tea", user=user))  # type: ignore[misc]
+
+    def by_replicas_alone() -> bool:  # a server names a replica only when it is in sync
+        ran = scripts_run(cluster, "primary")
+        found = [memory.recall("green tea", user=user) for user in USERS]
+        return all(found) and scripts_run(cluster, "primary") == ran
+
+    wait_until(by_replicas_alone)
     before = scripts_run(cluster, "primary"), scripts_run(cluster, "replica")
     for user in USERS:
         for mode in ("hybrid", "vector", "text"):

@@ -11,6 +11,8 @@ import redis
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
 
 from integration_tests.conftest import BACKENDS_AND_CLUSTER, Both, Call, Counting, connection_to
+from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.core.partitions import partitions_on
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, WrongKeyTypeError
 from langchain_agentmem.transport.connections import SharedConnection
 from langchain_agentmem.working.histories import RedisListChatMessageHistory
@@ -34,6 +36,12 @@ async def transport(request: pytest.FixtureRequest, url: str) -> AsyncIterator[S
 @pytest.fixture
 def working(transport: SharedConnection) -> WorkingMemory:
     return WorkingMemory(transport=transport, storage="list", ttl_seconds=None)
+
+
+def record(working: WorkingMemory, user: str) -> bytes:
+    """The key of a user's threads."""
+    partitions = partitions_on(None, cluster=working.transport.cluster)
+    return Keys(partitions=partitions).of(user).threads(user).encode()
 
 
 async def test_turns_are_a_list_under_the_bare_id(
@@ -160,7 +168,7 @@ async def test_what_others_own_is_not_forgotten_with_a_user(
     bare.set("t2", "mine")
     bare.hset(b"agent:session:\xff", "user", "bob")
     assert sorted(await both(working).aforget_user("alice")) == ["t1", "t2"]
-    assert sorted(bare.keys()) == [b"agent:session:\xff", b"agent:threads:alice", b"t2"]
+    assert sorted(bare.keys()) == [b"agent:session:\xff", record(working, "alice"), b"t2"]
 
 
 async def test_deleting_and_forgetting_remove_both_keys(
@@ -172,7 +180,7 @@ async def test_deleting_and_forgetting_remove_both_keys(
     assert await both(working).adelete("t1") is True
     assert await both(working).adelete("t1") is False
     assert sorted(await both(working).aforget_user("alice")) == ["t3", "t4"]
-    records = [b"agent:threads:alice", b"agent:threads:bob"]
+    records = [record(working, "alice"), record(working, "bob")]
     assert sorted(bare.keys()) == sorted([working.key("t2").encode(), *records, b"t2"])
 
 
@@ -197,7 +205,7 @@ async def test_a_key_of_another_type_is_left_alone_and_nothing_is_written(
     bare.set("t1", "mine")
     with pytest.raises(WrongKeyTypeError):
         await both(working).aappend("t1", CONVERSATION)
-    bare.delete("agent:threads:default")  # the thread is noted before the session is written
+    bare.delete(record(working, "default"))  # the thread is noted before the session is written
     assert bare.keys() == [b"t1"]
     with pytest.raises(WrongKeyTypeError):
         await both(working).amessages("t1")

@@ -1,7 +1,7 @@
 """The number of partitions that data was written with, stored once beside it.
 
-A user's partition follows from the number, so that with another one nothing would be found. Tiers ask for it
-with the first operation of each connection.
+A user's partition follows from the number, so that with another one nothing would be found. Long-term memory
+asks for it with the first operation of each connection.
 """
 
 from __future__ import annotations

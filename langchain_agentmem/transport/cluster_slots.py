@@ -17,6 +17,7 @@ from langchain_agentmem.errors import StoreConnectionError
 
 READ_TABLE = asks("CLUSTER", "SLOTS")
 _REFRESH_SECONDS = 0.1  # the table is read at most this often
+_REPLICAS_SECONDS = 1.0  # a replica that was not there is looked for at most this often
 _NO_HOST = (None, b"", b"?")  # the node does not know its own address: it is where it was asked
 
 
@@ -116,6 +117,8 @@ class SlotTable:
         """Return a replica of the node of a slot, any of several; `None` if none is known to answer."""
         replicas = self._replicas.get(self._owners[slot] or "", ())
         there = [node for node in replicas if node not in self._doubted]
+        if not there and monotonic() - self._read_at >= _REPLICAS_SECONDS:
+            self._suspect = True
         return choice(there) if there else None
 
     def named(self, node_id: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -114,6 +115,17 @@ def test_a_table_knows_owners_primaries_and_replicas() -> None:
     assert table.named("b") == "10.0.0.2:7001"
     assert table.to_ask() == ["10.0.0.1:7000", "10.0.0.2:7001", "10.0.0.3:7002"]
     assert not table.is_due()
+
+
+def test_a_replica_that_is_not_known_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = [0, 16383, node(b"10.0.0.1", 7000, "a")]
+    table = table_of(alone)
+    now = monotonic()
+    assert (table.replica(5), table.is_due()) == (None, False)  # the table was read just now
+    monkeypatch.setattr("langchain_agentmem.transport.cluster_slots.monotonic", lambda: now + 2)
+    assert (table.replica(5), table.is_due()) == (None, True)
+    table.take([[*alone, node(b"10.0.0.3", 7002, "c")]], "10.0.0.1:7000")
+    assert (table.replica(5), table.is_due()) == ("10.0.0.3:7002", False)
 
 
 @pytest.mark.parametrize("host", [None, b"", b"?"])
