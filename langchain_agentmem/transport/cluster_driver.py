@@ -92,12 +92,7 @@ class ClusterDriver(Driver):
             reading = _Reading(self._table, batch)
             while (node := reading.next_node()) is not None:
                 exchange = Exchange(self._target(node), [READ_TABLE])
-                try:
-                    exchange.begin()
-                    exchange.send()
-                    exchange.receive()
-                finally:
-                    exchange.end()
+                exchange.run()
                 reading.take(node, exchange)
             for node, target in self._targets.items():
                 if not self._table.names(node):
@@ -179,12 +174,7 @@ class AsyncClusterDriver(AsyncDriver):
             reading = _Reading(self._table, batch)
             while (node := reading.next_node()) is not None:
                 exchange = AsyncExchange(self._target(node), [READ_TABLE])
-                try:
-                    await exchange.begin()
-                    await exchange.send()
-                    await exchange.receive()
-                finally:
-                    await exchange.end()
+                await exchange.run()
                 reading.take(node, exchange)
             for node, target in list(self._targets.items()):
                 if not self._table.names(node):

@@ -25,6 +25,7 @@ from redis.exceptions import (
 
 from langchain_agentmem.core.operations import Command, asks
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, StoreError
+from langchain_agentmem.transport.cluster_scan import is_scan
 from langchain_agentmem.transport.connection_limit import Turns
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_errors import answered, cluster_node, hide, underlying, unreachable
@@ -72,7 +73,7 @@ class Target:
         a node answers with its own keys only, and not with MOVED.
         """
         left = in_flight.left.values()
-        if self._is_alone or not any(command.args[0] == "SCAN" for command in left):
+        if self._is_alone or not any(map(is_scan, left)):
             return left
         return [*left, _ABOUT_CLUSTER]
 
@@ -210,6 +211,15 @@ class Exchange(_Exchange):
         InvalidInputError: An argument cannot be sent.
     """
 
+    def run(self) -> None:
+        """Do all of it, with one server alone."""
+        try:
+            self.begin()
+            self.send()
+            self.receive()
+        finally:
+            self.end()
+
     def begin(self) -> None:
         """Take a connection."""
         target = self._target
@@ -263,6 +273,15 @@ class AsyncExchange(_Exchange):
     """Async version of `Exchange`, with an `AsyncTarget`."""
 
     _has_turn = False
+
+    async def run(self) -> None:
+        """Async version of `Exchange.run`."""
+        try:
+            await self.begin()
+            await self.send()
+            await self.receive()
+        finally:
+            await self.end()
 
     async def begin(self) -> None:
         """Async version of `Exchange.begin`; waits until a connection is free."""
@@ -340,12 +359,7 @@ class RedisDriver(Driver):
     def _send(self, in_flight: InFlightBatch) -> None:
         target = self._target
         exchange = Exchange(target, target.to_send(in_flight))
-        try:
-            exchange.begin()
-            exchange.send()
-            exchange.receive()
-        finally:
-            exchange.end()
+        exchange.run()
         target.check_alone(exchange.answers, in_flight)
         exchange.settle(in_flight)
 
@@ -364,12 +378,7 @@ class AsyncRedisDriver(AsyncDriver):
     async def _attempt(self, in_flight: InFlightBatch) -> None:
         target = self._target
         exchange = AsyncExchange(target, target.to_send(in_flight))
-        try:
-            await exchange.begin()
-            await exchange.send()
-            await exchange.receive()
-        finally:
-            await exchange.end()
+        await exchange.run()
         target.check_alone(exchange.answers, in_flight)
         exchange.settle(in_flight)
 

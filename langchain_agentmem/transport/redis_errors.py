@@ -53,6 +53,7 @@ _CHECK_CREDENTIALS = "Check the user and password in the URL, or the token."
 _EVICT = "let it evict keys that expire (maxmemory-policy volatile-lfu)"
 _PREFIXES = "AGENTMEM_SESSION_PREFIX, AGENTMEM_MEMORY_PREFIX or AGENTMEM_EVENTS_PREFIX"
 _BY_CLUSTER = "Connect by redis+cluster://{where}, or rediss+cluster:// with TLS."
+_A_NODE = f"The server is a node of a Redis Cluster. {_BY_CLUSTER}"
 _REFUSALS = (
     _Refusal(
         "LOADING",
@@ -160,7 +161,7 @@ _REFUSALS = (
         "^(?:MOVED|ASK|CLUSTERDOWN|CROSSSLOT) ",
         errors.ClusterNodeError,
         f"That is how a node of a Redis Cluster answers. {_BY_CLUSTER}",
-        f"The server is a node of a Redis Cluster. {_BY_CLUSTER}",
+        _A_NODE,
         (redis_errors.AskError, redis_errors.ClusterDownError, redis_errors.ClusterCrossSlotError),
     ),
     _Refusal(
@@ -206,8 +207,7 @@ def _of_reply(error: Exception, said: str, where: str) -> errors.StoreError:
 
 def cluster_node(where: str) -> errors.ClusterNodeError:
     """Return the error for a server that says it is a node of a Redis Cluster; `where` holds no secret."""
-    said = f"The server is a node of a Redis Cluster. {_BY_CLUSTER.replace('{where}', where)}"
-    return errors.ClusterNodeError(said)
+    return errors.ClusterNodeError(_A_NODE.replace("{where}", where))
 
 
 def unreachable(error: Exception, where: str) -> errors.StoreError:
