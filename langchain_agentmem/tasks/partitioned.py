@@ -19,13 +19,13 @@ from typing import Any
 from langchain_agentmem.core.checks import not_negative, positive, validate_id
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.operations import Command, Op, T, gather, ok, reads, text
-from langchain_agentmem.core.partitions import partition_of, tags
+from langchain_agentmem.core.partitions import tags
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import InvalidInputError, StoreError
 from langchain_agentmem.tasks.entries import FailedTask
 from langchain_agentmem.tasks.pause import Pause
 from langchain_agentmem.tasks.queue import TaskCounts, TaskQueue, checked_id, several
-from langchain_agentmem.tasks.task import Place, Queued, Signal, Taking
+from langchain_agentmem.tasks.task import Signal
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -79,46 +79,15 @@ class PartitionedTaskQueue(TaskQueue):
     def _readers(self) -> dict[tuple[str, str], _Reader]:
         return {}
 
-    # Of one queue.
+    # Of one queue, or one user.
 
-    def taking(
-        self, place: Place, queued: Iterable[Queued], *, signal_id: str = "", group: str = ""
-    ) -> Taking:
-        """Return what `take_off_op` and `long_term.apply_op` take tasks off by, as `TaskQueue.taking`."""
-        return super().taking(place, queued, signal_id=self._id_in(signal_id), group=group)
-
-    def fail_op(
-        self,
-        place: Place,
-        queued: Queued,
-        *,
-        reason: str,
-        message: str,
-        not_before: float,
-        set_aside: bool,
-        group: str = "",
-        signal_id: str = "",
-    ) -> Op[bool]:
-        """Note in a task that it failed once more, or set it aside, as `TaskQueue.fail_op`."""
-        return super().fail_op(
-            place,
-            queued,
-            reason=reason,
-            message=message,
-            not_before=not_before,
-            set_aside=set_aside,
-            group=group,
-            signal_id=self._id_in(signal_id),
-        )
-
-    def done_op(self, group: str, signal: Signal) -> Op[bool]:
-        """End a signal whose queue was found empty, as `Signals.done_op`."""
-        return super().done_op(group, signal._replace(id=self._id_in(signal.id)))
+    def entry_id(self, signal_id: str) -> str:
+        """Return the id that a signal has in its partition's stream; empty for none."""
+        return self._split(signal_id)[1] if signal_id else ""
 
     def forget_op(self, user: str, *, dry_run: bool = False) -> Op[Removed]:
         """Delete all tasks of a user, or count them, as `TaskQueue.forget_op`: all in one partition."""
-        tag = tags(self.keys.partitions)[partition_of(validate_id("user", user), self.keys.partitions)]
-        return self._parts[tag].forget_op(user, dry_run=dry_run)
+        return TaskQueue(self.keys.of(user)).forget_op(user, dry_run=dry_run)
 
     # Of the signals.
 
@@ -346,9 +315,6 @@ class PartitionedTaskQueue(TaskQueue):
                 f"{next(iter(self._parts))}:1715990400123-0, not {named_id!r}."
             )
         return tag, entry_id
-
-    def _id_in(self, signal_id: str) -> str:
-        return self._split(signal_id)[1] if signal_id else ""
 
     def _by_part(self, named_ids: Iterable[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}

@@ -122,7 +122,7 @@ class TaskQueue(Signals):
             InvalidInputError: An id of the place is not valid.
         """
         stored = tuple(dict.fromkeys(one.stored for one in queued))
-        return Taking(self.keys_of(place), stored, signal_id, group)
+        return Taking(self.keys_of(place), stored, self.entry_id(signal_id), group)
 
     def take_off_op(self, taking: Taking) -> Op[bool]:
         """Take tasks off their queue, all or none; end its signal if it is empty then. One round trip.
@@ -182,7 +182,7 @@ class TaskQueue(Signals):
         signal_id: str,
     ) -> Command:
         keys = (*self.keys_of(place), self.keys.of(place.user).tasks_failed)
-        return _FAIL.call(keys, group, signal_id, stored, *header, *aside)
+        return _FAIL.call(keys, group, self.entry_id(signal_id), stored, *header, *aside)
 
     def failed_op(self, limit: int = 100, cursor: str = "") -> Op[list[FailedTask]]:
         """Return tasks that are set aside, oldest first. One round trip.

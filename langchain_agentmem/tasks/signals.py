@@ -50,6 +50,10 @@ class Signals:
         queue = keys.tasks_queue(*place)
         return queue, keys.tasks_signal(queue), keys.tasks_stream
 
+    def entry_id(self, signal_id: str) -> str:
+        """Return the id that a signal has in its stream, given the one that a worker knows."""
+        return signal_id
+
     def create_group_op(self, group: str) -> Op[None]:
         """Create a group of workers, which is given every signal, if there is none. One round trip."""
         stream = self.keys.tasks_stream
@@ -154,7 +158,9 @@ class Signals:
             Whether it is. If not, a task has come meanwhile, and the signal stays in the worker's hand.
         """
         keys = self.keys_of(signal.place)
-        return bool((yield from call(_END_SIGNAL.call(keys, validate_id("group", group), signal.id))))
+        return bool(
+            (yield from call(_END_SIGNAL.call(keys, validate_id("group", group), self.entry_id(signal.id))))
+        )
 
     def leave_op(self, group: str, consumer: str) -> Op[bool]:
         """Delete a worker from its group, unless it has signals in hand; return whether it is gone.
