@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import aclosing, closing
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -80,7 +80,7 @@ def move_memory(
         StoreError: One of the servers refused something, or did not answer. Call it again to go on.
     """
     options = _Options(partitions, from_partitions, storage, vector_type, into, passes, dry_run)
-    with _sides(source, target) as (one, other):
+    with closing(_connection(source, "source")) as one, closing(_connection(target, "target")) as other:
         steps, report = _move(source, target, one, other, options)
         run(steps, one, other, partial(_tell, on_progress, report))
         return report
@@ -101,14 +101,13 @@ async def amove_memory(
 ) -> MoveReport:
     """Async version of `move_memory`."""
     options = _Options(partitions, from_partitions, storage, vector_type, into, passes, dry_run)
-    one, other = _connection(source, "source"), _connection(target, "target")
-    try:
+    async with (
+        aclosing(_connection(source, "source")) as one,
+        aclosing(_connection(target, "target")) as other,
+    ):
         steps, report = _move(source, target, one, other, options)
         await arun(steps, one, other, partial(_tell, on_progress, report))
         return report
-    finally:
-        await one.aclose()
-        await other.aclose()
 
 
 def _move(
@@ -144,19 +143,6 @@ def _layout(settings: AgentMemorySettings, transport: Transport, wanted: int | N
     )
     others = (index_keys(settings.index_name), index_keys(store_index(settings.index_name)), PREFIX)
     return Layout(keys, others, settings.session_storage == "list", partition_count(settings.index_name))
-
-
-@contextmanager
-def _sides(source: str, target: str) -> Iterator[tuple[Transport, Transport]]:
-    one = _connection(source, "source")
-    try:
-        other = _connection(target, "target")
-        try:
-            yield one, other
-        finally:
-            other.close()
-    finally:
-        one.close()
 
 
 def _connection(url: str, name: str) -> Transport:

@@ -1,7 +1,7 @@
 """A move: passes over everything at the source, each of which writes what differs, and a verification.
 
 What a unit was like when it was brought is in the record at the target (`record`). So a pass can tell who
-has has changed a unit since: only the source, and it is written again; only the target, and it is left; both,
+has changed a unit since: only the source, and it is written again; only the target, and it is left; both,
 and they are joined, or the newer one stays. Nothing but a batch is held here, however much there is.
 """
 

@@ -39,15 +39,12 @@ def at_target(op: Op[T]) -> Steps[T]:
 
 def run(steps: Steps[T], source: Transport, target: Transport, told: Callable[[], None]) -> T:
     """Run steps to their end, and return their result."""
+    sides = {"source": source, "target": target}
     result: Any = None
     try:
         while True:
-            step = steps.send(result)
-            if isinstance(step, Told):
-                told()
-                result = None
-            else:
-                result = (source if step.side == "source" else target).run(step.op)
+            step = _next(steps, result, told)
+            result = sides[step.side].run(step.op)
     except StopIteration as stop:
         end: T = stop.value
         return end
@@ -57,17 +54,23 @@ def run(steps: Steps[T], source: Transport, target: Transport, told: Callable[[]
 
 async def arun(steps: Steps[T], source: Transport, target: Transport, told: Callable[[], None]) -> T:
     """Async version of `run`."""
+    sides = {"source": source, "target": target}
     result: Any = None
     try:
         while True:
-            step = steps.send(result)
-            if isinstance(step, Told):
-                told()
-                result = None
-            else:
-                result = await (source if step.side == "source" else target).arun(step.op)
+            step = _next(steps, result, told)
+            result = await sides[step.side].arun(step.op)
     except StopIteration as stop:
         end: T = stop.value
         return end
     finally:
         steps.close()
+
+
+def _next(steps: Steps[Any], result: Any, told: Callable[[], None]) -> At:
+    """Hand a result to the steps, and return the next operation; tell of news before it."""
+    step = steps.send(result)
+    while isinstance(step, Told):
+        told()
+        step = steps.send(None)
+    return step
