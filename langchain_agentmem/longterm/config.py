@@ -112,6 +112,11 @@ class LongTermMemoryConfig(BaseLongTermMemoryConfig):
             recall_threshold=checks.distance("recall_threshold", self.recall_threshold),
         )
 
+    @property
+    def near_distance(self) -> float | None:
+        """Return the cosine distance up to which a memory is a duplicate; `None` if nearness makes none."""
+        return self.dedup_threshold if self.dedup == "near" else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class UpstashLongTermMemoryConfig(BaseLongTermMemoryConfig):

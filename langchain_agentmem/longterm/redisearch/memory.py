@@ -269,7 +269,7 @@ class LongTermMemory(BaseLongTermMemory):
 
     @property
     def _dedup_distance(self) -> float | None:
-        return self.config.dedup_threshold if self.config.dedup == "near" else None
+        return self.config.near_distance
 
     @property
     def _finds_by_digest(self) -> bool:

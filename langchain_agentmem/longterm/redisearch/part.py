@@ -91,7 +91,7 @@ class Part:
     def _store(
         self, entries: list[Entry], batch: WriteBatch, *, counts: bool = True
     ) -> Op[list[RememberResult]]:
-        threshold = self._dedup_distance
+        threshold = self.config.near_distance
         looking = dedup.Looking(self.drafting.digest, threshold, batch.known, batch.near, counts)
         return dedup.remember(self.store, self.index, entries, looking)
 
@@ -227,7 +227,7 @@ class Part:
     def _apply(
         self, checked: CheckedChanges, vectors: list[Any], kinds: dict[str, str], taking: Taking | None
     ) -> Op[list[ChangeResult] | None]:
-        threshold = self._dedup_distance
+        threshold = self.config.near_distance
         rest = iter(vectors)
         each = [None if isinstance(change, Delete) else next(rest) for change in checked.changes]
         applying = Applying(self.store, self.drafting, checked, each, threshold, kinds, taking=taking)
@@ -248,10 +248,6 @@ class Part:
     def merging(self) -> RedisMerging:
         """Return the operations that a consolidation is made of."""
         return RedisMerging(self.store, self.index)
-
-    @property
-    def _dedup_distance(self) -> float | None:
-        return self.config.dedup_threshold if self.config.dedup == "near" else None
 
     def links_op(self, scope: Scope) -> Op[dict[str, str]]:
         """Return which memory superseded each superseded one of a user and namespace. One round trip."""
