@@ -372,10 +372,10 @@ class TestPorts:
         works = cluster._servers.files if cluster._servers else None
         monkeypatch.setattr(binaries, "find_candidates", lambda *, search: [works])
         free_ports, asked = cluster_module.free_ports, []
+        (taken,) = free_ports(1)  # a port that a cluster's node can have, unlike many that the system picks
         with socket.socket() as other:
-            other.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", taken))
             other.listen()
-            taken = other.getsockname()[1]
 
             def first_taken(count: int) -> list[int]:
                 asked.append(count)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import redis
 
 from integration_tests.transport.conftest import Server
-from langchain_agentmem import EmbeddedCluster
+from langchain_agentmem import EmbeddedCluster, EmbeddedRedis
 from langchain_agentmem.embedded.binaries import find_candidates, make_runnable
 
 STANDALONE = "standalone"
@@ -76,6 +76,8 @@ def started(on: str) -> Iterator[Servers]:
     """Start `standalone`, or a cluster of so many primaries; both listen on TCP, and keep nothing on disk."""
     with ExitStack() as stack:
         if on == STANDALONE:
+            with EmbeddedRedis():
+                pass  # one that runs here is found out, and is the first from then on
             found = make_runnable(find_candidates(search=True)[0])
             modules = [word for module in found.modules for word in ("--loadmodule", str(module))]
             url = stack.enter_context(closing(Server(found.server, *modules))).url
