@@ -22,7 +22,8 @@ from langchain_agentmem.core.keys import tier_prefixes
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.core.operations import ok
-from langchain_agentmem.core.partitions import check_names, partitions_on
+from langchain_agentmem.core.partition_count import of_all
+from langchain_agentmem.core.partitions import check_names
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.settings import AgentMemorySettings
 from langchain_agentmem.transport.connected import Connected
@@ -132,12 +133,14 @@ class AgentMemory(Connected):
         else:
             token = None if settings.token is None else settings.token.get_secret_value()
             self._connect(None, settings.url.get_secret_value(), None, None, seconds, token)
-        if partitions_on(settings.partitions, cluster=self.transport.cluster):
-            try:
+        try:
+            self._keys = settings.keys(cluster=self.transport.cluster)
+            if self._keys.partitions:
                 check_names(**{name: getattr(settings, name) for name in _IN_PARTITIONS})
-            except ConfigurationError:
-                self.transport.close()
-                raise
+                self.transport.partition_counts.add(*of_all(self._keys, settings.index_name))
+        except ConfigurationError:
+            self.transport.close()
+            raise
         if embeddings is not None and self.transport.rest:
             self.transport.close()
             raise ConfigurationError("embeddings= is of no use here: Upstash finds memories by their words.")
@@ -220,8 +223,7 @@ class AgentMemory(Connected):
         """Return what turns have left to workers: how much waits, what failed, and how to replay it."""
         from langchain_agentmem.tasks.background_tasks import background_tasks
 
-        partitions = partitions_on(self.settings.partitions, cluster=self.transport.cluster)
-        return background_tasks(replace(self.settings.task_keys, partitions=partitions), self.transport)
+        return background_tasks(self._keys, self.transport)
 
     def history(self, session_id: str | None = None, *, user: str = "default") -> BaseChatMessageHistory:
         """Return a LangChain chat history of one session; serves as a `get_session_history`.
@@ -1031,21 +1033,14 @@ class AgentMemory(Connected):
             A context manager that gives the `Trace`, which fills as the block runs.
         """
         settings = self.settings
-        keys = replace(
-            settings.working.keys,
-            memory_prefix=settings.memory_prefix,
-            events_prefix=settings.events_prefix,
-            store_prefix=settings.store_prefix,
-            tasks_prefix=settings.tasks_prefix,
-        )
-        tiers = tier_prefixes(keys, settings.index_name, lists=settings.session_storage == "list")
+        tiers = tier_prefixes(self._keys, settings.index_name, lists=settings.session_storage == "list")
         return tracing(self.transport, tiers, vector_bytes=2 if settings.vector_type == "float16" else 4)
 
     @property
     def _tiers(self) -> user_data.Tiers:
         from langchain_agentmem.agents.store.partitions import ItemPartitions
 
-        items = ItemPartitions.of(self.settings, cluster=self.transport.cluster)
+        items = ItemPartitions(self._keys)
         return user_data.Tiers(self.working, self.long_term, self.events, items, self.tasks)
 
     def close(self) -> None:

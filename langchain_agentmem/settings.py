@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -28,7 +29,7 @@ from langchain_agentmem.core.keys import (
     threads_prefix,
 )
 from langchain_agentmem.core.node_parameters import MEMORY_KEY
-from langchain_agentmem.core.partitions import MAX_PARTITIONS
+from langchain_agentmem.core.partitions import MAX_PARTITIONS, partitions_on
 from langchain_agentmem.core.refused_values import sentences
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.events.config import EventLogConfig
@@ -344,10 +345,16 @@ class AgentMemorySettings(BaseSettings):
             partitions=self.partitions,
         )
 
-    @property
-    def task_keys(self) -> Keys:
-        """Return the key names of queues of tasks, with the partitions that were asked for."""
-        return Keys(tasks_prefix=self.tasks_prefix, partitions=self.partitions or 0)
+    def keys(self, *, cluster: bool) -> Keys:
+        """Return all key names, on a cluster or not, with the partitions that there are."""
+        return replace(
+            self.working.keys_on_cluster if cluster else self.working.keys,
+            memory_prefix=self.memory_prefix,
+            events_prefix=self.events_prefix,
+            store_prefix=self.store_prefix,
+            tasks_prefix=self.tasks_prefix,
+            partitions=partitions_on(self.partitions, cluster=cluster),
+        )
 
     @classmethod
     def load(cls, **given: Any) -> Self:

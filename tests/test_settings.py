@@ -32,7 +32,7 @@ def test_without_anything_it_is_a_private_redis() -> None:
     assert (settings.session_storage, settings.session_ttl_seconds, settings.max_turns) == ("hash", 3600, 20)
     assert (settings.memory_prefix, settings.index_name) == ("agent:mem:", "agentmem:idx")
     assert settings.threads_prefix == "agent:threads:"
-    assert settings.tasks_prefix == settings.task_keys.tasks_prefix == "agent:tasks:"
+    assert settings.tasks_prefix == settings.keys(cluster=False).tasks_prefix == "agent:tasks:"
     assert settings.ttl_by_kind == {"episodic": 604800, "semantic": None}
 
 

@@ -105,11 +105,11 @@ async def test_an_id_that_two_users_have_is_only_used_with_a_user(memory: LongTe
 
 
 async def test_a_number_of_partitions_that_is_not_the_datas_is_refused(
-    memory: LongTermMemory, make: Make, transport: SharedConnection, both: Both
+    memory: LongTermMemory, url: str, transport: SharedConnection, both: Both
 ) -> None:
     await both(memory).aremember("green tea", user="alice", id="note")
     transport.known.clear()
-    other = make(partitions=8)
+    other = LongTermMemory(url, embeddings=WordEmbeddings(256), partitions=8)
     for call in (
         lambda: both(other).arecall("tea", user="alice"),
         lambda: both(other).aremember("tea", user="alice"),
@@ -123,18 +123,20 @@ async def test_a_number_of_partitions_that_is_not_the_datas_is_refused(
             ConfigurationError, match=r"in 16 partitions, and partitions is 8\..*agentmem move"
         ):
             await call()
+    await other.aclose()
     assert [one.text for one in await both(memory).alist_memories(user="alice")] == ["green tea"]
 
 
 async def test_only_a_write_fixes_the_number(
-    make: Make, transport: SharedConnection, bare: redis.Redis, both: Both
+    memory: LongTermMemory, url: str, bare: redis.Redis, both: Both
 ) -> None:
-    assert await both(make(partitions=8)).aget("note") is None
-    assert bare.dbsize() == 0
-    await both(make(partitions=P)).aremember("tea", user="alice")
-    assert bare.get("agentmem:idx:partitions") == b"16"
-    with pytest.raises(ConfigurationError):
-        await both(make(partitions=8)).aget("note")
+    async with LongTermMemory(url, embeddings=WordEmbeddings(256), partitions=8) as other:
+        assert await both(other).aget("note") is None
+        assert bare.dbsize() == 0
+        await both(memory).aremember("tea", user="alice")
+        assert bare.get("agentmem:idx:partitions") == b"16"
+        with pytest.raises(ConfigurationError):
+            await both(other).aget("note")
 
 
 async def test_after_a_flush_the_number_is_there_again(

@@ -23,6 +23,8 @@ def test_to_partitions_and_back(url: str, other: str) -> None:
         with redis.Redis.from_url(other) as there:
             tags = {key.split(b"{")[1].partition(b"}")[0] for key in there.scan_iter(match="agent:mem:*")}
             assert len(tags) > 1
+            assert {there.get(key) for key in there.keys("*:partitions")} == {b"16"}
+            assert len(there.keys("*:partitions")) == 4
         with memory_at(other, partitions=16) as moved:
             uses_it(moved)
         with pytest.raises(ConfigurationError, match="16 partitions: use from_partitions=16"):

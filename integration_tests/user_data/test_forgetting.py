@@ -30,7 +30,9 @@ async def memory(url: str) -> AsyncIterator[AgentMemory]:
 
 
 def left_of(bare: redis.Redis, *prefixes: str) -> list[bytes]:
-    return sorted(key for prefix in prefixes or ("agent:",) for key in bare.scan_iter(f"{prefix}*"))
+    """Return the keys that are there, but not those that hold the number of partitions, which is nobody's."""
+    found = (key for prefix in prefixes or ("agent:",) for key in bare.scan_iter(f"{prefix}*"))
+    return sorted(key for key in found if not key.endswith(b":partitions"))
 
 
 READING = {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import redis
 
 from integration_tests.cli.conftest import agentmem
+from integration_tests.conftest import forget_what_is_known
 from integration_tests.mcp_server.clients import over_stdio
 from integration_tests.user_data.test_exporting import (  # noqa: F401 - they run here on partitions
     test_every_tier_of_the_user_and_of_nobody_else,
@@ -32,6 +34,7 @@ from langchain_agentmem import (
     WorkingMemory,
 )
 from langchain_agentmem.core.keys import Keys
+from langchain_agentmem.errors import ConfigurationError
 from tests.twins import Both
 
 KEYS = Keys(partitions=16)
@@ -63,7 +66,58 @@ async def test_threads_are_noted_in_their_users_partition_by_whatever_writes(
             listed = [one.thread_id for one in (*page.sessions, *rest.sessions)]
             assert listed == [f"{user}'s third", f"{user}'s first"]
         assert len(await both(working).alist_threads()) == 40
-        assert not [key for key in bare.keys("agent:threads:*") if b"{" not in key]
+        others = {key for key in bare.keys("agent:threads:*") if b"{" not in key}
+        assert others == {b"agent:threads:partitions"}
+
+
+async def test_whoever_comes_with_another_number_is_refused_by_every_tier(
+    memory: AgentMemory, url: str, bare: redis.Redis, both: Both
+) -> None:
+    await both(memory.working).aappend_turn("t", "user", "Hello.", user="ada")
+    forget_what_is_known(url)
+    before = {key: bare.dump(key) for key in bare.scan_iter()}
+    async with AgentMemory(url, embeddings=WordEmbeddings(), partitions=8) as other:
+        store = other.store(index=False)
+        context = partial(both(other).aread_turn, "t", user="ada", text="Hello?")
+        for call in (
+            lambda: both(other.working).aappend_turn("t", "user", "Hello.", user="ada"),
+            lambda: both(other.working).alist_sessions(user="ada"),
+            lambda: both(other.working).aload("t"),
+            lambda: both(other.events).arecord("t", "note", user="ada"),
+            lambda: both(other.long_term).arecall("tea", user="ada"),
+            lambda: both(store).aput(("ada",), "k", {}),
+            lambda: both(store).aget(("ada",), "k"),
+            lambda: both(store).asearch(("ada",)),
+            lambda: both(other.tasks).awaiting(),
+            lambda: both(other).aforget_user("ada"),
+            context,
+        ):
+            with pytest.raises(ConfigurationError, match=r"are in 16 partitions, and partitions is 8\."):
+                await call()
+    async with WorkingMemory(url, partitions=8) as working, EventLog(url, partitions=8) as events:
+        for call in (
+            lambda: both(working).aappend_turn("t", "user", "Hello.", user="ada"),
+            lambda: both(events).arecord("t", "note", user="ada"),
+        ):
+            with pytest.raises(
+                ConfigurationError, match="records of threads under 'agent:threads:' are in 16"
+            ):
+                await call()
+    assert {key: bare.dump(key) for key in bare.scan_iter()} == before
+
+
+def test_a_worker_and_commands_say_so_in_one_sentence(memory: AgentMemory, url: str) -> None:
+    memory.working.append_turn("t", "user", "Hello.", user="ada")
+    for words in (
+        ("sessions", "--user", "ada"),
+        ("forget", "ada", "--yes"),
+        ("worker", "--failed"),
+        ("doctor",),
+    ):
+        done = agentmem(*words, url=url, AGENTMEM_PARTITIONS="8")
+        assert done.returncode, words
+        assert "are in 16 partitions, and not in 8. Set AGENTMEM_PARTITIONS to 16" in done.stderr, done
+        assert "Traceback" not in done.stderr
 
 
 def test_the_commands_see_all_partitions(url: str) -> None:

@@ -1,80 +1,153 @@
 """The number of partitions that data was written with, stored once beside it.
 
-A user's partition follows from the number, so that with another one nothing would be found. Long-term memory
-asks for it with the first operation of each connection.
+A user's partition follows from the number, so that with another one nothing would be found. Whoever has data
+in partitions names them to the transport, which lets no operation run before their number is known to fit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from langchain_agentmem.core.keys import partition_count
-from langchain_agentmem.core.operations import Batch, Command, Op, T, ok, once_checked, reads, text
+from langchain_agentmem.core.keys import Keys, partition_count
+from langchain_agentmem.core.operations import Batch, Effect, Op, T, ok, reads, text, writes
 from langchain_agentmem.errors import ConfigurationError
 
 
-@dataclass(frozen=True)
-class PartitionCount:
-    """The number of partitions, as it is set here.
+class PartitionCount(NamedTuple):
+    """The number of partitions of some data, as it is set here.
 
     Attributes:
-        index_name: The search index of long-term memory, without a hash tag: it names the data.
-        partitions: In how many partitions the data is; 0 for none, and then nothing is asked.
-        known: What is known over a connection.
+        data: What is in them, as an error says it: `records of threads under 'agent:threads:'`.
+        key: The key that holds the number, a String.
+        partitions: In how many partitions the data is; 0 for none, and then no number is stored.
     """
 
-    index_name: str
+    data: str
+    key: str
     partitions: int
-    known: dict[Any, Any] = field(repr=False)
 
-    @property
-    def key(self) -> str:
-        """Return the key that holds the number, a String."""
-        return partition_count(self.index_name)
-
-    def checked(self, op: Op[T], *, writes: bool) -> Op[T]:
-        """Return an operation that runs only if the data has this number of partitions.
-
-        Unless that is known over this connection, it is asked with the operation's first round trip, or in
-        one of its own before an operation that begins with a write.
-
-        Args:
-            op: The operation.
-            writes: Whether it may write, and so fixes the number for data that is new.
-
-        Raises:
-            ConfigurationError: When it is run: the data has another number; nothing was done.
-        """
-        if not self.partitions or self.known.get(self.key) == self.partitions:
-            return op
-        return once_checked(op, self.asking(writes=writes), lambda replies: self.check(replies, wrote=writes))
-
-    def asking(self, *, writes: bool) -> Batch:
-        """Return the command that asks for the number; what writes stores it if there is none."""
-        if writes:
-            return [Command(("SET", self.key, self.partitions, "NX", "GET"), (self.key,))]
+    def asking(self) -> Batch:
+        """Return the commands that ask for the number; the last reply has it."""
         return [reads("GET", self.key)]
 
-    def check(self, replies: list[Any], *, wrote: bool) -> None:
-        """Note the number in the reply to `asking`, if it is there.
+    def fixing(self) -> Batch:
+        """Return the commands that store the number if there is none; the last reply has what is stored."""
+        return [writes("SETNX", self.key, self.partitions), *self.asking()]
+
+    def fits(self, replies: list[Any]) -> bool:
+        """Return whether the number is stored, given the replies to `asking` or `fixing`.
 
         Raises:
-            ConfigurationError: The data has another one.
+            ConfigurationError: It is another one.
+            StoreError: The server refused to say, or to store it.
         """
-        (reply,) = replies
-        found = text(ok(reply)) if reply is not None else str(self.partitions) if wrote else None
-        if found is None:
-            return  # nothing was written yet: whoever comes next asks again
+        *_, stored = map(ok, replies)
+        if stored is None:
+            return False
+        found = text(stored)
         if found != str(self.partitions):
-            says = (
-                f"The data of the index {self.index_name!r} is in {found} partitions, and partitions is "
-                f"{self.partitions}. The number is fixed for the life of the data: set partitions={found}, "
-            )
             raise ConfigurationError(
-                f"{says}or copy the data into another number of partitions with `agentmem move`.",
-                plain=f"The memories are in {found} partitions, and not in {self.partitions}. Set "
+                f"The {self.data} are in {found} partitions, and partitions is {self.partitions}. The number "
+                f"is fixed for the life of the data: set partitions={found}, or copy the data into another "
+                "number of partitions with `agentmem move`.",
+                plain=f"The {self.data} are in {found} partitions, and not in {self.partitions}. Set "
                 f"AGENTMEM_PARTITIONS to {found}, or copy everything into another number of partitions with "
                 "agentmem move.",
             )
-        self.known[self.key] = self.partitions
+        return True
+
+
+def of_memories(index_name: str, partitions: int) -> PartitionCount:
+    """Return the count of long-term memory, given the name of its index without a hash tag."""
+    return PartitionCount(f"memories of the index {index_name!r}", partition_count(index_name), partitions)
+
+
+def of_threads(keys: Keys) -> PartitionCount:
+    """Return the count of records of threads, given key names with partitions."""
+    return _under(keys.threads_prefix, "records of threads", keys.partitions)
+
+
+def of_all(keys: Keys, index_name: str) -> list[PartitionCount]:
+    """Return the counts of whatever is in partitions.
+
+    Args:
+        keys: The key names.
+        index_name: The search index of long-term memory, without a hash tag.
+    """
+    return [
+        of_memories(index_name, keys.partitions),
+        of_threads(keys),
+        _under(keys.tasks_prefix, "tasks", keys.partitions),
+        _under(keys.store_prefix, "items of the store", keys.partitions),
+    ]
+
+
+def _under(prefix: str, what: str, partitions: int) -> PartitionCount:
+    return PartitionCount(f"{what} under {prefix!r}", f"{prefix}partitions", partitions)
+
+
+class PartitionCounts:
+    """What operations of one transport have to know before they run.
+
+    Args:
+        known: What is known over the connection, for all objects that share it.
+    """
+
+    def __init__(self, known: dict[Any, Any]) -> None:
+        self._known = known
+        self._open: tuple[PartitionCount, ...] = ()
+
+    def add(self, *counts: PartitionCount) -> None:
+        """Have these numbers known before the next operation."""
+        self._open = tuple(dict.fromkeys([*self._open, *counts]))
+
+    def checked(self, op: Op[T]) -> Op[T]:
+        """Return an operation that runs only if all data has the number of partitions that is set here.
+
+        What is not known over this connection yet is asked along with what only reads, and in a round trip of
+        its own before a write, which fixes the number for data that is new.
+
+        Raises:
+            ConfigurationError: When it is run: some data has another number; nothing was done.
+        """
+        if self._open:
+            self._open = tuple(one for one in self._open if self._known.get(one.key) != one.partitions)
+        return self._asking_first(op, list(self._open)) if self._open else op
+
+    def _asking_first(self, op: Op[T], left: list[PartitionCount]) -> Op[T]:
+        try:
+            step = next(op)
+            while True:
+                along: Batch = []
+                if left and not isinstance(step, Effect):
+                    along = step if all(command.read_only for command in step) else []
+                    batches = [one.asking() if along else one.fixing() for one in left]
+                    replies = yield [*(command for batch in batches for command in batch), *along]
+                    left = self._left(left, batches, replies)
+                    if along:
+                        step = op.send(replies[-len(along) :])
+                        continue
+                try:
+                    answer = yield step
+                except Exception as error:  # noqa: BLE001 - raised in the operation
+                    step = op.throw(error)
+                else:
+                    step = op.send(answer)
+        except StopIteration as stop:
+            result_of_op: T = stop.value
+            return result_of_op
+        finally:
+            op.close()
+
+    def _left(
+        self, asked: list[PartitionCount], batches: list[Batch], replies: list[Any]
+    ) -> list[PartitionCount]:
+        """Note which numbers are stored, and return the others, whose data is not there yet."""
+        left, at = [], 0
+        for one, batch in zip(asked, batches, strict=True):
+            if one.fits(replies[at : at + len(batch)]):
+                self._known[one.key] = one.partitions
+            else:
+                left.append(one)
+            at += len(batch)
+        return left

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_agentmem.core import threads
 from langchain_agentmem.core.checks import Ttl, validate_id
 from langchain_agentmem.core.operations import Op
+from langchain_agentmem.core.partition_count import of_threads
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.events import operations
 from langchain_agentmem.events.background import BackgroundWriter, EventBuffer, LoopBuffer, Losses, Sink
@@ -77,6 +78,8 @@ class EventLog(Connected):
         self._connect(transport, url, client, async_client, socket_timeout_seconds, token)
         self.config = config.on(cluster=self.transport.cluster)
         self._keys = self.config.keys
+        if self._keys.partitions:
+            self.transport.partition_counts.add(of_threads(self._keys))
         self._losses = Losses()
         recording = partial(
             operations.record_each,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import aclosing, closing
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from langchain_agentmem.core.checks import positive
-from langchain_agentmem.core.keys import Keys, index_keys, partition_count, store_index
-from langchain_agentmem.core.partitions import MAX_PARTITIONS, partitions_on
+from langchain_agentmem.core.keys import index_keys, store_index
+from langchain_agentmem.core.partition_count import of_all
+from langchain_agentmem.core.partitions import MAX_PARTITIONS
 from langchain_agentmem.core.redaction import redact_secrets
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
 from langchain_agentmem.longterm.types import Storage, VectorType
@@ -129,20 +131,13 @@ def _move(
 def _layout(settings: AgentMemorySettings, transport: Transport, wanted: int | None, name: str) -> Layout:
     if wanted is not None and not (isinstance(wanted, int) and 0 <= wanted <= MAX_PARTITIONS):
         raise InvalidInputError(f"{name} must be from 0 to {MAX_PARTITIONS}, not {wanted!r}.")
-    asked = settings.partitions if wanted is None else wanted
-    keys = Keys(
-        session_prefix=settings.session_prefix,
-        memory_prefix=settings.memory_prefix,
-        events_prefix=settings.events_prefix,
-        threads_prefix=settings.threads_prefix,
-        store_prefix=settings.store_prefix,
-        tasks_prefix=settings.tasks_prefix,
-        list_prefix=settings.session_list_prefix,
-        partitions=partitions_on(asked, cluster=transport.cluster),
-        beside_list=transport.cluster and settings.session_storage == "list",
-    )
-    others = (index_keys(settings.index_name), index_keys(store_index(settings.index_name)), PREFIX)
-    return Layout(keys, others, settings.session_storage == "list", partition_count(settings.index_name))
+    keys = settings.keys(cluster=transport.cluster)
+    if wanted is not None:
+        keys = replace(keys, partitions=wanted)
+    indexes = (index_keys(settings.index_name), index_keys(store_index(settings.index_name)))
+    others = (*indexes, keys.threads_prefix, keys.tasks_prefix, keys.store_prefix, PREFIX)
+    lists = settings.session_storage == "list"
+    return Layout(keys, others, lists, tuple(of_all(keys, settings.index_name)))
 
 
 def _connection(url: str, name: str) -> Transport:

@@ -89,18 +89,24 @@ class Mover:
             if not self.report.resumed:
                 yield from at_target(self._record.drop_op())
             raise ConfigurationError("Source and target are the same database.")
+        if self._to.keys.partitions:
+            fixing = [each for one in self._to.counts for each in one.fixing()]
+            for reply in (yield from at_target(_batch_op(fixing))):
+                ok(reply)
 
     def _check_servers(self) -> Steps[None]:
         for at, layout, name in (
             (at_source, self._from, "from_partitions"),
             (at_target, self._to, "partitions"),
         ):
-            stored = yield from at(call(reads("GET", layout.count_key)))
-            if stored is not None and int(stored) != layout.keys.partitions:
+            asking = [each for one in layout.counts for each in one.asking()]
+            stored = [ok(reply) for reply in (yield from at(_batch_op(asking)))]
+            others = {int(one) for one in stored if one is not None and int(one) != layout.keys.partitions}
+            if others:
                 side, option = (name.startswith("from") and "source") or "target", name.replace("_", "-")
                 raise ConfigurationError(
-                    f"The {side} has {int(stored)} partitions: use {name}={int(stored)}.",
-                    plain=f"The {side} has {int(stored)} partitions: use --{option} {int(stored)}.",
+                    f"The {side} has {min(others)} partitions: use {name}={min(others)}.",
+                    plain=f"The {side} has {min(others)} partitions: use --{option} {min(others)}.",
                 )
         now: list[float] = []
         for at in (at_source, at_target):

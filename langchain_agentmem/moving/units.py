@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from langchain_agentmem.agents.store.documents import Namespace
 from langchain_agentmem.core.keys import ITEM, Keys, path_digest, same_prefix
+from langchain_agentmem.core.partition_count import PartitionCount
 from langchain_agentmem.core.partitions import partition_of
 from langchain_agentmem.errors import ConfigurationError
 
@@ -62,13 +63,13 @@ class Layout:
         keys: The key names, with how many partitions there are.
         others: What other keys begin with that are no units.
         lists: Whether a list under the prefix of lists is a session.
-        count_key: The key that says how many partitions there are, if it is there.
+        counts: How many partitions there are, by the keys that say it, if they are there.
     """
 
     keys: Keys
     others: tuple[str, ...] = ()
     lists: bool = False
-    count_key: str = ""
+    counts: tuple[PartitionCount, ...] = ()
 
     @cached_property
     def _prefixes(self) -> list[_Prefix]:

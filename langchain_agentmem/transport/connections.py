@@ -16,7 +16,9 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 
+from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.operations import Batch, Op, T
+from langchain_agentmem.core.partition_count import PartitionCounts
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
 from langchain_agentmem.transport import cluster_clients
@@ -47,18 +49,24 @@ class Transport(ABC):
     known: dict[Any, Any]
     socket_timeout_seconds: float | None = None
 
+    @cached_property
+    def partition_counts(self) -> PartitionCounts:
+        """Return what has to be known of data in partitions before an operation runs."""
+        return PartitionCounts(self.known)
+
     def run(self, op: Op[T]) -> T:
         """Run an operation to its end, and return its result.
 
         Raises:
             StoreError: The server refused what the operation needs, or did not answer.
-            ConfigurationError: The transport is closed, or has no client for sync calls.
+            ConfigurationError: The transport is closed, or has no client for sync calls; or data has another
+                number of partitions than is set.
         """
-        return self._run(traced(op, self))
+        return self._run(traced(self.partition_counts.checked(op), self))
 
     async def arun(self, op: Op[T]) -> T:
         """Async version of `run`."""
-        return await self._arun(traced(op, self))
+        return await self._arun(traced(self.partition_counts.checked(op), self))
 
     @abstractmethod
     def _run(self, op: Op[T]) -> T:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from langchain_core.messages import BaseMessage
 
 from langchain_agentmem.core.checks import Ttl, given
+from langchain_agentmem.core.partition_count import of_threads
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.connected import Connected
 from langchain_agentmem.transport.connections import SOCKET_TIMEOUT_SECONDS, Transport
@@ -106,6 +107,8 @@ class WorkingMemory(SessionOperations, Connected):
         try:
             on_cluster = self.transport.cluster
             super().__init__(config.on(cluster=on_cluster), on_cluster=on_cluster)
+            if self._keys.partitions:
+                self.transport.partition_counts.add(of_threads(self._keys))
         except ConfigurationError:
             self.close()
             raise

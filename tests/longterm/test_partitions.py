@@ -8,7 +8,6 @@ import pytest
 from redis.crc import key_slot
 
 from langchain_agentmem import AgentMemorySettings
-from langchain_agentmem.core.partition_count import PartitionCount
 from langchain_agentmem.core.partitions import partition_of, tags
 from langchain_agentmem.errors import (
     ConfigurationError,
@@ -33,7 +32,7 @@ def memory(*replies: Any, cluster: bool = False, **options: Any) -> tuple[LongTe
     transport = FakeTransport(*replies)
     transport.cluster = cluster
     made = LongTermMemory(transport=transport, embeddings=RecordingEmbeddings(), **options)
-    transport.known["agentmem:idx:partitions"] = made.parts.count.partitions
+    transport.known["agentmem:idx:partitions"] = made.parts.partitions
     knowledge = made.parts.of("alice").index.knowledge
     knowledge.exists = knowledge.checked = True
     knowledge.dimensions = 1
@@ -52,9 +51,9 @@ def alices_slot(partitions: int) -> int:
 
 
 def test_a_cluster_has_256_partitions_and_a_server_of_its_own_none() -> None:
-    assert memory(cluster=True)[0].parts.count.partitions == 256
-    assert memory()[0].parts.count.partitions == 0
-    assert memory(partitions=3)[0].parts.count.partitions == 3
+    assert memory(cluster=True)[0].parts.partitions == 256
+    assert memory()[0].parts.partitions == 0
+    assert memory(partitions=3)[0].parts.partitions == 3
 
 
 def test_searches_are_one_script_that_waits_while_their_slot_moves() -> None:
@@ -170,11 +169,12 @@ def test_a_cluster_is_asked_for_a_coordinator_once_with_what_is_read_first() -> 
 
 
 def test_a_write_waits_for_what_is_asked_first() -> None:
-    transport = FakeTransport([b"8"])
+    transport = FakeTransport([0, b"8"])
     made = LongTermMemory(transport=transport, embeddings=RecordingEmbeddings(), partitions=16)
     with pytest.raises(ConfigurationError, match="in 8 partitions, and partitions is 16"):
         made.delete_memory("x", user="alice")
-    assert transport.sent_args == [[("SET", "agentmem:idx:partitions", 16, "NX", "GET")]]
+    key = "agentmem:idx:partitions"
+    assert transport.sent_args == [[("SETNX", key, 16), ("GET", key)]]
 
 
 def test_the_number_is_asked_with_what_only_reads() -> None:
@@ -186,9 +186,9 @@ def test_the_number_is_asked_with_what_only_reads() -> None:
 
 
 def test_without_partitions_nothing_is_asked() -> None:
-    known: dict[Any, Any] = {}
-    op = iter(())  # type: ignore[var-annotated]
-    assert PartitionCount("i", 0, known).checked(op, writes=True) is op  # type: ignore[arg-type,comparison-overlap]
+    made, transport = memory([None, -2])
+    assert made.get("x", user="alice") is None
+    assert [args[0] for args in transport.sent_args[0]] == ["JSON.GET", "TTL"]
 
 
 @pytest.mark.parametrize("name", ["key_prefix", "index_name"])

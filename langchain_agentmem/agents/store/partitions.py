@@ -6,20 +6,17 @@ their whole namespace. Whatever is about one item, or about one user, is done in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_agentmem.agents.store.documents import Namespace, StoredItem
 from langchain_agentmem.agents.store.items import StoreItems, line_of
 from langchain_agentmem.core.keys import Keys, path_digest
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.operations import Op, gather, ok
-from langchain_agentmem.core.partitions import partition_of, partitions_on
+from langchain_agentmem.core.partitions import partition_of
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.core.scan import keys_under
 from langchain_agentmem.errors import AgentMemoryError
-
-if TYPE_CHECKING:
-    from langchain_agentmem.settings import AgentMemorySettings
 
 
 class ItemPartitions:
@@ -31,12 +28,6 @@ class ItemPartitions:
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
-
-    @classmethod
-    def of(cls, settings: AgentMemorySettings, *, cluster: bool) -> ItemPartitions:
-        """Return the items that a memory with these settings has, on a cluster or not."""
-        partitions = partitions_on(settings.partitions, cluster=cluster)
-        return cls(Keys(store_prefix=settings.store_prefix, partitions=partitions))
 
     @cached_property
     def every(self) -> tuple[StoreItems, ...]:

@@ -137,7 +137,7 @@ class MemoryStore(BaseStore):
         self.ttl_config = checked_ttl(ttl)
         self.index_config = index if isinstance(index, Mapping) else None
         self._user_of = user_of
-        self._items = ItemPartitions.of(settings, cluster=self._transport.cluster)
+        self._items = ItemPartitions(settings.keys(cluster=self._transport.cluster))
         self._parts: dict[StoreItems, _Part] = {}
         self._settings = settings
         self._vector_type = settings.vector_type

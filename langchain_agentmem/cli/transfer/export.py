@@ -68,7 +68,7 @@ def export(
 
     wanted: list[user_data.Tier] = [each.value for each in what or (_What.memories, _What.sessions)]
     with open_store(redis, screen) as memory:
-        items = ItemPartitions.of(memory.settings, cluster=memory.transport.cluster)
+        items = ItemPartitions(memory.settings.keys(cluster=memory.transport.cluster))
         tiers = user_data.Tiers(memory.working, memory.long_term, memory.events, items, memory.tasks)
         steps = user_data.export(tiers, user, wanted=wanted, thread_id=thread, thorough=thorough)
         written = Counter[str]()

@@ -238,15 +238,15 @@ class MemoryIndex(SearchIndex):
 
     def _create(self, dimensions: int) -> Op[tuple[IndexState, bool]]:
         """Create the index; until it holds what is there already, others wait for it."""
-        asking = [] if self.count is None else self.count.asking(writes=True)
+        fixing = [] if self.count is None else self.count.fixing()
         _, created, reply, *counted = yield [
             self._flag(),
             self.settings.create(dimensions),
             reads("FT.INFO", self.settings.name),
-            *asking,
+            *fixing,
         ]
         if self.count is not None:
-            self.count.check(counted, wrote=True)
+            self.count.fits(counted)
         self._check_created(created)
         return IndexState.read(ok(reply)), True
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from langchain_agentmem.core import checks
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Op, T
-from langchain_agentmem.core.partition_count import PartitionCount
+from langchain_agentmem.core.partition_count import of_memories
 from langchain_agentmem.core.partitions import check_names, partitions_on
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import ConfigurationError
@@ -152,18 +152,20 @@ class LongTermMemory(BaseLongTermMemory):
         except ConfigurationError:
             self.close()
             raise
-        self._count = PartitionCount(index_name, wanted, self.transport.known)
-        self.parts = Parts(self._count, self._part)
+        self._count = of_memories(index_name, wanted) if wanted else None
+        if self._count is not None:
+            self.transport.partition_counts.add(self._count)
+        self.parts = Parts(index_name, wanted, self._part)
 
     def _part(self, number: int | None) -> Part:
         config = self.config
-        keys = Keys(memory_prefix=config.key_prefix, partitions=self._count.partitions)
+        keys = Keys(memory_prefix=config.key_prefix, partitions=self.parts.partitions)
         keys = keys if number is None else keys.in_partition(number)
-        name = index_of(config.index_name, self._count.partitions, number)
+        name = index_of(config.index_name, self.parts.partitions, number)
         settings = IndexSettings(
             name, keys.memory_prefix, config.storage, config.algorithm, config.vector_type, config.language
         )
-        index = MemoryIndex(settings, None if number is None else self._count)
+        index = MemoryIndex(settings, self._count)
         index.share(self.transport.known)
         store = Store(
             keys=keys,
@@ -236,7 +238,7 @@ class LongTermMemory(BaseLongTermMemory):
         Raises:
             EmbeddingError: An embedding is not usable; nothing is stored.
         """
-        return self._checked(self.parts.split(batch, Part.store_op), writes=True)
+        return self._checked(self.parts.split(batch, Part.store_op))
 
     def add_op(self, drafts: Sequence[Draft]) -> Op[list[RememberResult]]:
         """Store memories, except duplicates of what is there, or of one before; what is there stays as it is.
@@ -245,7 +247,7 @@ class LongTermMemory(BaseLongTermMemory):
         to the storing, which would count them as learnt again.
         """
         add = self.parts.split(WriteBatch(drafts), lambda part, batch: part.add_op(batch.drafts))
-        return self._checked(add, writes=True)
+        return self._checked(add)
 
     def revise_op(self, update: UpdateDraft, embedding: Sequence[float] | None) -> Op[Refusal | None]:
         """Change a memory in place; return why that cannot be, `None` if it is done.
@@ -255,14 +257,14 @@ class LongTermMemory(BaseLongTermMemory):
         """
         missing: Refusal | None = "missing"
         revise = self.parts.at(update.id, update.user, lambda one: one.revise_op(update, embedding), missing)
-        return self._checked(revise, writes=True)
+        return self._checked(revise)
 
     def changes_op(
         self, checked: CheckedChanges, known: Sequence[MemoryRecord], taking: Taking | None
     ) -> Op[list[ChangeResult] | None]:
         """Make changes in one atomic step; where no script can, or under a lock, each in its own."""
         part = self.parts.of(checked.scope.user)
-        return self._checked(part.changes_op(checked, known, taking), writes=True)
+        return self._checked(part.changes_op(checked, known, taking))
 
     def _merging(self, user: str) -> MergeStore:
         return self.parts.of(user).merging()
@@ -306,21 +308,21 @@ class LongTermMemory(BaseLongTermMemory):
     def delete_op(self, memory_id: str, user: str | None) -> Op[bool]:
         """Return the operation of `delete_memory`."""
         delete = self.parts.at(memory_id, user, lambda part: part.delete_op(memory_id, user), False)
-        return self._checked(delete, writes=True)
+        return self._checked(delete)
 
     def delete_many_op(self, ids: list[str], scope: Scope) -> Op[int]:
         """Delete memories by their ids, those in the scope only; return how many. One round trip."""
-        return self._checked(self.parts.of(scope.user).delete_many_op(ids, scope), writes=True)
+        return self._checked(self.parts.of(scope.user).delete_many_op(ids, scope))
 
     def clear_op(self, user: str | None, namespace: str | None, kind: str | None) -> Op[Removed]:
         """Return the operation of `clear`."""
-        return self._checked(self.parts.clear(Scope.of_any(user, namespace, kind)), writes=True)
+        return self._checked(self.parts.clear(Scope.of_any(user, namespace, kind)))
 
     def forget_op(self, user: str, thorough: bool, dry_run: bool = False) -> Op[Removed]:
         """Return the operation of `forget_user`; in a dry run, memories are only counted."""
         scope = Scope.of_user(user, None, None)
         forget = self.parts.of(user).clear_op(scope, thorough=thorough, dry_run=dry_run)
-        return self._checked(forget, writes=not dry_run)
+        return self._checked(forget)
 
     def ids_op(self, user: str | None) -> Op[list[str]]:
         """Return the ids of a user's memories, or of everybody's; others' may be among a user's."""
@@ -332,7 +334,7 @@ class LongTermMemory(BaseLongTermMemory):
 
     def create_index_op(self) -> Op[None]:
         """Return the operation of `create_index`."""
-        return self._checked(self.parts.create_index(), writes=True)
+        return self._checked(self.parts.create_index())
 
     def info_op(self) -> Op[dict[str, Any]]:
         """Return the operation of `index_info`."""
@@ -340,13 +342,12 @@ class LongTermMemory(BaseLongTermMemory):
 
     def rebuild_op(self) -> Op[RebuiltIndex]:
         """Return the operation of `rebuild_index`."""
-        return self._checked(self.parts.rebuild(), writes=True)
+        return self._checked(self.parts.rebuild())
 
     def drop_op(self, delete_documents: bool) -> Op[None]:
         """Return the operation of `drop_index`."""
-        return self._checked(self.parts.drop(delete_documents), writes=True)
+        return self._checked(self.parts.drop(delete_documents))
 
-    def _checked(self, op: Op[T], *, writes: bool = False) -> Op[T]:
-        """Return an operation that runs only if the data has as many partitions as this memory."""
-        op = self._count.checked(op, writes=writes)
+    def _checked(self, op: Op[T]) -> Op[T]:
+        """Return an operation that runs only if searches of partitions are answered by the node asked."""
         return without_coordinator(op, self.transport.known) if self.transport.cluster else op

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from langchain_agentmem.core.keys import index_in
+from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.operations import Op, T, gather, ok, reads
-from langchain_agentmem.core.partition_count import PartitionCount
 from langchain_agentmem.core.partitions import partition_of, tags
 from langchain_agentmem.core.removal import Removed
 from langchain_agentmem.errors import IndexMissingError, InvalidInputError
@@ -26,18 +26,23 @@ class Parts:
     """The partitions of a long-term memory; a single one if it has none.
 
     Args:
-        count: How many there are.
+        index_name: The search index, without a hash tag.
+        partitions: How many there are; 0 if it has none.
         make: Makes one, given its number, or `None` for the only one.
 
     Attributes:
-        count: How many there are.
+        partitions: How many there are; 0 if it has none.
     """
 
-    def __init__(self, count: PartitionCount, make: Callable[[int | None], Part]) -> None:
-        self.count = count
+    def __init__(self, index_name: str, partitions: int, make: Callable[[int | None], Part]) -> None:
+        self.partitions = partitions
+        self._index_name = index_name
         self._make = make
         self._made: dict[int, Part] = {}
-        self._only = None if count.partitions else make(None)
+
+    @cached_property
+    def _only(self) -> Part | None:
+        return None if self.partitions else self._make(None)
 
     @property
     def any(self) -> Part:
@@ -62,13 +67,13 @@ class Parts:
             return 0
         if user is None:
             raise InvalidInputError("Name a user: memories are in partitions, and this is about one of them.")
-        return partition_of(user, self.count.partitions)
+        return partition_of(user, self.partitions)
 
     def every(self) -> list[Part]:
         """Return all of them, in order."""
         if self._only is not None:
             return [self._only]
-        return [self._at(one) for one in range(self.count.partitions)]
+        return [self._at(one) for one in range(self.partitions)]
 
     def _at(self, number: int) -> Part:
         part = self._made.get(number)
@@ -200,11 +205,11 @@ class Parts:
         worst = next((one for one in found if one["mismatch"] or one["limits"]), found[0])
         return {
             **worst,
-            "name": self.count.index_name,
+            "name": self._index_name,
             "schema": {**worst["schema"], "prefix": self.any.config.key_prefix},
             **{name: sum(one[name] for one in found) for name in ("documents", "failures", "memory_mb")},
             "indexing": any(one["indexing"] for one in found),
-            "partitions": self.count.partitions,
+            "partitions": self.partitions,
             "indexes": len(found),
         }
 
