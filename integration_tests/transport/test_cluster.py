@@ -621,7 +621,7 @@ async def test_a_cluster_url_of_a_plain_server(plain: Server, connected: Open, r
 
 async def test_a_cluster_that_is_not_there(connected: Open, run: Run) -> None:
     start = time.monotonic()
-    with pytest.raises(StoreConnectionError, match=r"No connection to 127\.0\.0\.1:[12]\b"):
+    with pytest.raises(StoreConnectionError, match=r"127\.0\.0\.1:1, 127\.0\.0\.1:2 .* No connection to"):
         await run(connected("redis+cluster://127.0.0.1:1,127.0.0.1:2"), call(writes("INCR", "n")))
     assert time.monotonic() - start < 8
 

@@ -199,7 +199,8 @@ class _Reading:
         self._table = table
         self._batch = batch
         self._is_done = not table.is_due()  # another was quicker
-        self._to_ask = iter(table.to_ask())
+        self._to_ask = table.to_ask()
+        self._asked = 0
         self._failure: AgentMemoryError | None = None
 
     def next_node(self) -> str | None:
@@ -209,14 +210,26 @@ class _Reading:
             Unreachable: No node answers, and nothing is known.
             AgentMemoryError: The nodes refuse to tell.
         """
-        node = None if self._is_done else next(self._to_ask, None)
-        if node is None and not self._is_done:
-            self._table.missed()
-            if not self._table.primaries and isinstance(self._failure, StoreConnectionError):
-                raise self._batch.unreachable(self._failure)
-            if not self._table.primaries and self._failure is not None:
-                raise self._failure
-        return node
+        if self._is_done:
+            return None
+        if self._asked < len(self._to_ask):
+            self._asked += 1
+            return self._to_ask[self._asked - 1]
+        self._table.missed()
+        if not self._table.primaries and isinstance(self._failure, StoreConnectionError):
+            raise self._batch.unreachable(self._with_all_names(self._failure))
+        if not self._table.primaries and self._failure is not None:
+            raise self._failure
+        return None
+
+    def _with_all_names(self, failure: StoreConnectionError) -> StoreConnectionError:
+        """Return the last failure with the names of all nodes that were asked."""
+        if len(self._to_ask) == 1:
+            return failure
+        says = f"None of the nodes {', '.join(self._to_ask)} of the cluster answers."
+        error = type(failure)(f"{says} {failure}", plain=f"{says} {failure.plain}")
+        error.__cause__ = failure.__cause__
+        return error
 
     def take(self, node: str, exchange: Exchange | AsyncExchange) -> None:
         """Take what came of asking a node.

@@ -294,27 +294,27 @@ class _Cluster(Source):
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         credentials, at, hosts = parts.netloc.rpartition("@")
         options = _options(parts.query, _SERVER_OPTIONS)
-        if parts.path.strip("/") not in ("", "0") or options.get("db", "0") not in ("", "0"):
+        if _database(parts.path.strip("/")) or options.get("db", "0") not in ("", "0"):
             raise ConfigurationError(
                 "A Redis Cluster has database 0 only. Leave the number at the end of the URL out."
             )
         self._seeds = [_host(host, 6379) for host in hosts.split(",")]
-        self._beginning = f"{parts.scheme.replace('+cluster', '')}://{credentials}{at}"
-        self._query = parts.query
-        self._timeout_seconds = timeout_seconds
-        self._node(*self._seeds[0])  # what is wrong with the options is raised now
+        url = f"{parts.scheme.replace('+cluster', '')}://{credentials}{at}localhost?{parts.query}"
+        self._server = _Server(url, _split(url), timeout_seconds)
 
     def driver(self) -> Driver:
-        pool: Any = self._node(*self._seeds[0]).client().connection_pool
+        pool: Any = self._server.client().connection_pool
         seconds = pool.connection_kwargs["socket_timeout"]
         turns = Turns(pool.max_connections, seconds, f"each node of the cluster at {self._names()[0]}")
-        return ClusterDriver(self._names(), lambda host, port: self._node(host, port).client(), turns=turns)
+        return ClusterDriver(
+            self._names(), lambda host, port: _at(host, port, self._server.client()), turns=turns
+        )
 
     def async_driver(self) -> AsyncDriver:
-        pool: Any = self._node(*self._seeds[0]).async_client().connection_pool
+        pool: Any = self._server.async_client().connection_pool
         return AsyncClusterDriver(
             self._names(),
-            lambda host, port: self._node(host, port).async_client(),
+            lambda host, port: _at(host, port, self._server.async_client()),
             limit=pool.max_connections,
         )
 
@@ -324,10 +324,11 @@ class _Cluster(Source):
     def _names(self) -> list[str]:
         return [f"{host}:{port}" for host, port in self._seeds]
 
-    def _node(self, host: str, port: int) -> _Server:
-        at = f"[{host}]" if ":" in host else host
-        url = f"{self._beginning}{at}:{port}?{self._query}"
-        return _Server(url, _split(url), self._timeout_seconds)
+
+def _at(host: str, port: int, client: Any) -> Any:
+    """Return a new client, for another server: which a cluster has named, so that nothing is read into it."""
+    client.connection_pool.connection_kwargs.update(host=host, port=port)
+    return client
 
 
 class _Embedded(Source):

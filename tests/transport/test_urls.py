@@ -106,9 +106,15 @@ def test_a_cluster_url_names_nodes(url: str, nodes: list[str], password: str | N
     source: Any = open_source(url, 2.5)
     for driver in (source.driver(), source.async_driver()):
         assert driver._table.to_ask() == nodes
-        known = driver._connect("::1", 7).connection_pool.connection_kwargs
-        assert (known["host"], known["port"], known.get("password")) == ("::1", 7, password)
-        assert (known["socket_timeout"], known.get("db", 0)) == (2.5, 0)
+        for host in (
+            "::1",
+            "evil/?db=3&password=x#@other",
+        ):  # a cluster names it, and it is no more than a name
+            pool = driver._connect(host, 7).connection_pool
+            known = pool.connection_kwargs
+            assert (known["host"], known["port"], known.get("password")) == (host, 7, password)
+            assert (known["socket_timeout"], known.get("db", 0)) == (2.5, 0)
+            assert pool.make_connection().host == host
 
 
 def test_nodes_of_rediss_speak_tls() -> None:
@@ -117,10 +123,15 @@ def test_nodes_of_rediss_speak_tls() -> None:
     assert issubclass(pool.connection_class, redis.SSLConnection)
 
 
-@pytest.mark.parametrize("end", ["/1", "/x", "?db=2", "/0?db=1"])
+@pytest.mark.parametrize("end", ["/1", "?db=2", "/0?db=1"])
 def test_a_cluster_has_one_database(end: str) -> None:
     with pytest.raises(ConfigurationError, match="database 0 only"):
         open_source(f"redis+cluster://h:1{end}", 5.0)
+
+
+def test_a_slash_in_the_password_of_a_cluster_has_to_be_encoded() -> None:
+    with pytest.raises(ConfigurationError, match="has to be percent-encoded"):
+        open_source("redis+cluster://:pass/word@h:1", 5.0)
 
 
 @pytest.mark.parametrize("url", ["redis://h", "redis+sentinel://h/m", "embedded://", "https://h"])
