@@ -56,11 +56,14 @@ def cluster() -> Op[Iterable[Finding]]:
     brief = says
     if about.get("cluster_state") != "ok" or served < SLOTS:
         says += f"; {SLOTS - served:,} of its slots are not served, state {about.get('cluster_state', '?')}"
-        return [Finding("cluster", "broken", f"{says}. Look at CLUSTER NODES")]
+        says += f"; {', '.join(down)} cannot be reached: start what ended there" if down else ""
+        return [Finding("cluster", "broken", f"{says}. CLUSTER NODES tells who had the slots")]
     if down:
-        says += f"; {', '.join(down)} cannot be reached by the others"
+        says += f"; {', '.join(down)} cannot be reached by the others: start it again, or remove it, "
+        says += "on every node, with CLUSTER FORGET"
     if alone:
-        says += f"; {', '.join(alone)} without a replica: when it ends, what it holds cannot be reached"
+        says += f"; {', '.join(alone)} without a replica: when it ends, what it holds cannot be reached. "
+        says += "Give it one: redis-cli --cluster add-node NEW:PORT NODE:PORT --cluster-slave"
     return [Finding("cluster", "warning" if down or alone else "ok", says, brief)]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rich import filesize
 
 from langchain_agentmem.cli.cluster_findings import cluster, of_each
-from langchain_agentmem.cli.finding import Finding, Verdict
+from langchain_agentmem.cli.finding import Finding
 from langchain_agentmem.cli.text import counted, milliseconds, one_line, span
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
@@ -80,9 +80,11 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
             yield from memory.transport.run(look)
         except ConnectionError:
             raise
+        except ClusterNodeError as error:
+            yield Finding("cluster", "broken", one_line(error.plain, 600))
+            break  # whatever else needs all nodes would say the same
         except StoreError as error:
-            verdict: Verdict = "broken" if isinstance(error, ClusterNodeError) else "warning"
-            yield Finding(name, verdict, f"unknown: {one_line(error.plain, 600)}")
+            yield Finding(name, "warning", f"unknown: {one_line(error.plain, 600)}")
     if memory.long_term.supports_vectors:
         yield embeddings()
 
