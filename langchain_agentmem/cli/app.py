@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from langchain_agentmem import __version__
 from langchain_agentmem.cli import (
+    INTERRUPTED,
     cluster,
     consolidate,
     demo,
@@ -32,7 +33,7 @@ from langchain_agentmem.cli import (
     worker,
 )
 from langchain_agentmem.cli.chat import app as chat
-from langchain_agentmem.cli.console import INTERRUPTED, message
+from langchain_agentmem.cli.console import message
 from langchain_agentmem.cli.help import FIRST_STEPS, help_
 from langchain_agentmem.cli.text import printable
 from langchain_agentmem.cli.transfer import export, import_, move

@@ -27,7 +27,6 @@ from langchain_agentmem.cli.text import printable
 from langchain_agentmem.errors import AgentMemoryError
 
 USAGE = 2
-INTERRUPTED = 130  # 128 + SIGINT: what a shell reports of a program that it ends
 
 _LABEL_WIDTH = 10
 _WIDE = 120  # columns from which on a terminal shows whole ids

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 import typer
 
-from langchain_agentmem.cli import options
+from langchain_agentmem.cli import INTERRUPTED, options
 from langchain_agentmem.cli.connect import open_memory, redis_cli, whereabouts
-from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen
+from langchain_agentmem.cli.console import CommandError, Screen
 from langchain_agentmem.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_agentmem.core.checks import positive, validate_id
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError
-from langchain_agentmem.stop_signals import on_signals
+from langchain_agentmem.stop_signals import INTERRUPTED, on_signals
 from langchain_agentmem.worker.attending import ShiftOptions
 from langchain_agentmem.worker.consolidating import Consolidating
 from langchain_agentmem.worker.metrics import Tally, WorkerMetrics
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from langchain_agentmem.longterm.consolidation import Consolidator
     from langchain_agentmem.working.summaries import Summariser
     from langchain_agentmem.working.working_memory import WorkingMemory
-
-_INTERRUPTED = 130  # 128 + SIGINT: what a shell reports of a program that it ends
 
 
 class MemoryWorker:
@@ -193,7 +191,7 @@ class MemoryWorker:
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
-            os._exit(_INTERRUPTED)  # a thread that a model keeps waiting would hold up any other end
+            os._exit(INTERRUPTED)  # a thread that a model keeps waiting would hold up any other end
         self.stop()
 
     def __repr__(self) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langchain_agentmem import __version__
-from langchain_agentmem.cli import options
+from langchain_agentmem.cli import INTERRUPTED, options
 from langchain_agentmem.cli.connect import open_memory
-from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen, message
+from langchain_agentmem.cli.console import CommandError, Screen, message
 from langchain_agentmem.errors import AgentMemoryError
 
 try:

@@ -12,8 +12,9 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from langchain_agentmem.cli import INTERRUPTED
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import INTERRUPTED, Screen, message, standard
+from langchain_agentmem.cli.console import Screen, message, standard
 from langchain_agentmem.cli.options import Owner, Redis, Thorough, id_option
 from langchain_agentmem.cli.text import counted, one_line
 from langchain_agentmem.errors import AgentMemoryError

@@ -18,9 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from langchain_agentmem.cli import options
+from langchain_agentmem.cli import INTERRUPTED, options
 from langchain_agentmem.cli.connect import open_store
-from langchain_agentmem.cli.console import INTERRUPTED, CommandError, Screen, show_json, standard
+from langchain_agentmem.cli.console import CommandError, Screen, show_json, standard
 from langchain_agentmem.cli.text import counted, one_line, span
 from langchain_agentmem.errors import AgentMemoryError
 

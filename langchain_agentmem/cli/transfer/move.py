@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from langchain_agentmem.cli import options
-from langchain_agentmem.cli.console import INTERRUPTED, Screen, message, show_json
+from langchain_agentmem.cli import INTERRUPTED, options
+from langchain_agentmem.cli.console import Screen, message, show_json
 from langchain_agentmem.cli.text import counted, one_line
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, MissingDependencyError
 
