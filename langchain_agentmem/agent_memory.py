@@ -22,7 +22,7 @@ from langchain_agentmem.core.keys import tier_prefixes
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
 from langchain_agentmem.core.operations import ok
-from langchain_agentmem.core.partition_count import of_all
+from langchain_agentmem.core.partition_count import of_all, without_partitions
 from langchain_agentmem.core.partitions import check_names
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
 from langchain_agentmem.settings import AgentMemorySettings
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from langchain_agentmem.chain.runnable import MemoryChain
     from langchain_agentmem.chain.turn import Turn
     from langchain_agentmem.chain.turn_context import TurnContext, TurnResult
-    from langchain_agentmem.core.operations import Op
+    from langchain_agentmem.core.operations import Op, T
     from langchain_agentmem.events.callbacks import AsyncEventLogHandler, EventLogHandler
     from langchain_agentmem.events.event_log import EventLog
     from langchain_agentmem.events.usage import Usage
@@ -843,12 +843,13 @@ class AgentMemory(Connected):
 
         Raises:
             InvalidInputError: The user is not one.
+            ConfigurationError: Data is in partitions, or in another number of them; nothing was removed.
             StoreConnectionError: The server cannot be reached.
         """
         checked = validate_id("user", user)
         self.events.sink.settle()
         return self.transport.run(
-            user_data.forget_user(self._tiers, checked, thorough=thorough, dry_run=dry_run)
+            self._whole(user_data.forget_user(self._tiers, checked, thorough=thorough, dry_run=dry_run))
         )
 
     async def aforget_user(self, user: str, *, thorough: bool = False, dry_run: bool = False) -> Forgotten:
@@ -856,7 +857,7 @@ class AgentMemory(Connected):
         checked = validate_id("user", user)
         await self.events.sink.asettle()
         return await self.transport.arun(
-            user_data.forget_user(self._tiers, checked, thorough=thorough, dry_run=dry_run)
+            self._whole(user_data.forget_user(self._tiers, checked, thorough=thorough, dry_run=dry_run))
         )
 
     def export_user(
@@ -1035,6 +1036,12 @@ class AgentMemory(Connected):
         settings = self.settings
         tiers = tier_prefixes(self._keys, settings.index_name, lists=settings.session_storage == "list")
         return tracing(self.transport, tiers, vector_bytes=2 if settings.vector_type == "float16" else 4)
+
+    def _whole(self, op: Op[T]) -> Op[T]:
+        """Return an operation that runs only if all data is where this memory looks for it."""
+        if self._keys.partitions or self.transport.rest:  # or the transport sees to it; Upstash has none
+            return op
+        return without_partitions(op, of_all(self._keys, self.settings.index_name))
 
     @property
     def _tiers(self) -> user_data.Tiers:

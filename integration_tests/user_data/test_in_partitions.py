@@ -94,6 +94,10 @@ async def test_whoever_comes_with_another_number_is_refused_by_every_tier(
         ):
             with pytest.raises(ConfigurationError, match=r"are in 16 partitions, and partitions is 8\."):
                 await call()
+    async with AgentMemory(url, embeddings=WordEmbeddings()) as plain:
+        for dry_run in (True, False):
+            with pytest.raises(ConfigurationError, match=r"are in 16 partitions, and partitions is None\."):
+                await both(plain).aforget_user("ada", dry_run=dry_run)
     async with WorkingMemory(url, partitions=8) as working, EventLog(url, partitions=8) as events:
         for call in (
             lambda: both(working).aappend_turn("t", "user", "Hello.", user="ada"),

@@ -6,10 +6,11 @@ in partitions names them to the transport, which lets no operation run before th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from langchain_agentmem.core.keys import Keys, partition_count
-from langchain_agentmem.core.operations import Batch, Effect, Op, T, ok, reads, text, writes
+from langchain_agentmem.core.operations import Batch, Effect, Op, T, ok, once_checked, reads, text, writes
 from langchain_agentmem.errors import ConfigurationError
 
 
@@ -46,11 +47,12 @@ class PartitionCount(NamedTuple):
             return False
         found = text(stored)
         if found != str(self.partitions):
+            here = self.partitions or None
             raise ConfigurationError(
-                f"The {self.data} are in {found} partitions, and partitions is {self.partitions}. The number "
+                f"The {self.data} are in {found} partitions, and partitions is {here}. The number "
                 f"is fixed for the life of the data: set partitions={found}, or copy the data into another "
                 "number of partitions with `agentmem move`.",
-                plain=f"The {self.data} are in {found} partitions, and not in {self.partitions}. Set "
+                plain=f"The {self.data} are in {found} partitions, and not in {here or 'none'}. Set "
                 f"AGENTMEM_PARTITIONS to {found}, or copy everything into another number of partitions with "
                 "agentmem move.",
             )
@@ -84,6 +86,23 @@ def of_all(keys: Keys, index_name: str) -> list[PartitionCount]:
 
 def _under(prefix: str, what: str, partitions: int) -> PartitionCount:
     return PartitionCount(f"{what} under {prefix!r}", f"{prefix}partitions", partitions)
+
+
+def without_partitions(op: Op[T], counts: Sequence[PartitionCount]) -> Op[T]:
+    """Return an operation that runs only if no data is in partitions, whose counts are 0.
+
+    Asked is along with what reads first. It is for what must reach everything: other operations of a memory
+    without partitions do not look.
+
+    Raises:
+        ConfigurationError: When it is run: some data is in partitions; nothing was done.
+    """
+
+    def check(replies: list[Any]) -> None:
+        for one, reply in zip(counts, replies, strict=True):
+            one.fits([reply])
+
+    return once_checked(op, [command for one in counts for command in one.asking()], check)
 
 
 class PartitionCounts:
