@@ -270,8 +270,15 @@ def _warnings(report: MoveReport, dry_run: bool) -> Iterator[str]:
         yield f"differs: {one_line(name)}"
     if report.differing > len(report.names):
         yield f"and {report.differing - len(report.names):,} more"
+    if report.differing:
+        yield (
+            "Run the same command again: it brings what differs once more, except what is newer at TO. What "
+            "was deleted at TO would come back: delete it at FROM, too."
+        )
     for sentence in report.unreadable:
         yield f"not moved: {one_line(sentence)}"
+    if report.unreadable:
+        yield "Delete those keys at FROM, or mend them, and run the same command again."
     if report.pending:
         yield (
             f"{report.pending:,} changed at FROM meanwhile. To switch over, stop what writes there and run "
