@@ -57,6 +57,7 @@ def test_a_user_with_these_rights_uses_everything(grant: Grant) -> None:
             converse(memory, f"fact of {user}", thread=thread, user=user)
             memory.events.record(thread, "note", user=user)
             old = memory.long_term.remember(f"I am {user}.", user=user, kind="semantic")
+            assert memory.long_term.remember(f"I am {user}.", user=user, kind="semantic").deduped
             new = memory.long_term.remember(f"I am still {user}.", user=user, replaces=old.id)
             memory.long_term.update(new.id, "I have a boat.", user=user)
             memory.long_term.recall("Who has a boat?", user=user)
