@@ -84,6 +84,18 @@ def test_what_is_missing_comes_with_the_run_that_the_message_asks_for(url: str, 
         assert client.exists("agent:session:t")
 
 
+def test_what_only_the_target_has_is_counted(url: str, target: str) -> None:
+    with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        memory.working.append_turn("t", "user", "Hello.", user="alice")
+    assert "more than FROM" not in run("env:OLD_URL", "env:NEW_URL").output
+    with AgentMemory(target, embeddings=WordEmbeddings()) as memory:
+        memory.events.record("t", "paid")
+    result = run("env:OLD_URL", "env:NEW_URL")
+    assert result.exit_code == 0
+    assert "TO has 1 event stream more than FROM" in " ".join(result.output.split())
+    assert "more than FROM" not in run("env:OLD_URL", "env:NEW_URL", "--into").output
+
+
 def test_what_cannot_be_moved_is_named_with_what_to_do(url: str, target: str) -> None:
     with redis.Redis.from_url(url) as client:
         client.set("agent:mem:odd", "of another program")

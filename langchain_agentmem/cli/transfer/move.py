@@ -126,6 +126,12 @@ def move(
         screen.facts(_counted(report) if dry_run else _facts(report))
     for sentence in _warnings(report, dry_run):
         screen.aside(sentence, "yellow")
+    if not (into or dry_run) and (more := counted_kinds(report.at_target - report.found)):
+        screen.aside(
+            f"TO has {more} more than FROM: deleted there meanwhile, or written at TO by others. If nobody "
+            "writes to either, delete what is left of it at TO.",
+            "yellow",
+        )
     if not report.ok:
         raise typer.Exit(1)
 
