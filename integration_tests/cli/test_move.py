@@ -57,10 +57,54 @@ def test_what_differs_is_named_and_the_exit_code_is_1(url: str, target: str) -> 
         client.hset("agent:session:t", "goal", "another")
     result = run("env:OLD_URL", "env:NEW_URL")
     assert result.exit_code == 1
-    assert "agent:session:t: it has another content" in result.output.replace("\n", " ")
+    said = " ".join(result.output.split())
+    assert "agent:session:t: it has another content" in said
+    assert "Run the same command again: it brings what differs once more" in said
     with_others = run("env:NEW_URL", "env:OLD_URL")
     assert with_others.exit_code == 1
     assert "The target is not empty. Use --into" in with_others.output.replace("\n", " ")
+
+
+def test_what_is_missing_comes_with_the_run_that_the_message_asks_for(url: str, target: str) -> None:
+    with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        memory.working.append_turn("t", "user", "Hello.", user="alice")
+    assert run("env:OLD_URL", "env:NEW_URL").exit_code == 0
+    with redis.Redis.from_url(target) as client:
+        client.delete("agent:session:t")
+        result = run("env:OLD_URL", "env:NEW_URL")
+        assert result.exit_code == 1
+        said = " ".join(result.output.split())
+        assert "1 differ" in said
+        assert "agent:session:t: it is missing at the target" in said
+        assert "Run the same command again" in said
+        result = run("env:OLD_URL", "env:NEW_URL")
+        assert result.exit_code == 0
+        assert "none differ" in result.output
+        assert "Run the same" not in result.output
+        assert client.exists("agent:session:t")
+
+
+def test_what_only_the_target_has_is_counted(url: str, target: str) -> None:
+    with AgentMemory(url, embeddings=WordEmbeddings()) as memory:
+        memory.working.append_turn("t", "user", "Hello.", user="alice")
+    assert "more than FROM" not in run("env:OLD_URL", "env:NEW_URL").output
+    with AgentMemory(target, embeddings=WordEmbeddings()) as memory:
+        memory.events.record("t", "paid")
+    result = run("env:OLD_URL", "env:NEW_URL")
+    assert result.exit_code == 0
+    assert "TO has 1 event stream more than FROM" in " ".join(result.output.split())
+    assert "more than FROM" not in run("env:OLD_URL", "env:NEW_URL", "--into").output
+
+
+def test_what_cannot_be_moved_is_named_with_what_to_do(url: str, target: str) -> None:
+    with redis.Redis.from_url(url) as client:
+        client.set("agent:mem:odd", "of another program")
+        client.set("agent:events:odd", "of another program")
+    result = run("env:OLD_URL", "env:NEW_URL", "--partitions", "4")
+    said = " ".join(result.output.split())
+    assert result.exit_code == 1
+    assert "not moved: agent:mem:odd" in said
+    assert "Delete those keys at FROM, or mend them, and run the same command again." in said
 
 
 @pytest.mark.parametrize("source", ["env:NO_SUCH_VARIABLE", "foo://x", "redis://h:port"])

@@ -119,6 +119,56 @@ def test_what_was_written_when_it_ended_is_known_as_its_own(
         assert contents(there, signals=False) == contents(bare, signals=False)
 
 
+def test_what_was_converted_when_it_ended_is_known_as_its_own(
+    url: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_op = MoveRecord.write_op
+
+    def end(record: MoveRecord, brought: Mapping[bytes, Brought]) -> Op[None]:
+        if any(one.source for one in brought.values()):
+            raise KeyboardInterrupt
+        return write_op(record, brought)
+
+    with memory_at(url) as memory, redis.Redis.from_url(other) as there:
+        fill(memory, 2)
+        with monkeypatch.context() as ended:
+            ended.setattr(MoveRecord, "write_op", end)
+            with pytest.raises(KeyboardInterrupt):
+                move_memory(url, other, storage="hash")
+        report = move_memory(url, other, storage="hash")
+        assert (report.resumed, report.ok, report.pending, report.kept) == (True, True, 0, 0)
+        memory.forget_user("alice")
+        report = move_memory(url, other, storage="hash")
+        assert (report.ok, report.kept) == (True, 0)
+        alice = [key for key in there.scan_iter(match="agent:mem:*") if there.type(key) == b"hash"]
+        assert b"alice" not in {there.hget(key, "user") for key in alice}
+
+
+def test_what_the_target_has_lost_comes_again_and_what_it_has_again_goes_again(url: str, other: str) -> None:
+    # As after a server that failed: what it acknowledged last did not happen.
+    with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
+        fill(memory, 2)
+        gone = [b"agent:session:thread 0 of alice", b"agent:session:thread 1 of alice"]
+        deleted = b"agent:session:thread 0 of bob"
+        assert move_memory(url, other).ok
+        before = {key: (there.pexpiretime(key), there.dump(key) or b"") for key in (*gone, deleted)}
+        memory.working.append_turn("thread 0 of alice", "user", "One more.", user="alice")
+        bare.delete(deleted)
+
+        def lose(report: MoveReport) -> None:
+            if report.phase == "moving" and report.passes == 2 and there.exists(gone[1]):
+                there.restore(gone[0], *before[gone[0]], replace=True, absttl=True)
+                there.delete(gone[1])
+                there.restore(deleted, *before[deleted], absttl=True)
+
+        report = move_memory(url, other, on_progress=lose)
+        assert (report.differing, report.deleted) == (2, 2)
+        assert not there.exists(deleted)
+        report = move_memory(url, other)
+        assert (report.ok, report.pending, report.kept) == (True, 0, 0)
+        assert contents(there, signals=False) == contents(bare, signals=False)
+
+
 def test_what_the_target_had_before_one_that_ended_is_not_taken_for_its_own(
     url: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -515,6 +515,51 @@ async def test_cluster_clients_are_neither_changed_nor_closed(
             await working.aclose()
             assert (settings_of(client), settings_of(async_client)) == before
             assert client.get("k") == await async_client.get("k") == "v"
+
+
+@contextmanager
+def own_connections(primaries: list[redis.Redis]) -> Iterator[Callable[[], int]]:
+    """Yield what counts the connections to all primaries that are new since, without the cluster's own."""
+
+    def there() -> set[tuple[int, str]]:
+        lists = [client.client_list(_type="normal") for client in primaries]
+        return {(at, one["id"]) for at, found in enumerate(lists) for one in found}
+
+    before = there()
+    yield lambda: len(there() - before)
+
+
+async def test_closing_closes_the_packages_own_connections_and_leaves_the_callers(
+    cluster: EmbeddedCluster, cluster_url: str, primaries: list[redis.Redis]
+) -> None:
+    url = redis_url(cluster)
+    with redis.RedisCluster.from_url(url) as client:
+        async with redis.asyncio.RedisCluster.from_url(url) as async_client:
+            for key in SPREAD:
+                client.set(key, "v")
+                await async_client.set(key, "v")
+            ids = _ids_of(client)
+            with own_connections(primaries) as count:
+                memory = AgentMemory(client=client, async_client=async_client)
+                for key in SPREAD:
+                    memory.working.append_turn(key, "user", "Hello.")
+                assert count() >= len(primaries)
+                memory.close()
+                await loop_until(lambda: count() == 0)
+                memory = AgentMemory(client=client, async_client=async_client)
+                for key in SPREAD:
+                    memory.working.append_turn(key, "user", "Hello.")
+                    await memory.working.aappend_turn(key, "user", "Hello.")
+                assert count() >= 2 * len(primaries)
+                await memory.aclose()
+                await loop_until(lambda: count() == 0)
+            assert _ids_of(client) == ids
+            assert client.get(SPREAD[0]) == await async_client.get(SPREAD[0]) == b"v"
+
+
+def _ids_of(client: redis.RedisCluster) -> dict[str, int]:
+    found = client.execute_command("CLIENT ID", target_nodes=redis.RedisCluster.PRIMARIES)
+    return dict(found) if isinstance(found, dict) else {"": found}
 
 
 async def test_a_sync_cluster_client_serves_async_calls(cluster: EmbeddedCluster, cluster_url: str) -> None:

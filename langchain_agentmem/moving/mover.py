@@ -8,13 +8,14 @@ and they are joined, or the newer one stays. Nothing but a batch is held here, h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_agentmem.agents.store import documents as items
 from langchain_agentmem.core.operations import Op, asks, call, ok, reads
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.moving import documents, source
+from langchain_agentmem.moving.digests import alike, same_expiry
 from langchain_agentmem.moving.record import Brought, How, MoveRecord
 from langchain_agentmem.moving.report import MoveReport
 from langchain_agentmem.moving.source import Seen, Taken
@@ -55,6 +56,7 @@ class Mover:
         self._record, self.report = record, report
         self._into, self._most_passes = into, passes
         self._unreadable = dict[bytes, str]()
+        self._differing = set[Unit]()
 
     def move(self) -> Steps[None]:
         """Move, until a pass changes nothing, and verify."""
@@ -83,7 +85,7 @@ class Mover:
                 "newer there is kept.",
                 plain="The target is not empty. Use --into to move into it: what is newer there is kept.",
             )
-        self.report.keys = int((yield from at_source(call(asks("DBSIZE")))))
+        self.report.keys = yield from at_source(source.size_op())
         self.report.resumed = yield from at_target(self._record.begin_op(self.report.keys))
         if (yield from at_source(call(reads("EXISTS", self._record.key)))):
             if not self.report.resumed:
@@ -242,7 +244,9 @@ class Mover:
         if done.written:
             self._count_brought(taken.unit)
             return Brought(taken.digest, done.digest, to.partition, how)
-        if done.digest == taken.digest and how == How.EQUAL:
+        if alike(done.digest, taken.digest) and how == How.EQUAL:
+            return Brought(taken.digest, done.digest, to.partition, How.KEPT if was_there else how)
+        if how == How.CONVERTED and (yield from self._is_converted(taken, to)):
             return Brought(taken.digest, done.digest, to.partition, How.KEPT if was_there else how)
         if taken.unit.kind in _JOINED and (taken.unit.kind != "queue" or to.place):
             members = yield from at_source(source.members_op(taken.unit))
@@ -260,6 +264,11 @@ class Mover:
             return Brought(taken.digest, again.digest, to.partition, how)
         self.report.kept += 1
         return Brought(taken.digest, done.digest, to.partition, How.KEPT)
+
+    def _is_converted(self, taken: Taken, to: Destination) -> Steps[bool]:
+        """Return whether the target has this very memory: written by a run that ended before it was noted."""
+        there = yield from at_target(source.take_op(self._to, [taken.unit._replace(key=to.key)], parts=True))
+        return any(same_expiry(one.expiry, taken.expiry) and self._are_equal(taken, one) for one in there)
 
     def _is_newer(self, unit: Unit, to: Destination) -> Steps[bool]:
         ours = yield from at_source(source.weigh_op(unit))
@@ -342,10 +351,14 @@ class Mover:
             first += _SHARDS
             units = {self._named(name): before for name, before in known.items()}
             there = yield from at_source(_there_op(list(units), [unit.key for unit in units]))
-            gone = [unit for unit in units if unit not in there]
-            for unit in gone:
-                yield from self._drop(unit, units[unit])
-            yield from at_target(self._record.forget_op([unit.name for unit in gone]))
+            gone = {unit: before for unit, before in units.items() if unit not in there}
+            # What is deleted is forgotten in the next pass only: a server that fails may lose the deletion.
+            yield from at_target(self._record.write_op(_to_bring_again(gone)))
+            forgotten = []
+            for unit, before in gone.items():
+                if not (yield from self._drop(unit, before)):
+                    forgotten.append(unit.name)
+            yield from at_target(self._record.forget_op(forgotten))
             yield Told()
 
     def _named(self, name: bytes) -> Unit:
@@ -357,10 +370,13 @@ class Mover:
             return unit._replace(entry=entry)
         return Unit("list", name, name[len(self._from.keys.list_prefix.encode()) :])
 
-    def _drop(self, unit: Unit, before: Brought) -> Steps[None]:
-        """Delete at the target what is gone at the source, unless somebody else has changed it there."""
+    def _drop(self, unit: Unit, before: Brought) -> Steps[bool]:
+        """Delete at the target what is gone at the source, unless somebody else has changed it there.
+
+        Return whether it was deleted.
+        """
         if before.how in (How.JOINED, How.KEPT):
-            return
+            return False
         key = self._to.key(unit, before.partition)
         dropped: bool | None
         if unit.kind == "item":
@@ -374,13 +390,14 @@ class Mover:
             self.report.changed += 1
         elif dropped is None:
             self.report.kept += 1
+        return bool(dropped)
 
     def _drop_item(self, unit: Unit, before: Brought) -> Steps[bool | None]:
         found = yield from at_target(source.take_op(self._to, [unit], parts=False))
         if not found:
             return False
         (taken,) = found
-        if taken.digest != (before.target or taken.digest) or not taken.about:
+        if not alike(taken.digest, before.target or taken.digest) or not taken.about:
             return None
         item = items.decode(taken.about)
         yield from at_target(self._target.drop_item_op(before.partition, item.namespace, item.key, item.user))
@@ -407,18 +424,23 @@ class Mover:
         here = [unit._replace(key=self._to.key(unit, before.partition)) for unit, _, before in brought]
         there = yield from at_target(source.look_op(here))
         converted: list[tuple[Unit, Unit]] = []
+        differing = self._differing = set[Unit]()
+        missing: list[Unit] = []
         for (unit, seen, before), at, other in zip(brought, here, there, strict=True):
             if not isinstance(other, Seen):
-                if before.target:  # else it had expired when it came
-                    self._differs(unit, "it is missing at the target")
+                missing += [unit] * bool(before.target)  # else it had expired when it came
             elif before.how == How.CONVERTED:
                 converted.append((unit, at))
-            elif before.how == How.EQUAL and other.digest != seen.digest:
+            elif before.how == How.EQUAL and not alike(other.digest, seen.digest):
                 self._differs(unit, "it has another content, or another expiry, at the target")
             else:
                 self.report.verified += 1
         if converted:
             yield from self._compare_members(converted)
+        for unit in (yield from at_source(_there_op(missing, [unit.key for unit in missing]))):
+            self._differs(unit, "it is missing at the target")  # and has not just expired on both sides
+        again = {unit: before for unit, _, before in brought if unit in differing}
+        yield from at_target(self._record.write_op(_to_bring_again(again)))
 
     def _compare_members(self, pairs: list[tuple[Unit, Unit]]) -> Steps[None]:
         ours = yield from at_source(source.take_op(self._from, [one for one, _ in pairs], parts=True))
@@ -431,7 +453,7 @@ class Mover:
             one, other = originals[unit], copies.get(copy.key)
             if other is None:
                 self._differs(unit, "it is missing at the target")
-            elif one.expiry != other.expiry or not self._are_equal(one, other):
+            elif not same_expiry(one.expiry, other.expiry) or not self._are_equal(one, other):
                 self._differs(unit, "it has another content, or another expiry, at the target")
             else:
                 self.report.verified += 1
@@ -443,6 +465,7 @@ class Mover:
         return documents.same(mine, yours, target.vector_type)
 
     def _differs(self, unit: Unit, why: str) -> None:
+        self._differing.add(unit)
         self.report.differs(f"{unit.name[:_NAMED].decode('utf-8', 'replace')}: {why}")
 
     def _count_at_target(self) -> Steps[None]:
@@ -462,6 +485,11 @@ class Mover:
 def _expected(before: Brought | None) -> str:
     """Return the digest of what may be replaced at the target: only what this move alone has written."""
     return before.target if before is not None and before.how in (How.EQUAL, How.CONVERTED) else ""
+
+
+def _to_bring_again(units: Mapping[Unit, Brought]) -> dict[bytes, Brought]:
+    """Return what to note of units which, should the source have them, are to be brought by the next pass."""
+    return {unit.name: before._replace(source="") for unit, before in units.items()}
 
 
 def _storage(taken: Taken) -> Any:

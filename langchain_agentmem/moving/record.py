@@ -40,7 +40,7 @@ class Brought(NamedTuple):
     """Holds what is known of a unit that was brought.
 
     Attributes:
-        source: The digest that it had at the source.
+        source: The digest that it had at the source; empty if it is to be brought again.
         target: The digest that it had at the target then; empty if it is being written, or had expired.
         partition: In which partition of the target it is; `None` for none.
         how: How it came to be as it is.
@@ -129,8 +129,10 @@ class MoveRecord:
         shards: dict[str, list[bytes]] = {}
         for name, one in brought.items():
             shards.setdefault(self._shard(name), []).extend([name, one.encode()])
+        if shards:  # `key` again, should its server have failed just after it was begun
+            shards[self.key] = [b"shards", b"%d" % self.shards]
         yield from _send(Command(("HSET", shard, *parts), (shard,)) for shard, parts in shards.items())
-        yield from _send(writes("EXPIRE", shard, _TTL_SECONDS) for shard in [*shards, self.key] if shards)
+        yield from _send(writes("EXPIRE", shard, _TTL_SECONDS) for shard in shards)
 
     def forget_op(self, names: Iterable[bytes]) -> Op[None]:
         """Forget units. One round trip; none for no units."""

@@ -30,7 +30,8 @@ class MoveReport:
         changed: How many the last pass wrote or deleted.
         pending: How many have changed at the source since they were brought, as the verification found.
         verified: How many are equal on both sides.
-        differing: How many are not as they were brought, or are missing at the target.
+        differing: How many are not as they were brought, or are missing at the target. The next run brings
+            them once more, except what is newer at the target.
         names: What differs, a sentence each, of the first 20.
         at_target: How many there are at the target, by kind.
         unreadable: A sentence for each thing that could not be moved.

@@ -58,6 +58,16 @@ class Taken(NamedTuple):
     about: Any = None
 
 
+def size_op() -> Op[int]:
+    """Return about how many keys a server or a cluster has. One round trip.
+
+    Of a cluster, one node is asked, and the others are taken to have as many.
+    """
+    size, slots = yield [asks("DBSIZE"), asks("CLUSTER", "SLOTS")]
+    primaries = 1 if isinstance(slots, Exception) else len({str(one[2][:2]) for one in slots})
+    return int(ok(size)) * primaries
+
+
 def page_op(cursor: Any) -> Op[tuple[Any, list[bytes]]]:
     """Return the next keys of a server, of whatever program, and the cursor behind them. One round trip."""
     page = yield from call(asks("SCAN", cursor, "COUNT", _KEYS))

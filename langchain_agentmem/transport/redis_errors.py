@@ -63,6 +63,12 @@ _REFUSALS = (
         (redis_errors.BusyLoadingError,),
     ),
     _Refusal(
+        "ACL failure in script",
+        errors.StoreAuthenticationError,
+        "The user's ACL does not allow it. The script has stopped there, and what it wrote before stays.",
+        "The user of the URL lacks a permission on the server{command}. Have the server's ACL grant it.",
+    ),
+    _Refusal(
         "NOPERM",
         errors.StoreAuthenticationError,
         "The user's ACL does not allow it.",

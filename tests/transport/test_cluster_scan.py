@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from langchain_agentmem.core.operations import Command, asks
+from langchain_agentmem.core.operations import Command, asks, reads
 from langchain_agentmem.core.partitions import key_slot
 from langchain_agentmem.core.scan import keys_under
 from langchain_agentmem.errors import StoreConnectionError, StoreError
@@ -165,6 +165,22 @@ def test_a_node_that_is_new_and_has_no_slot_yet_is_reached() -> None:
     cluster.nodes[0].migrating[key_slot(key)] = new
     cluster.move_keys(cluster.nodes[0], new, key)
     assert cluster.scan() == set(KEYS)
+
+
+def test_where_the_slots_are_is_read_before_a_scan_begins_and_not_before_each_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The drivers read the table before a batch that finds it suspect: else a node that is new, and to which
+    # nothing has been redirected yet, would not be scanned.
+    monkeypatch.setattr("langchain_agentmem.transport.cluster_slots._REFRESH_SECONDS", 0.0)
+    cluster = filled()
+    ClusterBatch([reads("GET", "k")], cluster.table, cluster.scans)
+    assert not cluster.table.is_due()
+    ClusterBatch([reads("GET", "k"), asks("SCAN", 0)], cluster.table, cluster.scans)
+    assert cluster.table.is_due()
+    cluster.read()
+    ClusterBatch([asks("SCAN", 7)], cluster.table, cluster.scans)
+    assert not cluster.table.is_due()
 
 
 def test_a_slot_that_moved_before_the_table_knew_is_reached() -> None:

@@ -63,6 +63,7 @@ def test_settings_of_sentinel_clients_are_left_out(kind: type[Exception]) -> Non
         (redis.ReadOnlyError("You can't write against a read only replica."), "Connect to the primary"),
         (redis.BusyLoadingError("Redis is loading the dataset in memory"), "Try again in a moment"),
         (redis.exceptions.NoPermissionError("User bob has no permissions to run the 'evalsha' command"), "(to use the command EVALSHA)"),
+        (redis.ResponseError("ACL failure in script: User bob has no permissions to run the 'json.set' command script: f0"), "(to use the command JSON.SET)"),
         (redis.exceptions.NoPermissionError("No permissions to access a key"), "lacks a permission on the server. Have"),
         (redis.ResponseError("WRONGTYPE Operation against a key"), "AGENTMEM_SESSION_PREFIX"),
         (redis.ResponseError("DB index is out of range"), "no database of this number"),

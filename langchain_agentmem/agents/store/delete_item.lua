@@ -16,7 +16,8 @@ if there and there.user == '' and ARGV[4] == 'named' then return 0 end
 if ARGV[5] == 'count' then return there and 1 or 0 end
 if is_others and ARGV[3] == '' then return there.user end
 check_records()
+local now = whole(math.floor(clock() / 1000))
 redis.call('UNLINK', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
-settle(ARGV[1], whole(math.floor(clock() / 1000)))
+settle(ARGV[1], now)
 return there and 1 or 0

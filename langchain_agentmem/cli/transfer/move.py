@@ -126,6 +126,12 @@ def move(
         screen.facts(_counted(report) if dry_run else _facts(report))
     for sentence in _warnings(report, dry_run):
         screen.aside(sentence, "yellow")
+    if not (into or dry_run) and (more := counted_kinds(report.at_target - report.found)):
+        screen.aside(
+            f"TO has {more} more than FROM: deleted there meanwhile, or written at TO by others. If nobody "
+            "writes to either, delete what is left of it at TO.",
+            "yellow",
+        )
     if not report.ok:
         raise typer.Exit(1)
 
@@ -270,8 +276,15 @@ def _warnings(report: MoveReport, dry_run: bool) -> Iterator[str]:
         yield f"differs: {one_line(name)}"
     if report.differing > len(report.names):
         yield f"and {report.differing - len(report.names):,} more"
+    if report.differing:
+        yield (
+            "Run the same command again: it brings what differs once more, except what is newer at TO. What "
+            "was deleted at TO would come back: delete it at FROM, too."
+        )
     for sentence in report.unreadable:
         yield f"not moved: {one_line(sentence)}"
+    if report.unreadable:
+        yield "Delete those keys at FROM, or mend them, and run the same command again."
     if report.pending:
         yield (
             f"{report.pending:,} changed at FROM meanwhile. To switch over, stop what writes there and run "
