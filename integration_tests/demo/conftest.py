@@ -29,14 +29,15 @@ class Demo:
         process: Serves it.
     """
 
-    def __init__(self, store: str, *arguments: str, stubs: bool, port: int = 0) -> None:
+    def __init__(self, store: str | None, *arguments: str, stubs: bool, port: int = 0) -> None:
         command = [sys.executable, "-m", "langchain_agentmem.cli", "demo", "--port", str(port)]
+        where = [] if store is None else ["--redis", store]
         self.process = subprocess.Popen(
-            [*command, "--redis", store, *arguments],
+            [*command, *where, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment(store, stubs=stubs),
+            env=environment(store or "redis://127.0.0.1:1", stubs=stubs),
         )
         assert self.process.stdout is not None
         assert self.process.stderr is not None

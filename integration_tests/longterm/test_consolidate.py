@@ -11,6 +11,7 @@ import redis
 
 from integration_tests.conftest import Both
 from integration_tests.longterm.conftest import Make
+from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import call, writes
 from langchain_agentmem.errors import InvalidInputError, StoreError
 from langchain_agentmem.longterm.redisearch.memory import LongTermMemory
@@ -37,7 +38,8 @@ def add(memory: LongTermMemory, text: str, user: str = "alice", **about: Any) ->
     """Store a text in any case, as an import that keeps all does, each a second after the one before."""
     about = {"kind": "semantic", "deduplicate": "id" in about, **about}
     stored = memory.remember(text, user=user, **about).id
-    key, seconds = f"agent:mem:{stored}", next(SECONDS)
+    prefix = Keys(partitions=memory.parts.partitions).of(user).memory_prefix
+    key, seconds = f"{prefix}{stored}", next(SECONDS)
     plain = memory.config.storage == "hash"
     command = (
         writes("HSET", key, "created_ts", seconds)

@@ -186,6 +186,7 @@ async def test_deleting_and_forgetting_remove_both_keys(
 
 async def test_each_operation_is_one_round_trip(counting: Counting, both: Both) -> None:
     working = WorkingMemory(transport=counting.transport, storage="list")
+    await both(working).aappend("first", CONVERSATION)  # on a cluster, it asks how many partitions there are
     calls: list[Call] = [
         lambda: both(working).aappend("t1", CONVERSATION),
         lambda: both(working).aappend_turn("t1", "user", "y"),

@@ -234,6 +234,7 @@ async def test_a_user_is_forgotten_and_nobody_else(
 
 async def test_each_operation_is_one_round_trip(counting: Counting, both: Both) -> None:
     working = WorkingMemory(transport=counting.transport)
+    await both(working).astart("first")  # on a cluster, it asks how many partitions there are
     calls: list[Call] = [
         lambda: both(working).astart("t1"),
         lambda: both(working).aappend("t1", [HumanMessage(str(n)) for n in range(50)]),

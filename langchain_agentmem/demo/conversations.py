@@ -81,7 +81,10 @@ class Conversations:
             raise WrongOwnerError(f"The thread {thread} is another user's; begin one of your own.") from error
 
     async def state(self, asked: ThreadRequest) -> dict[str, Any]:
-        """Return a thread's session and latest events, and whether it had a session that has expired."""
+        """Return a thread's session and latest events, and where the user's memories are.
+
+        It says too whether the thread had a session that has expired.
+        """
         session = await self.session(asked.thread, asked.user)
         events = await self._memory.events.arecent(asked.thread, _EVENTS_SHOWN)
         own = await self.own_events(asked.thread, asked.user, events)
@@ -90,6 +93,7 @@ class Conversations:
             "expired": session is None and any(event.action == "turn_start" for event in own),
             "events": [event_answer(event) for event in own],
             "older": len(events) == _EVENTS_SHOWN,
+            "memories": self._memories.stored(asked.user),
         }
 
     async def log(self, asked: LogRequest) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Endpoints:
         return tuple(self._memory.long_term.modes)
 
     async def about(self, asked: models.ApiRequest) -> dict[str, Any]:
-        """Return the settings of the page, and where each tier is stored."""
+        """Return the settings of the page, and how each tier is stored."""
         settings = self._memory.settings
         return {
             **self._about,
@@ -72,11 +72,7 @@ class Endpoints:
             "walks": WALKS,
             "stored": {
                 "working": {"key": f"{settings.session_prefix}<thread>", "type": "Hash"},
-                "long_term": {
-                    "key": f"{settings.memory_prefix}<id>",
-                    "type": "JSON" if settings.storage == "json" else "Hash",
-                    "index": settings.index_name,
-                },
+                "long_term": {"type": "JSON" if settings.storage == "json" else "Hash"},
                 "events": {"key": f"{settings.events_prefix}<thread>", "type": "Stream"},
             },
         }

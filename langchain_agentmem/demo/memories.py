@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.runnables import Runnable
 
@@ -30,6 +30,8 @@ from langchain_agentmem.errors import InvalidInputError
 if TYPE_CHECKING:
     from redisvl.query.filter import FilterExpression
 
+    from langchain_agentmem import LongTermMemory
+
 _TICK_SECONDS = 0.01  # to which `created_ts` is told
 _MAPPED_WITH_TEXTS = 2_000  # more would be megabytes; the texts of more are told one by one
 
@@ -51,6 +53,11 @@ class Memories:
         self._long_term = memory.long_term
         self._answering = answering
         self._maps = Maps(memory.long_term)
+
+    def stored(self, user: str) -> dict[str, str]:
+        """Return the key that a user's memories have, and the index that searches them."""
+        store = cast("LongTermMemory", self._long_term).parts.of(user).store
+        return {"key": f"{store.keys.memory_prefix}<id>", "index": store.index_name}
 
     async def page(self, asked: MemoriesRequest) -> dict[str, Any]:
         """Return a page of the memories in scope that have all the words, and how many have them.

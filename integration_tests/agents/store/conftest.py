@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import redis
 
-from integration_tests.conftest import connection_to, forget_what_is_known
+from integration_tests.conftest import bare_client, connection_to, forget_what_is_known
 from integration_tests.words import WordEmbeddings
 from langchain_agentmem import AgentMemory, EmbeddedRedis
 
@@ -44,10 +44,12 @@ async def memory(request: pytest.FixtureRequest, url: str) -> AsyncIterator[Agen
 
 
 @pytest.fixture
-def server_client(memory: AgentMemory, request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
+def server_client(
+    memory: AgentMemory, request: pytest.FixtureRequest
+) -> Iterator[redis.Redis | redis.RedisCluster]:
     """A plain client of the server that the memory is on, to look at what it wrote."""
     plain = getattr(request.node, "callspec", None)
     is_plain = plain is not None and plain.params.get("memory") == "plain"
     url = request.getfixturevalue("plain_server").url if is_plain else request.getfixturevalue("url")
-    with redis.Redis.from_url(url) as client:
+    with bare_client(url) as client:
         yield client

@@ -70,12 +70,12 @@ function render(life) {
 const keyOf = (memory) => JSON.stringify([memory.id, memory.superseded_by, memory.ttl_seconds === null]);
 
 function about(memory) {
-  const { key, type } = shown.about.stored.long_term;
+  const { type } = shown.about.stored.long_term;
   const facts = element("div", { class: "facts" }, kindBadge(memory.kind));
   if (memory.truncated) {
     facts.append(element("span", { class: "truncated" }, `only the first ${memory.max_tokens} tokens of it are searchable by meaning`));
   }
-  facts.append(copyable("id", memory.id), copyable(`Redis ${type}`, key.replace("<id>", memory.id)));
+  facts.append(copyable("id", memory.id), copyable(`Redis ${type}`, shown.memories.key.replace("<id>", memory.id)));
   return facts;
 }
 

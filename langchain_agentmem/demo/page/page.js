@@ -88,6 +88,7 @@ async function enterAnother() {
 
 function takeSession(seen) {
   shown.session = seen.session;
+  shown.memories = seen.memories;
   tell("session", seen);
 }
 

@@ -23,7 +23,7 @@ const QUERY_SHOWN = 1000; // characters of a query in the URL, which a reload se
 const WRITE_MS = 100; // browsers refuse to note every step of a slider
 
 export const state = { ...DEFAULTS };
-export const shown = { about: null, session: null, recall: null }; // what the server said last
+export const shown = { about: null, session: null, memories: null, recall: null }; // what the server said last
 let writing = null; // the timer that notes what has changed in the URL
 
 // Reads the URL; returns the names whose values are of no use, and became what they are without any.

@@ -22,7 +22,12 @@ on("entering", () => {
   const events = thread(stored.events);
   tell("working", stored.working.type, session, `HGETALL ${quoted(session)}`);
   tell("events", stored.events.type, events, `XREVRANGE ${quoted(events)} + - COUNT 10`);
-  tell("long_term", stored.long_term.type, stored.long_term.key, searching(stored.long_term.index));
+});
+
+// In partitions, the key and the index are those of the user.
+on("entered", () => {
+  const { key, index } = shown.memories;
+  tell("long_term", shown.about.stored.long_term.type, key, searching(index));
 });
 
 // A user's memories, without their vectors. A name with anything else than letters is in the index as a digest.
