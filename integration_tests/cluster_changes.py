@@ -10,6 +10,7 @@ from random import Random
 from integration_tests.clusters import (
     SLOTS,
     add_node,
+    ask,
     clients_of_primaries,
     ids_of,
     kill,
@@ -20,7 +21,6 @@ from integration_tests.clusters import (
 )
 from integration_tests.waiting import wait_until
 from langchain_agentmem.embedded.cluster import EmbeddedCluster
-from langchain_agentmem.embedded.cluster_setup import ask_node
 from langchain_agentmem.errors import EmbeddedRedisError
 
 _SECONDS = 60.0  # that a change of the cluster may take, on a busy machine
@@ -117,7 +117,7 @@ class ClusterChanges:
         return int(said["offset"]) if said.get("state") == "online" else -1
 
     def _replication(self, port: int) -> dict[str, str]:
-        said = ask_node(port, self._cluster.password, "INFO")
+        said = ask(self._cluster, port, "INFO")
         return dict(line.strip().split(":", 1) for line in said.splitlines() if ":" in line)
 
     def _has_all_slots(self) -> bool:
@@ -129,9 +129,9 @@ class ClusterChanges:
         return sum(len(slots_of(cluster, port)) for port in self._primaries()) == SLOTS
 
     def _state(self, port: int) -> str:
-        """What a node says of the cluster; nothing while it loads its data."""
+        """What a node says of the cluster; nothing if it does not answer."""
         try:
-            return ask_node(port, self._cluster.password, "CLUSTER INFO")
+            return ask(self._cluster, port, "CLUSTER INFO")
         except (EmbeddedRedisError, OSError):
             return ""
 
@@ -152,7 +152,7 @@ class ClusterChanges:
         assert number == len(cluster._ports) - 1, "only the node that was added last can be removed"
         for node in cluster.nodes:
             if node.port != port and node.role != "down":
-                ask_node(node.port, cluster.password, f"CLUSTER FORGET {node_id}")
+                ask(cluster, node.port, f"CLUSTER FORGET {node_id}")
         kill(cluster, port)
         cluster._ports.remove(port)
         servers = cluster._servers

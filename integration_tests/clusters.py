@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -38,19 +39,27 @@ def node_on(cluster: EmbeddedCluster, port: int) -> ClusterNode:
     return next(node for node in cluster.nodes if node.port == port)
 
 
+def ask(cluster: EmbeddedCluster, port: int, command: str) -> str:
+    """Send a command to a node, as soon as it has loaded its data, and return what it answers."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return ask_node(port, cluster.password, command)
+        except EmbeddedRedisError as error:
+            if "LOADING" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
+
+
 def ids_of(cluster: EmbeddedCluster) -> dict[int, str]:
     """The id of each node that answers, by its port."""
     ports = [node.port for node in cluster.nodes if node.role != "down"]
-    return {port: ask_node(port, cluster.password, "CLUSTER MYID") for port in ports}
+    return {port: ask(cluster, port, "CLUSTER MYID") for port in ports}
 
 
 def slots_of(cluster: EmbeddedCluster, port: int) -> set[int]:
     """The slots that a node says are its own."""
-    (own,) = (
-        line.split()
-        for line in ask_node(port, cluster.password, "CLUSTER NODES").splitlines()
-        if "myself" in line
-    )
+    (own,) = (line.split() for line in ask(cluster, port, "CLUSTER NODES").splitlines() if "myself" in line)
     slots: set[int] = set()
     for each in own[8:]:
         if not each.startswith("["):  # one that is on its way to another node
@@ -100,13 +109,13 @@ def add_node(cluster: EmbeddedCluster) -> int:
     known = [node.port for node in cluster.nodes if node.role != "down"]
     cluster._ports.append(port)
     for other in known:
-        ask_node(other, cluster.password, f"CLUSTER MEET 127.0.0.1 {port}")
-    own_id = ask_node(port, cluster.password, "CLUSTER MYID")
+        ask(cluster, other, f"CLUSTER MEET 127.0.0.1 {port}")
+    own_id = ask(cluster, port, "CLUSTER MYID")
     # A new node calls the cluster ok as soon as it knows who has which slot.
     wait_until(
         lambda: (
             all(_knows(cluster, other, own_id) for other in known)
-            and "cluster_state:ok" in ask_node(port, cluster.password, "CLUSTER INFO")
+            and "cluster_state:ok" in ask(cluster, port, "CLUSTER INFO")
         ),
         seconds=30,
     )
@@ -114,7 +123,7 @@ def add_node(cluster: EmbeddedCluster) -> int:
 
 
 def _knows(cluster: EmbeddedCluster, port: int, node_id: str) -> bool:
-    lines = ask_node(port, cluster.password, "CLUSTER NODES").splitlines()
+    lines = ask(cluster, port, "CLUSTER NODES").splitlines()
     return any(line.startswith(node_id) and "handshake" not in line for line in lines)
 
 
@@ -129,8 +138,8 @@ def _start(cluster: EmbeddedCluster, number: int, port: int) -> None:
 def begin_to_move_slot(cluster: EmbeddedCluster, slot: int, source: int, target: int) -> None:
     """Say that a slot moves from one primary to another; what is there stays until `move_keys`."""
     ids = ids_of(cluster)
-    ask_node(target, cluster.password, f"CLUSTER SETSLOT {slot} IMPORTING {ids[source]}")
-    ask_node(source, cluster.password, f"CLUSTER SETSLOT {slot} MIGRATING {ids[target]}")
+    ask(cluster, target, f"CLUSTER SETSLOT {slot} IMPORTING {ids[source]}")
+    ask(cluster, source, f"CLUSTER SETSLOT {slot} MIGRATING {ids[target]}")
 
 
 def move_keys(
@@ -151,10 +160,10 @@ def end_move_of_slot(cluster: EmbeddedCluster, slot: int, target: int) -> None:
     others = [node.port for node in cluster.nodes if node.role == "primary" and node.port != target]
     for port in (target, *others):
         try:
-            ask_node(port, cluster.password, f"CLUSTER SETSLOT {slot} NODE {own_id}")
+            ask(cluster, port, f"CLUSTER SETSLOT {slot} NODE {own_id}")
         except EmbeddedRedisError as error:
             # A primary that has lost its last slot becomes a replica of the one that has got it, and loads its data.
-            if not any(words in str(error) for words in ("only with masters", "LOADING")):
+            if "only with masters" not in str(error):
                 raise
 
 
