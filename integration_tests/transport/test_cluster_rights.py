@@ -101,6 +101,16 @@ def without(*words: str) -> list[str]:
     return [right for right in documented() if not right.startswith(words)]
 
 
+def test_a_user_without_the_indexes_uses_the_other_tiers(grant: Grant) -> None:
+    with memory_of(grant(without("~agentmem:"))) as memory:
+        for user in USERS:
+            memory.working.append_turn(f"thread of {user}", "user", "Hello.", user=user)
+            memory.events.record(f"thread of {user}", "note", user=user)
+            assert len(memory.working.list_sessions(user=user).sessions) == 1
+        with pytest.raises(StoreAuthenticationError):
+            memory.long_term.remember("I have a boat.", user="alice")
+
+
 EVERYTHING = {"append", "record", "remember", "delete_memory", "put", "delete"}
 
 

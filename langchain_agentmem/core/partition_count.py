@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from langchain_agentmem.core.keys import Keys, partition_count
 from langchain_agentmem.core.operations import Batch, Effect, Op, T, ok, once_checked, reads, text, writes
-from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError
 
 
 class PartitionCount(NamedTuple):
@@ -161,10 +161,14 @@ class PartitionCounts:
     def _left(
         self, asked: list[PartitionCount], batches: list[Batch], replies: list[Any]
     ) -> list[PartitionCount]:
-        """Note which numbers are stored, and return the others, whose data is not there yet."""
+        """Note which numbers are stored, and return the others, whose data is not there yet.
+
+        What a user may not ask about, it may not use either: the key is among those of the data.
+        """
         left, at = [], 0
         for one, batch in zip(asked, batches, strict=True):
-            if one.fits(replies[at : at + len(batch)]):
+            told = replies[at : at + len(batch)]
+            if isinstance(told[-1], StoreAuthenticationError) or one.fits(told):
                 self._known[one.key] = one.partitions
             else:
                 left.append(one)

@@ -8,8 +8,8 @@ import pytest
 
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Batch, Op, call, reads, writes
-from langchain_agentmem.core.partition_count import of_all, of_memories
-from langchain_agentmem.errors import ConfigurationError, StoreError
+from langchain_agentmem.core.partition_count import of_all, of_memories, of_threads
+from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError, StoreError
 from tests.fake_transport import FakeTransport
 
 KEY = "agentmem:idx:partitions"
@@ -64,6 +64,13 @@ def test_another_number_is_refused_each_time_and_nothing_runs(writing: bool) -> 
 def test_one_that_cannot_be_read_is_an_error() -> None:
     with pytest.raises(StoreError, match="no"):
         with_count([StoreError("no"), b"x"]).run(call(reads("GET", "a")))
+
+
+def test_who_may_not_ask_about_some_data_may_use_the_rest() -> None:
+    transport = FakeTransport([StoreAuthenticationError("NOPERM"), b"16", b"x"], [b"y"])
+    transport.partition_counts.add(of_memories("agentmem:idx", 16), of_threads(Keys(partitions=16)))
+    assert transport.run(call(reads("GET", "a"))) == b"x"
+    assert transport.run(call(writes("SET", "a", 1))) == b"y"
 
 
 def test_what_another_object_found_out_over_the_connection_counts() -> None:
