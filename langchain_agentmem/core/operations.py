@@ -185,28 +185,27 @@ def _merged(effects: dict[int, Effect]) -> Iterator[tuple[list[int], Effect, Cal
             yield indices, first, lambda result: [result]
 
 
-def once_checked(op: Op[T], commands: Batch, check: Callable[[list[Any]], None]) -> Op[T]:
-    """Run an operation only if the replies to some commands pass a check.
+def checked_first(op: Op[T], ask: Callable[[bool], Batch], check: Callable[[list[Any]], object]) -> Op[T]:
+    """Run an operation whose batches are sent only if the replies to other commands pass a check.
 
-    They are sent along with its first batch if that only reads, and cost a round trip only before a write.
+    These are sent along with a batch that only reads, and cost a round trip only before a write.
 
     Args:
-        op: The operation. It is not begun again, and nothing of it runs if the check fails.
-        commands: What is asked first.
+        op: The operation. It is not begun again, and nothing more of it runs if the check fails.
+        ask: Called before each batch, with whether that only reads; returns what is to be asked, if anything.
         check: Given the replies; what it raises is raised.
     """
-    unchecked = True
     try:
         step = next(op)
         while True:
-            if unchecked and not isinstance(step, Effect):
-                along = step if all(command.read_only for command in step) else []
-                replies = yield [*commands, *along]
-                check(replies[: len(commands)])
-                unchecked = False
-                if along:
-                    step = op.send(replies[len(commands) :])
-                    continue
+            if not isinstance(step, Effect):
+                only_reads = all(command.read_only for command in step)
+                if commands := ask(only_reads):
+                    replies = yield [*commands, *(step if only_reads else ())]
+                    check(replies[: len(commands)])
+                    if only_reads:
+                        step = op.send(replies[len(commands) :])
+                        continue
             try:
                 answer = yield step
             except Exception as error:  # noqa: BLE001 - raised in the operation
@@ -218,6 +217,12 @@ def once_checked(op: Op[T], commands: Batch, check: Callable[[list[Any]], None])
         return result_of_op
     finally:
         op.close()
+
+
+def once_checked(op: Op[T], commands: Batch, check: Callable[[list[Any]], object]) -> Op[T]:
+    """Run an operation as `checked_first` does, asking once."""
+    left = [commands]
+    return checked_first(op, lambda only_reads: left.pop() if left else [], check)
 
 
 def late(make: Callable[[], Op[T]]) -> Op[T]:

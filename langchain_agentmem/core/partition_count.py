@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from langchain_agentmem.core.keys import Keys, partition_count
-from langchain_agentmem.core.operations import Batch, Effect, Op, T, ok, once_checked, reads, text, writes
+from langchain_agentmem.core.operations import (
+    Batch,
+    Op,
+    T,
+    checked_first,
+    ok,
+    once_checked,
+    reads,
+    text,
+    writes,
+)
 from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError
 
 
@@ -131,46 +141,38 @@ class PartitionCounts:
         """
         if self._open:
             self._open = tuple(one for one in self._open if self._known.get(one.key) != one.partitions)
-        return self._asking_first(op, list(self._open)) if self._open else op
+        if not self._open:
+            return op
+        asking = _Asking(list(self._open), self._known)
+        return checked_first(op, asking.commands, asking.take)
 
-    def _asking_first(self, op: Op[T], left: list[PartitionCount]) -> Op[T]:
-        try:
-            step = next(op)
-            while True:
-                along: Batch = []
-                if left and not isinstance(step, Effect):
-                    along = step if all(command.read_only for command in step) else []
-                    batches = [one.asking() if along else one.fixing() for one in left]
-                    replies = yield [*(command for batch in batches for command in batch), *along]
-                    left = self._left(left, batches, replies)
-                    if along:
-                        step = op.send(replies[-len(along) :])
-                        continue
-                try:
-                    answer = yield step
-                except Exception as error:  # noqa: BLE001 - raised in the operation
-                    step = op.throw(error)
-                else:
-                    step = op.send(answer)
-        except StopIteration as stop:
-            result_of_op: T = stop.value
-            return result_of_op
-        finally:
-            op.close()
 
-    def _left(
-        self, asked: list[PartitionCount], batches: list[Batch], replies: list[Any]
-    ) -> list[PartitionCount]:
-        """Note which numbers are stored, and return the others, whose data is not there yet.
+class _Asking:
+    """Which numbers one operation still has to know."""
+
+    def __init__(self, left: list[PartitionCount], known: dict[Any, Any]) -> None:
+        self._left = left
+        self._known = known
+        self._batches: list[Batch] = []
+
+    def commands(self, only_reads: bool) -> Batch:
+        """Return what asks for them, before a write what stores them, too."""
+        self._batches = [one.asking() if only_reads else one.fixing() for one in self._left]
+        return [command for batch in self._batches for command in batch]
+
+    def take(self, replies: list[Any]) -> None:
+        """Note which are stored, and keep the others, whose data is not there yet.
 
         What a user may not ask about, it may not use either: the key is among those of the data.
+
+        Raises:
+            ConfigurationError: One is another than is set here.
         """
-        left, at = [], 0
-        for one, batch in zip(asked, batches, strict=True):
+        asked, self._left, at = self._left, [], 0
+        for one, batch in zip(asked, self._batches, strict=True):
             told = replies[at : at + len(batch)]
+            at += len(batch)
             if isinstance(told[-1], StoreAuthenticationError) or one.fits(told):
                 self._known[one.key] = one.partitions
             else:
-                left.append(one)
-            at += len(batch)
-        return left
+                self._left.append(one)
