@@ -15,7 +15,7 @@ from integration_tests.moving.conftest import contents
 from integration_tests.words import WordEmbeddings
 from integration_tests.worker.conftest import Facts, converse, memory_of, texts, waiting
 from langchain_agentmem import AgentMemory, EmbeddedCluster, MemoryWorker
-from langchain_agentmem.errors import StoreAuthenticationError
+from langchain_agentmem.errors import ClusterNodeError, StoreAuthenticationError
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md"
 USERS = [f"user {number}" for number in range(6)]
@@ -139,3 +139,13 @@ def test_without_one_of_them_the_error_names_it_and_nothing_is_written(
             assert named in caught.value.plain
             assert "user-secret" not in f"{caught.value}{caught.value.plain}"
             assert [contents(client) for client in primaries] == before, name
+
+
+def test_with_them_a_node_alone_is_not_taken_for_all_of_the_cluster(
+    grant: Grant, cluster: EmbeddedCluster
+) -> None:
+    grant(documented())
+    with memory_of(f"redis://agentmem:user-secret@127.0.0.1:{cluster.nodes[0].port}") as memory:
+        for _ in range(2):
+            with pytest.raises(ClusterNodeError, match=r"redis\+cluster://"):
+                memory.working.list_threads()
