@@ -73,11 +73,11 @@ class AgentMemory(Connected):
     The constructor does no network I/O. Everything shares one connection pool per URL and process.
 
     Args:
-        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `https://` for the REST API of
-            Upstash (with `token=`), or `embedded://` for a private Redis. Without it: `AGENTMEM_URL`,
-            `REDIS_URL`, `UPSTASH_REDIS_REST_URL`, else `embedded://`.
-        client: A caller-supplied sync client instead of a URL, of `redis` or `upstash_redis`; it is neither
-            changed nor closed.
+        url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`, `https://` for the
+            REST API of Upstash (with `token=`), or `embedded://` for a private Redis. Without it:
+            `AGENTMEM_URL`, `REDIS_URL`, `UPSTASH_REDIS_REST_URL`, else `embedded://`.
+        client: A caller-supplied sync client instead of a URL, of `redis` (a `Redis` or a `RedisCluster`) or
+            `upstash_redis`; it is neither changed nor closed.
         async_client: A caller-supplied async client.
         embeddings: Any LangChain embeddings; by default all-MiniLM-L6-v2, on this machine. Refused on
             Upstash, which has no vectors.

@@ -1,4 +1,4 @@
-"""What a user of a cluster's ACL may do: the rights that docs/how-to/cluster.md names are enough, and needed."""
+"""What a user of an ACL may do: the rights that docs/how-to/cluster.md names are enough, and needed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from integration_tests.clusters import client_of
 from integration_tests.moving.conftest import contents
 from integration_tests.words import WordEmbeddings
 from integration_tests.worker.conftest import Facts, converse, memory_of, texts, waiting
-from langchain_agentmem import AgentMemory, EmbeddedCluster, MemoryWorker
-from langchain_agentmem.errors import StoreAuthenticationError
+from langchain_agentmem import AgentMemory, EmbeddedCluster, MemoryWorker, move_memory
+from langchain_agentmem.errors import ClusterNodeError, StoreAuthenticationError
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "cluster.md"
 USERS = [f"user {number}" for number in range(6)]
@@ -84,6 +84,33 @@ def test_a_user_with_these_rights_uses_everything(grant: Grant) -> None:
         memory.long_term.drop_index()
 
 
+def test_a_single_server_needs_them_without_those_of_a_cluster_and_a_move_one_more(
+    grant: Grant, url: str, bare: redis.Redis
+) -> None:
+    of_a_cluster = documented()
+    line = next(one.split() for one in PAGE.read_text().splitlines() if one.startswith("+cluster|slots"))
+    rights = [right for right in of_a_cluster if right not in line]
+    assert len(rights) == len(of_a_cluster) - len(line)
+    bare.execute_command("ACL", "SETUSER", "alone", "reset", "on", ">user-secret", *rights)
+    try:
+        of_its_own = re.sub(r"//[^@/]*@", "//alone:user-secret@", url)
+        assert "alone:" in of_its_own
+        with memory_of(of_its_own) as memory:
+            converse(memory, "a fact", user="alice")
+            memory.long_term.remember("I have a boat.", user="alice", kind="semantic")
+            assert memory.long_term.recall("Who has a boat?", user="alice")
+            assert MemoryWorker(memory, extractor=Facts()).run(once=True).exchanges == 1
+            assert memory.working.list_threads() == ["t1"]
+            target = grant(of_a_cluster)
+            with pytest.raises(StoreAuthenticationError, match="restore"):
+                move_memory(of_its_own, target)
+            moved = move_memory(of_its_own, grant([*of_a_cluster, "+restore"]))
+            assert (moved.ok, moved.found["memory"], moved.found["session"]) == (True, 2, 1)
+            assert memory.forget_user("alice", thorough=True).unreached == []
+    finally:
+        bare.execute_command("ACL", "DELUSER", "alone")
+
+
 def calls(memory: AgentMemory) -> dict[str, Callable[[], Any]]:
     """What is tried without some of the rights, each of which writes."""
     store = memory.store(index=False, user_of=lambda namespace: namespace[0])
@@ -149,3 +176,13 @@ def test_without_one_of_them_the_error_names_it_and_nothing_is_written(
             assert named in caught.value.plain
             assert "user-secret" not in f"{caught.value}{caught.value.plain}"
             assert [contents(client) for client in primaries] == before, name
+
+
+def test_with_them_a_node_alone_is_not_taken_for_all_of_the_cluster(
+    grant: Grant, cluster: EmbeddedCluster
+) -> None:
+    grant(documented())
+    with memory_of(f"redis://agentmem:user-secret@127.0.0.1:{cluster.nodes[0].port}") as memory:
+        for _ in range(2):
+            with pytest.raises(ClusterNodeError, match=r"redis\+cluster://"):
+                memory.working.list_threads()

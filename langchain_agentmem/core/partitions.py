@@ -14,7 +14,7 @@ from itertools import count
 from langchain_agentmem.errors import ConfigurationError
 
 SLOTS = 16_384
-DEFAULT_PARTITIONS = 256  # on a cluster; an index each, so nodes of up to 100 are filled evenly
+DEFAULT_PARTITIONS = 256  # on a cluster; an index each; evenly many on each of up to 32 nodes
 MAX_PARTITIONS = 4_096
 
 

@@ -1,4 +1,4 @@
-"""Changes made one after the other, where they cannot be one atomic step, as on a cluster."""
+"""Changes made one after the other, where a server does not let them be one atomic step."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from redis.exceptions import (
 from langchain_agentmem.core.operations import Command, asks
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, StoreError
 from langchain_agentmem.transport.cluster_scan import is_scan
+from langchain_agentmem.transport.cluster_slots import READ_TABLE
 from langchain_agentmem.transport.connection_limit import Turns
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_errors import answered, cluster_node, hide, underlying, unreachable
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 _REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
 # Raised for a host or setting that no socket takes.
 _NO_ADDRESS = (ValueError, TypeError, OverflowError)
-_ABOUT_CLUSTER = asks("INFO", "cluster")
+# What tells whether a server is a node of a cluster: the second, where a user may not ask for the first.
+_ABOUT_CLUSTER = (asks("INFO", "cluster"), READ_TABLE)
 # After so long without an operation, an async connection's socket is asked whether it is still open.
 _STILL_SECONDS = 0.001
 
@@ -75,17 +77,19 @@ class Target:
         left = in_flight.left.values()
         if self._is_alone or not any(map(is_scan, left)):
             return left
-        return [*left, _ABOUT_CLUSTER]
+        return [*left, *_ABOUT_CLUSTER]
 
     def check_alone(self, answers: list[Any], in_flight: InFlightBatch) -> None:
-        """Take out the answer to the question whether the server is a node of a cluster, if it was asked.
+        """Take out the answers to what was asked about a cluster, if it was.
 
         Raises:
             ClusterNodeError: It is one.
         """
-        if len(answers) > len(in_flight.left):
-            about = answers.pop()
-            if isinstance(about, bytes) and b"cluster_enabled:1" in about:
+        asked = answers[len(in_flight.left) :]
+        del answers[len(in_flight.left) :]
+        if len(asked) == len(_ABOUT_CLUSTER):
+            about, slots = asked
+            if b"cluster_enabled:1" in about if isinstance(about, bytes) else isinstance(slots, list):
                 raise cluster_node(self.where)
             self._is_alone = True
 

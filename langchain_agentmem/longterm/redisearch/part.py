@@ -211,7 +211,7 @@ class Part:
     def changes_op(
         self, checked: CheckedChanges, known: Sequence[MemoryRecord], taking: Taking | None
     ) -> Op[list[ChangeResult] | None]:
-        """Make changes in one atomic step; on a cluster, or by nearness under a lock, each in its own."""
+        """Make changes in one atomic step; where the server allows none, each in its own."""
         texts = checked.texts
         made = (yield Embed(self.embeddings, texts)) if texts else []
         vectors = [self.as_vector(one) for one in made]
