@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from langchain_agentmem.core.operations import Batch
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError, StoreConnectionError
 from langchain_agentmem.fork_safe_lock import ForkSafeLock
-from langchain_agentmem.transport.cluster_batch import CLUSTER_PACE, ClusterBatch
+from langchain_agentmem.transport.cluster_batch import CLUSTER_PACE, ClusterBatch, Part
 from langchain_agentmem.transport.cluster_scan import Scans
 from langchain_agentmem.transport.cluster_slots import READ_TABLE, SlotTable, split_address
-from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS
+from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS, TaskTurns, ThreadTurns
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver, InFlightBatch
 from langchain_agentmem.transport.redis_driver import AsyncExchange, AsyncTarget, Exchange, Target
 
@@ -35,8 +34,8 @@ class ClusterDriver(Driver):
         seeds: Nodes of the cluster, as `host:port`; one of them has to answer.
         connect: Makes a client for the node at a host and port.
         remap: Makes another address of each that the cluster names; `None` to use them as they are.
-        turns: Entered for each batch, which takes at most one connection to each node: lets in as many
-            threads at once as a node's pool has connections.
+        turns: How many batches are sent at once, each of which takes at most one connection to each node;
+            `None` for as many as there are.
     """
 
     _pace = CLUSTER_PACE
@@ -46,12 +45,12 @@ class ClusterDriver(Driver):
         seeds: Sequence[str],
         connect: Callable[[str, int], Redis],
         remap: Remap | None = None,
-        turns: AbstractContextManager[None] | None = None,
+        turns: ThreadTurns | None = None,
     ) -> None:
         self._connect = connect
         self._table = SlotTable(seeds, remap)
         self._scans = Scans()
-        self._turns = turns or nullcontext()
+        self._turns = turns
         self._targets: dict[str, Target] = {}
         self._lock = ForkSafeLock()
 
@@ -59,16 +58,22 @@ class ClusterDriver(Driver):
         return ClusterBatch(batch, self._table, self._scans)
 
     def _attempt(self, in_flight: InFlightBatch) -> None:
-        with self._turns:
-            self._send(in_flight)
-
-    def _send(self, in_flight: InFlightBatch) -> None:
         batch = cast(ClusterBatch, in_flight)
         if self._table.is_due():
             self._read_table(batch)
-        exchanges = [
-            (part, Exchange(self._target(part.node), batch.commands(part))) for part in batch.parts()
-        ]
+        parts = batch.parts()
+        if self._turns is None:
+            self._send(batch, parts)
+            return
+        nodes = [part.node for part in parts]
+        self._turns.take(nodes)
+        try:
+            self._send(batch, parts)
+        finally:
+            self._turns.give(nodes)
+
+    def _send(self, batch: ClusterBatch, parts: Sequence[Part]) -> None:
+        exchanges = [(part, Exchange(self._target(part.node), batch.commands(part))) for part in parts]
         try:
             for _, exchange in exchanges:
                 exchange.begin()
@@ -116,9 +121,6 @@ class ClusterDriver(Driver):
 class AsyncClusterDriver(AsyncDriver):
     """Async version of `ClusterDriver`, for one event loop.
 
-    Tasks wait for their turn before they take any connection, so that none holds one node's connections while
-    it waits for another's: those that need a single node would overtake it again and again.
-
     Args:
         seeds: As for `ClusterDriver`.
         connect: As for `ClusterDriver`.
@@ -135,7 +137,7 @@ class AsyncClusterDriver(AsyncDriver):
         remap: Remap | None = None,
         limit: int = MAX_CONNECTIONS,
     ) -> None:
-        self._turns = asyncio.Semaphore(limit)
+        self._turns = TaskTurns(limit)
         self._connect = connect
         self._table = SlotTable(seeds, remap)
         self._scans = Scans()
@@ -146,16 +148,19 @@ class AsyncClusterDriver(AsyncDriver):
         return ClusterBatch(batch, self._table, self._scans)
 
     async def _attempt(self, in_flight: InFlightBatch) -> None:
-        async with self._turns:
-            await self._send(in_flight)
-
-    async def _send(self, in_flight: InFlightBatch) -> None:
         batch = cast(ClusterBatch, in_flight)
         if self._table.is_due():
             await self._read_table(batch)
-        exchanges = [
-            (part, AsyncExchange(self._target(part.node), batch.commands(part))) for part in batch.parts()
-        ]
+        parts = batch.parts()
+        nodes = [part.node for part in parts]
+        await self._turns.take(nodes)
+        try:
+            await self._send(batch, parts)
+        finally:
+            self._turns.give(nodes)
+
+    async def _send(self, batch: ClusterBatch, parts: Sequence[Part]) -> None:
+        exchanges = [(part, AsyncExchange(self._target(part.node), batch.commands(part))) for part in parts]
         try:
             for _, exchange in exchanges:
                 await exchange.begin()

@@ -19,7 +19,7 @@ from langchain_agentmem.core.redaction import clean
 from langchain_agentmem.embedded.server import EmbeddedRedis
 from langchain_agentmem.errors import ConfigurationError
 from langchain_agentmem.transport.cluster_driver import AsyncClusterDriver, ClusterDriver
-from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS, Turns
+from langchain_agentmem.transport.connection_limit import MAX_CONNECTIONS, ThreadTurns
 from langchain_agentmem.transport.drivers import AsyncDriver, Driver
 from langchain_agentmem.transport.embedded_driver import AsyncEmbeddedDriver, EmbeddedDriver
 from langchain_agentmem.transport.redis_driver import AsyncRedisDriver, RedisDriver
@@ -305,7 +305,7 @@ class _Cluster(Source):
     def driver(self) -> Driver:
         pool: Any = self._server.client().connection_pool
         seconds = pool.connection_kwargs["socket_timeout"]
-        turns = Turns(pool.max_connections, seconds, f"each node of the cluster at {self._names()[0]}")
+        turns = ThreadTurns(pool.max_connections, seconds, f"each node of the cluster at {self._names()[0]}")
         return ClusterDriver(
             self._names(), lambda host, port: _at(host, port, self._server.client()), turns=turns
         )
@@ -327,7 +327,9 @@ class _Cluster(Source):
 
 def _at(host: str, port: int, client: Any) -> Any:
     """Return a new client, for another server: which a cluster has named, so that nothing is read into it."""
-    client.connection_pool.connection_kwargs.update(host=host, port=port)
+    pool = client.connection_pool
+    pool.connection_kwargs.update(host=host, port=port)
+    pool.max_connections = max(2, pool.max_connections)  # one is for reading where the slots are
     return client
 
 
