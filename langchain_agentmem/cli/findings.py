@@ -21,6 +21,7 @@ from langchain_agentmem.errors import (
     ConfigurationError,
     IndexMissingError,
     SearchUnavailableError,
+    StoreConnectionError,
     StoreError,
 )
 
@@ -47,14 +48,41 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     """Look at everything, one thing after the other; what the server refuses does not keep the others.
 
     Raises:
-        StoreConnectionError: The server does not answer.
+        StoreConnectionError: The server, or every node of the cluster, does not answer.
     """
+    if not memory.transport.cluster:
+        yield from _of_server(memory)
+    else:
+        nodes = _of_nodes(memory)
+        if not any(finding.verdict == "broken" for finding in nodes):  # else all that needs them would wait
+            others = list(_of_server(memory))
+            yield from _of_nodes(memory)  # another node may have taken over meanwhile
+            yield from others
+        else:
+            yield from nodes
+    if memory.long_term.supports_vectors:
+        yield embeddings()
+
+
+def _of_nodes(memory: AgentMemory) -> list[Finding]:
+    try:
+        return list(memory.transport.run_about_server(cluster()))
+    except StoreConnectionError:
+        raise
+    except StoreError as error:
+        return [_unknown("cluster", error)]
+
+
+def _unknown(name: str, error: StoreError) -> Finding:
+    return Finding(name, "warning", f"unknown: {one_line(error.plain, 600)}")
+
+
+def _of_server(memory: AgentMemory) -> Iterator[Finding]:
     from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
 
     looks: dict[str, Op[Iterable[Finding]]] = {}
     if memory.long_term.supports_vectors:
         settings = memory.settings
-        looks = {} if not memory.transport.cluster else {"cluster": cluster()}
         on_server: dict[str, Callable[[str | None], Op[Iterable[Finding]]]] = {
             "server": lambda node: _by_info(lambda info: [server(info)], node),
             "replication": lambda node: _by_info(replication, node),
@@ -62,7 +90,7 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
             "eviction": lambda node: _by_info(lambda info: [eviction(info)], node),
             "persistence": _persistence,
         }
-        looks |= {
+        looks = {
             name: of_each(look) if memory.transport.cluster else look(None)
             for name, look in on_server.items()
         }
@@ -78,15 +106,16 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     for name, look in {**looks, "latency": latency()}.items():
         try:
             yield from memory.transport.run(look)
-        except ConnectionError:
-            raise
+        except StoreConnectionError as error:
+            if not memory.transport.cluster:
+                raise
+            yield Finding(name, "broken", one_line(error.plain, 600))
+            break  # whatever else needs all nodes would wait for them, too
         except ClusterNodeError as error:
             yield Finding("cluster", "broken", one_line(error.plain, 600))
             break  # whatever else needs all nodes would say the same
         except StoreError as error:
-            yield Finding(name, "warning", f"unknown: {one_line(error.plain, 600)}")
-    if memory.long_term.supports_vectors:
-        yield embeddings()
+            yield _unknown(name, error)
 
 
 def embeddings() -> Finding:
