@@ -15,6 +15,7 @@ from langchain_agentmem.cli.finding import Finding
 from langchain_agentmem.cli.text import counted, milliseconds, one_line, span
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
+from langchain_agentmem.core.partition_count import of_all
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import (
     ClusterNodeError,
@@ -95,6 +96,7 @@ def _of_server(memory: AgentMemory) -> Iterator[Finding]:
             for name, look in on_server.items()
         }
         looks |= {
+            "partitions": partitions(memory),
             "index": index(memory),
             "long-term": size("long-term", settings.memory_prefix, REDIS_TYPES[settings.storage], "memory"),
             "working": size("working", settings.session_prefix, "hash", "conversation"),
@@ -294,6 +296,19 @@ def size(tier: str, prefix: str, kind: str, noun: str) -> Op[Iterable[Finding]]:
     elif sample:
         says += ", of unknown size: the server does not tell"
     return [Finding(tier, "ok", says, more + counted(count, noun))]
+
+
+def partitions(memory: AgentMemory) -> Op[Iterable[Finding]]:
+    """Tell whether data is in partitions that the settings do not have; nothing if it is not."""
+    settings = memory.settings
+    counts = of_all(settings.keys(cluster=memory.transport.cluster), settings.index_name)
+    replies = yield [command for one in counts for command in one.asking()]
+    try:
+        for one, reply in zip(counts, replies, strict=True):
+            one.fits([reply])
+    except ConfigurationError as error:
+        return [Finding("partitions", "broken", one_line(error.plain, 600))]
+    return []
 
 
 def tasks(memory: AgentMemory) -> Op[Iterable[Finding]]:
