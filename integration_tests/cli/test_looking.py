@@ -338,6 +338,16 @@ def url_without_password(url: str) -> str:
     return re.sub(r"//[^@]*@", "//", url).partition("?")[0]
 
 
+def test_the_doctor_tells_of_partitions_that_are_not_set(url: str) -> None:
+    with AgentMemory(url, embeddings=None, partitions=16) as memory:
+        memory.working.append_turn("t-1", "user", "hi", user="ada")
+    done = agentmem("doctor", "--json", url=url)
+    verdict, says = checks(done)["partitions"]
+    assert (done.returncode, verdict) == (1, "broken")
+    assert "are in 16 partitions, and none are set. Set AGENTMEM_PARTITIONS to 16" in says
+    assert "partitions" not in checks(agentmem("doctor", "--json", url=url, AGENTMEM_PARTITIONS="16"))
+
+
 def test_the_doctor_says_what_is_missing_and_what_is_better() -> None:
     options = {"maxmemory": "200mb", "save": "3600 1"}
     with EmbeddedRedis(search=False, options=options) as server:

@@ -121,3 +121,21 @@ def test_the_doctor_names_a_replica_that_was_killed() -> None:
         assert (done.returncode, verdict) == (0, "warning")
         assert says.startswith(f"3 primaries, 2 replicas; 127.0.0.1:{killed} cannot be reached by the others")
         assert says.count("without a replica") == 1
+
+
+def test_the_doctor_tells_of_slots_that_nobody_serves() -> None:
+    with EmbeddedCluster(replicas=0) as cluster:
+        done = agentmem("remember", "x y z", "--user", "ada", url=cluster.url)
+        assert done.returncode == 0, done.stderr
+        killed, *others = [node.port for node in cluster.nodes]
+        kill(cluster, killed)
+        wait_until(
+            lambda: all(
+                "cluster_state:fail" in ask_node(port, cluster.password, "CLUSTER INFO") for port in others
+            ),
+            seconds=30,
+        )
+        done = agentmem("doctor", "--json", url=cluster.url)
+        verdict, says = checks(done)["cluster"]
+        assert (done.returncode, verdict) == (1, "broken")
+        assert f"slots are not served, state fail; 127.0.0.1:{killed} cannot be reached" in says

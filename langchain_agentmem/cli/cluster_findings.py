@@ -11,6 +11,9 @@ from langchain_agentmem.cli.text import counted
 from langchain_agentmem.core.operations import Op, asks, call, gather, ok
 from langchain_agentmem.core.operations import text as string
 from langchain_agentmem.core.partitions import SLOTS
+from langchain_agentmem.transport.cluster_slots import NodeGoneError
+
+_LOOKS = 3  # at each primary, if other nodes are primaries every time
 
 
 class Node(NamedTuple):
@@ -73,8 +76,12 @@ def of_each(look: Callable[[str | None], Op[Iterable[Finding]]]) -> Op[Iterable[
     Args:
         look: Returns the operation that looks at the node with an address.
     """
-    addresses = [one.address for one in (yield from nodes()) if one.has_slots and one.is_up]
-    each = [list(ok(found)) for found in (yield from gather([look(one) for one in addresses]))]
+    for _ in range(_LOOKS):
+        addresses = [one.address for one in (yield from nodes()) if one.has_slots and one.is_up]
+        answers = yield from gather([look(one) for one in addresses])
+        if not any(isinstance(answer, NodeGoneError) for answer in answers):
+            break  # else a replica has taken over meanwhile
+    each = [list(ok(found)) for found in answers]
     if all(one == each[0] for one in each):
         return each[0] if each else []
     told = []

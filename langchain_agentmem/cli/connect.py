@@ -40,13 +40,20 @@ def open_memory(
 
 
 @contextmanager
-def open_store(url: str | None, screen: Screen) -> Iterator[AgentMemory]:
-    """Open a memory whose server answers; neither an index nor the embedding model is needed for it."""
+def open_store(url: str | None, screen: Screen, *, with_data: bool = True) -> Iterator[AgentMemory]:
+    """Open a memory whose server answers; neither an index nor the embedding model is needed for it.
+
+    Args:
+        url: Where it is, if that is given.
+        screen: Tells what takes so long.
+        with_data: Whether its data can be asked for, too. Else one node of a cluster that answers will do.
+    """
     from langchain_agentmem.core.operations import asks, call
 
     with _made(url) as memory:
+        run = memory.transport.run if with_data else memory.transport.run_about_server
         with screen.busy(f"{_reaching(memory)} …"):
-            memory.transport.run(call(asks("PING")))
+            run(call(asks("PING")))
         yield memory
 
 

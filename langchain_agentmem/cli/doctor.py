@@ -49,7 +49,7 @@ def doctor(
       agentmem doctor --redis redis://localhost:6379 --json
     """
     screen, rebuilt = Screen(), None
-    with open_store(redis, screen) as memory:
+    with open_store(redis, screen, with_data=False) as memory:
         if rebuild_index:
             rebuilt = _rebuild(memory, screen, yes)
         found, where = list(findings(memory)), whereabouts(memory)

@@ -15,12 +15,14 @@ from langchain_agentmem.cli.finding import Finding
 from langchain_agentmem.cli.text import counted, milliseconds, one_line, span
 from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
 from langchain_agentmem.core.operations import text as string
+from langchain_agentmem.core.partition_count import of_all
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import (
     ClusterNodeError,
     ConfigurationError,
     IndexMissingError,
     SearchUnavailableError,
+    StoreConnectionError,
     StoreError,
 )
 
@@ -47,14 +49,41 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     """Look at everything, one thing after the other; what the server refuses does not keep the others.
 
     Raises:
-        StoreConnectionError: The server does not answer.
+        StoreConnectionError: The server, or every node of the cluster, does not answer.
     """
+    if not memory.transport.cluster:
+        yield from _of_server(memory)
+    else:
+        nodes = _of_nodes(memory)
+        if not any(finding.verdict == "broken" for finding in nodes):  # else all that needs them would wait
+            others = list(_of_server(memory))
+            yield from _of_nodes(memory)  # another node may have taken over meanwhile
+            yield from others
+        else:
+            yield from nodes
+    if memory.long_term.supports_vectors:
+        yield embeddings()
+
+
+def _of_nodes(memory: AgentMemory) -> list[Finding]:
+    try:
+        return list(memory.transport.run_about_server(cluster()))
+    except StoreConnectionError:
+        raise
+    except StoreError as error:
+        return [_unknown("cluster", error)]
+
+
+def _unknown(name: str, error: StoreError) -> Finding:
+    return Finding(name, "warning", f"unknown: {one_line(error.plain, 600)}")
+
+
+def _of_server(memory: AgentMemory) -> Iterator[Finding]:
     from langchain_agentmem.longterm.redisearch.document import REDIS_TYPES
 
     looks: dict[str, Op[Iterable[Finding]]] = {}
     if memory.long_term.supports_vectors:
         settings = memory.settings
-        looks = {} if not memory.transport.cluster else {"cluster": cluster()}
         on_server: dict[str, Callable[[str | None], Op[Iterable[Finding]]]] = {
             "server": lambda node: _by_info(lambda info: [server(info)], node),
             "replication": lambda node: _by_info(replication, node),
@@ -62,11 +91,12 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
             "eviction": lambda node: _by_info(lambda info: [eviction(info)], node),
             "persistence": _persistence,
         }
-        looks |= {
+        looks = {
             name: of_each(look) if memory.transport.cluster else look(None)
             for name, look in on_server.items()
         }
         looks |= {
+            "partitions": partitions(memory),
             "index": index(memory),
             "long-term": size("long-term", settings.memory_prefix, REDIS_TYPES[settings.storage], "memory"),
             "working": size("working", settings.session_prefix, "hash", "conversation"),
@@ -78,15 +108,16 @@ def findings(memory: AgentMemory) -> Iterator[Finding]:
     for name, look in {**looks, "latency": latency()}.items():
         try:
             yield from memory.transport.run(look)
-        except ConnectionError:
-            raise
+        except StoreConnectionError as error:
+            if not memory.transport.cluster:
+                raise
+            yield Finding(name, "broken", one_line(error.plain, 600))
+            break  # whatever else needs all nodes would wait for them, too
         except ClusterNodeError as error:
             yield Finding("cluster", "broken", one_line(error.plain, 600))
             break  # whatever else needs all nodes would say the same
         except StoreError as error:
-            yield Finding(name, "warning", f"unknown: {one_line(error.plain, 600)}")
-    if memory.long_term.supports_vectors:
-        yield embeddings()
+            yield _unknown(name, error)
 
 
 def embeddings() -> Finding:
@@ -265,6 +296,19 @@ def size(tier: str, prefix: str, kind: str, noun: str) -> Op[Iterable[Finding]]:
     elif sample:
         says += ", of unknown size: the server does not tell"
     return [Finding(tier, "ok", says, more + counted(count, noun))]
+
+
+def partitions(memory: AgentMemory) -> Op[Iterable[Finding]]:
+    """Tell whether data is in partitions that the settings do not have; nothing if it is not."""
+    settings = memory.settings
+    counts = of_all(settings.keys(cluster=memory.transport.cluster), settings.index_name)
+    replies = yield [command for one in counts for command in one.asking()]
+    try:
+        for one, reply in zip(counts, replies, strict=True):
+            one.fits([reply])
+    except ConfigurationError as error:
+        return [Finding("partitions", "broken", one_line(error.plain, 600))]
+    return []
 
 
 def tasks(memory: AgentMemory) -> Op[Iterable[Finding]]:

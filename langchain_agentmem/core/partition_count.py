@@ -58,13 +58,13 @@ class PartitionCount(NamedTuple):
         found = text(stored)
         if found != str(self.partitions):
             here = self.partitions or None
+            but = f"not in {here}" if here else "none are set"
             raise ConfigurationError(
                 f"The {self.data} are in {found} partitions, and partitions is {here}. The number "
                 f"is fixed for the life of the data: set partitions={found}, or copy the data into another "
                 "number of partitions with `agentmem move`.",
-                plain=f"The {self.data} are in {found} partitions, and not in {here or 'none'}. Set "
-                f"AGENTMEM_PARTITIONS to {found}, or copy everything into another number of partitions with "
-                "agentmem move.",
+                plain=f"The {self.data} are in {found} partitions, and {but}. Set AGENTMEM_PARTITIONS to "
+                f"{found}, or copy everything into another number of partitions with agentmem move.",
             )
         return True
 

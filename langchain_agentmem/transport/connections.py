@@ -68,6 +68,13 @@ class Transport(ABC):
         """Async version of `run`."""
         return await self._arun(traced(self.partition_counts.checked(op), self))
 
+    def run_about_server(self, op: Op[T]) -> T:
+        """Run an operation that needs no data, as `run` does: the number of partitions is not asked first.
+
+        So it is answered where the nodes that have the numbers are away.
+        """
+        return self._run(traced(op, self))
+
     @abstractmethod
     def _run(self, op: Op[T]) -> T:
         """Run an operation to its end, and return its result."""

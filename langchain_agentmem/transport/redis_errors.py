@@ -164,7 +164,7 @@ _REFUSALS = (
         (redis_errors.MasterDownError,),
     ),
     _Refusal(
-        "^(?:MOVED|ASK|CLUSTERDOWN|CROSSSLOT) ",
+        "^(?:MOVED|ASK|CLUSTERDOWN|CROSSSLOT) |SELECT is not allowed in cluster mode",
         errors.ClusterNodeError,
         f"That is how a node of a Redis Cluster answers. {_BY_CLUSTER}",
         _A_NODE,

@@ -132,6 +132,8 @@ def move(
             "writes to either, delete what is left of it at TO.",
             "yellow",
         )
+    if partitions and not dry_run:
+        screen.aside(f"Set AGENTMEM_PARTITIONS={partitions} for whatever uses TO.")
     if not report.ok:
         raise typer.Exit(1)
 
