@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from langchain_agentmem.core.keys import Keys, partition_count
 from langchain_agentmem.core.operations import Batch, Effect, Op, T, ok, once_checked, reads, text, writes
-from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError
+from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError, WrongKeyTypeError
 
 
 class PartitionCount(NamedTuple):
@@ -38,10 +38,14 @@ class PartitionCount(NamedTuple):
     def fits(self, replies: list[Any]) -> bool:
         """Return whether the number is stored, given the replies to `asking` or `fixing`.
 
+        Without partitions the key may be that of a user named `partitions`, whose record of threads it is.
+
         Raises:
             ConfigurationError: It is another one.
             StoreError: The server refused to say, or to store it.
         """
+        if not self.partitions and isinstance(replies[-1], WrongKeyTypeError):
+            return False
         *_, stored = map(ok, replies)
         if stored is None:
             return False
@@ -124,7 +128,9 @@ class PartitionCounts:
         """Return an operation that runs only if all data has the number of partitions that is set here.
 
         What is not known over this connection yet is asked along with what only reads, and in a round trip of
-        its own before a write, which fixes the number for data that is new.
+        its own before a write, which fixes the number for data that is new. Several numbers are fixed only if
+        none of them is another one; the first is fixed before the others, so that of two that begin at once
+        with different numbers, one has all of them, and the other none.
 
         Raises:
             ConfigurationError: When it is run: some data has another number; nothing was done.
@@ -137,15 +143,20 @@ class PartitionCounts:
         try:
             step = next(op)
             while True:
-                along: Batch = []
                 if left and not isinstance(step, Effect):
                     along = step if all(command.read_only for command in step) else []
-                    batches = [one.asking() if along else one.fixing() for one in left]
-                    replies = yield [*(command for batch in batches for command in batch), *along]
-                    left = self._left(left, batches, replies)
-                    if along:
-                        step = op.send(replies[-len(along) :])
-                        continue
+                    if along or len(left) > 1:
+                        batches = [one.asking() for one in left]
+                        replies = yield [*(command for batch in batches for command in batch), *along]
+                        left = self._left(left, batches, replies)
+                        if along:
+                            step = op.send(replies[-len(along) :])
+                            continue
+                    for some in filter(None, (left[:1], left[1:])):
+                        batches = [one.fixing() for one in some]
+                        replies = yield [command for batch in batches for command in batch]
+                        self._left(some, batches, replies)
+                    left = []
                 try:
                     answer = yield step
                 except Exception as error:  # noqa: BLE001 - raised in the operation
