@@ -102,7 +102,10 @@ class Mover:
             (at_target, self._to, "partitions"),
         ):
             asking = [each for one in layout.counts for each in one.asking()]
-            stored = [ok(reply) for reply in (yield from at(_batch_op(asking)))]
+            replies = yield from at(_batch_op(asking))
+            if not layout.partitioned:  # a user named `partitions` may have a record of threads there
+                replies = [reply for reply in replies if not isinstance(reply, WrongKeyTypeError)]
+            stored = [ok(reply) for reply in replies]
             others = {int(one) for one in stored if one is not None and int(one) != layout.keys.partitions}
             if others:
                 side, option = (name.startswith("from") and "source") or "target", name.replace("_", "-")
@@ -204,9 +207,9 @@ class Mover:
         taken = [one for one in taken if one.unit in places]
         # What is noted as begun was not there: should this end in the middle, it is known whose it is.
         unknown = [one.unit for one in taken if before[one.unit] is None]
-        there: set[Unit] = set()
-        if self._into:
-            there = yield from at_target(_there_op(unknown, [places[unit].key for unit in unknown]))
+        # A target without a memory may still have keys of other programs where lists go.
+        unsure = unknown if self._into else [unit for unit in unknown if unit.kind == "list"]
+        there = yield from at_target(_there_op(unsure, [places[unit].key for unit in unsure]))
         begun = {unit.name: Brought("", "", places[unit].partition) for unit in unknown if unit not in there}
         yield from at_target(self._record.write_op(begun))
         expected = [_expected(before[one.unit]) for one in taken]
@@ -254,6 +257,9 @@ class Mover:
             self.report.joined += 1
             self.report.changed += 1
             return Brought(taken.digest, digest, to.partition, How.JOINED)
+        if was_there and not self._into:
+            self._cannot(taken.unit, "the target has another key of that name")
+            return None
         if taken.unit.kind != "pointer" and (yield from self._is_newer(taken.unit, to)):
             command = self._target.write(taken, to, done.digest)
             (reply,) = yield from at_target(_batch_op([command]))
