@@ -210,7 +210,11 @@ class Mover:
         # A target without a memory may still have keys of other programs where lists go.
         unsure = unknown if self._into else [unit for unit in unknown if unit.kind == "list"]
         there = yield from at_target(_there_op(unsure, [places[unit].key for unit in unsure]))
-        begun = {unit.name: Brought("", "", places[unit].partition) for unit in unknown if unit not in there}
+        begun = {}
+        for one in taken:
+            if before[one.unit] is None and one.unit not in there:
+                copied = "" if self._converts(one.unit) else one.digest
+                begun[one.unit.name] = Brought("", copied, places[one.unit].partition)
         yield from at_target(self._record.write_op(begun))
         expected = [_expected(before[one.unit]) for one in taken]
         commands, writable = [], []
@@ -238,7 +242,7 @@ class Mover:
 
         If something else is at the target, the two are joined, or weighed.
         """
-        how = How.CONVERTED if taken.unit.kind == "memory" and self._target.converts else How.EQUAL
+        how = How.CONVERTED if self._converts(taken.unit) else How.EQUAL
         if taken.unit.entry:
             ok(reply)
             self._count_brought(taken.unit)
@@ -280,6 +284,10 @@ class Mover:
         ours = yield from at_source(source.weigh_op(unit))
         theirs = yield from at_target(source.weigh_op(unit._replace(key=to.key)))
         return ours > theirs
+
+    def _converts(self, unit: Unit) -> bool:
+        """Return whether a unit gets another layout, whose digest is known only when it is written."""
+        return unit.kind == "memory" and self._target.converts
 
     def _count_brought(self, unit: Unit) -> None:
         self.report.brought[unit.kind] += 1
