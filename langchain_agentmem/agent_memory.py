@@ -21,7 +21,7 @@ from langchain_agentmem.core.checks import positive, utf8, validate_id
 from langchain_agentmem.core.keys import tier_prefixes
 from langchain_agentmem.core.lazy import cached_property
 from langchain_agentmem.core.node_parameters import NodeParameters
-from langchain_agentmem.core.operations import ok
+from langchain_agentmem.core.operations import nothing, ok
 from langchain_agentmem.core.partition_count import of_all, without_partitions
 from langchain_agentmem.core.partitions import check_names
 from langchain_agentmem.errors import AgentMemoryError, ConfigurationError
@@ -888,9 +888,12 @@ class AgentMemory(Connected):
 
         Raises:
             InvalidInputError: The user or a tier is not one.
+            ConfigurationError: Data is in partitions, or in another number of them.
         """
         steps = self._export(validate_id("user", user), tiers, thread_id, thorough)
         self.events.sink.settle()
+        if self._may_miss_partitions:
+            self.transport.run(self._whole(nothing()))
         return user_data.readable(user_data.run(steps, self.transport), on_unreadable)
 
     async def aexport_user(
@@ -905,6 +908,8 @@ class AgentMemory(Connected):
         """Async version of `export_user`."""
         steps = self._export(validate_id("user", user), tiers, thread_id, thorough)
         await self.events.sink.asettle()
+        if self._may_miss_partitions:
+            await self.transport.arun(self._whole(nothing()))
         async for page in user_data.arun(steps, self.transport):
             for line in user_data.readable([page], on_unreadable):
                 yield line
@@ -1039,9 +1044,14 @@ class AgentMemory(Connected):
 
     def _whole(self, op: Op[T]) -> Op[T]:
         """Return an operation that runs only if all data is where this memory looks for it."""
-        if self._keys.partitions or self.transport.rest:  # or the transport sees to it; Upstash has none
+        if not self._may_miss_partitions:
             return op
         return without_partitions(op, of_all(self._keys, self.settings.index_name))
+
+    @property
+    def _may_miss_partitions(self) -> bool:
+        """Return whether nobody looks for a number of partitions: the transport does if there are any."""
+        return not self._keys.partitions and not self.transport.rest  # Upstash has none
 
     @property
     def _tiers(self) -> user_data.Tiers:

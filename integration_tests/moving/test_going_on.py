@@ -16,6 +16,7 @@ from integration_tests.waiting import wait_until
 from langchain_agentmem import MoveReport, amove_memory, move_memory
 from langchain_agentmem.core.operations import Op
 from langchain_agentmem.errors import ConfigurationError
+from langchain_agentmem.moving.mover import Mover
 from langchain_agentmem.moving.record import Brought, MoveRecord
 
 
@@ -235,6 +236,28 @@ def test_life_times_go_on_and_what_has_expired_stays_so(url: str, other: str) ->
         report = move_memory(url, other)
         assert report.ok
         assert not there.exists(f"agent:mem:{short.id}")
+
+
+def test_what_is_used_at_the_target_after_a_kill_is_left_though_it_is_gone_at_the_source(
+    url: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with memory_at(url) as memory, memory_at(other) as theirs, redis.Redis.from_url(url) as bare:
+        for thread in ("used", "unused"):
+            memory.working.append_turn(thread, "user", "Hello.", user="alice")
+        with monkeypatch.context() as patched:
+            patched.setattr(Mover, "_settle", killed)  # written, and not yet noted
+            with pytest.raises(KeyboardInterrupt):
+                move_memory(url, other)
+        theirs.working.append_turn("used", "user", "Hello again.", user="alice")
+        bare.delete("agent:session:used", "agent:session:unused")
+        assert move_memory(url, other).kept == 1
+        used = theirs.working.load("used")
+        assert used is not None
+        assert used.turn_count == 2
+        assert theirs.working.load("unused") is None
 
 
 def test_a_target_that_holds_something_is_refused(url: str, other: str) -> None:

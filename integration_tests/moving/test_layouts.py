@@ -55,6 +55,45 @@ def test_to_a_cluster_and_back(
         assert contents(back, signals=False) == contents(bare, signals=False)
 
 
+def test_a_user_named_as_the_key_of_the_number_of_partitions_is_moved_and_forgotten(
+    url: str, other: str
+) -> None:
+    with memory_at(url) as memory:
+        for user in ("ada", "partitions"):
+            memory.working.append_turn(f"of {user}", "user", "Hello.", user=user)
+        with EmbeddedRedis() as third:
+            assert move_memory(url, third.url, partitions=16).ok
+        assert move_memory(url, other).ok
+        assert memory.forget_user("ada").threads == ["of ada"]
+    with memory_at(other) as moved:
+        assert moved.forget_user("partitions").threads == ["of partitions"]
+
+
+@pytest.mark.parametrize(  # into a memory, of two lists of one session the longer one stays
+    ("kind", "into"),
+    [("longer list", False), ("shorter list", False), ("hash", False), ("longer list", True), ("hash", True)],
+)
+def test_keys_of_other_programs_where_lists_go_are_left_as_they_are(
+    url: str, other: str, kind: str, into: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGENTMEM_SESSION_STORAGE", "list")
+    with memory_at(url) as memory, redis.Redis.from_url(other) as there, redis.Redis.from_url(url) as bare:
+        for _ in range(2):
+            memory.working.append_turn("jobs", "user", "Hello.", user="ada")
+        if kind == "hash":
+            there.hset("jobs", "a", "1")
+        else:
+            there.rpush("jobs", *["work"] * (3 if kind == "longer list" else 1))
+        before = there.dump("jobs")
+        report = move_memory(url, other, into=into)
+        assert there.dump("jobs") == before
+        if not into:
+            assert report.unreadable == ["jobs: the target has another key of that name"]
+        bare.delete("jobs", "agent:session:jobs")
+        move_memory(url, other, into=into)
+        assert there.dump("jobs") == before
+
+
 def uses_it(moved: AgentMemory) -> None:
     """Use what was moved, in a way that changes nothing of it."""
     store = moved.store(user_of=lambda namespace: namespace[0])

@@ -144,13 +144,13 @@ class _Load:
                     with self._lock:
                         facts, (result, copied) = self._facts[user], found
                         facts[text] = facts.get(text, False) or (copied and not result.deduped)
+                how: Any = {} if number % 2 else {"mode": "vector", "distance_threshold": None}
                 recalled = self._tried(
                     lambda: self.memory.long_term.recall(
                         text,  # noqa: B023
                         user=user,  # noqa: B023
                         embedding=vector,  # noqa: B023
-                        mode="vector",
-                        distance_threshold=None,
+                        **how,  # noqa: B023
                     )
                 )
                 if recalled is not None:

@@ -99,8 +99,9 @@ class Keys:
             InvalidInputError: It begins as keys of other things do; the error calls the id by `name`.
         """
         key = self.list_prefix + validate_id(name, thread_id)
-        others = (self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix)
-        for prefix in (*others, self.tasks_prefix, same_prefix(self.memory_prefix), *self.reserved):
+        others = [self.session_prefix, self.memory_prefix, self.events_prefix, self.threads_prefix]
+        others += [self.store_prefix, self.tasks_prefix, same_prefix(self.memory_prefix)]
+        for prefix in (*others, *self.reserved):
             if key.startswith(prefix):
                 raise InvalidInputError(
                     f"{name} begins with {prefix!r}, where the memory keeps other things; choose another."

@@ -192,7 +192,8 @@ def checked_first(op: Op[T], ask: Callable[[bool], Batch], check: Callable[[list
 
     Args:
         op: The operation. It is not begun again, and nothing more of it runs if the check fails.
-        ask: Called before each batch, with whether that only reads; returns what is to be asked, if anything.
+        ask: Called with whether the next batch only reads: once before one that does, else until there is
+            nothing to ask; returns what is.
         check: Given the replies; what it raises is raised.
     """
     try:
@@ -200,12 +201,14 @@ def checked_first(op: Op[T], ask: Callable[[bool], Batch], check: Callable[[list
         while True:
             if not isinstance(step, Effect):
                 only_reads = all(command.read_only for command in step)
-                if commands := ask(only_reads):
+                while commands := ask(only_reads):
                     replies = yield [*commands, *(step if only_reads else ())]
                     check(replies[: len(commands)])
                     if only_reads:
-                        step = op.send(replies[len(commands) :])
-                        continue
+                        break
+                if commands:
+                    step = op.send(replies[len(commands) :])
+                    continue
             try:
                 answer = yield step
             except Exception as error:  # noqa: BLE001 - raised in the operation
@@ -223,6 +226,11 @@ def once_checked(op: Op[T], commands: Batch, check: Callable[[list[Any]], object
     """Run an operation as `checked_first` does, asking once."""
     left = [commands]
     return checked_first(op, lambda only_reads: left.pop() if left else [], check)
+
+
+def nothing() -> Op[None]:
+    """Send nothing but what is asked before it, as by `once_checked`."""
+    yield []
 
 
 def late(make: Callable[[], Op[T]]) -> Op[T]:

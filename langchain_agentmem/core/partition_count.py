@@ -21,7 +21,7 @@ from langchain_agentmem.core.operations import (
     text,
     writes,
 )
-from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError
+from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError, WrongKeyTypeError
 
 
 class PartitionCount(NamedTuple):
@@ -48,10 +48,14 @@ class PartitionCount(NamedTuple):
     def fits(self, replies: list[Any]) -> bool:
         """Return whether the number is stored, given the replies to `asking` or `fixing`.
 
+        Without partitions the key may be that of a user named `partitions`, whose record of threads it is.
+
         Raises:
             ConfigurationError: It is another one.
             StoreError: The server refused to say, or to store it.
         """
+        if not self.partitions and isinstance(replies[-1], WrongKeyTypeError):
+            return False
         *_, stored = map(ok, replies)
         if stored is None:
             return False
@@ -124,55 +128,76 @@ class PartitionCounts:
 
     def __init__(self, known: dict[Any, Any]) -> None:
         self._known = known
-        self._open: tuple[PartitionCount, ...] = ()
+        self._counts: tuple[PartitionCount, ...] = ()
 
     def add(self, *counts: PartitionCount) -> None:
         """Have these numbers known before the next operation."""
-        self._open = tuple(dict.fromkeys([*self._open, *counts]))
+        self._counts = tuple(dict.fromkeys([*self._counts, *counts]))
+
+    def ask_again(self) -> None:
+        """Have them known anew before the next operation: data was lost, and the numbers may be, too."""
+        for one in self._counts:
+            self._known.pop(one.key, None)
 
     def checked(self, op: Op[T]) -> Op[T]:
         """Return an operation that runs only if all data has the number of partitions that is set here.
 
         What is not known over this connection yet is asked along with what only reads, and in a round trip of
-        its own before a write, which fixes the number for data that is new.
+        its own before a write, which fixes the number for data that is new. Several numbers are fixed only if
+        none of them is another one; the first is fixed before the others, so that of two that begin at once
+        with different numbers, one has all of them, and the other none.
 
         Raises:
             ConfigurationError: When it is run: some data has another number; nothing was done.
         """
-        if self._open:
-            self._open = tuple(one for one in self._open if self._known.get(one.key) != one.partitions)
-        if not self._open:
+        left = [one for one in self._counts if self._known.get(one.key) != one.partitions]
+        if not left:
             return op
-        asking = _Asking(list(self._open), self._known)
+        asking = _Asking(left, self._known)
         return checked_first(op, asking.commands, asking.take)
 
 
 class _Asking:
-    """Which numbers one operation still has to know."""
+    """Which numbers one operation still has to know.
+
+    Before a write all are asked, and then one of them is stored before the others: so whoever comes second,
+    with another number, stores none.
+    """
 
     def __init__(self, left: list[PartitionCount], known: dict[Any, Any]) -> None:
         self._left = left
         self._known = known
-        self._batches: list[Batch] = []
+        self._sent: list[tuple[PartitionCount, Batch]] = []
+        self._asked = self._stored = False
 
     def commands(self, only_reads: bool) -> Batch:
-        """Return what asks for them, before a write what stores them, too."""
-        self._batches = [one.asking() if only_reads else one.fixing() for one in self._left]
-        return [command for batch in self._batches for command in batch]
+        """Return what is sent along with what only reads, or next before a write; nothing at last."""
+        if only_reads or (len(self._left) > 1 and not self._asked):
+            self._asked = not only_reads
+            self._sent = [(one, one.asking()) for one in self._left]
+        else:
+            some = self._left if self._stored else self._left[:1]
+            self._stored = True
+            self._sent = [(one, one.fixing()) for one in some]
+        return [command for _, batch in self._sent for command in batch]
 
     def take(self, replies: list[Any]) -> None:
-        """Note which are stored, and keep the others, whose data is not there yet.
+        """Note which are stored, and leave out those.
 
-        What a user may not ask about, it may not use either: the key is among those of the data.
+        Whose keys a user may not read, it may not use: the key is among those of the data.
 
         Raises:
             ConfigurationError: One is another than is set here.
         """
-        asked, self._left, at = self._left, [], 0
-        for one, batch in zip(asked, self._batches, strict=True):
+        at = 0
+        for one, batch in self._sent:
             told = replies[at : at + len(batch)]
             at += len(batch)
-            if isinstance(told[-1], StoreAuthenticationError) or one.fits(told):
+            if _is_denied_key(told[-1]) or one.fits(told):
                 self._known[one.key] = one.partitions
-            else:
-                self._left.append(one)
+                self._left = [each for each in self._left if each != one]
+
+
+def _is_denied_key(reply: Any) -> bool:
+    """Return whether a user may not access the key, and not whether it may not run the command."""
+    return isinstance(reply, StoreAuthenticationError) and " key" in str(reply.__cause__ or reply)

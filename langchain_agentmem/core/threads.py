@@ -14,6 +14,7 @@ from langchain_agentmem.core import scripts
 from langchain_agentmem.core.checks import validate_id
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Command, Op, call, ok, reads, text
+from langchain_agentmem.errors import ClusterNodeError
 
 logger = logging.getLogger("langchain_agentmem")
 
@@ -51,7 +52,13 @@ def note(keys: Keys, user: str, thread_id: str, *, now: float, ttl_seconds: int 
 
 
 def noted(reply: Any, thread_id: str) -> None:
-    """Log a warning if the reply to a note is an error: what was written next may be stored all the same."""
+    """Log a warning if the reply to a note is an error: what was written next may be stored all the same.
+
+    Raises:
+        ClusterNodeError: This is one node of a cluster, which has only some of the keys.
+    """
+    if isinstance(reply, ClusterNodeError):
+        raise reply
     if isinstance(reply, Exception):
         logger.warning(
             "Thread %r could not be noted in its user's record: only thorough=True finds it when the user is "

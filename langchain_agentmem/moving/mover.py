@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_agentmem.agents.store import documents as items
-from langchain_agentmem.core.operations import Op, asks, call, ok, reads
+from langchain_agentmem.core.operations import Op, asks, call, ok, reads, text
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.moving import documents, source
 from langchain_agentmem.moving.digests import alike, same_expiry
@@ -102,14 +102,19 @@ class Mover:
             (at_target, self._to, "partitions"),
         ):
             asking = [each for one in layout.counts for each in one.asking()]
-            stored = [ok(reply) for reply in (yield from at(_batch_op(asking)))]
-            others = {int(one) for one in stored if one is not None and int(one) != layout.keys.partitions}
-            if others:
-                side, option = (name.startswith("from") and "source") or "target", name.replace("_", "-")
+            replies = yield from at(_batch_op(asking))
+            if not layout.partitioned:  # a user named `partitions` may have a record of threads there
+                replies = [reply for reply in replies if not isinstance(reply, WrongKeyTypeError)]
+            stored = [ok(reply) for reply in replies]
+            told = {text(one) for one in stored if one is not None}
+            side, option = (name.startswith("from") and "source") or "target", name.replace("_", "-")
+            if others := sorted(told - {str(layout.keys.partitions)}):
                 raise ConfigurationError(
-                    f"The {side} has {min(others)} partitions: use {name}={min(others)}.",
-                    plain=f"The {side} has {min(others)} partitions: use --{option} {min(others)}.",
+                    f"The {side} has {others[0]} partitions: use {name}={others[0]}.",
+                    plain=f"The {side} has {others[0]} partitions: use --{option} {others[0]}.",
                 )
+            if side == "source" and layout.keys.partitions and not told:
+                yield from self._check_that_it_is_empty()
         now: list[float] = []
         for at in (at_source, at_target):
             found, server_time = yield from at(_probe_op(self._record.key))
@@ -120,6 +125,14 @@ class Mover:
                 ) from found
             now.append(int(server_time[0]) + int(server_time[1]) / 1e6)
         self.report.clock_difference_seconds = round(now[1] - now[0], 3)
+
+    def _check_that_it_is_empty(self) -> Steps[None]:
+        """Refuse a source that has data, of which no number of partitions is known."""
+        if int((yield from at_source(call(asks("DBSIZE"))))):
+            raise ConfigurationError(
+                "The source has no data in partitions: use from_partitions=0.",
+                plain="The source has no data in partitions: use --from-partitions 0.",
+            )
 
     def _first_at_target(self) -> Steps[str]:
         cursor: Any = 0
@@ -204,10 +217,14 @@ class Mover:
         taken = [one for one in taken if one.unit in places]
         # What is noted as begun was not there: should this end in the middle, it is known whose it is.
         unknown = [one.unit for one in taken if before[one.unit] is None]
-        there: set[Unit] = set()
-        if self._into:
-            there = yield from at_target(_there_op(unknown, [places[unit].key for unit in unknown]))
-        begun = {unit.name: Brought("", "", places[unit].partition) for unit in unknown if unit not in there}
+        # A target without a memory may still have keys of other programs where lists go.
+        unsure = unknown if self._into else [unit for unit in unknown if unit.kind == "list"]
+        there = yield from at_target(_there_op(unsure, [places[unit].key for unit in unsure]))
+        begun = {}
+        for one in taken:
+            if before[one.unit] is None and one.unit not in there:
+                copied = "" if self._converts(one.unit) else one.digest
+                begun[one.unit.name] = Brought("", copied, places[one.unit].partition)
         yield from at_target(self._record.write_op(begun))
         expected = [_expected(before[one.unit]) for one in taken]
         commands, writable = [], []
@@ -235,7 +252,7 @@ class Mover:
 
         If something else is at the target, the two are joined, or weighed.
         """
-        how = How.CONVERTED if taken.unit.kind == "memory" and self._target.converts else How.EQUAL
+        how = How.CONVERTED if self._converts(taken.unit) else How.EQUAL
         if taken.unit.entry:
             ok(reply)
             self._count_brought(taken.unit)
@@ -254,6 +271,9 @@ class Mover:
             self.report.joined += 1
             self.report.changed += 1
             return Brought(taken.digest, digest, to.partition, How.JOINED)
+        if was_there and not self._into:
+            self._cannot(taken.unit, "the target has another key of that name")
+            return None
         if taken.unit.kind != "pointer" and (yield from self._is_newer(taken.unit, to)):
             command = self._target.write(taken, to, done.digest)
             (reply,) = yield from at_target(_batch_op([command]))
@@ -274,6 +294,10 @@ class Mover:
         ours = yield from at_source(source.weigh_op(unit))
         theirs = yield from at_target(source.weigh_op(unit._replace(key=to.key)))
         return ours > theirs
+
+    def _converts(self, unit: Unit) -> bool:
+        """Return whether a unit gets another layout, whose digest is known only when it is written."""
+        return unit.kind == "memory" and self._target.converts
 
     def _count_brought(self, unit: Unit) -> None:
         self.report.brought[unit.kind] += 1

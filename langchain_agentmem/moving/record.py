@@ -41,7 +41,8 @@ class Brought(NamedTuple):
 
     Attributes:
         source: The digest that it had at the source; empty if it is to be brought again.
-        target: The digest that it had at the target then; empty if it is being written, or had expired.
+        target: The digest that it had at the target then, or has if it is being written; empty if that is not
+            known, or it had expired.
         partition: In which partition of the target it is; `None` for none.
         how: How it came to be as it is.
     """

@@ -14,7 +14,8 @@ local function value_of(name)
 end
 
 if kind == 'none' then return {'0', 0} end
-if what == 'list' then return {'0', kind == 'list' and redis.call('LLEN', key) or 0} end
+if what == 'list' and kind ~= 'list' then return {'inf', 0} end -- another program's: nothing is newer
+if what == 'list' then return {'0', redis.call('LLEN', key)} end
 if what == 'item' and kind == 'string' then
   return {string.match(redis.call('GET', key), '^%[%d+,(%d+),') or '0', 0}
 end

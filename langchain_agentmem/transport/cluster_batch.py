@@ -291,8 +291,8 @@ def _as_cluster(answer: Any) -> Any:
     else:
         error = StoreConnectionError(
             f"The nodes of the cluster could not serve the command: {said}. Look at `CLUSTER INFO`.",
-            plain="Nodes of the Redis Cluster are missing, or do not agree about who has the data. Try again "
-            "later, and look at `CLUSTER INFO` meanwhile.",
+            plain="Nodes of the Redis Cluster are missing, or do not agree about who has the data. agentmem "
+            "doctor tells which. Try again later.",
         )
     error.__cause__ = answer.__cause__
     return error

@@ -293,6 +293,10 @@ class _Cluster(Source):
 
     def __init__(self, parts: SplitResult, timeout_seconds: float) -> None:
         credentials, at, hosts = parts.netloc.rpartition("@")
+        if "@" in credentials:
+            raise ConfigurationError(
+                f"In a Redis Cluster URL, user and password stand once, before the first host. {_ESCAPE}"
+            )
         options = _options(parts.query, _SERVER_OPTIONS)
         if _database(parts.path.strip("/")) or options.get("db", "0") not in ("", "0"):
             raise ConfigurationError(

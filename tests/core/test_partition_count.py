@@ -8,8 +8,13 @@ import pytest
 
 from langchain_agentmem.core.keys import Keys
 from langchain_agentmem.core.operations import Batch, Op, call, reads, writes
-from langchain_agentmem.core.partition_count import of_all, of_memories, of_threads
-from langchain_agentmem.errors import ConfigurationError, StoreAuthenticationError, StoreError
+from langchain_agentmem.core.partition_count import of_all, of_memories, of_threads, without_partitions
+from langchain_agentmem.errors import (
+    ConfigurationError,
+    StoreAuthenticationError,
+    StoreError,
+    WrongKeyTypeError,
+)
 from tests.fake_transport import FakeTransport
 
 KEY = "agentmem:idx:partitions"
@@ -67,7 +72,9 @@ def test_one_that_cannot_be_read_is_an_error() -> None:
 
 
 def test_who_may_not_ask_about_some_data_may_use_the_rest() -> None:
-    transport = FakeTransport([StoreAuthenticationError("NOPERM"), b"16", b"x"], [b"y"])
+    transport = FakeTransport(
+        [StoreAuthenticationError("No permissions to access a key"), b"16", b"x"], [b"y"]
+    )
     transport.partition_counts.add(of_memories("agentmem:idx", 16), of_threads(Keys(partitions=16)))
     assert transport.run(call(reads("GET", "a"))) == b"x"
     assert transport.run(call(writes("SET", "a", 1))) == b"y"
@@ -95,3 +102,30 @@ def test_each_kind_of_data_has_its_own() -> None:
     transport.partition_counts.add(*counts)
     with pytest.raises(ConfigurationError, match="items of the store under 'agent:store:' are in 8"):
         transport.run(call(reads("GET", "a")))
+
+
+def test_none_is_stored_beside_another_number() -> None:
+    transport = FakeTransport([None, b"8", None, None])
+    transport.partition_counts.add(*of_all(Keys(partitions=16), "agentmem:idx"))
+    with pytest.raises(ConfigurationError, match="records of threads under 'agent:threads:' are in 8"):
+        transport.run(call(writes("SET", "a", 1)))
+    assert all(command.read_only for command in transport.sent[0])
+
+
+def test_the_first_is_stored_before_the_others_so_that_of_two_who_begin_at_once_one_has_all() -> None:
+    transport = FakeTransport([None] * 4, [0, b"8"])
+    transport.partition_counts.add(*of_all(Keys(partitions=16), "agentmem:idx"))
+    with pytest.raises(ConfigurationError, match="memories of the index 'agentmem:idx' are in 8"):
+        transport.run(call(writes("SET", "a", 1)))
+    transport = FakeTransport([None] * 4, [1, b"16"], [1, b"16"] * 3, [b"y"], [b"z"])
+    transport.partition_counts.add(*of_all(Keys(partitions=16), "agentmem:idx"))
+    assert transport.run(call(writes("SET", "a", 1))) == b"y"
+    assert transport.run(call(writes("SET", "a", 2))) == b"z"
+
+
+def test_a_user_named_as_the_key_of_a_number_is_not_taken_for_one() -> None:
+    transport = FakeTransport([None, WrongKeyTypeError("WRONGTYPE"), None, None, b"x"])
+    op = without_partitions(call(reads("GET", "a")), of_all(Keys(), "agentmem:idx"))
+    assert transport.run(op) == b"x"
+    with pytest.raises(WrongKeyTypeError):
+        with_count([WrongKeyTypeError("WRONGTYPE"), b"x"]).run(call(reads("GET", "a")))

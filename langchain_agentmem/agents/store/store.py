@@ -29,7 +29,7 @@ from langchain_agentmem.agents.store.search import StoreSearch, Wanted, merged
 from langchain_agentmem.core.checks import not_negative, validate_id
 from langchain_agentmem.core.embed import Embed
 from langchain_agentmem.core.keys import ITEM, index_in, lies_in_another_store, store_index
-from langchain_agentmem.core.operations import Op, gather, ok
+from langchain_agentmem.core.operations import Op, T, gather, ok
 from langchain_agentmem.core.partitions import tags
 from langchain_agentmem.errors import (
     ConfigurationError,
@@ -38,6 +38,7 @@ from langchain_agentmem.errors import (
     InvalidInputError,
     SearchUnavailableError,
 )
+from langchain_agentmem.longterm.redisearch.coordinator import without_coordinator
 from langchain_agentmem.longterm.redisearch.document import vector
 from langchain_agentmem.longterm.redisearch.index import MemoryIndex
 
@@ -166,7 +167,8 @@ class MemoryStore(BaseStore):
                 index = MemoryIndex(
                     StoreIndexSettings(
                         name, items.keys.items_prefix, "json", settings.algorithm, settings.vector_type
-                    )
+                    ),
+                    self._transport.partition_counts.ask_again,
                 )
                 index.share(self._transport.known)
             timeout_ms = max(1, int(settings.socket_timeout_seconds * 1000))
@@ -189,11 +191,17 @@ class MemoryStore(BaseStore):
                 for. If it was recreated by somebody else only now, what was put is stored, as the error says.
             StoreError: The server refused one; others may be done.
         """
-        return self._transport.run(self._batch_op(list(ops)))
+        return self._transport.run(self._supported(self._batch_op(list(ops))))
 
     async def abatch(self, ops: Iterable[StoreOp]) -> list[Result]:
         """Async version of `batch`."""
-        return await self._transport.arun(self._batch_op(list(ops)))
+        return await self._transport.arun(self._supported(self._batch_op(list(ops))))
+
+    def _supported(self, op: Op[T]) -> Op[T]:
+        """Return an operation that runs only where this store's searches can be answered."""
+        if self._transport.cluster and self._indexing is not None:
+            return without_coordinator(op, self._transport.known)
+        return op
 
     def _batch_op(self, ops: Sequence[StoreOp]) -> Op[list[Result]]:
         puts = {(tuple(op.namespace), op.key): op for op in map(_checked, ops) if isinstance(op, PutOp)}

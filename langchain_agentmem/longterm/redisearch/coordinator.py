@@ -15,8 +15,8 @@ _CHECKED = "searches are made by one node"
 _ASKING = asks("COMMAND", "INFO", "FT.SEARCH", "SEARCH.CLUSTERINFO")
 _SAYS = (
     "This Redis Cluster has a coordinator that spreads every search over all nodes, which long-term memory "
-    "does not support: it needs Search that runs on each node by itself. Use another server for it; working "
-    "memory and the event log work on this cluster."
+    "and a store with vectors do not support: they need Search that runs on each node by itself. Use another "
+    "server for them; working memory, the event log and memory.store(index=False) work on this cluster."
 )
 
 

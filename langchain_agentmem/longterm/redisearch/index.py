@@ -12,7 +12,6 @@ from typing import Any
 
 from langchain_agentmem.core.keys import backfilling, never_written
 from langchain_agentmem.core.operations import Command, Op, T, call, ok, reads, writes
-from langchain_agentmem.core.partition_count import PartitionCount
 from langchain_agentmem.errors import (
     EmbeddingError,
     IndexMismatchError,
@@ -54,16 +53,16 @@ class MemoryIndex(SearchIndex):
     Attributes:
         settings: What the index has to look like.
         dimensions: The length of the vectors it had when this object used it; `None` before.
-        count: The number of partitions, if it is the index of one: stored with the index, should it be lost.
+        on_missing: Called before it is created: it may have been lost, and more with it.
     """
 
-    __slots__ = ("count", "dimensions", "settings")
+    __slots__ = ("dimensions", "on_missing", "settings")
 
-    def __init__(self, settings: IndexSettings, count: PartitionCount | None = None) -> None:
+    def __init__(self, settings: IndexSettings, on_missing: Callable[[], object] | None = None) -> None:
         super().__init__(settings)
         self.settings = settings
         self.dimensions: int | None = None
-        self.count = count
+        self.on_missing = on_missing
 
     def fits(self, dimensions: int) -> None:
         """Refuse a vector of another length than the index had when this object used it.
@@ -238,15 +237,13 @@ class MemoryIndex(SearchIndex):
 
     def _create(self, dimensions: int) -> Op[tuple[IndexState, bool]]:
         """Create the index; until it holds what is there already, others wait for it."""
-        fixing = [] if self.count is None else self.count.fixing()
-        _, created, reply, *counted = yield [
+        if self.on_missing is not None:
+            self.on_missing()
+        _, created, reply = yield [
             self._flag(),
             self.settings.create(dimensions),
             reads("FT.INFO", self.settings.name),
-            *fixing,
         ]
-        if self.count is not None:
-            self.count.fits(counted)
         self._check_created(created)
         return IndexState.read(ok(reply)), True
 

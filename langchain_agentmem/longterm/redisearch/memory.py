@@ -152,9 +152,8 @@ class LongTermMemory(BaseLongTermMemory):
         except ConfigurationError:
             self.close()
             raise
-        self._count = of_memories(index_name, wanted) if wanted else None
-        if self._count is not None:
-            self.transport.partition_counts.add(self._count)
+        if wanted:
+            self.transport.partition_counts.add(of_memories(index_name, wanted))
         self.parts = Parts(index_name, wanted, self._part)
 
     def _part(self, number: int | None) -> Part:
@@ -165,7 +164,7 @@ class LongTermMemory(BaseLongTermMemory):
         settings = IndexSettings(
             name, keys.memory_prefix, config.storage, config.algorithm, config.vector_type, config.language
         )
-        index = MemoryIndex(settings, self._count)
+        index = MemoryIndex(settings, self.transport.partition_counts.ask_again)
         index.share(self.transport.known)
         store = Store(
             keys=keys,
