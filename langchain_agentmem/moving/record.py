@@ -1,7 +1,7 @@
 """What a move has brought, kept at the target.
 
 A move that was ended goes on by it, and what is deleted at the source is deleted at the target by it. It
-takes about 80 bytes per key there, and none here. It is spread over many small Hashes, which a server keeps
+takes about 72 bytes per key there, and none here. It is spread over many small Hashes, which a server keeps
 in a compact form.
 """
 
