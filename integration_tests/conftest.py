@@ -33,7 +33,10 @@ HERE = Path(__file__).parent
 
 # Tests of these folders drive browsers, terminals and other processes by the clock. On a machine that stands still for
 # a second one may fail, so each has a second try, which the summary names. Not those that count what was lost.
-TIMED = frozenset({"cli", "demo", "docs", "embedded", "mcp_server", "transport", "worker"})
+TIMED = frozenset(
+    {"benchmarks", "cli", "demo", "docs", "embedded", "mcp_server", "moving", "packaging"}
+    | {"scale", "transport", "user_data", "worker"}
+)
 COUNTING_LOSSES = ("kill", "concurren", "cut", "lost", "lose", "twice", "fork")
 
 
