@@ -38,10 +38,9 @@ from integration_tests.cli.test_memory_commands import (  # noqa: F401
     test_what_is_remembered_is_recalled_and_listed_and_deleted,
     test_what_would_be_forgotten_is_told_and_stays,
 )
-from integration_tests.clusters import kill
+from integration_tests.clusters import ask, kill
 from integration_tests.waiting import wait_until
 from langchain_agentmem import AgentMemory, EmbeddedCluster
-from langchain_agentmem.embedded.cluster_setup import ask_node
 
 USERS = [f"user {number}" for number in range(12)]
 
@@ -105,17 +104,16 @@ def test_a_node_alone_is_refused_with_the_url_to_use(cluster: EmbeddedCluster) -
     assert told in doctor.stdout
 
 
+def wait_until_all_say(cluster: EmbeddedCluster, ports: list[int], command: str, words: str) -> None:
+    wait_until(lambda: all(words in ask(cluster, port, command) for port in ports), seconds=30)
+
+
 def test_the_doctor_names_a_replica_that_was_killed() -> None:
     with EmbeddedCluster() as cluster:
         killed = next(node.port for node in cluster.nodes if node.role == "replica")
         kill(cluster, killed)
         primaries = [node.port for node in cluster.nodes if node.role == "primary"]
-        wait_until(
-            lambda: all(
-                " slave,fail " in ask_node(port, cluster.password, "CLUSTER NODES") for port in primaries
-            ),
-            seconds=30,
-        )
+        wait_until_all_say(cluster, primaries, "CLUSTER NODES", " slave,fail ")
         done = agentmem("doctor", "--json", url=cluster.url)
         verdict, says = checks(done)["cluster"]
         assert (done.returncode, verdict) == (0, "warning")
@@ -129,12 +127,7 @@ def test_the_doctor_tells_of_slots_that_nobody_serves() -> None:
         assert done.returncode == 0, done.stderr
         killed, *others = [node.port for node in cluster.nodes]
         kill(cluster, killed)
-        wait_until(
-            lambda: all(
-                "cluster_state:fail" in ask_node(port, cluster.password, "CLUSTER INFO") for port in others
-            ),
-            seconds=30,
-        )
+        wait_until_all_say(cluster, others, "CLUSTER INFO", "cluster_state:fail")
         done = agentmem("doctor", "--json", url=cluster.url)
         verdict, says = checks(done)["cluster"]
         assert (done.returncode, verdict) == (1, "broken")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -96,23 +97,30 @@ def test_one_that_is_killed_goes_on(url: str, other: str) -> None:
         assert contents(there, signals=False) == contents(bare, signals=False)
 
 
-@pytest.mark.parametrize("into", [False, True])
-def test_what_was_written_when_it_ended_is_known_as_its_own(
-    url: str, other: str, into: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def ending_before_it_notes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """End a move when it has written, and would note what it has brought."""
     write_op = MoveRecord.write_op
 
     def end(record: MoveRecord, brought: Mapping[bytes, Brought]) -> Op[None]:
         if any(one.source for one in brought.values()):
-            raise KeyboardInterrupt  # what was written is not noted any more
+            raise KeyboardInterrupt
         return write_op(record, brought)
 
+    with monkeypatch.context() as ended:
+        ended.setattr(MoveRecord, "write_op", end)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_what_was_written_when_it_ended_is_known_as_its_own(
+    url: str, other: str, into: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with memory_at(url) as memory, redis.Redis.from_url(url) as bare, redis.Redis.from_url(other) as there:
         fill(memory, 2)
-        with monkeypatch.context() as ended:
-            ended.setattr(MoveRecord, "write_op", end)
-            with pytest.raises(KeyboardInterrupt):
-                move_memory(url, other, into=into)
+        with ending_before_it_notes(monkeypatch):
+            move_memory(url, other, into=into)
         assert there.dbsize() > 10
         memory.forget_user("alice")
         report = move_memory(url, other, into=into)
@@ -123,19 +131,10 @@ def test_what_was_written_when_it_ended_is_known_as_its_own(
 def test_what_was_converted_when_it_ended_is_known_as_its_own(
     url: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_op = MoveRecord.write_op
-
-    def end(record: MoveRecord, brought: Mapping[bytes, Brought]) -> Op[None]:
-        if any(one.source for one in brought.values()):
-            raise KeyboardInterrupt
-        return write_op(record, brought)
-
     with memory_at(url) as memory, redis.Redis.from_url(other) as there:
         fill(memory, 2)
-        with monkeypatch.context() as ended:
-            ended.setattr(MoveRecord, "write_op", end)
-            with pytest.raises(KeyboardInterrupt):
-                move_memory(url, other, storage="hash")
+        with ending_before_it_notes(monkeypatch):
+            move_memory(url, other, storage="hash")
         report = move_memory(url, other, storage="hash")
         assert (report.resumed, report.ok, report.pending, report.kept) == (True, True, 0, 0)
         memory.forget_user("alice")
@@ -173,20 +172,11 @@ def test_what_the_target_has_lost_comes_again_and_what_it_has_again_goes_again(u
 def test_what_the_target_had_before_one_that_ended_is_not_taken_for_its_own(
     url: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_op = MoveRecord.write_op
-
-    def end(record: MoveRecord, brought: Mapping[bytes, Brought]) -> Op[None]:
-        if any(one.source for one in brought.values()):
-            raise KeyboardInterrupt
-        return write_op(record, brought)
-
     with memory_at(url) as memory, memory_at(other) as theirs:
         for one, text in ((memory, "Ours."), (theirs, "Theirs.")):
             one.working.append_turn("of both", "user", text, user="alice")
-        with monkeypatch.context() as ended:
-            ended.setattr(MoveRecord, "write_op", end)
-            with pytest.raises(KeyboardInterrupt):
-                move_memory(url, other, into=True)
+        with ending_before_it_notes(monkeypatch):
+            move_memory(url, other, into=True)
         memory.forget_user("alice")
         assert move_memory(url, other, into=True).ok
         assert [turn.content for turn in theirs.working.load("of both").recent_turns] == ["Theirs."]

@@ -13,9 +13,9 @@ from rich import filesize
 from langchain_agentmem.cli.cluster_findings import cluster, of_each
 from langchain_agentmem.cli.finding import Finding
 from langchain_agentmem.cli.text import counted, milliseconds, one_line, span
-from langchain_agentmem.core.operations import Command, Op, asks, call, gather, pairs, reads
+from langchain_agentmem.core.operations import Command, Op, asks, call, gather, nothing, pairs, reads
 from langchain_agentmem.core.operations import text as string
-from langchain_agentmem.core.partition_count import of_all
+from langchain_agentmem.core.partition_count import of_all, without_partitions
 from langchain_agentmem.core.scan import scan
 from langchain_agentmem.errors import (
     ClusterNodeError,
@@ -302,10 +302,8 @@ def partitions(memory: AgentMemory) -> Op[Iterable[Finding]]:
     """Tell whether data is in partitions that the settings do not have; nothing if it is not."""
     settings = memory.settings
     counts = of_all(settings.keys(cluster=memory.transport.cluster), settings.index_name)
-    replies = yield [command for one in counts for command in one.asking()]
     try:
-        for one, reply in zip(counts, replies, strict=True):
-            one.fits([reply])
+        yield from without_partitions(nothing(), counts)
     except ConfigurationError as error:
         return [Finding("partitions", "broken", one_line(error.plain, 600))]
     return []

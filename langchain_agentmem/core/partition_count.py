@@ -45,21 +45,29 @@ class PartitionCount(NamedTuple):
         """Return the commands that store the number if there is none; the last reply has what is stored."""
         return [writes("SETNX", self.key, self.partitions), *self.asking()]
 
-    def fits(self, replies: list[Any]) -> bool:
-        """Return whether the number is stored, given the replies to `asking` or `fixing`.
+    def stored(self, replies: list[Any]) -> str | None:
+        """Return the number that is stored, given the replies to `asking` or `fixing`; `None` if none is.
 
         Without partitions the key may be that of a user named `partitions`, whose record of threads it is.
+
+        Raises:
+            StoreError: The server refused to say, or to store it.
+        """
+        if not self.partitions and isinstance(replies[-1], WrongKeyTypeError):
+            return None
+        *_, stored = map(ok, replies)
+        return None if stored is None else text(stored)
+
+    def fits(self, replies: list[Any]) -> bool:
+        """Return whether the number is stored, given the replies to `asking` or `fixing`.
 
         Raises:
             ConfigurationError: It is another one.
             StoreError: The server refused to say, or to store it.
         """
-        if not self.partitions and isinstance(replies[-1], WrongKeyTypeError):
+        found = self.stored(replies)
+        if found is None:
             return False
-        *_, stored = map(ok, replies)
-        if stored is None:
-            return False
-        found = text(stored)
         if found != str(self.partitions):
             here = self.partitions or None
             but = f"not in {here}" if here else "none are set"
@@ -120,7 +128,7 @@ def without_partitions(op: Op[T], counts: Sequence[PartitionCount]) -> Op[T]:
 
 
 class PartitionCounts:
-    """What operations of one transport have to know before they run.
+    """Holds what operations of one transport have to know before they run.
 
     Args:
         known: What is known over the connection, for all objects that share it.
@@ -171,7 +179,7 @@ class _Asking:
         self._asked = self._stored = False
 
     def commands(self, only_reads: bool) -> Batch:
-        """Return what is sent along with what only reads, or next before a write; nothing at last."""
+        """Return what to send along with what only reads, or next before a write; nothing if all is known."""
         if only_reads or (len(self._left) > 1 and not self._asked):
             self._asked = not only_reads
             self._sent = [(one, one.asking()) for one in self._left]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langchain_agentmem.agents.store import documents as items
-from langchain_agentmem.core.operations import Op, asks, call, ok, reads, text
+from langchain_agentmem.core.operations import Op, asks, call, ok, reads
 from langchain_agentmem.errors import ConfigurationError, InvalidInputError, StoreError, WrongKeyTypeError
 from langchain_agentmem.moving import documents, source
 from langchain_agentmem.moving.digests import alike, same_expiry
@@ -103,10 +103,8 @@ class Mover:
         ):
             asking = [each for one in layout.counts for each in one.asking()]
             replies = yield from at(_batch_op(asking))
-            if not layout.partitioned:  # a user named `partitions` may have a record of threads there
-                replies = [reply for reply in replies if not isinstance(reply, WrongKeyTypeError)]
-            stored = [ok(reply) for reply in replies]
-            told = {text(one) for one in stored if one is not None}
+            stored = [one.stored([reply]) for one, reply in zip(layout.counts, replies, strict=True)]
+            told = {one for one in stored if one is not None}
             side, option = (name.startswith("from") and "source") or "target", name.replace("_", "-")
             if others := sorted(told - {str(layout.keys.partitions)}):
                 raise ConfigurationError(
